@@ -1,0 +1,92 @@
+//! Identifiers. Each kind is a type of its own, so that an order's id cannot be passed as a user's.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+/// Text that was meant as an id and is not a UUID.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID")]
+pub struct InvalidId;
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(Uuid);
+
+        impl $name {
+            /// A new id: UUIDv7 (RFC 9562), so ids sort by the time they were made.
+            #[must_use]
+            pub fn new() -> Self {
+                Self(Uuid::now_v7())
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self::new()
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({})", stringify!($name), self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+
+            /// # Errors
+            /// `InvalidId` unless `text` is a UUID of any version.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Uuid::try_parse(text).map(Self).map_err(|_| InvalidId)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// A person with an account, whatever the role.
+    UserId
+    /// The partner profile of a user whose role is `partner`.
+    PartnerId
+    /// An order.
+    OrderId
+    /// A notification in somebody's inbox.
+    NotificationId
+    /// An event, for de-duplication on the client.
+    EventId
+    /// A log-in: all refresh tokens that descend from it, and the sessions opened with its access tokens.
+    FamilyId
+    /// One WebSocket session.
+    SessionId
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_made_later_sort_later() {
+        let ids: Vec<OrderId> = (0..100).map(|_| OrderId::new()).collect();
+        assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn text_that_is_no_uuid_is_refused() {
+        for text in ["", "1", "0190163d-8694-739b-aea5-966c26f8ad9", "order_1"] {
+            assert_eq!(text.parse::<OrderId>(), Err(InvalidId), "{text}");
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! The rules of the marketplace: plain data and pure functions.
+//!
+//! Invariant: no framework, no SQL, no clock and no I/O here. Whatever needs the
+//! present time takes it as an argument.
+
+pub mod geo;
+pub mod group;
+pub mod ids;
+pub mod money;
+pub mod principal;
+pub mod time;

@@ -1,0 +1,108 @@
+//! Money: whole minor units and a currency, never a float.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// An ISO 4217 currency code: three upper-case letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// The currency of an order that names none.
+    pub const DEFAULT: Self = Self(*b"USD");
+
+    /// Digits after the decimal point, as ISO 4217 gives them for the currencies that differ from two.
+    #[must_use]
+    pub fn minor_digits(self) -> u32 {
+        match &self.0 {
+            b"BIF" | b"CLP" | b"DJF" | b"GNF" | b"ISK" | b"JPY" | b"KMF" | b"KRW" | b"PYG" | b"RWF"
+            | b"UGX" | b"VND" | b"VUV" | b"XAF" | b"XOF" | b"XPF" => 0,
+            b"BHD" | b"IQD" | b"JOD" | b"KWD" | b"LYD" | b"OMR" | b"TND" => 3,
+            // Any other code: the standard's usual two.
+            _ => 2,
+        }
+    }
+}
+
+/// Text that was meant as a currency and is not three upper-case letters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("expected an ISO 4217 code of three upper-case letters, such as USD")]
+pub struct InvalidCurrency;
+
+impl FromStr for Currency {
+    type Err = InvalidCurrency;
+
+    fn from_str(text: &str) -> Result<Self, InvalidCurrency> {
+        let code: [u8; 3] = text.as_bytes().try_into().map_err(|_| InvalidCurrency)?;
+        if code.iter().all(u8::is_ascii_uppercase) { Ok(Self(code)) } else { Err(InvalidCurrency) }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Three ASCII letters by construction.
+        f.write_str(std::str::from_utf8(&self.0).unwrap_or("XXX"))
+    }
+}
+
+impl Serialize for Currency {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Currency {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+    }
+}
+
+/// An amount in minor units (cents, say) of a currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Money {
+    /// Minor units: 1250 with USD is 12.50 dollars.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: Currency,
+}
+
+impl fmt::Display for Money {
+    /// `12.50 USD`, with as many decimals as the currency has.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.currency.minor_digits();
+        let unit = 10_u64.pow(digits);
+        let sign = if self.amount < 0 { "-" } else { "" };
+        let amount = self.amount.unsigned_abs();
+        let whole = amount / unit;
+        if digits == 0 {
+            return write!(f, "{sign}{whole} {}", self.currency);
+        }
+        let width = digits as usize;
+        write!(f, "{sign}{whole}.{:0width$} {}", amount % unit, self.currency)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_show_as_many_decimals_as_the_currency_has() {
+        let show = |amount, code: &str| Money { amount, currency: code.parse().expect("a code") }.to_string();
+        assert_eq!(show(1250, "USD"), "12.50 USD");
+        assert_eq!(show(-5, "EUR"), "-0.05 EUR");
+        assert_eq!(show(1250, "JPY"), "1250 JPY");
+        assert_eq!(show(1250, "KWD"), "1.250 KWD");
+        assert_eq!(show(i64::MIN, "USD"), "-92233720368547758.08 USD");
+    }
+
+    #[test]
+    fn a_currency_is_three_upper_case_letters() {
+        for text in ["", "usd", "US", "USDT", "U$D", "ÄÖ"] {
+            assert_eq!(text.parse::<Currency>(), Err(InvalidCurrency), "{text}");
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! waybill: the realtime server of an on-demand marketplace.
+//!
+//! A customer places an order, a partner carries it out, and everyone who may watch sees it live.
+//! A change is one database transaction that holds the change and the events it causes; the events
+//! then go out to WebSocket sessions through one actor per group. `ARCHITECTURE.md` is the map.
+
+pub mod domain;

@@ -5,3 +5,6 @@
 //! then go out to WebSocket sessions through one actor per group. `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod protocol;
+pub mod realtime;
+pub mod telemetry;

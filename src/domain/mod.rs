@@ -7,5 +7,6 @@ pub mod geo;
 pub mod group;
 pub mod ids;
 pub mod money;
+pub mod order;
 pub mod principal;
 pub mod time;

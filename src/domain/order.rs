@@ -1,0 +1,412 @@
+//! Orders: what they hold, and the one table of steps that they may take.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::geo::Place;
+use super::ids::{OrderId, PartnerId, UserId};
+use super::money::{Currency, Money};
+use super::time::Timestamp;
+
+/// Where an order stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderStatus {
+    /// Placed, not yet accepted by the operation.
+    Pending,
+    /// Accepted; a partner is being looked for.
+    Confirmed,
+    /// A partner has it.
+    Assigned,
+    /// The partner is on the way to the pick-up.
+    EnRoute,
+    /// The partner is at the pick-up.
+    Arrived,
+    /// The partner has the goods.
+    PickedUp,
+    /// The partner is on the way to the drop-off.
+    InTransit,
+    /// Handed over, with proof.
+    Delivered,
+    /// Settled. An end.
+    Completed,
+    /// Called off. An end.
+    Cancelled,
+    /// Could not be carried out. An end.
+    Failed,
+}
+
+impl OrderStatus {
+    /// All of them, in the order of a normal life.
+    pub const ALL: [Self; 11] = [
+        Self::Pending,
+        Self::Confirmed,
+        Self::Assigned,
+        Self::EnRoute,
+        Self::Arrived,
+        Self::PickedUp,
+        Self::InTransit,
+        Self::Delivered,
+        Self::Completed,
+        Self::Cancelled,
+        Self::Failed,
+    ];
+
+    /// As the wire and the database have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Confirmed => "confirmed",
+            Self::Assigned => "assigned",
+            Self::EnRoute => "en_route",
+            Self::Arrived => "arrived",
+            Self::PickedUp => "picked_up",
+            Self::InTransit => "in_transit",
+            Self::Delivered => "delivered",
+            Self::Completed => "completed",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether nothing can follow.
+    #[must_use]
+    pub const fn is_end(self) -> bool {
+        match self {
+            Self::Completed | Self::Cancelled | Self::Failed => true,
+            Self::Pending
+            | Self::Confirmed
+            | Self::Assigned
+            | Self::EnRoute
+            | Self::Arrived
+            | Self::PickedUp
+            | Self::InTransit
+            | Self::Delivered => false,
+        }
+    }
+
+    /// Whether the watchers of the order may see where its partner is: from `en_route` until `delivered`.
+    #[must_use]
+    pub const fn shows_location(self) -> bool {
+        match self {
+            Self::EnRoute | Self::Arrived | Self::PickedUp | Self::InTransit => true,
+            Self::Pending
+            | Self::Confirmed
+            | Self::Assigned
+            | Self::Delivered
+            | Self::Completed
+            | Self::Cancelled
+            | Self::Failed => false,
+        }
+    }
+}
+
+impl fmt::Display for OrderStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Text that was meant as a status and names none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not a status of an order")]
+pub struct InvalidStatus;
+
+impl FromStr for OrderStatus {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(InvalidStatus)
+    }
+}
+
+/// What somebody is to one particular order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Party {
+    /// Placed it.
+    Customer,
+    /// Carries it out.
+    Partner,
+    /// Watches over all orders.
+    Admin,
+    /// waybill itself: a rule or a deadline.
+    System,
+}
+
+impl Party {
+    /// As the wire and the database have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Customer => "customer",
+            Self::Partner => "partner",
+            Self::Admin => "admin",
+            Self::System => "system",
+        }
+    }
+}
+
+/// What a step asks for beside the right to take it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Demand {
+    /// Nothing.
+    Nothing,
+    /// The reason why.
+    Reason,
+    /// Proof of the hand-over: the customer's code, or a note.
+    Proof,
+    /// Which partner: such a step is taken by assigning.
+    Assignee,
+}
+
+/// One row of the machine.
+#[derive(Debug, Clone, Copy)]
+pub struct Step {
+    /// Before.
+    pub from: OrderStatus,
+    /// After.
+    pub to: OrderStatus,
+    /// Who may.
+    pub by: &'static [Party],
+    /// What it asks for.
+    pub demand: Demand,
+}
+
+/// The machine: every step that an order can take. What is not here is illegal.
+pub const STEPS: &[Step] = {
+    use Demand::{Assignee, Nothing, Proof, Reason};
+    use OrderStatus::*;
+    use Party::{Admin, Customer, Partner, System};
+    const fn step(from: OrderStatus, to: OrderStatus, by: &'static [Party], demand: Demand) -> Step {
+        Step { from, to, by, demand }
+    }
+    &[
+        step(Pending, Confirmed, &[Admin, System], Nothing),
+        step(Confirmed, Assigned, &[Admin, System], Assignee),
+        step(Assigned, Confirmed, &[Partner, Admin], Reason),
+        step(Assigned, EnRoute, &[Partner], Nothing),
+        step(EnRoute, Arrived, &[Partner, System], Nothing),
+        step(Arrived, PickedUp, &[Partner], Nothing),
+        step(PickedUp, InTransit, &[Partner], Nothing),
+        step(InTransit, Delivered, &[Partner], Proof),
+        step(Delivered, Completed, &[Customer, System], Nothing),
+        step(Pending, Cancelled, &[Customer, Admin], Nothing),
+        step(Confirmed, Cancelled, &[Customer, Admin], Nothing),
+        step(Assigned, Cancelled, &[Customer, Admin], Nothing),
+        step(EnRoute, Cancelled, &[Customer, Admin], Nothing),
+        step(Arrived, Cancelled, &[Customer, Admin], Nothing),
+        step(Pending, Failed, &[Admin, System], Nothing),
+        step(Confirmed, Failed, &[Admin, System], Nothing),
+        step(Assigned, Failed, &[Admin, System], Nothing),
+        step(EnRoute, Failed, &[Admin, System], Nothing),
+        step(Arrived, Failed, &[Admin, System], Nothing),
+        step(PickedUp, Failed, &[Admin, System], Nothing),
+        step(InTransit, Failed, &[Admin, System], Nothing),
+        step(Delivered, Failed, &[Admin, System], Nothing),
+    ]
+};
+
+/// Why a step cannot be taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepRefused {
+    /// The machine has no such step, or not for this party.
+    #[error("an order that is {from} cannot become {to} here")]
+    Illegal {
+        /// Where the order stands.
+        from: OrderStatus,
+        /// Where it was to go.
+        to: OrderStatus,
+        /// Where this party may take it instead.
+        allowed: Vec<OrderStatus>,
+    },
+}
+
+/// Finds the step from `from` to `to` that `party` may take.
+///
+/// # Errors
+/// `Illegal`, with the steps that `party` may take, when there is none.
+pub fn find_step(from: OrderStatus, to: OrderStatus, party: Party) -> Result<&'static Step, StepRefused> {
+    STEPS
+        .iter()
+        .find(|step| step.from == from && step.to == to && step.by.contains(&party))
+        .ok_or_else(|| StepRefused::Illegal { from, to, allowed: allowed_steps(from, party) })
+}
+
+/// Where `party` may take an order that is `from`.
+#[must_use]
+pub fn allowed_steps(from: OrderStatus, party: Party) -> Vec<OrderStatus> {
+    STEPS.iter().filter(|step| step.from == from && step.by.contains(&party)).map(|step| step.to).collect()
+}
+
+/// How an order is paid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PaymentMethod {
+    /// To the partner, by hand.
+    Cash,
+}
+
+impl PaymentMethod {
+    /// As the wire and the database have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cash => "cash",
+        }
+    }
+}
+
+impl FromStr for PaymentMethod {
+    type Err = InvalidStatus;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
+        if text == Self::Cash.as_str() { Ok(Self::Cash) } else { Err(InvalidStatus) }
+    }
+}
+
+/// One line of an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Item {
+    /// What, 1 to 200 characters.
+    pub name: String,
+    /// How many, 1 to 1,000.
+    pub quantity: u32,
+    /// Minor units of the order's currency for one, 0 to 100,000,000.
+    pub unit_price: i64,
+}
+
+/// What carrying an order costs beside its items.
+#[derive(Debug, Clone, Copy)]
+pub struct Tariff {
+    /// Minor units for every order.
+    pub base_fee: i64,
+    /// Minor units for each started kilometre between pick-up and drop-off.
+    pub fee_per_km: i64,
+}
+
+impl Tariff {
+    /// The price of an order, or `None` when it is too large to be one.
+    #[must_use]
+    pub fn price(
+        &self,
+        items: &[Item],
+        pickup: &Place,
+        dropoff: &Place,
+        currency: Currency,
+    ) -> Option<Money> {
+        let goods = items.iter().try_fold(0_i64, |sum, item| {
+            sum.checked_add(item.unit_price.checked_mul(i64::from(item.quantity))?)
+        })?;
+        // At most half the earth's girth, 20,016 km: the cast cannot overflow.
+        let kilometres = (pickup.position().distance(dropoff.position()) / 1000.0).ceil() as i64;
+        let fee = self.fee_per_km.checked_mul(kilometres)?.checked_add(self.base_fee)?;
+        Some(Money { amount: goods.checked_add(fee)?, currency })
+    }
+}
+
+/// An order as it is stored.
+#[derive(Debug, Clone)]
+pub struct Order {
+    /// Its id.
+    pub id: OrderId,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// Who placed it.
+    pub customer_id: UserId,
+    /// That person's name.
+    pub customer_name: String,
+    /// Who carries it out, while somebody does.
+    pub partner: Option<Assignee>,
+    /// Where the goods are.
+    pub pickup: Place,
+    /// Where they go.
+    pub dropoff: Place,
+    /// What they are.
+    pub items: Vec<Item>,
+    /// What it costs in all.
+    pub price: Money,
+    /// How that is paid.
+    pub payment_method: PaymentMethod,
+    /// What the customer wants the partner to know.
+    pub notes: Option<String>,
+    /// Four digits that the customer tells the partner at the hand-over.
+    pub code: String,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// The partner of an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignee {
+    /// The partner profile.
+    pub partner_id: PartnerId,
+    /// The account behind it.
+    pub user_id: UserId,
+    /// As customers see it.
+    pub name: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_read_back() {
+        for status in OrderStatus::ALL {
+            assert_eq!(status.as_str().parse(), Ok(status));
+        }
+        assert_eq!("done".parse::<OrderStatus>(), Err(InvalidStatus));
+    }
+
+    #[test]
+    fn nothing_follows_an_end_and_something_follows_all_else() {
+        for status in OrderStatus::ALL {
+            assert_eq!(STEPS.iter().any(|step| step.from == status), !status.is_end(), "{status}");
+        }
+    }
+
+    #[test]
+    fn every_status_but_the_first_can_be_reached() {
+        for status in OrderStatus::ALL.into_iter().skip(1) {
+            assert!(STEPS.iter().any(|step| step.to == status), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_step_stands_in_the_table_once() {
+        for (index, step) in STEPS.iter().enumerate() {
+            assert!(!STEPS[index + 1..].iter().any(|other| other.from == step.from && other.to == step.to));
+        }
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_allowed() {
+        let refused =
+            find_step(OrderStatus::Assigned, OrderStatus::Delivered, Party::Partner).expect_err("illegal");
+        let StepRefused::Illegal { allowed, .. } = refused;
+        assert_eq!(allowed, [OrderStatus::Confirmed, OrderStatus::EnRoute]);
+        assert!(find_step(OrderStatus::Assigned, OrderStatus::EnRoute, Party::Customer).is_err());
+        assert!(find_step(OrderStatus::PickedUp, OrderStatus::Cancelled, Party::Customer).is_err());
+    }
+
+    #[test]
+    fn the_price_is_items_and_distance() {
+        let place = |latitude| Place { latitude, longitude: 0.0, address: String::new() };
+        let tariff = Tariff { base_fee: 300, fee_per_km: 80 };
+        let items = [Item { name: "soup".into(), quantity: 2, unit_price: 450 }];
+        // 0.01 degrees of latitude are 1.11 km: two started kilometres.
+        let price = tariff.price(&items, &place(52.50), &place(52.51), Currency::DEFAULT);
+        assert_eq!(price.map(|price| price.amount), Some(900 + 300 + 160));
+        let huge = [Item { name: "moon".into(), quantity: 1000, unit_price: i64::MAX }];
+        assert_eq!(tariff.price(&huge, &place(0.0), &place(0.0), Currency::DEFAULT), None);
+    }
+}

@@ -1,0 +1,48 @@
+//! What a committed change asks the realtime side to do. Written to the outbox with the change itself,
+//! so it is also what one version of waybill leaves to the next: add variants, do not change them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{FamilyId, UserId};
+
+use super::close::CloseReason;
+
+/// One order from a committed change to the groups.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "do", rename_all = "snake_case")]
+pub enum Dispatch {
+    /// A must-deliver event: numbered in each group and kept for those who come back.
+    Publish {
+        /// Where it goes.
+        groups: Vec<GroupKey>,
+        /// The frame without its envelope: a JSON object with `type`.
+        frame: Box<RawValue>,
+    },
+    /// A state of which only the latest counts, such as the unread count.
+    State {
+        /// Where it goes.
+        group: GroupKey,
+        /// Grows with every change of the state, so that an older one never follows a newer one.
+        revision: i64,
+        /// The frame without its envelope: a JSON object with `type`, which names the state.
+        frame: Box<RawValue>,
+    },
+    /// A user may no longer listen to a group.
+    Expel {
+        /// Which group.
+        group: GroupKey,
+        /// Who has to go.
+        user_id: UserId,
+    },
+    /// Sessions of a user end.
+    EndSessions {
+        /// Whose.
+        user_id: UserId,
+        /// Only those of this log-in; of all log-ins without one.
+        family_id: Option<FamilyId>,
+        /// Why.
+        reason: CloseReason,
+    },
+}

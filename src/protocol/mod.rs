@@ -1,0 +1,8 @@
+//! The wire: what clients send, what they get, and the codes sessions are closed with.
+//!
+//! Invariant: shapes and text only. Nothing here knows a database, a socket or an actor.
+
+pub mod client;
+pub mod close;
+pub mod dispatch;
+pub mod server;

@@ -1,0 +1,117 @@
+//! Every session by its user: for limits, for ending them, and to tell who is online.
+
+use std::collections::HashMap;
+
+use actix::{Actor, Context, Handler, MessageResult, Recipient};
+use rand::Rng;
+
+use crate::domain::ids::{FamilyId, SessionId, UserId};
+use crate::protocol::close::CloseReason;
+
+use super::handle::Counts;
+use super::messages::{Count, Deliver, EndAll, EndSessions, ListOnline, Probe, Register, Unregister};
+
+/// The actor that knows every session.
+#[derive(Debug)]
+pub(super) struct Directory {
+    users: HashMap<UserId, Vec<SessionEntry>>,
+    sessions: usize,
+    sessions_per_user: usize,
+}
+
+/// One session as the directory keeps it.
+#[derive(Debug)]
+pub struct SessionEntry {
+    session: SessionId,
+    family_id: Option<FamilyId>,
+    to: Recipient<Deliver>,
+}
+
+impl Directory {
+    pub(super) fn new(sessions_per_user: usize) -> Self {
+        Self { users: HashMap::new(), sessions: 0, sessions_per_user: sessions_per_user.max(1) }
+    }
+}
+
+impl Actor for Directory {
+    type Context = Context<Self>;
+}
+
+impl Handler<Register> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, register: Register, _: &mut Self::Context) {
+        let Register { session, user_id, family_id, to } = register;
+        let entries = self.users.entry(user_id).or_default();
+        entries.push(SessionEntry { session, family_id, to });
+        self.sessions += 1;
+        // Oldest first: entries are pushed at the end and keep their order.
+        if entries.len() > self.sessions_per_user {
+            let oldest = entries.remove(0);
+            self.sessions -= 1;
+            oldest.to.do_send(Deliver::End(CloseReason::Replaced)); // bounded: once for each session
+        }
+    }
+}
+
+impl Handler<Unregister> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, leave: Unregister, _: &mut Self::Context) {
+        let Some(entries) = self.users.get_mut(&leave.user_id) else { return };
+        let before = entries.len();
+        entries.retain(|entry| entry.session != leave.session);
+        self.sessions -= before - entries.len();
+        if entries.is_empty() {
+            self.users.remove(&leave.user_id);
+        }
+    }
+}
+
+impl Handler<EndSessions> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, end: EndSessions, _: &mut Self::Context) {
+        let Some(entries) = self.users.get(&end.user_id) else { return };
+        for entry in entries {
+            if end.family_id.is_none() || entry.family_id == end.family_id {
+                entry.to.do_send(Deliver::End(end.reason)); // bounded: publishers wait for this handler
+            }
+        }
+    }
+}
+
+impl Handler<EndAll> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, end: EndAll, _: &mut Self::Context) {
+        let mut random = rand::rng();
+        for entry in self.users.values().flatten() {
+            // Spread, so that the clients do not all come back at once.
+            let retry_in = random.random_range(0..=end.spread);
+            entry.to.do_send(Deliver::End(CloseReason::Restart { retry_in })); // bounded: once, at the end
+        }
+    }
+}
+
+impl Handler<Count> for Directory {
+    type Result = MessageResult<Count>;
+
+    fn handle(&mut self, _: Count, _: &mut Self::Context) -> Self::Result {
+        MessageResult(Counts { sessions: self.sessions, users: self.users.len() })
+    }
+}
+
+impl Handler<ListOnline> for Directory {
+    type Result = MessageResult<ListOnline>;
+
+    fn handle(&mut self, list: ListOnline, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.users.keys().take(list.limit).copied().collect())
+    }
+}
+
+impl Handler<Probe> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) {}
+}

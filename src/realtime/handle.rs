@@ -1,0 +1,271 @@
+//! The handle on groups that the rest of the house holds.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use actix::{Actor, Addr, Arbiter, Recipient};
+
+use crate::domain::group::{GroupKey, GroupKind};
+use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
+use crate::domain::time::Timestamp;
+use crate::protocol::client::Since;
+use crate::protocol::close::CloseReason;
+use crate::telemetry::Metrics;
+
+use super::directory::Directory;
+use super::messages::{
+    Count, Deliver, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
+    Register, Unregister,
+};
+use super::registry::GroupRegistry;
+use super::ring::Window;
+
+/// What the realtime room can be told.
+#[derive(Debug, Clone, Copy)]
+pub struct RealtimeSettings {
+    /// Events that a group keeps for those who come back.
+    pub replay_events: usize,
+    /// How long it keeps them, and an empty group lives.
+    pub replay_age: Duration,
+    /// Sessions that one user may have open; the oldest goes first.
+    pub sessions_per_user: usize,
+}
+
+/// How many there are on this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Open sessions.
+    pub sessions: usize,
+    /// Users with at least one.
+    pub users: usize,
+}
+
+/// A part of the realtime room does not answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{part} does not answer")]
+pub struct ProbeFailed {
+    /// Which part.
+    pub part: &'static str,
+}
+
+/// Counts publications by group, many groups to a counter, so that a snapshot can be told to be current.
+#[derive(Debug)]
+pub(super) struct Watermarks {
+    hasher: RandomState,
+    marks: Box<[AtomicU64]>,
+}
+
+impl Watermarks {
+    fn new() -> Self {
+        Self { hasher: RandomState::new(), marks: (0..4096).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn mark(&self, key: GroupKey) -> Option<&AtomicU64> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % 4096).unwrap_or(0);
+        self.marks.get(hash)
+    }
+
+    pub(super) fn get(&self, key: GroupKey) -> u64 {
+        self.mark(key).map_or(0, |mark| mark.load(Ordering::Acquire))
+    }
+
+    pub(super) fn raise(&self, key: GroupKey) {
+        if let Some(mark) = self.mark(key) {
+            mark.fetch_add(1, Ordering::Release);
+        }
+    }
+}
+
+/// A handle on all groups and sessions of this instance. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Groups {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    user: Addr<GroupRegistry>,
+    partner: Addr<GroupRegistry>,
+    order: Addr<GroupRegistry>,
+    admin: Addr<GroupRegistry>,
+    directory: Addr<Directory>,
+    arbiters: Vec<Arbiter>,
+    watermarks: Arc<Watermarks>,
+}
+
+impl Groups {
+    /// Starts the registries, each on a thread of its own, so that fan-out never blocks accepting.
+    /// Must be called within an actix `System`.
+    #[must_use]
+    pub fn start(settings: RealtimeSettings, metrics: &Arc<Metrics>) -> Self {
+        let watermarks = Arc::new(Watermarks::new());
+        let window = Window { events: settings.replay_events, age: settings.replay_age };
+        let mut arbiters = Vec::new();
+        let mut start = |kind: GroupKind| {
+            let arbiter = Arbiter::new();
+            let (watermarks, metrics) = (Arc::clone(&watermarks), Arc::clone(metrics));
+            let registry = GroupRegistry::start_in_arbiter(&arbiter.handle(), move |_| {
+                GroupRegistry::new(kind, window, watermarks, metrics)
+            });
+            arbiters.push(arbiter);
+            registry
+        };
+        let user = start(GroupKind::User);
+        let partner = start(GroupKind::Partner);
+        let order = start(GroupKind::Order);
+        let admin = start(GroupKind::Admin);
+        let arbiter = Arbiter::new();
+        let limit = settings.sessions_per_user;
+        let directory = Directory::start_in_arbiter(&arbiter.handle(), move |_| Directory::new(limit));
+        arbiters.push(arbiter);
+        Self { inner: Arc::new(Inner { user, partner, order, admin, directory, arbiters, watermarks }) }
+    }
+
+    fn registry(&self, key: GroupKey) -> &Addr<GroupRegistry> {
+        match key.kind() {
+            GroupKind::User => &self.inner.user,
+            GroupKind::Partner => &self.inner.partner,
+            GroupKind::Order => &self.inner.order,
+            GroupKind::Admin => &self.inner.admin,
+        }
+    }
+
+    /// Where a group's stream of publications stands. A snapshot that is read after this call and joined
+    /// with it is known to be current when nothing was published in between.
+    #[must_use]
+    pub fn watermark(&self, key: GroupKey) -> u64 {
+        self.inner.watermarks.get(key)
+    }
+
+    /// Asks for membership; [`Deliver::Joined`] answers.
+    pub fn join(&self, key: GroupKey, member: Member, since: Option<Since>, watermark: Option<u64>) {
+        self.registry(key).do_send(Join { key, member, since, watermark }); // bounded: by the subscriptions that a session may have
+    }
+
+    /// Ends a membership. Leaving twice is leaving once.
+    pub fn leave(&self, key: GroupKey, session: SessionId) {
+        self.registry(key).do_send(Leave { key, session }); // bounded: by the subscriptions that a session may have
+    }
+
+    /// Makes a session known. The user's oldest one ends when there are too many.
+    pub fn register(
+        &self,
+        session: SessionId,
+        user_id: UserId,
+        family_id: Option<FamilyId>,
+        to: Recipient<Deliver>,
+    ) {
+        self.inner.directory.do_send(Register { session, user_id, family_id, to }); // bounded: once for each session
+    }
+
+    /// Forgets a session.
+    pub fn unregister(&self, session: SessionId, user_id: UserId) {
+        self.inner.directory.do_send(Unregister { session, user_id }); // bounded: once for each session
+    }
+
+    /// Publishes a must-deliver event. `body` is the frame without its envelope.
+    pub async fn publish(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>) {
+        self.send(key, id, at, body, PublishLane::Durable).await;
+    }
+
+    /// Publishes a state of which only the latest counts. An older `revision` never follows a newer one.
+    pub async fn publish_state(
+        &self,
+        key: GroupKey,
+        slot: &str,
+        revision: i64,
+        id: EventId,
+        at: Timestamp,
+        body: Arc<str>,
+    ) {
+        self.send(key, id, at, body, PublishLane::State { slot: slot.into(), revision }).await;
+    }
+
+    /// Publishes a frame that comes with no promise; where a session does not keep up, only the latest of
+    /// its `slot` reaches it.
+    pub async fn publish_ephemeral(&self, key: GroupKey, slot: &str, body: Arc<str>) {
+        let lane = PublishLane::Ephemeral { slot: slot.into() };
+        self.send(key, EventId::new(), Timestamp::now(), body, lane).await;
+    }
+
+    async fn send(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>, lane: PublishLane) {
+        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
+        if self.registry(key).send(publish).await.is_err() {
+            log::error!("the registry of {} groups is gone: nothing is delivered", key.kind().as_str());
+        }
+    }
+
+    /// Puts every session of a user out of a group.
+    pub async fn expel(&self, key: GroupKey, user_id: UserId) {
+        if self.registry(key).send(Expel { key, user_id }).await.is_err() {
+            log::error!("the registry of {} groups is gone: nobody can be put out", key.kind().as_str());
+        }
+    }
+
+    /// Ends the sessions of a user: those of one log-in, or all.
+    pub async fn end_sessions(&self, user_id: UserId, family_id: Option<FamilyId>, reason: CloseReason) {
+        if self.inner.directory.send(EndSessions { user_id, family_id, reason }).await.is_err() {
+            log::error!("the directory of sessions is gone: none can be ended");
+        }
+    }
+
+    /// Ends every session; clients are told to come back at a random time within `spread`.
+    pub async fn end_all(&self, spread: Duration) {
+        let spread = u64::try_from(spread.as_millis()).unwrap_or(u64::MAX);
+        if self.inner.directory.send(EndAll { spread }).await.is_err() {
+            log::error!("the directory of sessions is gone: none can be ended");
+        }
+    }
+
+    /// How many sessions and users there are.
+    ///
+    /// # Errors
+    /// `ProbeFailed` when the directory is gone.
+    pub async fn count(&self) -> Result<Counts, ProbeFailed> {
+        self.inner.directory.send(Count).await.map_err(|_| ProbeFailed { part: "the directory of sessions" })
+    }
+
+    /// Users with a session, at most `limit`, in no order.
+    ///
+    /// # Errors
+    /// `ProbeFailed` when the directory is gone.
+    pub async fn online(&self, limit: usize) -> Result<Vec<UserId>, ProbeFailed> {
+        self.inner
+            .directory
+            .send(ListOnline { limit })
+            .await
+            .map_err(|_| ProbeFailed { part: "the directory of sessions" })
+    }
+
+    /// Makes a round trip through every registry and the directory.
+    ///
+    /// # Errors
+    /// Names the first part that did not answer within `patience`.
+    pub async fn probe(&self, patience: Duration) -> Result<(), ProbeFailed> {
+        let registries = [
+            ("the user registry", &self.inner.user),
+            ("the partner registry", &self.inner.partner),
+            ("the order registry", &self.inner.order),
+            ("the admin registry", &self.inner.admin),
+        ];
+        for (part, registry) in registries {
+            match actix_web::rt::time::timeout(patience, registry.send(Probe)).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) | Err(_) => return Err(ProbeFailed { part }),
+            }
+        }
+        match actix_web::rt::time::timeout(patience, self.inner.directory.send(Probe)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(ProbeFailed { part: "the directory of sessions" }),
+        }
+    }
+
+    /// Ends the threads of the registries. Nothing is delivered afterwards.
+    pub fn stop(&self) {
+        for arbiter in &self.inner.arbiters {
+            arbiter.stop();
+        }
+    }
+}

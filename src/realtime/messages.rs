@@ -1,0 +1,203 @@
+//! What the actors of this room say to each other and to sessions.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix::{Message, Recipient};
+use bytestring::ByteString;
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
+use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
+use crate::protocol::client::Since;
+use crate::protocol::close::CloseReason;
+
+use super::lane::Lane;
+
+/// One frame, serialised once and shared by all who get it.
+#[derive(Debug)]
+pub struct Frame {
+    /// The group that it went through.
+    pub group: GroupKey,
+    /// Its number there; ephemeral frames have none.
+    pub seq: Option<u64>,
+    /// For states: grows with every change of the state.
+    pub revision: Option<i64>,
+    /// The text on the wire.
+    pub text: ByteString,
+    /// When it was given to the groups.
+    pub accepted_at: Instant,
+}
+
+/// Group or directory → session. No reply; a full lane ends the membership.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub enum Deliver {
+    /// An event. Counted in the session's lane.
+    Frame(Arc<Frame>),
+    /// Frames wait in the session's conflation slots. Counted in the session's lane.
+    Flush,
+    /// Answers a join.
+    Joined(Joined),
+    /// The session was put out of a group: the right to listen was lost.
+    Expelled {
+        /// Which group.
+        group: GroupKey,
+    },
+    /// The session has to end.
+    End(CloseReason),
+}
+
+/// Where a membership begins.
+#[derive(Debug)]
+pub struct Joined {
+    /// Of which group.
+    pub group: GroupKey,
+    /// The group's numbering.
+    pub epoch: Arc<str>,
+    /// The last number given out; with [`Recovery::Events`], before those.
+    pub seq: u64,
+    /// What came before.
+    pub recovery: Recovery,
+    /// Who else is there, as the body of a `presence` frame, for kinds that tell.
+    pub presence: Option<ByteString>,
+}
+
+/// What a joining session has missed.
+#[derive(Debug)]
+pub enum Recovery {
+    /// Exactly these events.
+    Events(Vec<Arc<Frame>>),
+    /// Unknown: a snapshot must tell. One that was read at the watermark is still current.
+    SnapshotCurrent,
+    /// Unknown: a snapshot must be read now.
+    SnapshotNeeded,
+}
+
+/// A session as a group sees it. Groups keep it as it is and never clone it (a clone of a
+/// `Recipient` owns a free slot in the mailbox, actix#515).
+#[derive(Debug)]
+pub struct Member {
+    /// Which session.
+    pub session: SessionId,
+    /// Whose.
+    pub user_id: UserId,
+    /// As what.
+    pub role: Role,
+    /// How much waits for it.
+    pub lane: Arc<Lane>,
+    /// Where to send.
+    pub to: Recipient<Deliver>,
+}
+
+/// Session → registry → group. Answered by [`Deliver::Joined`]. Idempotent per session.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Join {
+    pub key: GroupKey,
+    pub member: Member,
+    pub since: Option<Since>,
+    pub watermark: Option<u64>,
+}
+
+/// Registry → group: a [`Join`] with the registry's word on the watermark.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Admit {
+    pub member: Member,
+    pub since: Option<Since>,
+    pub snapshot_current: bool,
+}
+
+/// Session → registry → group. No reply. Idempotent: leaving twice is leaving once.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Leave {
+    pub key: GroupKey,
+    pub session: SessionId,
+}
+
+/// Handle → registry → group. No reply beyond being taken.
+#[derive(Debug, Clone, Message)]
+#[rtype(result = "()")]
+pub(super) struct Publish {
+    pub key: GroupKey,
+    pub id: EventId,
+    pub at: Timestamp,
+    pub accepted_at: Instant,
+    pub lane: PublishLane,
+    /// The frame without its envelope.
+    pub body: Arc<str>,
+}
+
+/// Which promise a published frame comes with.
+#[derive(Debug, Clone)]
+pub(super) enum PublishLane {
+    /// Numbered and kept for those who come back.
+    Durable,
+    /// Latest wins per slot, and an older revision never follows a newer one.
+    State { slot: Arc<str>, revision: i64 },
+    /// Latest wins per slot where a session does not keep up.
+    Ephemeral { slot: Arc<str> },
+}
+
+/// Handle → registry → group. No reply. The sessions are told by [`Deliver::Expelled`].
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Expel {
+    pub key: GroupKey,
+    pub user_id: UserId,
+}
+
+/// Handle → registry or directory, for readiness. The reply is that it lives.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Probe;
+
+/// Session → directory. No reply. The user's oldest session ends when there are too many.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Register {
+    pub session: SessionId,
+    pub user_id: UserId,
+    pub family_id: Option<FamilyId>,
+    pub to: Recipient<Deliver>,
+}
+
+/// Session → directory. No reply. Idempotent.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Unregister {
+    pub session: SessionId,
+    pub user_id: UserId,
+}
+
+/// Handle → directory. No reply; the sessions are told by [`Deliver::End`].
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct EndSessions {
+    pub user_id: UserId,
+    pub family_id: Option<FamilyId>,
+    pub reason: CloseReason,
+}
+
+/// Handle → directory, when draining. No reply.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct EndAll {
+    /// The longest time after which a client should come back, milliseconds.
+    pub spread: u64,
+}
+
+/// Handle → directory. How many sessions and users there are.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "super::Counts")]
+pub(super) struct Count;
+
+/// Handle → directory. Whether a user has any session.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "Vec<UserId>")]
+pub(super) struct ListOnline {
+    pub limit: usize,
+}

@@ -1,0 +1,20 @@
+//! Groups and their members: who listens to what, in which order, and what they missed.
+//!
+//! One [`GroupRegistry`](registry::GroupRegistry) actor for each kind of group finds or starts one
+//! [`Group`](group::Group) actor for each key; a [`Directory`](directory::Directory) actor knows every session.
+//! Other rooms hold the [`Groups`] handle; addresses stay in here and in the session.
+//!
+//! Invariant: this room knows frames as text and nothing of orders, users' data or SQL.
+
+mod directory;
+mod group;
+mod handle;
+mod lane;
+mod messages;
+mod registry;
+mod ring;
+
+pub use directory::SessionEntry;
+pub use handle::{Counts, Groups, ProbeFailed, RealtimeSettings};
+pub use lane::Lane;
+pub use messages::{Deliver, Frame, Joined, Member, Recovery};

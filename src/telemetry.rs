@@ -1,0 +1,151 @@
+//! The figures that an operator watches, by their Prometheus names.
+//!
+//! One set a server, handed to whoever counts; there is no global.
+
+use std::sync::Arc;
+
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+
+/// All figures of one server.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    /// Open WebSocket sessions, by the endpoint that they came in through.
+    pub sessions: IntGaugeVec,
+    /// Sessions that the server closed, by reason.
+    pub sessions_closed: IntCounterVec,
+    /// Handshakes, by outcome: `accepted` or the code of the refusal.
+    pub handshakes: IntCounterVec,
+    /// Group actors, by kind.
+    pub groups: IntGaugeVec,
+    /// Frames handed to sessions by groups.
+    pub deliveries: IntCounter,
+    /// Ephemeral frames that a newer one replaced before a slow session got to them.
+    pub conflated: IntCounter,
+    /// Members put out of a group because they do not keep up.
+    pub slow_readers: IntCounter,
+    /// From the moment that a frame was given to the groups until a session wrote it, seconds.
+    pub publish_to_write: Histogram,
+    /// Frames from clients, by type or by the code of the refusal.
+    pub client_frames: IntCounterVec,
+    /// Events published from the outbox.
+    pub outbox_published: IntCounter,
+    /// Rows in the outbox that wait to be published, at the last look.
+    pub outbox_waiting: IntGauge,
+    /// Passes of the outbox relay that failed.
+    pub outbox_failures: IntCounter,
+    /// Database jobs, seconds, by `read` or `write`, waiting included.
+    pub database: HistogramVec,
+    /// Database jobs that failed, by reason.
+    pub database_failures: IntCounterVec,
+    /// How many writes shared one commit (SQLite).
+    pub commit_batch: Histogram,
+    /// Jobs that wait for the database.
+    pub database_queue: IntGauge,
+    /// HTTP requests, seconds, by route, method and status.
+    pub http: HistogramVec,
+}
+
+impl Metrics {
+    /// A fresh set, all zero.
+    ///
+    /// # Errors
+    /// When two figures have the same name, which a test rules out.
+    pub fn new() -> Result<Arc<Self>, prometheus::Error> {
+        let registry = Registry::new_custom(Some("waybill".into()), None)?;
+        let fast = prometheus::exponential_buckets(0.000_025, 2.0, 20)?;
+        let slow = prometheus::exponential_buckets(0.000_1, 2.0, 17)?;
+        macro_rules! add {
+            ($figure:expr) => {{
+                let figure = $figure?;
+                registry.register(Box::new(figure.clone()))?;
+                figure
+            }};
+        }
+        let opts = |name: &str, help: &str| Opts::new(name, help);
+        let buckets = |name: &str, help: &str, buckets: &Vec<f64>| {
+            HistogramOpts::new(name, help).buckets(buckets.clone())
+        };
+        Ok(Arc::new(Self {
+            sessions: add!(IntGaugeVec::new(opts("sessions", "Open WebSocket sessions."), &["endpoint"])),
+            sessions_closed: add!(IntCounterVec::new(
+                opts("sessions_closed_total", "Sessions that the server closed."),
+                &["reason"]
+            )),
+            handshakes: add!(IntCounterVec::new(
+                opts("handshakes_total", "WebSocket handshakes."),
+                &["outcome"]
+            )),
+            groups: add!(IntGaugeVec::new(opts("groups", "Group actors."), &["kind"])),
+            deliveries: add!(IntCounter::new("deliveries_total", "Frames handed to sessions by groups.")),
+            conflated: add!(IntCounter::new("conflated_total", "Ephemeral frames replaced by newer ones.")),
+            slow_readers: add!(IntCounter::new(
+                "slow_readers_total",
+                "Members put out because they do not keep up."
+            )),
+            publish_to_write: add!(Histogram::with_opts(buckets(
+                "publish_to_write_seconds",
+                "From a frame being given to the groups until a session wrote it.",
+                &fast
+            ))),
+            client_frames: add!(IntCounterVec::new(
+                opts("client_frames_total", "Frames from clients."),
+                &["type"]
+            )),
+            outbox_published: add!(IntCounter::new(
+                "outbox_published_total",
+                "Events published from the outbox."
+            )),
+            outbox_waiting: add!(IntGauge::new("outbox_waiting", "Outbox rows that wait to be published.")),
+            outbox_failures: add!(IntCounter::new(
+                "outbox_failures_total",
+                "Failed passes of the outbox relay."
+            )),
+            database: add!(HistogramVec::new(
+                buckets("database_seconds", "Database jobs, waiting included.", &slow),
+                &["kind"]
+            )),
+            database_failures: add!(IntCounterVec::new(
+                opts("database_failures_total", "Database jobs that failed."),
+                &["reason"]
+            )),
+            commit_batch: add!(Histogram::with_opts(buckets(
+                "commit_batch_writes",
+                "How many writes shared one commit.",
+                &prometheus::exponential_buckets(1.0, 2.0, 9)?
+            ))),
+            database_queue: add!(IntGauge::new("database_queue", "Jobs that wait for the database.")),
+            http: add!(HistogramVec::new(
+                buckets("http_request_seconds", "HTTP requests.", &slow),
+                &["route", "method", "status"]
+            )),
+            registry,
+        }))
+    }
+
+    /// All figures in Prometheus' text format (version 0.0.4).
+    ///
+    /// # Errors
+    /// When a figure cannot be encoded.
+    pub fn render(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::with_capacity(16 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_figure_has_a_name_of_its_own_and_shows() {
+        let metrics = Metrics::new().expect("no name twice");
+        metrics.deliveries.inc_by(3);
+        let text = String::from_utf8(metrics.render().expect("renders")).expect("UTF-8");
+        assert!(text.contains("waybill_deliveries_total 3"), "{text}");
+    }
+}

@@ -6,7 +6,9 @@
 pub mod geo;
 pub mod group;
 pub mod ids;
+pub mod locale;
 pub mod money;
+pub mod notification;
 pub mod order;
 pub mod principal;
 pub mod time;

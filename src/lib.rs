@@ -7,4 +7,5 @@
 pub mod domain;
 pub mod protocol;
 pub mod realtime;
+pub mod services;
 pub mod telemetry;

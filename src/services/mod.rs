@@ -3,3 +3,4 @@
 //! Invariant: no HTTP, no WebSocket and no actor address in this folder.
 
 pub mod passwords;
+pub mod tokens;

@@ -5,7 +5,9 @@
 //! then go out to WebSocket sessions through one actor per group. `ARCHITECTURE.md` is the map.
 
 pub mod domain;
+pub mod http;
 pub mod protocol;
 pub mod realtime;
 pub mod services;
+pub mod store;
 pub mod telemetry;

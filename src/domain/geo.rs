@@ -34,7 +34,7 @@ impl Position {
 }
 
 /// A position with the address that people know it by.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Place {
     /// Degrees north, -90 to 90.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::ids::{FamilyId, PartnerId, UserId};
 
 /// What a user is allowed to be.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// Places orders.

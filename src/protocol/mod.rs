@@ -5,4 +5,6 @@
 pub mod client;
 pub mod close;
 pub mod dispatch;
+pub mod event;
 pub mod server;
+pub mod views;

@@ -21,7 +21,7 @@ pub(super) struct Directory {
 
 /// One session as the directory keeps it.
 #[derive(Debug)]
-pub struct SessionEntry {
+struct SessionEntry {
     session: SessionId,
     family_id: Option<FamilyId>,
     to: Recipient<Deliver>,

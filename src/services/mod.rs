@@ -1,6 +1,12 @@
-//! What the application does, as plain functions and values; transports call in here.
+//! The use cases: check the right, run one transaction, let its events go out.
 //!
-//! Invariant: no HTTP, no WebSocket and no actor address in this folder.
+//! The same function serves a REST call, a frame and a job.
 
+pub mod accounts;
+pub mod app;
+pub mod error;
+pub mod idempotency;
 pub mod passwords;
+pub mod relay;
 pub mod tokens;
+pub mod tracking;

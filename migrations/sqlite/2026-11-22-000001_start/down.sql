@@ -1,0 +1,14 @@
+DROP TABLE idempotency_keys;
+DROP TABLE outbox;
+DROP TABLE deliveries;
+DROP TABLE notification_preferences;
+DROP TABLE inboxes;
+DROP TABLE notifications;
+DROP TABLE ratings;
+DROP TABLE order_steps;
+DROP TABLE orders;
+DROP TABLE used_tickets;
+DROP TABLE refresh_tokens;
+DROP TABLE refresh_families;
+DROP TABLE partners;
+DROP TABLE users;

@@ -1,0 +1,206 @@
+//! What happened, who hears of it, and the frame that tells.
+
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{FamilyId, OrderId, PartnerId, UserId};
+use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
+
+use super::close::CloseReason;
+use super::dispatch::Dispatch;
+use super::server::{to_json, to_raw};
+use super::views::{NotificationView, OrderUpdate, OrderView};
+
+/// What became of an order in a partner's queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueAction {
+    /// It is the partner's now.
+    Added,
+    /// It moved on.
+    Changed,
+    /// It is the partner's no longer, or at its end.
+    Removed,
+}
+
+/// Something that happened. Each is made inside the transaction that made it true.
+#[derive(Debug, Clone)]
+pub enum Event {
+    /// An order was placed.
+    OrderCreated {
+        /// As admins see it.
+        order: Box<OrderView>,
+    },
+    /// An order took a step.
+    OrderUpdated {
+        /// What changed.
+        update: OrderUpdate,
+        /// Who placed it.
+        customer_id: UserId,
+        /// Who carries it out, or did until this step.
+        partner_id: Option<PartnerId>,
+    },
+    /// A partner's queue changed.
+    QueueUpdated {
+        /// Whose.
+        partner_id: PartnerId,
+        /// By which order.
+        order_id: OrderId,
+        /// How.
+        action: QueueAction,
+        /// As the partner sees it; none when it was removed.
+        order: Option<Box<OrderView>>,
+    },
+    /// A notification came into an inbox.
+    NotificationAdded {
+        /// Whose.
+        user_id: UserId,
+        /// What it says.
+        notification: Box<NotificationView>,
+    },
+    /// The number of unread notifications changed.
+    UnreadCountChanged {
+        /// Whose.
+        user_id: UserId,
+        /// How many are unread.
+        count: i64,
+        /// Grows with every change of the count.
+        revision: i64,
+    },
+    /// Somebody did something that admins watch.
+    Activity {
+        /// Who.
+        user_id: Option<UserId>,
+        /// As what.
+        role: Option<Role>,
+        /// What, snake_case: `logged_in`, `placed_order`.
+        action: &'static str,
+        /// To which order.
+        order_id: Option<OrderId>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Another back end published through this server.
+    Published {
+        /// Where it goes.
+        group: GroupKey,
+        /// The frame's type.
+        kind: String,
+        /// As it was sent.
+        data: Box<RawValue>,
+    },
+    /// A user may no longer listen to a group.
+    AccessLost {
+        /// Which group.
+        group: GroupKey,
+        /// Who.
+        user_id: UserId,
+    },
+    /// A log-in ended, or all of a user's.
+    SessionsEnded {
+        /// Whose.
+        user_id: UserId,
+        /// Which; all without one.
+        family_id: Option<FamilyId>,
+        /// Why.
+        reason: CloseReason,
+    },
+}
+
+/// The frames of events, without their envelopes.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum EventFrame<'a> {
+    OrderCreated { order: &'a OrderView },
+    OrderUpdate { update: &'a OrderUpdate },
+    QueueUpdate { order_id: OrderId, action: QueueAction, order: Option<&'a OrderView> },
+    Notification { notification: &'a NotificationView },
+    UnreadCount { count: i64 },
+    Activity { activity: ActivityBody },
+}
+
+#[derive(Serialize)]
+struct ActivityBody {
+    user_id: Option<UserId>,
+    role: Option<Role>,
+    action: &'static str,
+    order_id: Option<OrderId>,
+    at: Timestamp,
+}
+
+impl Event {
+    /// The groups that hear of it.
+    #[must_use]
+    pub fn audience(&self) -> Vec<GroupKey> {
+        match self {
+            Self::OrderCreated { .. } | Self::Activity { .. } => vec![GroupKey::Admin],
+            Self::OrderUpdated { update, customer_id, partner_id } => {
+                let mut groups = vec![GroupKey::Order(update.order_id), GroupKey::User(*customer_id)];
+                groups.extend(partner_id.map(GroupKey::Partner));
+                groups.push(GroupKey::Admin);
+                groups
+            }
+            Self::QueueUpdated { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
+            Self::NotificationAdded { user_id, .. } | Self::UnreadCountChanged { user_id, .. } => {
+                vec![GroupKey::User(*user_id)]
+            }
+            Self::Published { group, .. } | Self::AccessLost { group, .. } => vec![*group],
+            Self::SessionsEnded { .. } => Vec::new(),
+        }
+    }
+
+    /// What the realtime side is to do about it.
+    #[must_use]
+    pub fn dispatch(&self) -> Dispatch {
+        let publish = |frame| Dispatch::Publish { groups: self.audience(), frame: to_raw(&frame) };
+        match self {
+            Self::OrderCreated { order } => publish(EventFrame::OrderCreated { order }),
+            Self::OrderUpdated { update, .. } => publish(EventFrame::OrderUpdate { update }),
+            Self::QueueUpdated { order_id, action, order, .. } => publish(EventFrame::QueueUpdate {
+                order_id: *order_id,
+                action: *action,
+                order: order.as_deref(),
+            }),
+            Self::NotificationAdded { notification, .. } => {
+                publish(EventFrame::Notification { notification })
+            }
+            Self::UnreadCountChanged { user_id, count, revision } => Dispatch::State {
+                group: GroupKey::User(*user_id),
+                revision: *revision,
+                frame: to_raw(&EventFrame::UnreadCount { count: *count }),
+            },
+            Self::Activity { user_id, role, action, order_id, at } => publish(EventFrame::Activity {
+                activity: ActivityBody {
+                    user_id: *user_id,
+                    role: *role,
+                    action,
+                    order_id: *order_id,
+                    at: *at,
+                },
+            }),
+            Self::Published { group, kind, data } => {
+                Dispatch::Publish { groups: vec![*group], frame: to_raw(&PublishedFrame { kind, data }) }
+            }
+            Self::AccessLost { group, user_id } => Dispatch::Expel { group: *group, user_id: *user_id },
+            Self::SessionsEnded { user_id, family_id, reason } => {
+                Dispatch::EndSessions { user_id: *user_id, family_id: *family_id, reason: *reason }
+            }
+        }
+    }
+}
+
+/// A frame that another back end published: `data` byte for byte as it came.
+#[derive(Serialize)]
+struct PublishedFrame<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    data: &'a RawValue,
+}
+
+/// The text of a frame that another back end published, without its envelope.
+#[must_use]
+pub fn published_frame(kind: &str, data: &RawValue) -> String {
+    to_json(&PublishedFrame { kind, data })
+}

@@ -1,0 +1,201 @@
+//! How things look on the wire, in REST answers and in frames alike.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::geo::Place;
+use crate::domain::ids::{NotificationId, OrderId, PartnerId, UserId};
+use crate::domain::money::Money;
+use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
+use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
+
+/// A user as that user sees it.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct UserView {
+    /// Its id.
+    pub id: UserId,
+    /// For logging in.
+    pub email: String,
+    /// As others see it.
+    pub name: String,
+    /// What the user may do.
+    pub role: Role,
+    /// The partner profile, for partners.
+    pub partner_id: Option<PartnerId>,
+    /// The language of notifications: `en` or `de`.
+    pub locale: String,
+    /// When the account was made.
+    pub created_at: Timestamp,
+}
+
+/// A person as the other side of an order sees it: no contact details.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct CustomerView {
+    /// The account.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
+}
+
+/// A partner as the other side of an order sees it: no contact details.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PartnerView {
+    /// The partner profile.
+    pub id: PartnerId,
+    /// The name.
+    pub name: String,
+}
+
+/// Whether a position can be taken for the present one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Freshness {
+    /// At most 20 s old.
+    Live,
+    /// At most 120 s old.
+    Stale,
+    /// Older.
+    Lost,
+}
+
+impl Freshness {
+    /// Of a position that is `age` seconds old.
+    #[must_use]
+    pub fn of(age: u64) -> Self {
+        match age {
+            0..=20 => Self::Live,
+            21..=120 => Self::Stale,
+            121.. => Self::Lost,
+        }
+    }
+}
+
+/// Where the partner of an order was last seen.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct LocationView {
+    /// WGS 84 degrees.
+    pub latitude: f64,
+    /// WGS 84 degrees.
+    pub longitude: f64,
+    /// When the device measured it.
+    pub timestamp: Timestamp,
+    /// Degrees clockwise from north.
+    pub heading: Option<f64>,
+    /// Metres per second.
+    pub speed: Option<f64>,
+    /// Radius of the 68 % confidence circle, metres.
+    pub accuracy: Option<f64>,
+    /// Seconds since it was measured, when this was sent.
+    pub age: u64,
+    /// What that age means.
+    pub freshness: Freshness,
+}
+
+/// An order, for one viewer.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OrderView {
+    /// Its id.
+    pub id: OrderId,
+    /// Where it stands.
+    pub status: OrderStatus,
+    /// Counts its changes, from 1.
+    pub version: i64,
+    /// Who placed it.
+    pub customer: CustomerView,
+    /// Who carries it out.
+    pub partner: Option<PartnerView>,
+    /// Where the goods are.
+    pub pickup: Place,
+    /// Where they go.
+    pub dropoff: Place,
+    /// What they are.
+    pub items: Vec<Item>,
+    /// What it costs in all.
+    pub price: Money,
+    /// How that is paid.
+    pub payment_method: PaymentMethod,
+    /// What the customer wants the partner to know.
+    pub notes: Option<String>,
+    /// When the partner is expected; `null` while nothing is known.
+    #[schema(value_type = Option<Object>)]
+    pub eta: Option<serde_json::Value>,
+    /// Where the partner was last seen; from `en_route` to `delivered` only.
+    pub location: Option<LocationView>,
+    /// The hand-over code; for the customer only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// When it was placed.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+impl OrderView {
+    /// The order as `viewer` may see it.
+    #[must_use]
+    pub fn of(order: &Order, viewer: Party, location: Option<LocationView>) -> Self {
+        Self {
+            id: order.id,
+            status: order.status,
+            version: order.version,
+            customer: CustomerView { id: order.customer_id, name: order.customer_name.clone() },
+            partner: order
+                .partner
+                .as_ref()
+                .map(|partner| PartnerView { id: partner.partner_id, name: partner.name.clone() }),
+            pickup: order.pickup.clone(),
+            dropoff: order.dropoff.clone(),
+            items: order.items.clone(),
+            price: order.price,
+            payment_method: order.payment_method,
+            notes: order.notes.clone(),
+            eta: None,
+            location: location.filter(|_| order.status.shows_location()),
+            code: (viewer == Party::Customer).then(|| order.code.clone()),
+            created_at: order.created_at,
+            updated_at: order.updated_at,
+        }
+    }
+}
+
+/// What changed about an order.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OrderUpdate {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Where it stands now.
+    pub status: OrderStatus,
+    /// Where it stood before.
+    pub previous_status: OrderStatus,
+    /// Its version now; a lower one than a client has is old news.
+    pub version: i64,
+    /// When it changed.
+    pub updated_at: Timestamp,
+    /// Who carries it out now.
+    pub partner: Option<PartnerView>,
+    /// Why, where somebody said so.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// A notification in the inbox.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct NotificationView {
+    /// Its id.
+    pub id: NotificationId,
+    /// Its type, such as `order_assigned`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// One line.
+    pub title: String,
+    /// A sentence or two.
+    pub message: String,
+    /// For deep links: ids, `url`, `icon`.
+    #[schema(value_type = Object)]
+    pub data: serde_json::Value,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was read.
+    pub read_at: Option<Timestamp>,
+}

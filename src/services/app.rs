@@ -1,0 +1,259 @@
+//! What every use case works with: the database, the groups, the tokens and the settings.
+//!
+//! A use case that changes something runs one [`App::write`]: the change and the events that it causes are one
+//! transaction, and the relay is woken once that is committed. So no event can be forgotten, and none goes out
+//! that was not committed.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use tokio::sync::Notify;
+
+use crate::domain::ids::EventId;
+use crate::domain::order::Tariff;
+use crate::domain::time::Timestamp;
+use crate::protocol::event::Event;
+use crate::realtime::Groups;
+use crate::store::{Conn, Store, outbox};
+use crate::telemetry::Metrics;
+
+use super::error::ServiceError;
+use super::idempotency::{self, Idempotency};
+use super::tokens::Tokens;
+use super::tracking::LastSeen;
+
+/// What the use cases can be told.
+#[derive(Debug, Clone)]
+pub struct ServiceSettings {
+    /// How long a refresh token is good for.
+    pub refresh_lifetime: Duration,
+    /// Whether an order is confirmed as soon as it is placed.
+    pub auto_confirm: bool,
+    /// What carrying an order costs.
+    pub tariff: Tariff,
+    /// Whether rate limits apply.
+    pub rate_limits: bool,
+    /// Keys of back ends that may publish, each `name:key`.
+    pub service_keys: Vec<ServiceKey>,
+}
+
+/// The key of another back end.
+#[derive(Clone)]
+pub struct ServiceKey {
+    /// As it is named in the log.
+    pub name: String,
+    /// The secret itself.
+    pub key: String,
+}
+
+/// Without the secret.
+impl std::fmt::Debug for ServiceKey {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ServiceKey").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The use cases' common ground. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct App {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    groups: Groups,
+    tokens: Tokens,
+    settings: ServiceSettings,
+    metrics: Arc<Metrics>,
+    last_seen: LastSeen,
+    outbox_bell: Notify,
+    principals: super::accounts::PrincipalCache,
+}
+
+/// A transaction: the connection, and the events that go out once it is committed.
+pub struct Tx<'conn> {
+    conn: &'conn mut Conn,
+    now: Timestamp,
+    events: usize,
+}
+
+impl Tx<'_> {
+    /// For queries.
+    pub fn conn(&mut self) -> &mut Conn {
+        self.conn
+    }
+
+    /// The time of the change.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.now
+    }
+
+    /// Lets an event go out once this is committed.
+    ///
+    /// # Errors
+    /// When the outbox cannot be written.
+    pub fn emit(&mut self, event: &Event) -> Result<(), ServiceError> {
+        self.emit_as(EventId::new(), event)
+    }
+
+    /// Lets an event go out under an id of the caller's.
+    ///
+    /// # Errors
+    /// When the outbox cannot be written.
+    pub fn emit_as(&mut self, id: EventId, event: &Event) -> Result<(), ServiceError> {
+        outbox::append(self.conn, id, self.now, &event.dispatch())?;
+        self.events += 1;
+        Ok(())
+    }
+}
+
+/// An answer that is kept under its `Idempotency-Key`.
+#[derive(Debug, Clone)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// JSON.
+    pub body: String,
+    /// Whether this is the answer to an earlier call with the same key.
+    pub replayed: bool,
+}
+
+impl App {
+    /// Puts the parts together.
+    #[must_use]
+    pub fn new(
+        store: Store,
+        groups: Groups,
+        tokens: Tokens,
+        settings: ServiceSettings,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let inner = Inner {
+            store,
+            groups,
+            tokens,
+            settings,
+            metrics,
+            last_seen: LastSeen::default(),
+            outbox_bell: Notify::new(),
+            principals: super::accounts::PrincipalCache::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The database.
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The groups.
+    #[must_use]
+    pub fn groups(&self) -> &Groups {
+        &self.inner.groups
+    }
+
+    /// Makes and verifies tokens.
+    #[must_use]
+    pub fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
+    }
+
+    /// What was set.
+    #[must_use]
+    pub fn settings(&self) -> &ServiceSettings {
+        &self.inner.settings
+    }
+
+    /// The operator's figures.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.inner.metrics
+    }
+
+    /// Where partners were last seen.
+    #[must_use]
+    pub fn last_seen(&self) -> &LastSeen {
+        &self.inner.last_seen
+    }
+
+    /// Users whose tokens were looked up a moment ago.
+    pub(super) fn principals(&self) -> &super::accounts::PrincipalCache {
+        &self.inner.principals
+    }
+
+    /// Rings when the outbox has something new.
+    pub(super) fn outbox_bell(&self) -> &Notify {
+        &self.inner.outbox_bell
+    }
+
+    /// Runs a job that only reads.
+    ///
+    /// # Errors
+    /// The job's, or the database's.
+    pub async fn read<T, F>(&self, job: F) -> Result<T, ServiceError>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, ServiceError> + Send + 'static,
+        T: Send + 'static,
+    {
+        self.inner.store.read(job).await
+    }
+
+    /// Runs a change and the events that it causes in one transaction.
+    ///
+    /// # Errors
+    /// The job's, after which nothing has changed; or the database's.
+    pub async fn write<T, F>(&self, job: F) -> Result<T, ServiceError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, ServiceError> + Send + 'static,
+        T: Send + 'static,
+    {
+        let (value, events) = self
+            .inner
+            .store
+            .write(move |conn| {
+                let mut tx = Tx { conn, now: Timestamp::now(), events: 0 };
+                let value = job(&mut tx)?;
+                Ok::<_, ServiceError>((value, tx.events))
+            })
+            .await?;
+        if events > 0 {
+            self.inner.outbox_bell.notify_one();
+        }
+        Ok(value)
+    }
+
+    /// Like [`App::write`], for a call that may come with an `Idempotency-Key`: the answer is kept in the same
+    /// transaction, and a second call with the key is answered from there.
+    ///
+    /// # Errors
+    /// As [`App::write`]; `Conflict` with `idempotency_key_reused` when the key came with another request.
+    pub async fn write_once<T, F>(
+        &self,
+        key: Option<Idempotency>,
+        status: u16,
+        job: F,
+    ) -> Result<Reply, ServiceError>
+    where
+        F: FnOnce(&mut Tx<'_>) -> Result<T, ServiceError> + Send + 'static,
+        T: Serialize,
+    {
+        self.write(move |tx| {
+            if let Some(key) = &key
+                && let Some(reply) = idempotency::find(tx, key)?
+            {
+                return Ok(reply);
+            }
+            let body = crate::protocol::server::to_json(&job(tx)?);
+            let reply = Reply { status, body, replayed: false };
+            if let Some(key) = &key {
+                idempotency::keep(tx, key, &reply)?;
+            }
+            Ok(reply)
+        })
+        .await
+    }
+}

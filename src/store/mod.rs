@@ -1,0 +1,173 @@
+//! The database: the only room that speaks SQL.
+//!
+//! [`Store::read`] and [`Store::write`] run a job on a connection, off the threads that serve sockets; one
+//! `write` is one transaction. Queries are free functions that take the connection.
+//!
+//! Invariant: nothing in here knows of sockets, requests or rights.
+
+mod connection;
+mod error;
+mod migrate;
+mod read;
+mod schema;
+mod writer;
+
+pub mod idempotency;
+pub mod outbox;
+pub mod users;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+
+pub use connection::{Conn, DatabaseUrl, InvalidDatabaseUrl};
+pub use error::StoreError;
+
+use crate::telemetry::Metrics;
+use connection::{Manager, Pooled};
+use writer::Writer;
+
+/// What the store can be told.
+#[derive(Debug, Clone)]
+pub struct StoreSettings {
+    /// Which database.
+    pub url: DatabaseUrl,
+    /// Connections: for reading with SQLite (which has one more for writing), for all with PostgreSQL.
+    pub connections: u32,
+    /// How long a job waits for a connection before it is refused.
+    pub wait: Duration,
+}
+
+/// A handle on the database. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Store {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    pool: diesel::r2d2::Pool<Manager>,
+    /// As many as the pool has connections: jobs wait here, not on threads.
+    permits: Arc<Semaphore>,
+    /// SQLite's one writer; PostgreSQL writes through the pool.
+    writer: Option<Writer>,
+    wait: Duration,
+    metrics: Arc<Metrics>,
+}
+
+impl Store {
+    /// Opens the database, makes it when it is SQLite and missing, and brings its tables up to date.
+    /// Blocks: call it before the server takes requests.
+    ///
+    /// # Errors
+    /// `Unavailable` when it cannot be reached, `Migration` when its tables cannot be brought up to date;
+    /// they are then as they were before.
+    pub fn open(settings: &StoreSettings, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        migrate::run(&settings.url)?;
+        let manager = Manager::readers(settings.url.clone());
+        let pool = diesel::r2d2::Pool::builder()
+            .max_size(settings.connections)
+            .min_idle(Some(1))
+            .connection_timeout(settings.wait)
+            // Idle connections are tested by the manager, busy ones need no test.
+            .test_on_check_out(false)
+            .error_handler(Box::new(connection::LogErrors))
+            .build(manager)
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        let writer = match &settings.url {
+            DatabaseUrl::Sqlite(_) => Some(Writer::start(settings.url.clone(), Arc::clone(&metrics))?),
+            DatabaseUrl::Postgres(_) => None,
+        };
+        let permits = Arc::new(Semaphore::new(settings.connections as usize));
+        Ok(Self { inner: Arc::new(Inner { pool, permits, writer, wait: settings.wait, metrics }) })
+    }
+
+    /// Runs a job that only reads.
+    ///
+    /// # Errors
+    /// `Busy` when no connection frees up in time, `Unavailable` when the database cannot be reached, and
+    /// whatever the job fails with.
+    pub async fn read<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.timed("read", self.on_pool(job)).await
+    }
+
+    /// Runs a job in one transaction: it is committed when the job succeeds and leaves nothing when it fails.
+    ///
+    /// # Errors
+    /// As [`Store::read`]; after `Unavailable` from a commit that was under way it is not known whether the
+    /// change was made.
+    pub async fn write<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        match &self.inner.writer {
+            Some(writer) => self.timed("write", writer.run(job, self.inner.wait)).await,
+            None => self.timed("write", self.on_pool(|conn| connection::transaction(conn, job))).await,
+        }
+    }
+
+    async fn on_pool<T, E, F>(&self, job: F) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let permit = Arc::clone(&self.inner.permits).acquire_owned();
+        let permit = match tokio::time::timeout(self.inner.wait, permit).await {
+            Ok(Ok(permit)) => permit,
+            Ok(Err(_)) | Err(_) => return Err(StoreError::Busy.into()),
+        };
+        let pool = self.inner.pool.clone();
+        let outcome = tokio::task::spawn_blocking(move || {
+            let mut conn = check_out(&pool)?;
+            let outcome = job(conn.get());
+            drop(permit);
+            outcome
+        });
+        outcome.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the job ended early".into()).into()))
+    }
+
+    async fn timed<T, E>(&self, kind: &str, job: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+        let begin = Instant::now();
+        self.inner.metrics.database_queue.inc();
+        let outcome = job.await;
+        self.inner.metrics.database_queue.dec();
+        self.inner.metrics.database.with_label_values(&[kind]).observe(begin.elapsed().as_secs_f64());
+        outcome
+    }
+
+    /// Makes sure that the database can be read and written.
+    ///
+    /// # Errors
+    /// Why it cannot.
+    pub async fn probe(&self) -> Result<(), StoreError> {
+        self.read(connection::probe).await?;
+        self.write(connection::probe_writing).await
+    }
+
+    /// Ends the writer once it has done what waits.
+    pub fn close(&self) {
+        if let Some(writer) = &self.inner.writer {
+            writer.close();
+        }
+    }
+}
+
+/// Takes a connection that works: one that the server has dropped meanwhile is replaced.
+fn check_out(pool: &diesel::r2d2::Pool<Manager>) -> Result<Pooled<'_>, StoreError> {
+    for _ in 0..=pool.max_size() {
+        let mut conn = pool.get().map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        if conn.is_fit() {
+            return Ok(Pooled::new(conn));
+        }
+    }
+    Err(StoreError::Unavailable("no connection works".into()))
+}

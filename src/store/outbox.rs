@@ -1,0 +1,122 @@
+//! The outbox: what committed changes ask the realtime side to do, in the order in which they were made.
+//!
+//! Changes of one order, or of one inbox, are in order because each holds that row's lock until it commits.
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+
+use crate::domain::ids::EventId;
+use crate::domain::time::Timestamp;
+use crate::protocol::dispatch::Dispatch;
+
+use super::Conn;
+use super::error::StoreError;
+use super::schema::outbox;
+
+/// One waiting row.
+#[derive(Debug)]
+pub struct OutboxRow {
+    /// Its place in the order.
+    pub id: i64,
+    /// The event's id on the wire.
+    pub event_id: EventId,
+    /// When the change was made.
+    pub at: Timestamp,
+    /// What to do.
+    pub dispatch: Dispatch,
+}
+
+/// Appends one dispatch.
+///
+/// # Errors
+/// When the row cannot be written.
+pub fn append(
+    conn: &mut Conn,
+    event_id: EventId,
+    at: Timestamp,
+    dispatch: &Dispatch,
+) -> Result<(), StoreError> {
+    let text = crate::protocol::server::to_json(dispatch);
+    diesel::insert_into(outbox::table)
+        .values((
+            outbox::event_id.eq(event_id.to_string()),
+            outbox::at.eq(at.as_millis()),
+            outbox::dispatch.eq(text),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// What waits, oldest first, at most `limit` rows. Rows that cannot be read are left out, logged, and
+/// given back as the second part, so that one of them does not stop all that follow.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn waiting(conn: &mut Conn, limit: i64) -> Result<(Vec<OutboxRow>, Vec<i64>), StoreError> {
+    let rows: Vec<(i64, String, i64, String)> = outbox::table
+        .order(outbox::id)
+        .limit(limit)
+        .select((outbox::id, outbox::event_id, outbox::at, outbox::dispatch))
+        .load(conn)?;
+    let mut read = Vec::with_capacity(rows.len());
+    let mut unreadable = Vec::new();
+    for (id, event_id, at, dispatch) in rows {
+        match (event_id.parse(), serde_json::from_str(&dispatch)) {
+            (Ok(event_id), Ok(dispatch)) => {
+                read.push(OutboxRow { id, event_id, at: Timestamp::from_millis(at), dispatch });
+            }
+            (Err(_), _) | (_, Err(_)) => {
+                log::error!("outbox row {id} cannot be read and is passed over: {dispatch}");
+                unreadable.push(id);
+            }
+        }
+    }
+    Ok((read, unreadable))
+}
+
+/// How many rows wait.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn count(conn: &mut Conn) -> Result<i64, StoreError> {
+    Ok(outbox::table.count().get_result(conn)?)
+}
+
+/// Removes rows that were published.
+///
+/// # Errors
+/// When they cannot be removed; they will be published again, with the same ids.
+pub fn remove(conn: &mut Conn, ids: &[i64]) -> Result<(), StoreError> {
+    // One statement a run of neighbours: a list of hundreds of binds would be parsed anew each time.
+    for (first, last) in runs(ids) {
+        diesel::sql_query("DELETE FROM outbox WHERE id BETWEEN $1 AND $2")
+            .bind::<BigInt, _>(first)
+            .bind::<BigInt, _>(last)
+            .execute(conn)?;
+    }
+    Ok(())
+}
+
+/// The runs of consecutive numbers in an ascending list.
+fn runs(ids: &[i64]) -> Vec<(i64, i64)> {
+    let mut runs: Vec<(i64, i64)> = Vec::new();
+    for &id in ids {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == id => *last = id,
+            Some(_) | None => runs.push((id, id)),
+        }
+    }
+    runs
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_cover_exactly_what_was_named() {
+        assert_eq!(runs(&[]), []);
+        assert_eq!(runs(&[3]), [(3, 3)]);
+        assert_eq!(runs(&[1, 2, 3, 5, 6, 9]), [(1, 3), (5, 6), (9, 9)]);
+    }
+}

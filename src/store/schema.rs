@@ -1,0 +1,141 @@
+//! The tables, as both databases have them. `migrations/` makes them; a test compares the two.
+
+macro_rules! tables {
+    ($($table:tt)*) => { $(diesel::table! $table)* };
+}
+
+tables! {
+    { users (id) {
+        id -> Text,
+        email -> Text,
+        name -> Text,
+        role -> Text,
+        locale -> Text,
+        password_hash -> Text,
+        created_at -> BigInt,
+        deleted_at -> Nullable<BigInt>,
+    } }
+    { partners (id) {
+        id -> Text,
+        user_id -> Text,
+    } }
+    { refresh_families (id) {
+        id -> Text,
+        user_id -> Text,
+        created_at -> BigInt,
+        revoked_at -> Nullable<BigInt>,
+    } }
+    { refresh_tokens (hash) {
+        hash -> Text,
+        family_id -> Text,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        used_at -> Nullable<BigInt>,
+    } }
+    { used_tickets (jti) {
+        jti -> Text,
+        expires_at -> BigInt,
+    } }
+    { orders (id) {
+        id -> Text,
+        status -> Text,
+        version -> BigInt,
+        customer_id -> Text,
+        partner_id -> Nullable<Text>,
+        pickup_latitude -> Double,
+        pickup_longitude -> Double,
+        pickup_address -> Text,
+        dropoff_latitude -> Double,
+        dropoff_longitude -> Double,
+        dropoff_address -> Text,
+        items -> Text,
+        price_amount -> BigInt,
+        price_currency -> Text,
+        payment_method -> Text,
+        notes -> Nullable<Text>,
+        code -> Text,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    } }
+    { order_steps (order_id, version) {
+        order_id -> Text,
+        version -> BigInt,
+        from_status -> Nullable<Text>,
+        to_status -> Text,
+        party -> Text,
+        user_id -> Nullable<Text>,
+        reason -> Nullable<Text>,
+        note -> Nullable<Text>,
+        latitude -> Nullable<Double>,
+        longitude -> Nullable<Double>,
+        at -> BigInt,
+    } }
+    { ratings (order_id) {
+        order_id -> Text,
+        stars -> SmallInt,
+        comment -> Nullable<Text>,
+        created_at -> BigInt,
+    } }
+    { notifications (id) {
+        id -> Text,
+        user_id -> Text,
+        kind -> Text,
+        title -> Text,
+        message -> Text,
+        data -> Text,
+        created_at -> BigInt,
+        read_at -> Nullable<BigInt>,
+    } }
+    { inboxes (user_id) {
+        user_id -> Text,
+        unread -> BigInt,
+        revision -> BigInt,
+    } }
+    { notification_preferences (user_id, kind, channel) {
+        user_id -> Text,
+        kind -> Text,
+        channel -> Text,
+        enabled -> Bool,
+    } }
+    { deliveries (notification_id, channel) {
+        notification_id -> Text,
+        channel -> Text,
+        queued_at -> BigInt,
+        written_at -> Nullable<BigInt>,
+        acked_at -> Nullable<BigInt>,
+        read_at -> Nullable<BigInt>,
+        failed_at -> Nullable<BigInt>,
+        error -> Nullable<Text>,
+    } }
+    { outbox (id) {
+        id -> BigInt,
+        event_id -> Text,
+        at -> BigInt,
+        dispatch -> Text,
+    } }
+    { idempotency_keys (scope, key) {
+        scope -> Text,
+        key -> Text,
+        fingerprint -> Text,
+        status -> SmallInt,
+        body -> Text,
+        created_at -> BigInt,
+    } }
+}
+
+diesel::joinable!(partners -> users (user_id));
+diesel::joinable!(orders -> users (customer_id));
+diesel::joinable!(refresh_families -> users (user_id));
+diesel::joinable!(refresh_tokens -> refresh_families (family_id));
+diesel::allow_tables_to_appear_in_same_query!(
+    users,
+    partners,
+    orders,
+    order_steps,
+    ratings,
+    notifications,
+    inboxes,
+    deliveries,
+    refresh_families,
+    refresh_tokens,
+);

@@ -1,0 +1,152 @@
+//! SQLite's one writer: a thread that takes whatever waits and commits it at once, so that many writes share
+//! one `fsync`. Each job runs in a savepoint of its own: one that fails leaves nothing and harms no other.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+
+use diesel::Connection;
+use diesel::connection::TransactionManager;
+use tokio::sync::{mpsc, oneshot};
+
+use crate::telemetry::Metrics;
+
+use super::connection::{Conn, DatabaseUrl, begin, commit, open, roll_back};
+use super::error::StoreError;
+
+/// Jobs that may wait; more are refused after the usual wait.
+const QUEUE: usize = 1024;
+/// The most jobs in one commit.
+const BATCH: usize = 128;
+
+/// A handle on the writing thread.
+#[derive(Debug)]
+pub(super) struct Writer {
+    jobs: Mutex<Option<mpsc::Sender<Box<dyn Job>>>>,
+}
+
+/// A write, seen by the thread.
+trait Job: Send {
+    /// Runs it within a savepoint. Fails when the transaction around it is gone: SQLite ends the whole of
+    /// it at some errors, a full disk among them.
+    fn run(&mut self, conn: &mut Conn) -> Result<(), StoreError>;
+    /// Gives the caller its answer. `failure` says why the commit that it was part of failed.
+    fn answer(self: Box<Self>, failure: Option<&str>);
+}
+
+struct Task<T, E, F> {
+    job: Option<F>,
+    outcome: Option<Result<T, E>>,
+    reply: oneshot::Sender<Result<T, E>>,
+}
+
+impl<T, E, F> Job for Task<T, E, F>
+where
+    F: FnOnce(&mut Conn) -> Result<T, E> + Send,
+    T: Send,
+    E: From<StoreError> + Send,
+{
+    fn run(&mut self, conn: &mut Conn) -> Result<(), StoreError> {
+        let Some(job) = self.job.take() else { return Ok(()) };
+        // Within the batch's transaction this makes a savepoint: Diesel counts the depth.
+        <Conn as Connection>::TransactionManager::begin_transaction(conn).map_err(StoreError::from)?;
+        let outcome = job(conn);
+        let ended = if outcome.is_ok() { commit(conn) } else { roll_back(conn) };
+        self.outcome = Some(outcome);
+        ended
+    }
+
+    fn answer(self: Box<Self>, failure: Option<&str>) {
+        let outcome = match (self.outcome, failure) {
+            (Some(Err(error)), _) => Err(error),
+            (Some(Ok(value)), None) => Ok(value),
+            (_, Some(failure)) => Err(StoreError::Unavailable(failure.into()).into()),
+            (None, None) => Err(StoreError::Unavailable("the write was not run".into()).into()),
+        };
+        // The caller may have gone away; its change stands all the same.
+        let _ = self.reply.send(outcome);
+    }
+}
+
+impl Writer {
+    pub(super) fn start(url: DatabaseUrl, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        let conn = open(&url)?;
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        std::thread::Builder::new()
+            .name("sqlite-writer".into())
+            .spawn(move || write_all(&url, conn, queue, &metrics))
+            .map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(Self { jobs: Mutex::new(Some(jobs)) })
+    }
+
+    pub(super) async fn run<T, E, F>(&self, job: F, wait: Duration) -> Result<T, E>
+    where
+        F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let gone = || E::from(StoreError::Unavailable("the writer has ended".into()));
+        let jobs = jobs.ok_or_else(gone)?;
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Task { job: Some(job), outcome: None, reply });
+        match tokio::time::timeout(wait, jobs.send(task)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) => return Err(gone()),
+            Err(_) => return Err(StoreError::Busy.into()),
+        }
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Lets the thread end once it has done what waits.
+    pub(super) fn close(&self) {
+        self.jobs.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}
+
+fn write_all(url: &DatabaseUrl, conn: Conn, mut queue: mpsc::Receiver<Box<dyn Job>>, metrics: &Metrics) {
+    let mut conn = Some(conn);
+    while let Some(first) = queue.blocking_recv() {
+        let mut batch = vec![first];
+        while batch.len() < BATCH {
+            match queue.try_recv() {
+                Ok(job) => batch.push(job),
+                Err(_) => break,
+            }
+        }
+        metrics.commit_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
+        let failure = match connection(url, &mut conn) {
+            Ok(open) => write_batch(open, &mut batch).err(),
+            Err(error) => Some(error),
+        };
+        if let Some(error) = &failure {
+            log::error!("{} writes were not made: {error}", batch.len());
+            metrics.database_failures.with_label_values(&[error.as_str()]).inc();
+            // What state the connection is in is not worth finding out.
+            conn = None;
+        }
+        let failure = failure.map(|error| error.to_string());
+        for job in batch {
+            job.answer(failure.as_deref());
+        }
+    }
+}
+
+fn connection<'conn>(
+    url: &DatabaseUrl,
+    conn: &'conn mut Option<Conn>,
+) -> Result<&'conn mut Conn, StoreError> {
+    match conn {
+        Some(conn) => Ok(conn),
+        None => Ok(conn.insert(open(url)?)),
+    }
+}
+
+fn write_batch(conn: &mut Conn, batch: &mut [Box<dyn Job>]) -> Result<(), StoreError> {
+    begin(conn)?;
+    for job in batch {
+        job.run(conn)?;
+    }
+    commit(conn)
+}

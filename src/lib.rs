@@ -11,3 +11,4 @@ pub mod realtime;
 pub mod services;
 pub mod store;
 pub mod telemetry;
+pub mod tools;

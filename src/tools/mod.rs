@@ -1,6 +1,7 @@
 //! Programs that talk to a waybill server from outside.
 //!
 //! They use its public interface only, so nothing here may use the server's own rooms beyond
-//! `domain` and `protocol`, and the server must not know that they exist.
+//! `domain` and `protocol`. Of the server, the demo alone knows that they exist: it starts the simulator.
 
+pub mod client;
 pub mod load;

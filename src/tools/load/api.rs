@@ -1,40 +1,26 @@
 //! The calls of the server's HTTP interface that this client needs.
 
 use std::net::SocketAddr;
-use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode, header};
-use awc::{Client, Connector};
+use actix_web::http::{Method, StatusCode};
 use futures_util::{StreamExt, TryStreamExt, stream};
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::json;
-use uuid::Uuid;
 
-use super::args::{LogIn, Secret};
 use super::error::LoadError;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::OrderId;
+use crate::tools::client::credentials::{LogIn, Secret};
+use crate::tools::client::http::{Http, LARGEST_ANSWER};
 
-/// Largest answer read, bytes: a page of full orders.
-const LARGEST_ANSWER: usize = 4 << 20;
 /// Orders asked for at once; the server gives no more.
 const PAGE: usize = 200;
-/// Shorter than servers keep an idle connection, so that none is closed just as it is used again.
-const KEEP_ALIVE: Duration = Duration::from_secs(3);
 
 /// The server's HTTP interface. Cheap to clone.
 #[derive(Clone)]
 pub struct Api {
-    client: Client,
-    base: Rc<str>,
-    address: SocketAddr,
-}
-
-#[derive(Deserialize)]
-struct LoggedIn {
-    access: String,
+    http: Http,
 }
 
 #[derive(Deserialize)]
@@ -52,9 +38,7 @@ impl Api {
     /// For the server at `base` (without a slash at the end), over up to `connections` connections to `address`.
     #[must_use]
     pub fn new(base: &str, address: SocketAddr, connections: usize, timeout: Duration) -> Self {
-        let connector = Connector::new().limit(connections).conn_keep_alive(KEEP_ALIVE).timeout(timeout);
-        let client = Client::builder().connector(connector).timeout(timeout).disable_redirects().finish();
-        Self { client, base: base.into(), address }
+        Self { http: Http::new(base, address, connections, timeout) }
     }
 
     /// An access token for `who`.
@@ -62,9 +46,7 @@ impl Api {
     /// # Errors
     /// `Call` when refused.
     pub async fn log_in(&self, who: &LogIn) -> Result<Secret, LoadError> {
-        let body = json!({"email": who.email, "password": who.password.0});
-        let LoggedIn { access } = self.call(Method::POST, "/api/v1/auth/login", None, Some(&body)).await?;
-        Ok(Secret(access))
+        Ok(self.http.log_in(who).await?.access)
     }
 
     /// The groups of up to `count` orders that this token may see.
@@ -83,7 +65,7 @@ impl Api {
                 path.push('&');
                 path.push_str(&pair);
             }
-            let page: Page = self.call(Method::GET, &path, Some(token), None::<&()>).await?;
+            let page: Page = self.http.call(Method::GET, &path, Some(token), None::<&()>).await?;
             groups.extend(page.items.iter().map(|order| GroupKey::Order(order.id).to_string()));
             match page.next_cursor {
                 Some(next) if !page.items.is_empty() => cursor = Some(next),
@@ -106,7 +88,8 @@ impl Api {
     ) -> Result<Vec<String>, LoadError> {
         let place = |n: usize| async move {
             let body = an_order(n);
-            let order: Order = self.call(Method::POST, "/api/v1/orders", Some(token), Some(&body)).await?;
+            let order: Order =
+                self.http.call(Method::POST, "/api/v1/orders", Some(token), Some(&body)).await?;
             Ok(GroupKey::Order(order.id).to_string())
         };
         stream::iter(0..count).map(place).buffer_unordered(at_once.max(1)).try_collect().await
@@ -118,48 +101,14 @@ impl Api {
     /// There was no answer: the message may have been accepted.
     pub async fn publish(&self, key: &Secret, body: String) -> Result<StatusCode, String> {
         let request = self
-            .client
-            .post(format!("{}/api/v1/events", self.base))
-            .address(self.address)
+            .http
+            .request(Method::POST, "/api/v1/events")
             .bearer_auth(&key.0)
             .content_type("application/json");
         let mut answer = request.send_body(body).await.map_err(|error| error.to_string())?;
         // Read to the end, so that the connection can be used again.
         answer.body().limit(LARGEST_ANSWER).await.map_err(|error| error.to_string())?;
         Ok(answer.status())
-    }
-
-    async fn call<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&Secret>,
-        body: Option<&impl Serialize>,
-    ) -> Result<T, LoadError> {
-        let failed =
-            |reason: String| LoadError::Call { call: format!("{method} {}{path}", self.base), reason };
-        let mut request = self
-            .client
-            .request(method.clone(), format!("{}{path}", self.base))
-            .address(self.address)
-            .insert_header((header::ACCEPT, "application/json"));
-        if let Some(token) = token {
-            request = request.bearer_auth(&token.0);
-        }
-        if method == Method::POST {
-            request = request.insert_header(("Idempotency-Key", Uuid::now_v7().to_string()));
-        }
-        let sending = match body {
-            Some(body) => request.send_json(body),
-            None => request.send(),
-        };
-        let mut answer = sending.await.map_err(|error| failed(error.to_string()))?;
-        let bytes = answer.body().limit(LARGEST_ANSWER).await.map_err(|error| failed(error.to_string()))?;
-        if !answer.status().is_success() {
-            let text: String = String::from_utf8_lossy(&bytes).chars().take(500).collect();
-            return Err(failed(format!("{} {text}", answer.status())));
-        }
-        serde_json::from_slice(&bytes).map_err(|error| failed(format!("{}: {error}", answer.status())))
     }
 }
 

@@ -1,36 +1,15 @@
 //! The arguments of `waybill load`, and what they come to once checked.
 
-use std::convert::Infallible;
-use std::fmt;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
-use url::{Host, Url};
 
 use super::error::LoadError;
 use super::ledger::Order;
 use crate::domain::group::GroupKey;
-
-/// Something that must not be shown.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(pub String);
-
-impl FromStr for Secret {
-    type Err = Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Infallible> {
-        Ok(Self(text.to_owned()))
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::tools::client::credentials::{LogIn, Secret};
+use crate::tools::client::target::Target;
 
 /// What kind of messages to publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -169,15 +148,6 @@ fn seconds(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
 
-/// An e-mail address and its password.
-#[derive(Debug, Clone)]
-pub struct LogIn {
-    /// Who.
-    pub email: String,
-    /// With what.
-    pub password: Secret,
-}
-
 /// How the sessions prove who they are.
 #[derive(Debug, Clone)]
 pub enum Access {
@@ -190,10 +160,8 @@ pub enum Access {
 /// The arguments, checked.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Scheme, host, port and path, without a slash at the end.
-    pub base: String,
-    /// The addresses that the host has, at least one.
-    pub addresses: Vec<SocketAddr>,
+    /// Where the server is.
+    pub target: Target,
     /// How the sessions get in.
     pub access: Access,
     /// Places orders.
@@ -210,14 +178,13 @@ impl Plan {
     /// # Errors
     /// `Argument` says which one is wrong.
     pub fn new(args: &LoadArgs) -> Result<Self, LoadError> {
-        let (base, addresses) = server(&args.url, args.i_own_this_server)?;
+        let target = server(&args.url, args.i_own_this_server)?;
         check_numbers(args)?;
         let service_key = args.service_key.clone().ok_or_else(|| {
             wrong("a service key is needed to publish: --service-key or WAYBILL_SERVICE_KEY")
         })?;
         Ok(Self {
-            base,
-            addresses,
+            target,
             access: access(args)?,
             customer: log_in("--customer-", &args.customer_email, &args.customer_password)?,
             groups: args.groups_file.as_deref().map(|file| groups(file, args.groups)).transpose()?,
@@ -256,33 +223,14 @@ fn check_numbers(args: &LoadArgs) -> Result<(), LoadError> {
     Ok(())
 }
 
-fn server(text: &str, owned: bool) -> Result<(String, Vec<SocketAddr>), LoadError> {
-    let url = Url::parse(text).map_err(|error| wrong(format!("--url {text}: {error}")))?;
-    if url.scheme() != "http" {
-        return Err(wrong(format!("--url {text}: only http:// is spoken here, without TLS")));
-    }
-    let port = url.port_or_known_default().unwrap_or(80);
-    let addresses: Vec<SocketAddr> = match url.host() {
-        Some(Host::Ipv4(ip)) => vec![(ip, port).into()],
-        Some(Host::Ipv6(ip)) => vec![(ip, port).into()],
-        Some(Host::Domain(name)) => {
-            (name, port).to_socket_addrs().map_err(|error| wrong(format!("--url {text}: {error}")))?.collect()
-        }
-        None => Vec::new(),
-    };
-    if addresses.is_empty() {
-        return Err(wrong(format!("--url {text}: no such host")));
-    }
-    if !owned && !addresses.iter().map(SocketAddr::ip).all(is_loopback) {
+fn server(text: &str, owned: bool) -> Result<Target, LoadError> {
+    let target = Target::parse(text).map_err(|error| wrong(format!("--url {text}: {error}")))?;
+    if !owned && !target.is_local() {
         return Err(wrong(format!(
             "--url {text} is not on this machine; if that server is yours, say so with --i-own-this-server"
         )));
     }
-    Ok((url.as_str().trim_end_matches('/').to_owned(), addresses))
-}
-
-fn is_loopback(ip: IpAddr) -> bool {
-    ip.to_canonical().is_loopback()
+    Ok(target)
 }
 
 fn access(args: &LoadArgs) -> Result<Access, LoadError> {

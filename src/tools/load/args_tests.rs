@@ -60,7 +60,7 @@ fn another_machine_takes_a_word_of_its_owner() {
     let far = LoadArgs { url: "http://192.0.2.1:8000".to_owned(), ..good() };
     assert!(refusal(&far).contains("--i-own-this-server"));
     let owned = Plan::new(&LoadArgs { i_own_this_server: true, ..far }).expect("allowed");
-    assert_eq!(owned.addresses, ["192.0.2.1:8000".parse().expect("an address")]);
+    assert_eq!(owned.target.addresses, ["192.0.2.1:8000".parse().expect("an address")]);
     for url in ["http://127.0.0.1:1", "http://127.8.9.1/", "http://[::1]:80", "http://[::ffff:127.0.0.1]"] {
         assert!(Plan::new(&LoadArgs { url: url.to_owned(), ..good() }).is_ok(), "{url}");
     }
@@ -76,7 +76,7 @@ fn only_plain_http_is_spoken() {
         refusal(&LoadArgs { url: url.to_owned(), ..good() });
     }
     let plan = Plan::new(&LoadArgs { url: "http://127.0.0.1:1/below/".to_owned(), ..good() }).expect("fine");
-    assert_eq!(plan.base, "http://127.0.0.1:1/below");
+    assert_eq!(plan.target.base, "http://127.0.0.1:1/below");
 }
 
 #[test]

@@ -1,5 +1,7 @@
 //! Why a run could not take place.
 
+use crate::tools::client::http::CallError;
+
 /// What kept the load client from measuring anything.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadError {
@@ -44,6 +46,12 @@ pub enum LoadError {
     /// Something that this process needs of the operating system.
     #[error(transparent)]
     System(#[from] std::io::Error),
+}
+
+impl From<CallError> for LoadError {
+    fn from(error: CallError) -> Self {
+        Self::Call { call: error.call, reason: error.failure.to_string() }
+    }
 }
 
 impl LoadError {

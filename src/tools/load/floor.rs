@@ -9,11 +9,12 @@ use actix_web::rt;
 use tokio::sync::Notify;
 
 use super::api::Api;
-use super::args::{Mode, Secret};
+use super::args::Mode;
 use super::frame::{LOAD_TEST, Load, Publish};
 use super::ledger::Ledger;
 use super::meters::{Meters, count};
 use super::schedule::{Lanes, Schedule};
+use crate::tools::client::credentials::Secret;
 
 /// The place where a run happens.
 pub struct Floor {

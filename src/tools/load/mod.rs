@@ -36,7 +36,7 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 
 use api::Api;
-use args::{Access, Plan, Secret};
+use args::{Access, Plan};
 use floor::{Floor, start_publishers};
 use ledger::Ledger;
 use meters::{Meters, count, total};
@@ -44,6 +44,8 @@ use progress::Progress;
 use report::{Affected, Delivery, LISTED, Publishing, Sessions, Setting};
 use schedule::{Lanes, Pacer, Schedule};
 use session::Session;
+
+use crate::tools::client::credentials::Secret;
 
 pub use args::{LoadArgs, Mode};
 pub use error::LoadError;
@@ -91,14 +93,14 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     let plan = Plan::new(args)?;
     // A connection is made anew now and then while the old one is still closing.
     limits::allow_sockets(args.sessions + 2 * args.publishers)?;
-    let address = reach(&plan.addresses, args.timeout).await?;
-    let api = Api::new(&plan.base, address, args.publishers, args.timeout);
+    let address = reach(&plan.target.addresses, args.timeout).await?;
+    let api = Api::new(&plan.target.base, address, args.publishers, args.timeout);
     let tokens = tokens(&plan, &api).await?;
     let groups = groups(&plan, args, &api, &tokens).await?;
     let schedule = Schedule::new(args.rate, args.warmup, args.duration);
     let floor = Rc::new(Floor {
         address,
-        socket_url: format!("ws{}/ws/", plan.base.strip_prefix("http").unwrap_or_default()),
+        socket_url: plan.target.socket_url("/ws/"),
         timeout: args.timeout,
         mode: args.mode,
         schedule,

@@ -4,32 +4,20 @@ use std::pin::pin;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use actix_web::rt::net::TcpStream;
 use actix_web::rt::time::timeout;
 use futures_util::{SinkExt, StreamExt};
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::error::Error;
-use tokio_tungstenite::tungstenite::http::HeaderValue;
-use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
-use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Message, WebSocketConfig};
-use tokio_tungstenite::{WebSocketStream, client_async_with_config};
+use tokio_tungstenite::tungstenite::protocol::Message;
 
-use super::args::Secret;
 use super::floor::Floor;
 use super::frame::{Incoming, Meaning, Subscribe};
 use super::ledger::{Seat, Verdict};
 use super::meters::count;
-
-/// Bytes read at once. Every session has such a buffer, so it must be small; a longer frame makes it grow.
-const READ_BUFFER: usize = 4 << 10;
-/// Largest frame accepted, bytes: a long snapshot.
-const LARGEST_FRAME: usize = 1 << 20;
-/// Most of a server's words that are kept as a reason, characters.
-const WORDS: usize = 200;
+use crate::tools::client::credentials::Secret;
+use crate::tools::client::socket::{self, Socket, closed, in_words, short};
 
 /// A session that has subscribed.
 pub struct Session {
-    socket: WebSocketStream<TcpStream>,
+    socket: Socket,
     group: usize,
     seat: Seat,
 }
@@ -48,7 +36,8 @@ impl Session {
 
     async fn open_in_time(floor: &Rc<Floor>, at: usize, token: &Secret) -> Result<Self, String> {
         let began = Instant::now();
-        let mut socket = handshake(floor, token).await.map_err(|error| in_words(&error))?;
+        let mut socket =
+            socket::open(floor.address, &floor.socket_url, token).await.map_err(|error| in_words(&error))?;
         floor.meters.borrow_mut().handshake.record(began.elapsed());
         let group = at % floor.groups.len();
         let name = floor.groups.get(group).map_or("", |name| name);
@@ -132,25 +121,7 @@ impl Session {
     }
 }
 
-async fn handshake(floor: &Floor, token: &Secret) -> Result<WebSocketStream<TcpStream>, Error> {
-    let stream = TcpStream::connect(floor.address).await?;
-    stream.set_nodelay(true)?;
-    let mut request = floor.socket_url.as_str().into_client_request()?;
-    let mut bearer = HeaderValue::try_from(format!("Bearer {}", token.0))?;
-    bearer.set_sensitive(true);
-    request.headers_mut().insert(AUTHORIZATION, bearer);
-    let config = WebSocketConfig::default()
-        .read_buffer_size(READ_BUFFER)
-        .write_buffer_size(0)
-        .max_message_size(Some(LARGEST_FRAME))
-        .max_frame_size(Some(LARGEST_FRAME));
-    let (socket, _) = client_async_with_config(request, stream, Some(config)).await?;
-    Ok(socket)
-}
-
-async fn next_text(
-    socket: &mut WebSocketStream<TcpStream>,
-) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, String> {
+async fn next_text(socket: &mut Socket) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, String> {
     loop {
         match socket.next().await {
             Some(Ok(Message::Text(text))) => return Ok(text),
@@ -160,30 +131,4 @@ async fn next_text(
             None => return Err("ended without a close".to_owned()),
         }
     }
-}
-
-fn closed(frame: Option<&CloseFrame>) -> String {
-    match frame {
-        Some(frame) => {
-            // A restart tells each session to come back at another time; that would make each a case of its own.
-            let reason = if frame.reason.starts_with('{') { "" } else { frame.reason.as_str() };
-            format!("closed {} {}", u16::from(frame.code), short(reason)).trim_end().to_owned()
-        }
-        None => "closed without a code".to_owned(),
-    }
-}
-
-fn in_words(error: &Error) -> String {
-    let Error::Http(answer) = error else { return error.to_string() };
-    // The `code` of a problem body says more than the status, and unlike the detail holds no ids.
-    let code = answer
-        .body()
-        .as_deref()
-        .and_then(|body| serde_json::from_slice::<serde_json::Value>(body).ok())
-        .and_then(|problem| problem.get("code")?.as_str().map(short));
-    format!("refused {} {}", answer.status(), code.unwrap_or_default()).trim_end().to_owned()
-}
-
-fn short(text: &str) -> String {
-    text.chars().take(WORDS).collect()
 }

@@ -9,9 +9,10 @@ use crate::domain::ids::{FamilyId, UserId};
 
 use super::close::CloseReason;
 
-/// One order from a committed change to the groups.
+/// One order from a committed change to the groups. As JSON: `{"publish": {"groups": […], "frame": {…}}}`.
+// Not tagged within: serde would take it apart before it knows the variant, and a raw frame cannot be.
 #[derive(Debug, Serialize, Deserialize)]
-#[serde(tag = "do", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum Dispatch {
     /// A must-deliver event: numbered in each group and kept for those who come back.
     Publish {
@@ -45,4 +46,28 @@ pub enum Dispatch {
         /// Why.
         reason: CloseReason,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::protocol::server::to_json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back_with_the_frame_byte_for_byte() {
+        let frame = || RawValue::from_string(r#"{"type":"x", "n":1.50}"#.into()).expect("JSON");
+        let user_id = UserId::new();
+        let group = GroupKey::User(user_id);
+        for dispatch in [
+            Dispatch::Publish { groups: vec![group, GroupKey::Admin], frame: frame() },
+            Dispatch::State { group, revision: 7, frame: frame() },
+            Dispatch::Expel { group, user_id },
+            Dispatch::EndSessions { user_id, family_id: None, reason: CloseReason::Token },
+        ] {
+            let text = to_json(&dispatch);
+            let read: Dispatch = serde_json::from_str(&text).expect("reads back");
+            assert_eq!(to_json(&read), text);
+        }
+    }
 }

@@ -74,6 +74,13 @@ ids! {
     SessionId
 }
 
+/// The event that brings a notification bears the notification's id, so that who acks the one acks the other.
+impl From<NotificationId> for EventId {
+    fn from(id: NotificationId) -> Self {
+        Self(id.0)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

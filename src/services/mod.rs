@@ -6,7 +6,10 @@ pub mod accounts;
 pub mod app;
 pub mod error;
 pub mod idempotency;
+pub mod notifications;
 pub mod passwords;
 pub mod relay;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod tokens;
 pub mod tracking;

@@ -10,9 +10,13 @@ mod error;
 mod migrate;
 mod read;
 mod schema;
+#[cfg(test)]
+pub(crate) mod testing;
 mod writer;
 
+pub mod deliveries;
 pub mod idempotency;
+pub mod notifications;
 pub mod outbox;
 pub mod users;
 

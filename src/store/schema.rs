@@ -79,6 +79,7 @@ tables! {
     { notifications (id) {
         id -> Text,
         user_id -> Text,
+        order_id -> Nullable<Text>,
         kind -> Text,
         title -> Text,
         message -> Text,
@@ -103,7 +104,6 @@ tables! {
         queued_at -> BigInt,
         written_at -> Nullable<BigInt>,
         acked_at -> Nullable<BigInt>,
-        read_at -> Nullable<BigInt>,
         failed_at -> Nullable<BigInt>,
         error -> Nullable<Text>,
     } }
@@ -125,6 +125,7 @@ tables! {
 
 diesel::joinable!(partners -> users (user_id));
 diesel::joinable!(orders -> users (customer_id));
+diesel::joinable!(deliveries -> notifications (notification_id));
 diesel::joinable!(refresh_families -> users (user_id));
 diesel::joinable!(refresh_tokens -> refresh_families (family_id));
 diesel::allow_tables_to_appear_in_same_query!(
@@ -135,6 +136,7 @@ diesel::allow_tables_to_appear_in_same_query!(
     ratings,
     notifications,
     inboxes,
+    notification_preferences,
     deliveries,
     refresh_families,
     refresh_tokens,

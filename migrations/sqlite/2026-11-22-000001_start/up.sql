@@ -92,6 +92,8 @@ CREATE TABLE ratings (
 CREATE TABLE notifications (
     id TEXT NOT NULL PRIMARY KEY,
     user_id TEXT NOT NULL REFERENCES users (id),
+    -- What it is about, for looking up what became of an order's notifications.
+    order_id TEXT,
     kind TEXT NOT NULL,
     title TEXT NOT NULL,
     message TEXT NOT NULL,
@@ -101,6 +103,7 @@ CREATE TABLE notifications (
 );
 CREATE INDEX notifications_inbox ON notifications (user_id, id);
 CREATE INDEX notifications_unread ON notifications (user_id, id) WHERE read_at IS NULL;
+CREATE INDEX notifications_order ON notifications (order_id, id) WHERE order_id IS NOT NULL;
 
 -- The unread count of each user, and how often it changed.
 CREATE TABLE inboxes (
@@ -117,14 +120,14 @@ CREATE TABLE notification_preferences (
     PRIMARY KEY (user_id, kind, channel)
 );
 
--- What became of each notification on each channel.
+-- What became of each notification on each channel. When it was read is the notification's own: it is read
+-- once, wherever it was shown.
 CREATE TABLE deliveries (
     notification_id TEXT NOT NULL REFERENCES notifications (id),
     channel TEXT NOT NULL,
     queued_at BIGINT NOT NULL,
     written_at BIGINT,
     acked_at BIGINT,
-    read_at BIGINT,
     failed_at BIGINT,
     error TEXT,
     PRIMARY KEY (notification_id, channel)

@@ -1,0 +1,80 @@
+//! Databases for tests: each test has one of its own, which goes with it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use diesel::RunQueryDsl;
+use tempfile::TempDir;
+
+use crate::domain::ids::UserId;
+use crate::telemetry::Metrics;
+
+use super::connection::open;
+use super::{DatabaseUrl, Store, StoreSettings};
+
+/// Names a PostgreSQL server on which tests may create databases, as a libpq URL.
+const SERVER: &str = "WAYBILL_TEST_POSTGRES";
+
+/// An empty database that is removed when this is dropped.
+pub(crate) enum TestDatabase {
+    /// A file in a folder of its own.
+    Sqlite(TempDir),
+    /// A database on the server that the environment names.
+    Postgres {
+        /// Where databases are created.
+        server: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl TestDatabase {
+    /// One of each kind that can be had here: SQLite always, PostgreSQL when [`SERVER`] is set.
+    pub(crate) fn each() -> Vec<Self> {
+        let postgres = std::env::var(SERVER).ok().map(Self::postgres);
+        std::iter::once(Self::sqlite()).chain(postgres).collect()
+    }
+
+    /// A file.
+    pub(crate) fn sqlite() -> Self {
+        Self::Sqlite(TempDir::new().expect("a folder"))
+    }
+
+    fn postgres(server: String) -> Self {
+        let name = format!("waybill_test_{}", UserId::new().to_string().replace('-', ""));
+        run(&server, &format!("CREATE DATABASE {name}"));
+        Self::Postgres { server, name }
+    }
+
+    fn url(&self) -> DatabaseUrl {
+        match self {
+            Self::Sqlite(folder) => DatabaseUrl::Sqlite(folder.path().join("waybill.db")),
+            Self::Postgres { server, name } => {
+                let mut url = url::Url::parse(server).expect("a libpq URL");
+                url.set_path(name);
+                DatabaseUrl::Postgres(url.into())
+            }
+        }
+    }
+
+    /// Opens it, its tables made.
+    pub(crate) fn open(&self, metrics: &Arc<Metrics>) -> Store {
+        let settings = StoreSettings { url: self.url(), connections: 8, wait: Duration::from_secs(30) };
+        Store::open(&settings, Arc::clone(metrics)).expect("the database opens")
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            // Its pool may still hold connections.
+            Self::Postgres { server, name } => run(server, &format!("DROP DATABASE {name} WITH (FORCE)")),
+        }
+    }
+}
+
+fn run(server: &str, statement: &str) {
+    let mut conn = open(&DatabaseUrl::Postgres(server.into())).expect("the PostgreSQL server answers");
+    diesel::sql_query(statement).execute(&mut conn).expect("the statement runs");
+}

@@ -1,11 +1,13 @@
 //! REST: thin handlers over the use cases, and one type of error.
 
+pub mod accounts;
 pub mod error;
 pub mod extract;
+pub mod settings;
 
 use actix_web::web;
 
 /// All routes below `/api/v1`; each room of this one adds its own.
 pub fn api_routes(config: &mut web::ServiceConfig) {
-    let _ = config;
+    accounts::routes(config);
 }

@@ -18,6 +18,7 @@ use crate::realtime::Groups;
 use crate::store::{Conn, Store, outbox};
 use crate::telemetry::Metrics;
 
+use super::accounts::{Guard, PrincipalCache};
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::tokens::Tokens;
@@ -69,7 +70,8 @@ struct Inner {
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
     outbox_bell: Notify,
-    principals: super::accounts::PrincipalCache,
+    principals: PrincipalCache,
+    guard: Guard,
 }
 
 /// A transaction: the connection, and the events that go out once it is committed.
@@ -131,6 +133,7 @@ impl App {
         settings: ServiceSettings,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let guard = Guard::new(settings.rate_limits);
         let inner = Inner {
             store,
             groups,
@@ -139,7 +142,8 @@ impl App {
             metrics,
             last_seen: LastSeen::default(),
             outbox_bell: Notify::new(),
-            principals: super::accounts::PrincipalCache::default(),
+            principals: PrincipalCache::default(),
+            guard,
         };
         Self { inner: Arc::new(inner) }
     }
@@ -181,8 +185,13 @@ impl App {
     }
 
     /// Users whose tokens were looked up a moment ago.
-    pub(super) fn principals(&self) -> &super::accounts::PrincipalCache {
+    pub(super) fn principals(&self) -> &PrincipalCache {
         &self.inner.principals
+    }
+
+    /// Limits on log-ins and registrations.
+    pub(super) fn guard(&self) -> &Guard {
+        &self.inner.guard
     }
 
     /// Rings when the outbox has something new.

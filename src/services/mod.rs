@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod app;
 pub mod error;
 pub mod idempotency;
+pub mod limits;
 pub mod notifications;
 pub mod passwords;
 pub mod relay;

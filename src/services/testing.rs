@@ -35,10 +35,15 @@ impl TestApp {
     /// One on each kind of database that can be had here: SQLite always, PostgreSQL when
     /// `WAYBILL_TEST_POSTGRES` names a server.
     pub(crate) fn each() -> impl Iterator<Item = Self> {
-        TestDatabase::each().into_iter().map(Self::on)
+        Self::each_with(|_| {})
     }
 
-    fn on(database: TestDatabase) -> Self {
+    /// Like [`TestApp::each`], with other settings.
+    pub(crate) fn each_with(change: impl Fn(&mut ServiceSettings)) -> impl Iterator<Item = Self> {
+        TestDatabase::each().into_iter().map(move |database| Self::on(database, &change))
+    }
+
+    fn on(database: TestDatabase, change: impl Fn(&mut ServiceSettings)) -> Self {
         let metrics = Metrics::new().expect("no figure twice");
         let store = database.open(&metrics);
         let realtime = RealtimeSettings {
@@ -53,13 +58,14 @@ impl TestApp {
             access_lifetime: DEFAULT_ACCESS_LIFETIME,
             leeway: Duration::ZERO,
         });
-        let settings = ServiceSettings {
+        let mut settings = ServiceSettings {
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
             tariff: Tariff { base_fee: 300, fee_per_km: 80 },
             rate_limits: false,
             service_keys: Vec::new(),
         };
+        change(&mut settings);
         let app = App::new(store, groups, tokens.expect("good settings"), settings, metrics);
         Self { app, _database: database }
     }

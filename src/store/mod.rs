@@ -14,6 +14,7 @@ mod schema;
 pub(crate) mod testing;
 mod writer;
 
+pub mod accounts;
 pub mod deliveries;
 pub mod idempotency;
 pub mod notifications;

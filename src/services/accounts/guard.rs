@@ -1,0 +1,264 @@
+//! What stands between strangers and the password check: limits, and a gate that few pass at a time.
+//!
+//! Only failed log-ins are counted. They are counted by address over all accounts, by account and address
+//! together, and by account over all addresses. The last would let anybody lock an owner out, so it binds
+//! neither addresses from which that account was logged in to before, nor the first few tries from any other.
+//!
+//! An account here is an e-mail address, whether somebody registered it or not, so that no limit tells which.
+//! Counts are in memory: a restart forgets them, and each instance has its own.
+
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::services::error::ServiceError;
+use crate::services::limits::{Familiar, Limiter, Rate};
+
+/// Passwords hashed at once. Each takes 19 MiB and a thread for tens of milliseconds.
+const AT_ONCE: usize = 2;
+/// How long a call waits for its turn.
+const TURN_WAIT: Duration = Duration::from_secs(5);
+/// Keys that each limit remembers.
+const KEYS: usize = 50_000;
+
+/// Log-ins from an address, good ones included: what a busy office never reaches.
+const LOG_INS: Rate = rate(300, Duration::from_millis(200));
+/// Failed log-ins from an address. More than for one account, so that one person's mistakes leave the
+/// others behind the same address something.
+const FAILURES_BY_ADDRESS: Rate = rate(60, Duration::from_secs(3));
+/// Failed log-ins to an account from an address.
+const FAILURES_BY_PAIR: Rate = rate(10, Duration::from_secs(10));
+/// Failed log-ins to an account from all addresses that are strange to it.
+const FAILURES_BY_STRANGERS: Rate = rate(20, Duration::from_secs(30));
+/// What each strange address may try while the strangers' budget is spent.
+const FAILURES_BY_STRANGER: Rate = rate(3, Duration::from_secs(600));
+/// Registrations from an address.
+const REGISTRATIONS: Rate = rate(100, Duration::from_secs(5));
+/// Registrations from an address that were told that the e-mail address is taken.
+const TAKEN: Rate = rate(10, Duration::from_secs(60));
+
+const fn rate(burst: u32, every: Duration) -> Rate {
+    Rate { burst, every }
+}
+
+/// The limits and the gate of one instance.
+#[derive(Debug)]
+pub(in crate::services) struct Guard {
+    turns: Arc<Semaphore>,
+    log_ins: Limiter,
+    failures_by_address: Limiter,
+    failures_by_pair: Limiter,
+    failures_by_strangers: Limiter,
+    failures_by_stranger: Limiter,
+    familiar: Familiar,
+    registrations: Limiter,
+    taken: Limiter,
+    /// Whether limits apply. The gate always does.
+    is_limiting: bool,
+}
+
+impl Guard {
+    pub(in crate::services) fn new(is_limiting: bool) -> Self {
+        Self {
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
+            log_ins: Limiter::new(LOG_INS, KEYS),
+            failures_by_address: Limiter::new(FAILURES_BY_ADDRESS, KEYS),
+            failures_by_pair: Limiter::new(FAILURES_BY_PAIR, KEYS),
+            failures_by_strangers: Limiter::new(FAILURES_BY_STRANGERS, KEYS),
+            failures_by_stranger: Limiter::new(FAILURES_BY_STRANGER, KEYS),
+            familiar: Familiar::new(KEYS),
+            registrations: Limiter::new(REGISTRATIONS, KEYS),
+            taken: Limiter::new(TAKEN, KEYS),
+            is_limiting,
+        }
+    }
+
+    /// Waits for a turn to hash a password. The turn ends when the permit is dropped.
+    ///
+    /// # Errors
+    /// `Limited` when too many others wait.
+    pub(super) async fn turn(&self) -> Result<OwnedSemaphorePermit, ServiceError> {
+        match tokio::time::timeout(TURN_WAIT, Arc::clone(&self.turns).acquire_owned()).await {
+            Ok(Ok(permit)) => Ok(permit),
+            Ok(Err(_)) | Err(_) => Err(ServiceError::Limited { retry_after: TURN_WAIT }),
+        }
+    }
+
+    /// Counts a log-in from an address, before anything else is done about it.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(super) fn admit_log_in(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
+        self.limited(|| self.log_ins.take(&network(address), now))
+    }
+
+    /// Whether a password for an account may be tried from an address.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(super) fn check_attempt(&self, attempt: &Attempt, now: Instant) -> Result<(), ServiceError> {
+        self.limited(|| {
+            self.failures_by_address.check(&attempt.network, now)?;
+            self.failures_by_pair.check(attempt, now)?;
+            if self.familiar.has(attempt) {
+                return Ok(());
+            }
+            self.failures_by_strangers.check(&attempt.account, now).or_else(|wait| {
+                self.failures_by_stranger.check(attempt, now).map_err(|own_wait| own_wait.min(wait))
+            })
+        })
+    }
+
+    /// Counts a wrong password.
+    pub(super) fn failed(&self, attempt: &Attempt, now: Instant) {
+        self.failures_by_address.charge(&attempt.network, now);
+        self.failures_by_pair.charge(attempt, now);
+        if !self.familiar.has(attempt) {
+            self.failures_by_strangers.charge(&attempt.account, now);
+            self.failures_by_stranger.charge(attempt, now);
+        }
+    }
+
+    /// Remembers an address from which an account was logged in to.
+    pub(super) fn succeeded(&self, attempt: &Attempt) {
+        self.familiar.put(attempt);
+    }
+
+    /// Counts a registration from an address.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(super) fn admit_registration(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
+        let network = network(address);
+        self.limited(|| {
+            self.taken.check(&network, now)?;
+            self.registrations.take(&network, now)
+        })
+    }
+
+    /// Counts that an address is told that an e-mail address is taken.
+    ///
+    /// # Errors
+    /// `Limited` when it may not be told: of many that asked at once, only some are answered.
+    pub(super) fn admit_taken(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
+        self.limited(|| self.taken.take(&network(address), now))
+    }
+
+    fn limited(&self, limit: impl FnOnce() -> Result<(), Duration>) -> Result<(), ServiceError> {
+        if !self.is_limiting {
+            return Ok(());
+        }
+        // Whole seconds, rounded up: `Retry-After` has no smaller unit.
+        limit().map_err(|wait| ServiceError::Limited {
+            retry_after: Duration::from_secs(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
+        })
+    }
+}
+
+/// What a try at a password is counted under.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Attempt {
+    account: String,
+    network: IpAddr,
+}
+
+impl Attempt {
+    /// `account` is the e-mail address in lower case, whether an account has it or not.
+    pub(super) fn new(account: &str, address: IpAddr) -> Self {
+        Self { account: account.into(), network: network(address) }
+    }
+}
+
+/// What one customer of a provider has: an IPv4 address, or 64 bits of an IPv6 address (RFC 6177).
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    fn address(number: u32) -> IpAddr {
+        Ipv4Addr::from_bits(0x0a00_0000 + number).into()
+    }
+
+    /// How many wrong passwords in a row are looked at.
+    fn tries(guard: &Guard, attempt: &Attempt, now: Instant) -> usize {
+        let mut tries = 0;
+        while tries < 1000 && guard.check_attempt(attempt, now).is_ok() {
+            guard.failed(attempt, now);
+            tries += 1;
+        }
+        tries
+    }
+
+    #[test]
+    fn one_address_cannot_go_on_guessing_at_one_account() {
+        let (guard, now) = (Guard::new(true), Instant::now());
+        let attempt = Attempt::new("ada@example.org", address(1));
+        assert_eq!(tries(&guard, &attempt, now), 10);
+        let refused = guard.check_attempt(&attempt, now);
+        assert!(
+            matches!(refused, Err(ServiceError::Limited { retry_after }) if retry_after.as_secs() == 10),
+            "{refused:?}"
+        );
+    }
+
+    #[test]
+    fn one_address_cannot_go_on_guessing_at_many_accounts() {
+        let (guard, now) = (Guard::new(true), Instant::now());
+        let tried = (0..1000)
+            .map(|number| Attempt::new(&format!("user{number}@example.org"), address(1)))
+            .filter(|attempt| guard.check_attempt(attempt, now).map(|()| guard.failed(attempt, now)).is_ok());
+        assert_eq!(tried.count(), 60);
+    }
+
+    #[test]
+    fn many_addresses_that_guess_at_an_account_do_not_lock_its_owner_out() {
+        let (guard, now) = (Guard::new(true), Instant::now());
+        let at_home = Attempt::new("ada@example.org", address(0));
+        guard.succeeded(&at_home);
+
+        let attackers: Vec<_> = (1..=100).map(|n| Attempt::new("ada@example.org", address(n))).collect();
+        let tried: usize = attackers.iter().map(|attempt| tries(&guard, attempt, now)).sum();
+        // Without the limit over all strangers it would be ten for each.
+        assert!((300..=320).contains(&tried), "{tried}");
+
+        assert_eq!(tries(&guard, &at_home, now), 10, "where the owner was before nothing changes");
+        let abroad = Attempt::new("ada@example.org", address(1000));
+        assert_eq!(tries(&guard, &abroad, now), 3, "from elsewhere the owner has a few tries");
+    }
+
+    #[test]
+    fn an_ipv6_customer_is_one_address_and_so_is_a_mapped_ipv4_one() {
+        let attempt = |address: &str| Attempt::new("a@b", address.parse().expect("an address"));
+        assert_eq!(attempt("2001:db8:1:2::1"), attempt("2001:db8:1:2:ffff::9"));
+        assert_ne!(attempt("2001:db8:1:2::1"), attempt("2001:db8:1:3::1"));
+        assert_eq!(attempt("::ffff:192.0.2.1"), attempt("192.0.2.1"));
+    }
+
+    #[test]
+    fn telling_that_an_address_is_taken_has_its_limit_and_making_accounts_a_wider_one() {
+        let (guard, now) = (Guard::new(true), Instant::now());
+        let told = (0..50).filter(|_| {
+            guard.admit_registration(address(1), now).and_then(|()| guard.admit_taken(address(1), now)).is_ok()
+        });
+        assert_eq!(told.count(), 10);
+        let made = (0..500).filter(|_| guard.admit_registration(address(2), now).is_ok());
+        assert_eq!(made.count(), 100);
+    }
+
+    #[test]
+    fn limits_can_be_turned_off() {
+        let (guard, now) = (Guard::new(false), Instant::now());
+        assert_eq!(tries(&guard, &Attempt::new("ada@example.org", address(1)), now), 1000);
+        assert!((0..1000).all(|_| guard.admit_log_in(address(1), now).is_ok()));
+    }
+}

@@ -1,0 +1,207 @@
+//! How often somebody may do something: a rate limiter over any kind of key.
+//!
+//! It is the generic cell rate algorithm (ITU-T I.371, appendix 3): for each key one point in time, at which the
+//! key's budget is whole again. The `governor` crate has it, too, but can only take from a budget where a
+//! log-in must be looked at first and charged once it has failed, and it keeps as many keys as strangers
+//! care to send.
+//!
+//! Invariant: no clock here; the present time is an argument. Memory is bounded whatever comes in.
+
+use std::collections::HashMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// A budget: `burst` at once, and one more `every` so often.
+#[derive(Debug, Clone, Copy)]
+pub struct Rate {
+    /// How many at once. At least 1.
+    pub burst: u32,
+    /// How long it takes until one more is allowed.
+    pub every: Duration,
+}
+
+impl Rate {
+    fn whole(self) -> Duration {
+        self.every.saturating_mul(self.burst)
+    }
+}
+
+/// Keeps to one [`Rate`] for each key. Keys are kept as hashes under a secret of this process, so that nobody
+/// can choose two that collide.
+#[derive(Debug)]
+pub struct Limiter {
+    rate: Rate,
+    hasher: RandomState,
+    /// When the budget of a key is whole again.
+    whole_at: Mutex<Recent<Instant>>,
+}
+
+impl Limiter {
+    /// Remembers at least the `keys` keys that were charged last, and at most twice as many.
+    #[must_use]
+    pub fn new(rate: Rate, keys: usize) -> Self {
+        Self { rate, hasher: RandomState::new(), whole_at: Mutex::new(Recent::new(keys)) }
+    }
+
+    /// Whether there is something left of the key's budget. Takes nothing.
+    ///
+    /// # Errors
+    /// How long it takes until there is.
+    pub fn check(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
+        let table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
+        self.wait(table.get(self.hasher.hash_one(key)), now)
+    }
+
+    /// Takes from the key's budget, down to nothing.
+    pub fn charge(&self, key: &impl Hash, now: Instant) {
+        let key = self.hasher.hash_one(key);
+        let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole_at = table.get(key).map_or(now, |at| at.max(now));
+        table.put(key, (whole_at + self.rate.every).min(now + self.rate.whole()));
+    }
+
+    /// Takes from the key's budget if there is something left.
+    ///
+    /// # Errors
+    /// How long it takes until there is.
+    pub fn take(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
+        let key = self.hasher.hash_one(key);
+        let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
+        let whole_at = table.get(key);
+        self.wait(whole_at, now)?;
+        table.put(key, whole_at.map_or(now, |at| at.max(now)) + self.rate.every);
+        Ok(())
+    }
+
+    fn wait(&self, whole_at: Option<Instant>, now: Instant) -> Result<(), Duration> {
+        let spent = whole_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
+        let wait = (spent + self.rate.every).saturating_sub(self.rate.whole());
+        if wait.is_zero() { Ok(()) } else { Err(wait) }
+    }
+}
+
+/// A set of keys that forgets those that were not used for longest.
+#[derive(Debug)]
+pub struct Familiar {
+    hasher: RandomState,
+    keys: Mutex<Recent<()>>,
+}
+
+impl Familiar {
+    /// Remembers at least the `keys` keys that were put last, and at most twice as many.
+    #[must_use]
+    pub fn new(keys: usize) -> Self {
+        Self { hasher: RandomState::new(), keys: Mutex::new(Recent::new(keys)) }
+    }
+
+    /// Whether a key was put.
+    #[must_use]
+    pub fn has(&self, key: &impl Hash) -> bool {
+        let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        keys.get(self.hasher.hash_one(key)).is_some()
+    }
+
+    /// Remembers a key.
+    pub fn put(&self, key: &impl Hash) {
+        let key = self.hasher.hash_one(key);
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(key, ());
+    }
+}
+
+/// A map of two generations: when the younger is full it becomes the older, and the older is dropped.
+#[derive(Debug)]
+struct Recent<V> {
+    young: HashMap<u64, V>,
+    old: HashMap<u64, V>,
+    size: usize,
+}
+
+impl<V: Copy> Recent<V> {
+    fn new(size: usize) -> Self {
+        Self { young: HashMap::new(), old: HashMap::new(), size }
+    }
+
+    fn get(&self, key: u64) -> Option<V> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+    }
+
+    fn put(&mut self, key: u64, value: V) {
+        if self.young.len() >= self.size && !self.young.contains_key(&key) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(key, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(10) };
+
+    #[test]
+    fn a_burst_passes_and_then_one_at_a_time() {
+        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        for _ in 0..3 {
+            assert_eq!(limiter.take(&"a", begin), Ok(()));
+        }
+        assert_eq!(limiter.take(&"a", begin), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.take(&"b", begin), Ok(()), "another key has a budget of its own");
+
+        let later = begin + Duration::from_secs(4);
+        assert_eq!(limiter.take(&"a", later), Err(Duration::from_secs(6)));
+        let later = begin + Duration::from_secs(10);
+        assert_eq!(limiter.take(&"a", later), Ok(()));
+        assert_eq!(limiter.take(&"a", later), Err(Duration::from_secs(10)));
+    }
+
+    #[test]
+    fn looking_takes_nothing_and_charging_stops_at_nothing_left() {
+        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        for _ in 0..10 {
+            assert_eq!(limiter.check(&1, begin), Ok(()));
+        }
+        for _ in 0..10 {
+            limiter.charge(&1, begin);
+        }
+        assert_eq!(limiter.check(&1, begin), Err(Duration::from_secs(10)));
+        assert_eq!(limiter.check(&1, begin + Duration::from_secs(10)), Ok(()));
+    }
+
+    #[test]
+    fn a_budget_grows_no_further_than_whole() {
+        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        limiter.charge(&1, begin);
+        let later = begin + Duration::from_secs(3600);
+        let passed = (0..10).filter(|_| limiter.take(&1, later).is_ok()).count();
+        assert_eq!(passed, 3);
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_latest_keys_are_kept() {
+        let (limiter, begin) = (Limiter::new(RATE, 100), Instant::now());
+        for key in 0..10_000 {
+            for _ in 0..3 {
+                limiter.charge(&key, begin);
+            }
+        }
+        let table = limiter.whole_at.lock().expect("no thread has panicked");
+        assert!(table.young.len() + table.old.len() <= 200);
+        drop(table);
+        assert!((9_900..10_000).all(|key| limiter.check(&key, begin).is_err()));
+    }
+
+    #[test]
+    fn a_familiar_key_that_is_seen_again_stays() {
+        let familiar = Familiar::new(10);
+        familiar.put(&"owner");
+        for key in 0..1000 {
+            familiar.put(&key);
+            familiar.put(&"owner");
+        }
+        assert!(familiar.has(&"owner"));
+        assert!(!familiar.has(&1));
+    }
+}

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::geo::Place;
 use super::ids::{OrderId, PartnerId, UserId};
 use super::money::{Currency, Money};
+use super::notification::NotificationKind;
 use super::time::Timestamp;
 
 /// Where an order stands.
@@ -110,16 +111,16 @@ impl fmt::Display for OrderStatus {
     }
 }
 
-/// Text that was meant as a status and names none.
+/// Text that was meant as a status, a party or a payment method and names none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("not a status of an order")]
-pub struct InvalidStatus;
+#[error("no such name")]
+pub struct InvalidName;
 
 impl FromStr for OrderStatus {
-    type Err = InvalidStatus;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
-        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(InvalidStatus)
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        Self::ALL.into_iter().find(|status| status.as_str() == text).ok_or(InvalidName)
     }
 }
 
@@ -150,6 +151,15 @@ impl Party {
     }
 }
 
+impl FromStr for Party {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let all = [Self::Customer, Self::Partner, Self::Admin, Self::System];
+        all.into_iter().find(|party| party.as_str() == text).ok_or(InvalidName)
+    }
+}
+
 /// What a step asks for beside the right to take it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Demand {
@@ -174,39 +184,52 @@ pub struct Step {
     pub by: &'static [Party],
     /// What it asks for.
     pub demand: Demand,
+    /// What those who wait for it are told.
+    pub notifies: &'static [NotificationKind],
 }
 
 /// The machine: every step that an order can take. What is not here is illegal.
 pub const STEPS: &[Step] = {
     use Demand::{Assignee, Nothing, Proof, Reason};
+    use NotificationKind as Kind;
     use OrderStatus::*;
     use Party::{Admin, Customer, Partner, System};
-    const fn step(from: OrderStatus, to: OrderStatus, by: &'static [Party], demand: Demand) -> Step {
-        Step { from, to, by, demand }
+    const fn step(
+        from: OrderStatus,
+        to: OrderStatus,
+        by: &'static [Party],
+        demand: Demand,
+        notifies: &'static [NotificationKind],
+    ) -> Step {
+        Step { from, to, by, demand, notifies }
     }
+    const CANCELLED: &[Kind] = &[Kind::OrderCancelled];
+    const WITHDRAWN: &[Kind] = &[Kind::OrderCancelled, Kind::AssignmentWithdrawn];
+    const FAILED: &[Kind] = &[Kind::OrderFailed];
+    const BOTH_FAILED: &[Kind] = &[Kind::OrderFailed, Kind::AssignmentWithdrawn];
     &[
-        step(Pending, Confirmed, &[Admin, System], Nothing),
-        step(Confirmed, Assigned, &[Admin, System], Assignee),
-        step(Assigned, Confirmed, &[Partner, Admin], Reason),
-        step(Assigned, EnRoute, &[Partner], Nothing),
-        step(EnRoute, Arrived, &[Partner, System], Nothing),
-        step(Arrived, PickedUp, &[Partner], Nothing),
-        step(PickedUp, InTransit, &[Partner], Nothing),
-        step(InTransit, Delivered, &[Partner], Proof),
-        step(Delivered, Completed, &[Customer, System], Nothing),
-        step(Pending, Cancelled, &[Customer, Admin], Nothing),
-        step(Confirmed, Cancelled, &[Customer, Admin], Nothing),
-        step(Assigned, Cancelled, &[Customer, Admin], Nothing),
-        step(EnRoute, Cancelled, &[Customer, Admin], Nothing),
-        step(Arrived, Cancelled, &[Customer, Admin], Nothing),
-        step(Pending, Failed, &[Admin, System], Nothing),
-        step(Confirmed, Failed, &[Admin, System], Nothing),
-        step(Assigned, Failed, &[Admin, System], Nothing),
-        step(EnRoute, Failed, &[Admin, System], Nothing),
-        step(Arrived, Failed, &[Admin, System], Nothing),
-        step(PickedUp, Failed, &[Admin, System], Nothing),
-        step(InTransit, Failed, &[Admin, System], Nothing),
-        step(Delivered, Failed, &[Admin, System], Nothing),
+        step(Pending, Confirmed, &[Admin, System], Nothing, &[Kind::OrderConfirmed]),
+        step(Confirmed, Assigned, &[Admin, System], Assignee, &[Kind::OrderAssigned]),
+        step(Assigned, Confirmed, &[Partner, Admin], Reason, &[Kind::OrderReassigned]),
+        step(Assigned, EnRoute, &[Partner], Nothing, &[Kind::PartnerEnRoute]),
+        step(EnRoute, Arrived, &[Partner, System], Nothing, &[Kind::PartnerArrived]),
+        step(Arrived, PickedUp, &[Partner], Nothing, &[Kind::OrderPickedUp]),
+        step(PickedUp, InTransit, &[Partner], Nothing, &[Kind::OrderInTransit]),
+        step(InTransit, Delivered, &[Partner], Proof, &[Kind::OrderDelivered]),
+        step(Delivered, Completed, &[Customer, System], Nothing, &[Kind::OrderCompleted]),
+        step(Pending, Cancelled, &[Customer, Admin], Nothing, CANCELLED),
+        step(Confirmed, Cancelled, &[Customer, Admin], Nothing, CANCELLED),
+        step(Assigned, Cancelled, &[Customer, Admin], Nothing, WITHDRAWN),
+        step(EnRoute, Cancelled, &[Customer, Admin], Nothing, WITHDRAWN),
+        step(Arrived, Cancelled, &[Customer, Admin], Nothing, WITHDRAWN),
+        step(Pending, Failed, &[Admin, System], Nothing, FAILED),
+        step(Confirmed, Failed, &[Admin, System], Nothing, FAILED),
+        step(Assigned, Failed, &[Admin, System], Nothing, BOTH_FAILED),
+        step(EnRoute, Failed, &[Admin, System], Nothing, BOTH_FAILED),
+        step(Arrived, Failed, &[Admin, System], Nothing, BOTH_FAILED),
+        step(PickedUp, Failed, &[Admin, System], Nothing, BOTH_FAILED),
+        step(InTransit, Failed, &[Admin, System], Nothing, BOTH_FAILED),
+        step(Delivered, Failed, &[Admin, System], Nothing, BOTH_FAILED),
     ]
 };
 
@@ -261,10 +284,10 @@ impl PaymentMethod {
 }
 
 impl FromStr for PaymentMethod {
-    type Err = InvalidStatus;
+    type Err = InvalidName;
 
-    fn from_str(text: &str) -> Result<Self, InvalidStatus> {
-        if text == Self::Cash.as_str() { Ok(Self::Cash) } else { Err(InvalidStatus) }
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text == Self::Cash.as_str() { Ok(Self::Cash) } else { Err(InvalidName) }
     }
 }
 
@@ -364,7 +387,7 @@ mod tests {
         for status in OrderStatus::ALL {
             assert_eq!(status.as_str().parse(), Ok(status));
         }
-        assert_eq!("done".parse::<OrderStatus>(), Err(InvalidStatus));
+        assert_eq!("done".parse::<OrderStatus>(), Err(InvalidName));
     }
 
     #[test]

@@ -89,8 +89,14 @@ impl<T> Body<T> {
     /// The `Idempotency-Key`, if the call came with one.
     #[must_use]
     pub fn idempotency(&self, caller: &Principal) -> Option<Idempotency> {
+        self.idempotency_of(&caller.user_id.to_string())
+    }
+
+    /// The same, for a caller who is no user. Each scope has keys of its own.
+    #[must_use]
+    pub fn idempotency_of(&self, scope: &str) -> Option<Idempotency> {
         let key = self.key.clone()?;
-        Some(Idempotency::new(caller.user_id, key, &self.route, &self.raw))
+        Some(Idempotency::new(scope, key, &self.route, &self.raw))
     }
 }
 

@@ -2,12 +2,17 @@
 
 pub mod accounts;
 pub mod error;
+pub mod events;
 pub mod extract;
 pub mod settings;
+pub mod orders;
+pub mod page;
 
 use actix_web::web;
 
 /// All routes below `/api/v1`; each room of this one adds its own.
 pub fn api_routes(config: &mut web::ServiceConfig) {
     accounts::routes(config);
+    orders::routes(config);
+    events::routes(config);
 }

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize};
 pub enum CloseReason {
     /// The client said good-bye; it is answered in kind.
     Normal,
-    /// The client sent text that is no UTF-8, or otherwise broke RFC 6455.
+    /// The client broke RFC 6455.
     Protocol,
+    /// The client sent text that is no UTF-8.
+    InvalidText,
     /// Too many bad frames, or too many frames.
     Abuse,
     /// A message over the limit.
@@ -41,6 +43,7 @@ impl CloseReason {
             Self::Normal => 1000,
             Self::Silent => 1001,
             Self::Protocol => 1002,
+            Self::InvalidText => 1007,
             Self::Abuse => 1008,
             Self::TooBig => 1009,
             Self::Restart { .. } => 1012,
@@ -59,6 +62,7 @@ impl CloseReason {
             Self::Normal => String::new(),
             Self::Silent => "silent for too long".into(),
             Self::Protocol => "broken frame".into(),
+            Self::InvalidText => "text is not UTF-8".into(),
             Self::Abuse => "too many bad frames".into(),
             Self::TooBig => "message too big".into(),
             Self::Restart { retry_in } => format!("{{\"retry_in\":{retry_in}}}"),
@@ -77,6 +81,7 @@ impl CloseReason {
             Self::Normal => "normal",
             Self::Silent => "silent",
             Self::Protocol => "protocol",
+            Self::InvalidText => "invalid_text",
             Self::Abuse => "abuse",
             Self::TooBig => "too_big",
             Self::Restart { .. } => "restart",

@@ -11,7 +11,7 @@ use crate::domain::time::Timestamp;
 use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::server::{to_json, to_raw};
-use super::views::{NotificationView, OrderUpdate, OrderView};
+use super::views::{LocationView, NotificationView, OrderUpdate, OrderView};
 
 /// What became of an order in a partner's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -203,4 +203,17 @@ struct PublishedFrame<'a> {
 #[must_use]
 pub fn published_frame(kind: &str, data: &RawValue) -> String {
     to_json(&PublishedFrame { kind, data })
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename = "location")]
+struct LocationFrame<'a> {
+    #[serde(flatten)]
+    location: &'a LocationView,
+}
+
+/// The text of a `location` frame, without its envelope.
+#[must_use]
+pub fn location_frame(location: &LocationView) -> String {
+    to_json(&LocationFrame { location })
 }

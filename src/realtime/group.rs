@@ -100,7 +100,14 @@ impl Group {
         let numbering = seq.map(|seq| Numbering { seq, epoch: &self.epoch });
         let text = envelop(&publish.body, &self.name, publish.id, publish.at, numbering);
         let accepted_at = publish.accepted_at;
-        Arc::new(Frame { group: self.key, seq, revision, text: ByteString::from(text), accepted_at })
+        Arc::new(Frame {
+            group: self.key,
+            id: publish.id,
+            seq,
+            revision,
+            text: ByteString::from(text),
+            accepted_at,
+        })
     }
 
     /// Remembers a revision; `false` when a newer one was there.

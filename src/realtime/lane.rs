@@ -133,6 +133,7 @@ mod tests {
 
     use super::*;
     use crate::domain::group::GroupKey;
+    use crate::domain::ids::EventId;
 
     fn frame(text: &'static str) -> Arc<Frame> {
         let text = ByteString::from_static(text);

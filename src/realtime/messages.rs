@@ -20,6 +20,8 @@ use super::lane::Lane;
 pub struct Frame {
     /// The group that it went through.
     pub group: GroupKey,
+    /// The event's id.
+    pub id: EventId,
     /// Its number there; ephemeral frames have none.
     pub seq: Option<u64>,
     /// For states: grows with every change of the state.

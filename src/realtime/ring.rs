@@ -65,11 +65,22 @@ mod tests {
 
     use super::*;
     use crate::domain::group::GroupKey;
+    use crate::domain::ids::EventId;
 
     fn push(ring: &mut Ring, window: Window, accepted_at: Instant) {
         let seq = Some(ring.number());
         let text = ByteString::from_static("{}");
-        ring.keep(Arc::new(Frame { group: GroupKey::Admin, seq, revision: None, text, accepted_at }), window);
+        ring.keep(
+            Arc::new(Frame {
+                group: GroupKey::Admin,
+                id: EventId::new(),
+                seq,
+                revision: None,
+                text,
+                accepted_at,
+            }),
+            window,
+        );
     }
 
     proptest! {

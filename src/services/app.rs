@@ -5,6 +5,7 @@
 //! that was not committed.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -70,6 +71,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
     outbox_bell: Notify,
+    draining: AtomicBool,
     principals: PrincipalCache,
     guard: Guard,
 }
@@ -142,6 +144,7 @@ impl App {
             metrics,
             last_seen: LastSeen::default(),
             outbox_bell: Notify::new(),
+            draining: AtomicBool::new(false),
             principals: PrincipalCache::default(),
             guard,
         };
@@ -182,6 +185,17 @@ impl App {
     #[must_use]
     pub fn last_seen(&self) -> &LastSeen {
         &self.inner.last_seen
+    }
+
+    /// Whether this server is going away: it takes no new sessions.
+    #[must_use]
+    pub fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Acquire)
+    }
+
+    /// Takes no new sessions from here on, and turns readiness red.
+    pub fn begin_draining(&self) {
+        self.inner.draining.store(true, Ordering::Release);
     }
 
     /// Users whose tokens were looked up a moment ago.

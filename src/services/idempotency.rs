@@ -3,7 +3,6 @@
 use sha2::{Digest, Sha256};
 use std::time::Duration;
 
-use crate::domain::ids::UserId;
 use crate::store::idempotency as rows;
 
 use super::app::{Reply, Tx};
@@ -21,15 +20,15 @@ pub struct Idempotency {
 }
 
 impl Idempotency {
-    /// For a request of `user` to `route` (method and path) with `body`.
+    /// For a request of `scope` (a user, or another back end) to `route` (method and path) with `body`.
     #[must_use]
-    pub fn new(user: UserId, key: String, route: &str, body: &[u8]) -> Self {
+    pub fn new(scope: &str, key: String, route: &str, body: &[u8]) -> Self {
         let mut hash = Sha256::new();
         hash.update(route);
         hash.update([0]);
         hash.update(body);
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        Self { scope: user.to_string(), key, fingerprint }
+        Self { scope: scope.to_owned(), key, fingerprint }
     }
 }
 

@@ -4,10 +4,13 @@
 
 pub mod accounts;
 pub mod app;
+pub mod dashboard;
 pub mod error;
+pub mod events;
 pub mod idempotency;
 pub mod limits;
 pub mod notifications;
+pub mod orders;
 pub mod passwords;
 pub mod relay;
 #[cfg(test)]

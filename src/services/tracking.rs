@@ -2,11 +2,26 @@
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
+use crate::domain::group::GroupKey;
 use crate::domain::ids::OrderId;
+use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
+use crate::protocol::event::location_frame;
 use crate::protocol::views::{Freshness, LocationView};
+use crate::store::orders::{self as rows, Filter};
+
+use super::app::App;
+use super::error::{Checks, ServiceError};
+
+/// Older samples say nothing of where the partner is.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+/// By how much a device's clock may be ahead.
+const MAX_AHEAD: Duration = Duration::from_secs(5);
+/// The most orders that one partner is under way with.
+const MAX_ORDERS: i64 = 50;
 
 /// The last sample of each order that is under way. Kept in memory: a restart shows no position until the
 /// partner's next sample, rather than an old one.
@@ -55,4 +70,56 @@ pub fn view(sample: &LocationSample, now: Timestamp) -> LocationView {
         age,
         freshness: Freshness::of(age),
     }
+}
+
+/// Takes a partner's sample and shows it to those who watch the orders that the partner is under way with.
+///
+/// # Errors
+/// `Invalid` when it is out of range, too old or from the future; `Conflict` with `no_active_order` when the
+/// partner is under way with none, or not with the one that it names; the database's.
+pub async fn ingest(app: &App, who: Principal, sample: LocationSample) -> Result<(), ServiceError> {
+    let now = Timestamp::now();
+    check(&sample, now)?;
+    let filter = Filter { open: true, partner_id: who.partner_id, ..Filter::default() };
+    let orders = app.read(move |conn| Ok(rows::list(conn, &filter, MAX_ORDERS)?)).await?;
+    let mut shown = false;
+    for order in orders {
+        let is_meant = sample.order_id.is_none_or(|order_id| order_id == order.id);
+        if who.partner_id.is_none() || !is_meant || !order.status.shows_location() {
+            continue;
+        }
+        shown = true;
+        // One that came late says nothing new about where the partner is.
+        if app.last_seen().put(order.id, &sample) {
+            let body = location_frame(&view(&sample, now));
+            app.groups().publish_ephemeral(GroupKey::Order(order.id), "location", body.into()).await;
+        }
+    }
+    if shown {
+        return Ok(());
+    }
+    Err(ServiceError::conflict("no_active_order", "The partner is not under way with such an order."))
+}
+
+fn check(sample: &LocationSample, now: Timestamp) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    checks.position("", sample.latitude, sample.longitude);
+    if sample.timestamp < now.before(MAX_AGE) {
+        checks.fail("timestamp", "too_old", "expected a sample of the last 5 minutes");
+    }
+    if sample.timestamp > now.after(MAX_AHEAD) {
+        checks.fail("timestamp", "in_future", "the sample is from the future");
+    }
+    let optional = [
+        ("heading", sample.heading, 0.0..=360.0),
+        ("speed", sample.speed, 0.0..=500.0),
+        ("accuracy", sample.accuracy, 0.0..=100_000.0),
+        ("battery", sample.battery, 0.0..=1.0),
+    ];
+    for (field, value, range) in optional {
+        if let Some(value) = value {
+            checks.number(field, value, range);
+        }
+    }
+    checks.done()
 }

@@ -18,6 +18,7 @@ pub mod accounts;
 pub mod deliveries;
 pub mod idempotency;
 pub mod notifications;
+pub mod orders;
 pub mod outbox;
 pub mod users;
 

@@ -141,3 +141,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     refresh_families,
     refresh_tokens,
 );
+
+// The users behind the partners of orders, beside the customers.
+diesel::alias!(users as partner_users: PartnerUsers);

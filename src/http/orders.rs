@@ -1,0 +1,195 @@
+//! REST for orders.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+
+use crate::domain::ids::{OrderId, PartnerId, UserId};
+use crate::domain::order::OrderStatus;
+use crate::domain::principal::Role;
+use crate::protocol::views::OrderView;
+use crate::services::app::App;
+use crate::services::orders::{self, Assignment, NewOrder, NewRating, RatingView, TimelineView, Transition};
+use crate::store::orders::Filter;
+
+use super::error::{ApiError, Problem};
+use super::extract::{Body, Caller, Query, json, path_id, reply};
+use super::page::{self, Page};
+
+/// Adds the routes of orders.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/orders").route(web::post().to(place)).route(web::get().to(list)))
+        .service(web::resource("/orders/{order_id}").route(web::get().to(get)))
+        .service(web::resource("/orders/{order_id}/transitions").route(web::post().to(transition)))
+        .service(web::resource("/orders/{order_id}/assign").route(web::post().to(assign)))
+        .service(web::resource("/orders/{order_id}/timeline").route(web::get().to(timeline)))
+        .service(web::resource("/orders/{order_id}/rating").route(web::post().to(rate)));
+}
+
+/// Which orders a list is to hold.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct OrderQuery {
+    /// Only in this status.
+    status: Option<OrderStatus>,
+    /// Only of this partner.
+    partner_id: Option<PartnerId>,
+    /// Only of this customer.
+    customer_id: Option<UserId>,
+    /// At most so many: 1 to 200, 50 when left out.
+    limit: Option<i64>,
+    /// Where the page before ended.
+    cursor: Option<String>,
+}
+
+/// A page of orders, newest first.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OrderPage {
+    /// The orders.
+    pub items: Vec<OrderView>,
+    /// For the next page; `null` at the end.
+    pub next_cursor: Option<String>,
+}
+
+/// Place an order
+#[utoipa::path(
+    post, path = "/api/v1/orders", tag = "orders", security(("bearer" = [])),
+    request_body = NewOrder,
+    responses(
+        (status = 201, body = OrderView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn place(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Body<NewOrder>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Customer)?;
+    let key = body.idempotency(&who);
+    Ok(reply(orders::place(&app, who, body.value, key).await?))
+}
+
+/// List orders
+///
+/// One's own: a customer's those placed, a partner's those assigned, an admin's all.
+#[utoipa::path(
+    get, path = "/api/v1/orders", tag = "orders", security(("bearer" = [])), params(OrderQuery),
+    responses((status = 200, body = OrderPage), (status = 401, body = Problem), (status = 422, body = Problem))
+)]
+pub async fn list(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<OrderQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let OrderQuery { status, partner_id, customer_id, limit, cursor } = query.0;
+    let page = Page::<OrderId>::new(limit, cursor.as_deref())?;
+    let filter = Filter { status, partner_id, customer_id, before: page.before, open: false };
+    let found = orders::list(&app, caller.0, filter, page.fetch()).await?;
+    let (items, next_cursor) = page::cut(found, &page, |order| order.id);
+    Ok(json(StatusCode::OK, &OrderPage { items, next_cursor }))
+}
+
+/// Get an order
+#[utoipa::path(
+    get, path = "/api/v1/orders/{order_id}", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")),
+    responses((status = 200, body = OrderView), (status = 401, body = Problem), (status = 404, body = Problem))
+)]
+pub async fn get(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let order = orders::get(&app, caller.0, path_id(&path, "order")?).await?;
+    Ok(json(StatusCode::OK, &order))
+}
+
+/// Take an order one step on
+#[utoipa::path(
+    post, path = "/api/v1/orders/{order_id}/transitions", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")), request_body = Transition,
+    responses(
+        (status = 200, body = OrderView), (status = 401, body = Problem), (status = 404, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn transition(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body<Transition>,
+) -> Result<HttpResponse, ApiError> {
+    let key = body.idempotency(&caller.0);
+    let order_id = path_id(&path, "order")?;
+    Ok(reply(orders::transition(&app, caller.0, order_id, body.value, key).await?))
+}
+
+/// Give an order to a partner
+#[utoipa::path(
+    post, path = "/api/v1/orders/{order_id}/assign", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")), request_body = Assignment,
+    responses(
+        (status = 200, body = OrderView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
+    )
+)]
+pub async fn assign(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body<Assignment>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Admin)?;
+    let key = body.idempotency(&who);
+    Ok(reply(orders::assign(&app, who, path_id(&path, "order")?, body.value, key).await?))
+}
+
+/// An order's timeline.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Timeline {
+    /// Every step, oldest first.
+    pub items: Vec<TimelineView>,
+    /// Always `null`: a timeline has one page.
+    pub next_cursor: Option<String>,
+}
+
+/// Get an order's timeline
+#[utoipa::path(
+    get, path = "/api/v1/orders/{order_id}/timeline", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")),
+    responses((status = 200, body = Timeline), (status = 401, body = Problem), (status = 404, body = Problem))
+)]
+pub async fn timeline(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let items = orders::timeline(&app, caller.0, path_id(&path, "order")?).await?;
+    Ok(json(StatusCode::OK, &Timeline { items, next_cursor: None }))
+}
+
+/// Rate an order
+///
+/// Once, by its customer, after it was delivered.
+#[utoipa::path(
+    post, path = "/api/v1/orders/{order_id}/rating", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")), request_body = NewRating,
+    responses(
+        (status = 201, body = RatingView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
+    )
+)]
+pub async fn rate(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+    body: Body<NewRating>,
+) -> Result<HttpResponse, ApiError> {
+    let key = body.idempotency(&caller.0);
+    let order_id = path_id(&path, "order")?;
+    Ok(reply(orders::rate(&app, caller.0, order_id, body.value, key).await?))
+}

@@ -1,0 +1,98 @@
+//! Events of other back ends, published through this server.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::ToSchema;
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::EventId;
+use crate::protocol::event::{Event, published_frame};
+
+use super::app::{App, Reply, ServiceKey};
+use super::error::{Checks, ServiceError};
+use super::idempotency::Idempotency;
+
+/// The longest type of a frame, bytes.
+const MAX_TYPE: usize = 64;
+/// The largest `data`, bytes.
+const MAX_DATA: usize = 64 * 1024;
+
+/// An event as another back end sends it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewEvent {
+    /// Where it goes: `order_{id}`, `user_{id}`, `partner_{id}` or `admin_dashboard`.
+    #[schema(value_type = String)]
+    pub group: GroupKey,
+    /// The frame's `type`: lower-case letters, digits and underscores, at most 64.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Any JSON, at most 64 KiB; it arrives as it was sent.
+    #[schema(value_type = Object)]
+    pub data: Box<RawValue>,
+    /// The event's id, for de-duplication; made here when left out.
+    pub id: Option<EventId>,
+    /// Without any promise: no row, no `seq`, and only the latest reaches a session that does not keep up.
+    #[serde(default)]
+    pub ephemeral: bool,
+}
+
+/// What became of it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PublishedView {
+    /// The event's id.
+    pub id: EventId,
+}
+
+/// Finds the back end that a key belongs to.
+///
+/// # Errors
+/// `Unauthenticated`.
+pub fn service_of<'app>(app: &'app App, key: Option<&str>) -> Result<&'app ServiceKey, ServiceError> {
+    let key = key.unwrap_or_default();
+    let found = app.settings().service_keys.iter().find(|known| is_same(&known.key, key));
+    found.ok_or_else(|| ServiceError::Unauthenticated {
+        code: "service_key_invalid",
+        detail: "Send a service key: Authorization: Bearer <key>.".into(),
+    })
+}
+
+/// Compares without telling by the time it takes how much of the two is alike: their digests are compared,
+/// of which nobody can steer a part.
+fn is_same(known: &str, given: &str) -> bool {
+    use sha2::{Digest, Sha256};
+    !given.is_empty() && Sha256::digest(known) == Sha256::digest(given)
+}
+
+fn check(new: &NewEvent) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    let kind = new.kind.as_bytes();
+    let is_name = kind.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
+    if kind.is_empty() || kind.len() > MAX_TYPE || !is_name {
+        checks.fail("type", "invalid", "expected 1 to 64 lower-case letters, digits and underscores");
+    }
+    if new.data.get().len() > MAX_DATA {
+        checks.fail("data", "too_long", format!("expected at most {MAX_DATA} bytes"));
+    }
+    checks.done()
+}
+
+/// Publishes an event: with the guarantees of our own, or with none.
+///
+/// # Errors
+/// `Invalid`; the database's.
+pub async fn publish(app: &App, new: NewEvent, key: Option<Idempotency>) -> Result<Reply, ServiceError> {
+    check(&new)?;
+    let id = new.id.unwrap_or_default();
+    if new.ephemeral {
+        let body = published_frame(&new.kind, &new.data);
+        app.groups().publish_ephemeral(new.group, &new.kind, body.into()).await;
+        let body = crate::protocol::server::to_json(&PublishedView { id });
+        return Ok(Reply { status: 202, body, replayed: false });
+    }
+    app.write_once(key, 202, move |tx| {
+        tx.emit_as(id, &Event::Published { group: new.group, kind: new.kind, data: new.data })?;
+        Ok(PublishedView { id })
+    })
+    .await
+}

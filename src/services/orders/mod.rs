@@ -1,0 +1,178 @@
+//! Orders: placing them, looking at them, and who may.
+
+mod notices;
+mod place;
+mod rating;
+mod transition;
+
+pub use place::{NewOrder, place};
+pub use rating::{NewRating, RatingView, rate};
+pub use transition::{Assignment, Transition, assign, transition};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::geo::Position;
+use crate::domain::ids::{OrderId, UserId};
+use crate::domain::order::{Order, OrderStatus, Party};
+use crate::domain::principal::{Principal, Role};
+use crate::domain::time::Timestamp;
+use crate::protocol::views::OrderView;
+use crate::store::orders::{self as rows, Filter, TimelineStep};
+use crate::store::{Conn, StoreError};
+
+use super::app::App;
+use super::error::ServiceError;
+
+/// What `who` is to `order`; nothing to somebody who may not know of it.
+#[must_use]
+pub fn party_of(who: &Principal, order: &Order) -> Option<Party> {
+    match who.role {
+        Role::Admin => Some(Party::Admin),
+        Role::Customer => (order.customer_id == who.user_id).then_some(Party::Customer),
+        Role::Partner => {
+            let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
+            (assigned.is_some() && assigned == who.partner_id).then_some(Party::Partner)
+        }
+    }
+}
+
+/// The order, and what `who` is to it.
+///
+/// # Errors
+/// `NotFound`, also for an order that `who` may not know of.
+pub fn visible(conn: &mut Conn, who: &Principal, order_id: OrderId) -> Result<(Order, Party), ServiceError> {
+    let order = rows::find(conn, order_id)?;
+    with_party(who, order)
+}
+
+fn with_party(who: &Principal, order: Option<Order>) -> Result<(Order, Party), ServiceError> {
+    let found = order.and_then(|order| party_of(who, &order).map(|party| (order, party)));
+    found.ok_or(ServiceError::NotFound { what: "order" })
+}
+
+/// One order.
+///
+/// # Errors
+/// `NotFound`; the database's.
+pub async fn get(app: &App, who: Principal, order_id: OrderId) -> Result<OrderView, ServiceError> {
+    let (order, party) = app.read(move |conn| visible(conn, &who, order_id)).await?;
+    Ok(view(app, &order, party))
+}
+
+/// The order as `viewer` may see it now.
+#[must_use]
+pub fn view(app: &App, order: &Order, viewer: Party) -> OrderView {
+    OrderView::of(order, viewer, app.last_seen().get(order.id, Timestamp::now()))
+}
+
+/// Orders that `who` may see, newest first.
+///
+/// # Errors
+/// The database's.
+pub async fn list(
+    app: &App,
+    who: Principal,
+    mut filter: Filter,
+    limit: i64,
+) -> Result<Vec<OrderView>, ServiceError> {
+    match who.role {
+        Role::Admin => {}
+        Role::Customer => filter.customer_id = Some(who.user_id),
+        Role::Partner => match who.partner_id {
+            Some(partner_id) => filter.partner_id = Some(partner_id),
+            None => return Ok(Vec::new()),
+        },
+    }
+    let orders = app.read(move |conn| Ok(rows::list(conn, &filter, limit)?)).await?;
+    Ok(orders.iter().filter_map(|order| party_of(&who, order).map(|party| view(app, order, party))).collect())
+}
+
+/// One step of an order's timeline, on the wire.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TimelineView {
+    /// The order's version after it.
+    pub version: i64,
+    /// Before; `null` for the first.
+    pub from: Option<OrderStatus>,
+    /// After.
+    pub to: OrderStatus,
+    /// As what it was taken.
+    pub by: Party,
+    /// By whom, where it was a user.
+    pub user_id: Option<UserId>,
+    /// Why.
+    pub reason: Option<String>,
+    /// What was said at the hand-over.
+    pub note: Option<String>,
+    /// Where the partner was.
+    #[schema(value_type = Option<Object>)]
+    pub position: Option<Position>,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl From<TimelineStep> for TimelineView {
+    fn from(step: TimelineStep) -> Self {
+        Self {
+            version: step.version,
+            from: step.from,
+            to: step.to,
+            by: step.party,
+            user_id: step.user_id,
+            reason: step.reason,
+            note: step.note,
+            position: step.position,
+            at: step.at,
+        }
+    }
+}
+
+/// An order's timeline, oldest step first.
+///
+/// # Errors
+/// `NotFound`; the database's.
+pub async fn timeline(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+) -> Result<Vec<TimelineView>, ServiceError> {
+    let steps = app
+        .read(move |conn| {
+            visible(conn, &who, order_id)?;
+            Ok(rows::timeline(conn, order_id)?)
+        })
+        .await?;
+    Ok(steps.into_iter().map(TimelineView::from).collect())
+}
+
+/// Writes an order's change and the step that made it.
+fn save_step(
+    conn: &mut Conn,
+    order: &Order,
+    from: Option<OrderStatus>,
+    party: Party,
+    who: Option<UserId>,
+    words: Words,
+    position: Option<Position>,
+) -> Result<(), StoreError> {
+    let step = TimelineStep {
+        version: order.version,
+        from,
+        to: order.status,
+        party,
+        user_id: who,
+        reason: words.reason,
+        note: words.note,
+        position,
+        at: order.updated_at,
+    };
+    rows::insert_step(conn, order.id, &step)
+}
+
+/// What was said about a step.
+#[derive(Debug, Clone, Default)]
+struct Words {
+    reason: Option<String>,
+    note: Option<String>,
+}

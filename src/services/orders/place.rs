@@ -1,0 +1,124 @@
+//! Placing an order.
+
+use rand::Rng;
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::geo::Place;
+use crate::domain::ids::OrderId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::notification::NotificationContent;
+use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
+use crate::domain::principal::Principal;
+use crate::protocol::event::Event;
+use crate::protocol::views::OrderView;
+use crate::services::app::{App, Reply, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::services::notifications;
+use crate::store::{orders as rows, users};
+
+use super::transition::{self, Taken};
+use super::{Words, save_step};
+
+/// The most items of one order.
+const MAX_ITEMS: usize = 100;
+/// The highest price of one item, minor units.
+const MAX_UNIT_PRICE: i64 = 100_000_000;
+
+/// An order as a customer sends it.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewOrder {
+    /// Where the goods are.
+    pub pickup: Place,
+    /// Where they go.
+    pub dropoff: Place,
+    /// What they are: 1 to 100.
+    pub items: Vec<Item>,
+    /// ISO 4217; USD when left out.
+    pub currency: Option<Currency>,
+    /// `cash`, which is also what counts when left out.
+    pub payment_method: Option<PaymentMethod>,
+    /// For the partner, at most 1,000 characters.
+    pub notes: Option<String>,
+}
+
+fn check(new: &NewOrder) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    for (field, place) in [("pickup", &new.pickup), ("dropoff", &new.dropoff)] {
+        checks.position(field, place.latitude, place.longitude);
+        checks.text(&format!("{field}.address"), &place.address, 1..=500);
+    }
+    if new.items.is_empty() || new.items.len() > MAX_ITEMS {
+        checks.fail("items", "out_of_range", format!("expected 1 to {MAX_ITEMS} items"));
+    }
+    for (index, item) in new.items.iter().enumerate().take(MAX_ITEMS) {
+        checks.text(&format!("items[{index}].name"), &item.name, 1..=200);
+        checks.number(&format!("items[{index}].quantity"), item.quantity, 1..=1000);
+        checks.number(&format!("items[{index}].unit_price"), item.unit_price, 0..=MAX_UNIT_PRICE);
+    }
+    if let Some(notes) = &new.notes {
+        checks.text("notes", notes, 0..=1000);
+    }
+    checks.done()
+}
+
+/// Places an order. It is priced here, from its items and the distance.
+///
+/// # Errors
+/// `Invalid` naming the fields; `Conflict` when the key was used for another request; the database's.
+pub async fn place(
+    app: &App,
+    who: Principal,
+    new: NewOrder,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    check(&new)?;
+    let currency = new.currency.unwrap_or(Currency::DEFAULT);
+    let settings = app.settings();
+    let price = settings
+        .tariff
+        .price(&new.items, &new.pickup, &new.dropoff, currency)
+        .ok_or_else(|| ServiceError::invalid("items", "out_of_range", "the price is too high"))?;
+    let auto_confirm = settings.auto_confirm;
+    app.write_once(key, 201, move |tx| {
+        let order = insert(tx, &who, new, price)?;
+        let order = if auto_confirm { confirm(tx, order)? } else { order };
+        Ok(OrderView::of(&order, Party::Customer, None))
+    })
+    .await
+}
+
+fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Result<Order, ServiceError> {
+    let now = tx.now();
+    let customer = users::find(tx.conn(), who.user_id)?.ok_or(ServiceError::NotFound { what: "user" })?;
+    let order = Order {
+        id: OrderId::new(),
+        status: OrderStatus::Pending,
+        version: 1,
+        customer_id: customer.id,
+        customer_name: customer.name,
+        partner: None,
+        pickup: new.pickup,
+        dropoff: new.dropoff,
+        items: new.items,
+        price,
+        payment_method: new.payment_method.unwrap_or(PaymentMethod::Cash),
+        notes: new.notes.filter(|notes| !notes.trim().is_empty()),
+        code: format!("{:04}", rand::rng().random_range(0..10_000)),
+        created_at: now,
+        updated_at: now,
+    };
+    rows::insert(tx.conn(), &order)?;
+    save_step(tx.conn(), &order, None, Party::Customer, Some(who.user_id), Words::default(), None)?;
+    tx.emit(&Event::OrderCreated { order: Box::new(OrderView::of(&order, Party::Admin, None)) })?;
+    let content = NotificationContent::OrderPlaced { order_id: order.id, price };
+    notifications::add(tx, order.customer_id, &content)?;
+    Ok(order)
+}
+
+fn confirm(tx: &mut Tx<'_>, order: Order) -> Result<Order, ServiceError> {
+    let taken = Taken { to: OrderStatus::Confirmed, party: Party::System, by: None, partner: None };
+    transition::take(tx, order, taken, Words::default(), None)
+}

@@ -1,0 +1,318 @@
+//! Taking an order from one status to the next.
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+use utoipa::ToSchema;
+
+use crate::domain::geo::Position;
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{OrderId, PartnerId, UserId};
+use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
+use crate::domain::principal::Principal;
+use crate::protocol::event::{Event, QueueAction};
+use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
+use crate::services::app::{App, Reply, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::services::notifications;
+use crate::store::{orders as rows, users};
+
+use super::{Words, notices, save_step, with_party};
+
+/// A step as a client asks for it.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Transition {
+    /// The status that the order is to have.
+    pub to: OrderStatus,
+    /// The version that the caller has seen; another one is a conflict.
+    pub version: Option<i64>,
+    /// Why; asked for when an order is given back. At most 500 characters.
+    pub reason: Option<String>,
+    /// Proof of the hand-over: the customer's four digits.
+    pub code: Option<String>,
+    /// Proof of the hand-over without the code. At most 500 characters.
+    pub note: Option<String>,
+}
+
+/// Which partner an admin gives an order to.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Assignment {
+    /// The partner profile.
+    pub partner_id: PartnerId,
+}
+
+/// A step that is known to be asked for by somebody who may see the order.
+#[derive(Debug, Clone)]
+pub(super) struct Taken {
+    pub to: OrderStatus,
+    pub party: Party,
+    pub by: Option<UserId>,
+    /// For the step to `assigned`.
+    pub partner: Option<Assignee>,
+}
+
+fn check(asked: &Transition) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    if let Some(version) = asked.version {
+        checks.number("version", version, 1..=i64::MAX);
+    }
+    for (field, text) in [("reason", &asked.reason), ("note", &asked.note)] {
+        if let Some(text) = text {
+            checks.text(field, text, 1..=500);
+        }
+    }
+    if let Some(code) = &asked.code
+        && (code.len() != 4 || !code.bytes().all(|byte| byte.is_ascii_digit()))
+    {
+        checks.fail("code", "invalid", "expected four digits");
+    }
+    checks.done()
+}
+
+/// Takes an order one step on.
+///
+/// A step that the caller has just taken is answered like the first time.
+///
+/// # Errors
+/// `NotFound`; `Invalid`; `Conflict` with `illegal_transition` (and `allowed`) or `version_conflict` (and
+/// `version`); the database's.
+pub async fn transition(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+    asked: Transition,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    check(&asked)?;
+    let position = position_of(app, order_id);
+    let reply = app
+        .write_once(key, 200, move |tx| {
+            let (order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
+            if is_repeated(tx, &who, &order, &asked)? {
+                return Ok(OrderView::of(&order, party, None));
+            }
+            check_version(&order, asked.version)?;
+            let step = legal(&order, asked.to, party)?;
+            check_demand(step, &order, &asked)?;
+            let words = Words { reason: asked.reason, note: asked.note };
+            let taken = Taken { to: asked.to, party, by: Some(who.user_id), partner: None };
+            let order = take(tx, order, taken, words, position)?;
+            Ok(OrderView::of(&order, party, None))
+        })
+        .await?;
+    forget_position_after(app, order_id, &reply);
+    Ok(reply)
+}
+
+/// Gives an order to a partner, in the place of another one where it has one that is not yet on the way.
+///
+/// # Errors
+/// As [`transition`]; `Invalid` when there is no such partner.
+pub async fn assign(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+    asked: Assignment,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    app.write_once(key, 200, move |tx| {
+        let (mut order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
+        let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
+        if order.status == OrderStatus::Assigned && assigned == Some(asked.partner_id) {
+            return Ok(OrderView::of(&order, party, None));
+        }
+        let partner = find_partner(tx, asked.partner_id)?;
+        if order.status == OrderStatus::Assigned {
+            let back = Taken { to: OrderStatus::Confirmed, party, by: Some(who.user_id), partner: None };
+            let words = Words { reason: Some("reassigned".into()), note: None };
+            order = take(tx, order, back, words, None)?;
+        }
+        legal(&order, OrderStatus::Assigned, party)?;
+        let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
+        let order = take(tx, order, to, Words::default(), None)?;
+        Ok(OrderView::of(&order, party, None))
+    })
+    .await
+}
+
+fn find_partner(tx: &mut Tx<'_>, partner_id: PartnerId) -> Result<Assignee, ServiceError> {
+    let user = users::find_by_partner(tx.conn(), partner_id)?.filter(|user| user.deleted_at.is_none());
+    let user =
+        user.ok_or_else(|| ServiceError::invalid("partner_id", "unknown", "there is no such partner"))?;
+    Ok(Assignee { partner_id, user_id: user.id, name: user.name })
+}
+
+/// Where the partner is, for the timeline.
+fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
+    let seen = app.last_seen().get(order_id, crate::domain::time::Timestamp::now())?;
+    Some(Position { latitude: seen.latitude, longitude: seen.longitude })
+}
+
+/// Once an order is not under way any more, where its partner is is nobody's business.
+fn forget_position_after(app: &App, order_id: OrderId, reply: &Reply) {
+    #[derive(Deserialize)]
+    struct Status {
+        status: OrderStatus,
+    }
+    let status = serde_json::from_str::<Status>(&reply.body).map(|order| order.status);
+    if status.is_ok_and(|status| !status.shows_location()) {
+        app.last_seen().forget(order_id);
+    }
+}
+
+/// Whether the caller has just taken this very step: a retry, to be answered like the first time.
+fn is_repeated(
+    tx: &mut Tx<'_>,
+    who: &Principal,
+    order: &Order,
+    asked: &Transition,
+) -> Result<bool, ServiceError> {
+    let same_version =
+        asked.version.is_none_or(|version| version == order.version || version == order.version - 1);
+    if order.status != asked.to || !same_version {
+        return Ok(false);
+    }
+    Ok(rows::last_step_by(tx.conn(), order.id)? == Some(who.user_id))
+}
+
+fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {
+    match seen {
+        Some(version) if version != order.version => {
+            let mut extra = Map::new();
+            extra.insert("version".into(), json!(order.version));
+            extra.insert("current_status".into(), json!(order.status));
+            Err(ServiceError::Conflict {
+                code: "version_conflict",
+                detail: format!("The order is at version {} by now, not {version}.", order.version).into(),
+                extra,
+            })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn legal(
+    order: &Order,
+    to: OrderStatus,
+    party: Party,
+) -> Result<&'static crate::domain::order::Step, ServiceError> {
+    find_step(order.status, to, party).map_err(|refused| {
+        let detail = refused.to_string();
+        let StepRefused::Illegal { allowed, .. } = refused;
+        let mut extra = Map::new();
+        extra.insert("allowed".into(), json!(allowed));
+        extra.insert("current_status".into(), json!(order.status));
+        ServiceError::Conflict { code: "illegal_transition", detail: format!("{detail}.").into(), extra }
+    })
+}
+
+fn check_demand(
+    step: &crate::domain::order::Step,
+    order: &Order,
+    asked: &Transition,
+) -> Result<(), ServiceError> {
+    match step.demand {
+        Demand::Nothing => Ok(()),
+        Demand::Reason if asked.reason.is_some() => Ok(()),
+        Demand::Reason => Err(ServiceError::invalid("reason", "missing", "say why the order is given back")),
+        Demand::Proof => match (&asked.code, &asked.note) {
+            (Some(code), _) if *code == order.code => Ok(()),
+            (Some(_), _) => Err(ServiceError::invalid("code", "wrong", "this is not the customer's code")),
+            (None, Some(_)) => Ok(()),
+            (None, None) => Err(ServiceError::invalid(
+                "code",
+                "missing",
+                "send the customer's code, or a note of the hand-over",
+            )),
+        },
+        Demand::Assignee => {
+            Err(ServiceError::invalid("to", "invalid", "an order is assigned by POST …/assign"))
+        }
+    }
+}
+
+/// Takes a legal step: changes the order, writes the timeline, and lets everybody know.
+pub(super) fn take(
+    tx: &mut Tx<'_>,
+    mut order: Order,
+    taken: Taken,
+    words: Words,
+    position: Option<Position>,
+) -> Result<Order, ServiceError> {
+    let from = order.status;
+    let before = order.partner.clone();
+    order.status = taken.to;
+    order.version += 1;
+    order.updated_at = tx.now().max(order.updated_at);
+    match taken.to {
+        OrderStatus::Assigned => order.partner = taken.partner,
+        OrderStatus::Confirmed => order.partner = None,
+        OrderStatus::Pending
+        | OrderStatus::EnRoute
+        | OrderStatus::Arrived
+        | OrderStatus::PickedUp
+        | OrderStatus::InTransit
+        | OrderStatus::Delivered
+        | OrderStatus::Completed
+        | OrderStatus::Cancelled
+        | OrderStatus::Failed => {}
+    }
+    rows::update(tx.conn(), &order)?;
+    let reason = words.reason.clone();
+    save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
+    announce(tx, &order, from, before.as_ref(), reason.clone())?;
+    let letters = notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref());
+    notifications::add_all(tx, letters)?;
+    Ok(order)
+}
+
+/// Lets the groups know of a step, and puts a partner out who has the order no longer.
+fn announce(
+    tx: &mut Tx<'_>,
+    order: &Order,
+    from: OrderStatus,
+    before: Option<&Assignee>,
+    reason: Option<String>,
+) -> Result<(), ServiceError> {
+    let partner = order.partner.as_ref();
+    let update = OrderUpdate {
+        order_id: order.id,
+        status: order.status,
+        previous_status: from,
+        version: order.version,
+        updated_at: order.updated_at,
+        partner: partner.map(|partner| PartnerView { id: partner.partner_id, name: partner.name.clone() }),
+        reason,
+    };
+    let concerned = partner.or(before);
+    tx.emit(&Event::OrderUpdated {
+        update,
+        customer_id: order.customer_id,
+        partner_id: concerned.map(|partner| partner.partner_id),
+    })?;
+    let Some(concerned) = concerned else { return Ok(()) };
+    let action = match (partner.is_some(), before.is_some()) {
+        (true, _) if order.status.is_end() => QueueAction::Removed,
+        (true, true) => QueueAction::Changed,
+        (true, false) => QueueAction::Added,
+        (false, _) => QueueAction::Removed,
+    };
+    let seen = match action {
+        QueueAction::Added | QueueAction::Changed => {
+            Some(Box::new(OrderView::of(order, Party::Partner, None)))
+        }
+        QueueAction::Removed => None,
+    };
+    tx.emit(&Event::QueueUpdated {
+        partner_id: concerned.partner_id,
+        order_id: order.id,
+        action,
+        order: seen,
+    })?;
+    if partner.is_none() {
+        tx.emit(&Event::AccessLost { group: GroupKey::Order(order.id), user_id: concerned.user_id })?;
+    }
+    Ok(())
+}

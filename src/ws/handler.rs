@@ -1,0 +1,313 @@
+//! The session without its socket: what it listens to, what its client may send, and what a frame means.
+//!
+//! Invariant: no I/O and no clock in here; time comes in as an argument.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain::group::GroupKey;
+use crate::domain::principal::{Principal, Role};
+use crate::domain::time::Timestamp;
+use crate::protocol::client::{self, BadFrame, ClientFrame, Request, Since};
+use crate::protocol::close::CloseReason;
+use crate::protocol::server::Control;
+use crate::realtime::Frame;
+
+use super::SessionSettings;
+use super::effects::{Effect, Reference};
+use super::snapshot::Snapshot;
+
+/// So many bad frames within [`ABUSE_SPAN`] end a session.
+const ABUSE_LIMIT: u32 = 20;
+const ABUSE_SPAN: Duration = Duration::from_secs(60);
+
+/// How far a subscription has come.
+#[derive(Debug)]
+pub(super) enum Phase {
+    /// The right is being checked, and the snapshot read.
+    Opening,
+    /// The group was asked for membership; what it stood at before.
+    Joining(Box<Snapshot>),
+    /// A member; events wait until the snapshot is there.
+    Waiting(Vec<Arc<Frame>>),
+    /// A member; events go straight on.
+    Live,
+}
+
+/// One group that the session listens to.
+#[derive(Debug)]
+pub(super) struct Subscription {
+    pub group: GroupKey,
+    pub phase: Phase,
+    /// The state in the snapshot: older revisions that are still under way are dropped.
+    pub floor: i64,
+    /// Whether the client asked by a frame, and is answered by `subscribed`.
+    pub asked: bool,
+    pub reference: Reference,
+}
+
+/// A session's state.
+#[derive(Debug)]
+pub(super) struct State {
+    pub principal: Principal,
+    pub expires_at: Timestamp,
+    /// The group of the endpoint; losing it ends the session.
+    pub primary: Option<GroupKey>,
+    pub subscriptions: Vec<Subscription>,
+    allowance: Allowance,
+    bad_since: Option<Instant>,
+    bad_count: u32,
+}
+
+/// How many frames the client may send at the moment: a token bucket.
+#[derive(Debug)]
+struct Allowance {
+    frames: f32,
+    at: Option<Instant>,
+}
+
+impl Allowance {
+    fn take(&mut self, per_second: u32, now: Instant) -> bool {
+        let rate = per_second.max(1) as f32;
+        let burst = rate * 2.0;
+        let gained = match self.at {
+            None => burst,
+            Some(at) => now.saturating_duration_since(at).as_secs_f32() * rate,
+        };
+        self.at = Some(now);
+        self.frames = (self.frames + gained).min(burst);
+        if self.frames < 1.0 {
+            return false;
+        }
+        self.frames -= 1.0;
+        true
+    }
+}
+
+impl State {
+    pub(super) fn new(principal: Principal, expires_at: Timestamp, primary: Option<GroupKey>) -> Self {
+        Self {
+            principal,
+            expires_at,
+            primary,
+            subscriptions: Vec::new(),
+            allowance: Allowance { frames: 0.0, at: None },
+            bad_since: None,
+            bad_count: 0,
+        }
+    }
+
+    pub(super) fn subscription(&mut self, group: GroupKey) -> Option<&mut Subscription> {
+        self.subscriptions.iter_mut().find(|subscription| subscription.group == group)
+    }
+
+    /// Forgets a subscription; `false` when there was none.
+    pub(super) fn remove(&mut self, group: GroupKey) -> bool {
+        let before = self.subscriptions.len();
+        self.subscriptions.retain(|subscription| subscription.group != group);
+        self.subscriptions.len() < before
+    }
+
+    pub(super) fn add(&mut self, group: GroupKey, phase: Phase, asked: bool, reference: Reference) {
+        self.subscriptions.push(Subscription { group, phase, floor: i64::MIN, asked, reference });
+    }
+}
+
+/// What one whole text message asks for.
+pub(super) fn on_text(
+    state: &mut State,
+    settings: &SessionSettings,
+    text: &str,
+    now: Instant,
+) -> Vec<Effect> {
+    if !state.allowance.take(settings.frames_per_second, now) {
+        let message = format!("more than {} frames a second", settings.frames_per_second);
+        return on_bad(state, BadFrame { code: "rate_limited", message, reference: None }, now);
+    }
+    match client::parse(text) {
+        Ok(request) => on_client_frame(state, settings, request, now),
+        Err(bad) => on_bad(state, bad, now),
+    }
+}
+
+/// A message that is no frame: told, counted, and in the end too much.
+pub(super) fn on_bad(state: &mut State, bad: BadFrame, now: Instant) -> Vec<Effect> {
+    let is_fresh = state.bad_since.is_some_and(|since| now.saturating_duration_since(since) < ABUSE_SPAN);
+    if !is_fresh {
+        state.bad_since = Some(now);
+        state.bad_count = 0;
+    }
+    state.bad_count += 1;
+    if state.bad_count >= ABUSE_LIMIT {
+        return vec![Effect::Close(CloseReason::Abuse)];
+    }
+    vec![refuse(bad.code, &bad.message, bad.reference.as_deref())]
+}
+
+pub(super) fn refuse(code: &str, message: &str, reference: Option<&str>) -> Effect {
+    Effect::Send(Control::Error { code, message, reference }.to_text())
+}
+
+/// What a frame asks for.
+fn on_client_frame(
+    state: &mut State,
+    settings: &SessionSettings,
+    request: Request,
+    now: Instant,
+) -> Vec<Effect> {
+    let Request { reference, frame } = request;
+    let boxed: Reference = reference.map(Into::into);
+    match frame {
+        ClientFrame::MarkRead { id } => vec![Effect::MarkRead { id, reference: boxed }],
+        ClientFrame::MarkAllRead => vec![Effect::MarkAllRead { reference: boxed }],
+        ClientFrame::Ack { ids } => vec![Effect::Ack(ids)],
+        ClientFrame::Subscribe { group, since } => subscribe(state, settings, group, since, boxed),
+        ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
+        ClientFrame::Location(sample) => {
+            if state.principal.role == Role::Partner {
+                return vec![Effect::Locate { sample: Box::new(sample), reference: boxed }];
+            }
+            let message = "only partners send their location".into();
+            on_bad(
+                state,
+                BadFrame { code: "role_not_allowed", message, reference: boxed.map(Into::into) },
+                now,
+            )
+        }
+        ClientFrame::Auth { token } => vec![Effect::Renew { token, reference: boxed }],
+        ClientFrame::Ping => vec![Effect::Send(Control::Pong { reference: boxed.as_deref() }.to_text())],
+    }
+}
+
+fn subscribe(
+    state: &mut State,
+    settings: &SessionSettings,
+    group: GroupKey,
+    since: Option<Since>,
+    reference: Reference,
+) -> Vec<Effect> {
+    if let Some(subscription) = state.subscription(group) {
+        if !matches!(subscription.phase, Phase::Live) {
+            return vec![refuse(
+                "already_subscribing",
+                "this subscription is being made",
+                reference.as_deref(),
+            )];
+        }
+        // Again, from another position, perhaps: out and in, so that nothing is delivered twice in between.
+        state.remove(group);
+        let mut effects = vec![Effect::Leave(group)];
+        effects.extend(open(state, group, since, reference));
+        return effects;
+    }
+    if state.subscriptions.len() >= settings.subscriptions {
+        let message = format!("at most {} subscriptions in one session", settings.subscriptions);
+        return vec![refuse("too_many_subscriptions", &message, reference.as_deref())];
+    }
+    open(state, group, since, reference)
+}
+
+fn open(state: &mut State, group: GroupKey, since: Option<Since>, reference: Reference) -> Vec<Effect> {
+    state.add(group, Phase::Opening, true, reference.clone());
+    vec![Effect::Open { group, since, reference }]
+}
+
+fn unsubscribe(state: &mut State, group: GroupKey, reference: Option<&str>) -> Vec<Effect> {
+    if !state.remove(group) {
+        return vec![refuse("not_subscribed", "this session does not listen to that group", reference)];
+    }
+    vec![Effect::Leave(group), Effect::Send(Control::Unsubscribed { group, code: None, reference }.to_text())]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::{OrderId, UserId};
+
+    fn state() -> State {
+        let principal =
+            Principal { user_id: UserId::new(), role: Role::Customer, partner_id: None, family_id: None };
+        State::new(principal, Timestamp::from_millis(0), None)
+    }
+
+    fn subscribe_text(group: GroupKey) -> String {
+        format!(r#"{{"type":"subscribe","group":"{group}","ref":"s"}}"#)
+    }
+
+    #[test]
+    fn twenty_bad_frames_within_a_minute_end_the_session_and_nineteen_do_not() {
+        let (mut state, settings) = (state(), SessionSettings::default());
+        let start = Instant::now();
+        for count in 1..ABUSE_LIMIT {
+            let at = start + Duration::from_secs(u64::from(count));
+            let effects = on_text(&mut state, &settings, "no json", at);
+            assert!(matches!(effects.as_slice(), [Effect::Send(text)] if text.contains("bad_json")));
+        }
+        let effects = on_text(&mut state, &settings, "no json", start + Duration::from_secs(30));
+        assert_eq!(effects, [Effect::Close(CloseReason::Abuse)]);
+    }
+
+    #[test]
+    fn bad_frames_of_an_earlier_minute_are_forgiven() {
+        let (mut state, settings) = (state(), SessionSettings::default());
+        let start = Instant::now();
+        for count in 0..100_u64 {
+            let at = start + Duration::from_secs(count * 4);
+            assert!(
+                matches!(on_text(&mut state, &settings, "{", at).as_slice(), [Effect::Send(_)]),
+                "{count}"
+            );
+        }
+    }
+
+    #[test]
+    fn frames_are_limited_in_rate_with_a_burst() {
+        let settings = SessionSettings { frames_per_second: 5, ..SessionSettings::default() };
+        let (mut state, start) = (state(), Instant::now());
+        let mut send = |at: Instant| match on_text(&mut state, &settings, r#"{"type":"ping"}"#, at).as_slice()
+        {
+            [Effect::Send(text)] => text.contains("pong"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((0..15).filter(|_| send(start)).count(), 10);
+        assert_eq!((0..9).filter(|_| send(start + Duration::from_secs(1))).count(), 5);
+    }
+
+    #[test]
+    fn a_session_has_a_bounded_number_of_subscriptions() {
+        let settings = SessionSettings { subscriptions: 2, ..SessionSettings::default() };
+        let (mut state, now) = (state(), Instant::now());
+        for _ in 0..2 {
+            let text = subscribe_text(GroupKey::Order(OrderId::new()));
+            assert!(matches!(on_text(&mut state, &settings, &text, now).as_slice(), [Effect::Open { .. }]));
+        }
+        let text = subscribe_text(GroupKey::Order(OrderId::new()));
+        let effects = on_text(&mut state, &settings, &text, now);
+        assert!(
+            matches!(effects.as_slice(), [Effect::Send(text)] if text.contains("too_many_subscriptions"))
+        );
+    }
+
+    #[test]
+    fn only_partners_send_locations() {
+        let (mut state, settings) = (state(), SessionSettings::default());
+        let text =
+            r#"{"type":"location","latitude":1,"longitude":2,"timestamp":"2026-01-02T03:04:05Z","ref":"l"}"#;
+        let effects = on_text(&mut state, &settings, text, Instant::now());
+        assert!(
+            matches!(effects.as_slice(), [Effect::Send(text)] if text.contains("role_not_allowed") && text.contains(r#""ref":"l""#))
+        );
+    }
+
+    #[test]
+    fn leaving_a_group_that_was_never_joined_is_refused() {
+        let (mut state, settings) = (state(), SessionSettings::default());
+        let effects = on_text(
+            &mut state,
+            &settings,
+            r#"{"type":"unsubscribe","group":"admin_dashboard"}"#,
+            Instant::now(),
+        );
+        assert!(matches!(effects.as_slice(), [Effect::Send(text)] if text.contains("not_subscribed")));
+    }
+}

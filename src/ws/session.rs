@@ -1,0 +1,580 @@
+//! The session actor: one for each WebSocket connection. It does what effects ask for, and hands on what
+//! groups deliver.
+//!
+//! Polled only while its socket takes what is written (actix-web#2441): a client that stops reading stops
+//! everything in here, its timers included. Groups judge such a session by its [`Lane`], and the kernel's
+//! `TCP_USER_TIMEOUT` ends it.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use actix::fut::wrap_future;
+use actix::{
+    Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Running, SpawnHandle, StreamHandler,
+};
+use actix_http::ws::Item;
+use actix_web::http::StatusCode;
+use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
+use rand::Rng;
+
+use crate::domain::group::{GroupKey, GroupKind};
+use crate::domain::ids::{EventId, SessionId};
+use crate::domain::time::Timestamp;
+use crate::http::error::ApiError;
+use crate::protocol::close::CloseReason;
+use crate::protocol::server::{Control, envelop};
+use crate::realtime::{Deliver, Frame, Joined, Lane, Member, Recovery};
+use crate::services::accounts::Authenticated;
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+use crate::services::tokens::TokenType;
+use crate::services::{accounts, notifications, tracking};
+
+use super::SessionSettings;
+use super::effects::{Effect, Reference};
+use super::handler::{self, Phase, State};
+use super::inbound::{Assembly, Broken, Part, Whole};
+use super::snapshot::{self, Snapshot};
+
+/// A session is told so long before its token ends.
+const TOKEN_WARNING: Duration = Duration::from_secs(60);
+/// How long a client may take to answer a close frame.
+const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+
+type Context = WebsocketContext<Session>;
+
+/// What the handshake hands over.
+pub(super) struct Opening {
+    pub app: App,
+    pub settings: Arc<SessionSettings>,
+    pub authenticated: Authenticated,
+    /// As it is named in metrics.
+    pub endpoint: &'static str,
+    /// The group of the endpoint, and what it stands at.
+    pub primary: Option<(GroupKey, Snapshot)>,
+    /// Answer with `Sec-WebSocket-Protocol: bearer`.
+    pub echo_bearer: bool,
+}
+
+/// Answers the handshake and starts the session.
+///
+/// # Errors
+/// 400 when the request is no WebSocket handshake after RFC 6455, 426 for another version of the protocol.
+pub(super) fn start(
+    opening: Opening,
+    request: &HttpRequest,
+    payload: web::Payload,
+) -> Result<HttpResponse, ApiError> {
+    let max_frame = opening.settings.max_frame;
+    let protocols: &[&str] = if opening.echo_bearer { &["bearer"] } else { &[] };
+    let session = Session::new(opening);
+    ws::WsResponseBuilder::new(session, request, payload)
+        .protocols(protocols)
+        .frame_size(max_frame)
+        .start()
+        .map_err(|error| ApiError::Http {
+            status: match error.as_response_error().status_code() {
+                StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
+                _other => StatusCode::BAD_REQUEST,
+            },
+            code: "bad_handshake",
+            detail: format!("Not a WebSocket handshake: {error}"),
+        })
+}
+
+/// One WebSocket session.
+pub(super) struct Session {
+    id: SessionId,
+    app: App,
+    settings: Arc<SessionSettings>,
+    endpoint: &'static str,
+    lane: Arc<Lane>,
+    state: Box<State>,
+    assembly: Assembly,
+    heard_at: Instant,
+    pinged_at: Instant,
+    warned: bool,
+    closing: bool,
+    clock: SpawnHandle,
+}
+
+impl Session {
+    fn new(opening: Opening) -> Self {
+        let Opening { app, settings, authenticated, endpoint, primary, .. } = opening;
+        let now = Instant::now();
+        let group = primary.as_ref().map(|(group, _)| *group);
+        let mut state = State::new(authenticated.principal, authenticated.expires_at, group);
+        if let Some((group, snapshot)) = primary {
+            state.add(group, Phase::Joining(Box::new(snapshot)), false, None);
+        }
+        Self {
+            id: SessionId::new(),
+            lane: Arc::new(Lane::new(settings.queue, settings.queue_bytes)),
+            state: Box::new(state),
+            app,
+            settings,
+            endpoint,
+            assembly: Assembly::default(),
+            heard_at: now,
+            pinged_at: now,
+            warned: false,
+            closing: false,
+            clock: SpawnHandle::default(),
+        }
+    }
+
+    fn apply(&mut self, effects: Vec<Effect>, ctx: &mut Context) {
+        for effect in effects {
+            if self.closing {
+                return;
+            }
+            match effect {
+                Effect::Send(text) => ctx.text(text),
+                Effect::Close(reason) => self.close(reason, ctx),
+                Effect::Open { group, since, reference } => self.open(group, since, reference, ctx),
+                Effect::Leave(group) => self.app.groups().leave(group, self.id),
+                Effect::MarkRead { id, reference } => {
+                    let (app, who) = (self.app.clone(), self.state.principal);
+                    let job = async move { notifications::mark_read(&app, &who, id).await.map(|_| ()) };
+                    Self::answer_failure(job, reference, ctx);
+                }
+                Effect::MarkAllRead { reference } => {
+                    let (app, who) = (self.app.clone(), self.state.principal);
+                    let job = async move { notifications::mark_all_read(&app, &who).await.map(|_| ()) };
+                    Self::answer_failure(job, reference, ctx);
+                }
+                Effect::Ack(_ids) => {} // TODO(recorder)
+                Effect::Locate { sample, reference } => {
+                    let (app, who) = (self.app.clone(), self.state.principal);
+                    let job = async move { tracking::ingest(&app, who, *sample).await };
+                    Self::answer_failure(job, reference, ctx);
+                }
+                Effect::Renew { token, reference } => self.renew(token, reference, ctx),
+            }
+        }
+    }
+
+    /// Does something that is answered by events, or by an `error` when it fails.
+    fn answer_failure(
+        job: impl Future<Output = Result<(), ServiceError>> + 'static,
+        reference: Reference,
+        ctx: &mut Context,
+    ) {
+        let answer =
+            wrap_future::<_, Self>(job).map(move |outcome, session: &mut Self, ctx: &mut Context| {
+                if let Err(error) = outcome {
+                    session.refuse(&error, reference.as_deref(), ctx);
+                }
+            });
+        ctx.spawn(answer);
+    }
+
+    fn refuse(&mut self, error: &ServiceError, reference: Option<&str>, ctx: &mut Context) {
+        if matches!(error, ServiceError::Store(_) | ServiceError::Internal(_)) {
+            log::error!("session {}: {error}", self.id);
+        }
+        if !self.closing {
+            let message = error.public_detail();
+            ctx.text(Control::Error { code: error.code(), message: &message, reference }.to_text());
+        }
+    }
+
+    fn open(
+        &mut self,
+        group: GroupKey,
+        since: Option<crate::protocol::client::Since>,
+        reference: Reference,
+        ctx: &mut Context,
+    ) {
+        let (app, who) = (self.app.clone(), self.state.principal);
+        let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let joined = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            // The client may have unsubscribed, or the session may be closing, by now.
+            if session.closing || session.state.subscription(group).is_none() {
+                return;
+            }
+            match outcome {
+                Ok(snapshot) => session.join(group, snapshot, since, ctx),
+                Err(error) => {
+                    session.state.remove(group);
+                    session.refuse(&error, reference.as_deref(), ctx);
+                }
+            }
+        });
+        ctx.spawn(joined);
+    }
+
+    fn join(
+        &mut self,
+        group: GroupKey,
+        snapshot: Snapshot,
+        since: Option<crate::protocol::client::Since>,
+        ctx: &mut Context,
+    ) {
+        let watermark = Some(snapshot.watermark);
+        if let Some(subscription) = self.state.subscription(group) {
+            subscription.phase = Phase::Joining(Box::new(snapshot));
+        }
+        let member = Member {
+            session: self.id,
+            user_id: self.state.principal.user_id,
+            role: self.state.principal.role,
+            lane: Arc::clone(&self.lane),
+            to: ctx.address().recipient(),
+        };
+        self.app.groups().join(group, member, since, watermark);
+    }
+
+    fn joined(&mut self, joined: Joined, ctx: &mut Context) {
+        let group = joined.group;
+        let Some(subscription) = self.state.subscription(group) else {
+            // Left again before the answer came.
+            self.app.groups().leave(group, self.id);
+            return;
+        };
+        let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting(Vec::new()))
+        else {
+            return;
+        };
+        match &joined.recovery {
+            Recovery::Events(events) => {
+                let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
+                self.welcome_to(group, &joined, seq, true, ctx);
+                for event in events {
+                    self.write(event, ctx);
+                }
+                self.go_live(group, joined.presence.clone(), ctx);
+            }
+            Recovery::SnapshotCurrent => self.begin_with_snapshot(&joined, &snapshot, ctx),
+            Recovery::SnapshotNeeded => self.read_snapshot(joined, ctx),
+        }
+    }
+
+    /// Something was published between the snapshot and the join: reads it anew, now as a member.
+    fn read_snapshot(&mut self, joined: Joined, ctx: &mut Context) {
+        let (app, who, group) = (self.app.clone(), self.state.principal, joined.group);
+        let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            if session.closing {
+                return;
+            }
+            match outcome {
+                Ok(snapshot) => session.begin_with_snapshot(&joined, &snapshot, ctx),
+                Err(error) => {
+                    let reference = session
+                        .state
+                        .subscription(group)
+                        .and_then(|subscription| subscription.reference.clone());
+                    session.refuse(&error, reference.as_deref(), ctx);
+                    session.lose(group, ctx);
+                }
+            }
+        });
+        ctx.spawn(begun);
+    }
+
+    fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {
+        let group = joined.group;
+        let Some(subscription) = self.state.subscription(group) else { return };
+        subscription.floor = snapshot.revision;
+        self.welcome_to(group, joined, joined.seq, false, ctx);
+        let position = format!("{{\"epoch\":\"{}\",\"seq\":{}}}", joined.epoch, joined.seq);
+        let open = snapshot.body.strip_suffix('}').unwrap_or(&snapshot.body);
+        let body = format!("{open},\"position\":{position}}}");
+        ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
+        self.go_live(group, joined.presence.clone(), ctx);
+    }
+
+    fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
+        let Some(subscription) = self.state.subscription(group) else { return };
+        if subscription.asked {
+            let reference = subscription.reference.as_deref();
+            let epoch = &*joined.epoch;
+            ctx.text(Control::Subscribed { group, epoch, seq, recovered, reference }.to_text());
+        }
+    }
+
+    fn go_live(&mut self, group: GroupKey, presence: Option<bytestring::ByteString>, ctx: &mut Context) {
+        if let Some(presence) = presence {
+            ctx.text(presence);
+        }
+        let Some(subscription) = self.state.subscription(group) else { return };
+        if let Phase::Waiting(held) = std::mem::replace(&mut subscription.phase, Phase::Live) {
+            for frame in held {
+                self.write(&frame, ctx);
+            }
+        }
+    }
+
+    /// A frame out of a group.
+    fn deliver(&mut self, frame: Arc<Frame>, ctx: &mut Context) {
+        if self.closing {
+            return;
+        }
+        // No subscription: left while the frame was under way.
+        let Some(subscription) = self.state.subscription(frame.group) else { return };
+        match &mut subscription.phase {
+            Phase::Live => self.write(&frame, ctx),
+            Phase::Waiting(held) if held.len() < self.settings.queue => held.push(frame),
+            Phase::Waiting(_) => self.close(CloseReason::TooSlow, ctx),
+            // Membership of an earlier subscription to the same group.
+            Phase::Opening | Phase::Joining(_) => {}
+        }
+    }
+
+    fn write(&mut self, frame: &Frame, ctx: &mut Context) {
+        if let Some(revision) = frame.revision {
+            let floor =
+                self.state.subscription(frame.group).map_or(i64::MIN, |subscription| subscription.floor);
+            if revision <= floor {
+                return;
+            }
+        }
+        ctx.text(frame.text.clone());
+        self.app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
+        if frame.seq.is_some() && frame.group.kind() == GroupKind::User {
+            // self.app.recorder().written(self.state.principal.user_id, frame.id);
+        }
+    }
+
+    /// The right to listen to a group is gone.
+    fn lose(&mut self, group: GroupKey, ctx: &mut Context) {
+        self.app.groups().leave(group, self.id);
+        if self.state.primary == Some(group) {
+            self.close(CloseReason::AccessLost, ctx);
+            return;
+        }
+        if self.state.remove(group) && !self.closing {
+            ctx.text(Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text());
+        }
+    }
+
+    fn renew(&mut self, token: String, reference: Reference, ctx: &mut Context) {
+        let app = self.app.clone();
+        let renewed = wrap_future::<_, Self>(async move {
+            accounts::authenticate(&app, &token, &[TokenType::Access]).await
+        });
+        let answered = renewed.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            if session.closing {
+                return;
+            }
+            let principal = session.state.principal;
+            match outcome {
+                Ok(fresh)
+                    if fresh.principal.user_id == principal.user_id
+                        && fresh.principal.role == principal.role =>
+                {
+                    session.state.principal = fresh.principal;
+                    session.state.expires_at = fresh.expires_at;
+                    session.warned = false;
+                    session.set_clock(ctx);
+                    let reference = reference.as_deref();
+                    ctx.text(Control::Authenticated { expires_at: fresh.expires_at, reference }.to_text());
+                }
+                Ok(_) => {
+                    let detail = "The token is another user's, or of another role: connect anew.";
+                    let error = ServiceError::forbidden("token_of_another", detail);
+                    session.refuse(&error, reference.as_deref(), ctx);
+                }
+                Err(error) => session.refuse(&error, reference.as_deref(), ctx),
+            }
+        });
+        ctx.spawn(answered);
+    }
+
+    /// Says good-bye and waits a moment for the client to do the same (RFC 6455, section 7.1.1): closing the
+    /// socket at once could cost the client the frame that tells why.
+    fn close(&mut self, reason: CloseReason, ctx: &mut Context) {
+        if self.closing {
+            return;
+        }
+        self.closing = true;
+        self.leave_all();
+        self.app.metrics().sessions_closed.with_label_values(&[reason.as_str()]).inc();
+        log::debug!("session {} of user {} ends: {}", self.id, self.state.principal.user_id, reason.as_str());
+        let description = Some(reason.text()).filter(|text| !text.is_empty());
+        ctx.close(Some(ws::CloseReason { code: reason.code().into(), description }));
+        ctx.run_later(CLOSE_PATIENCE, |_, ctx| ctx.stop());
+    }
+
+    fn leave_all(&mut self) {
+        self.lane.close();
+        for subscription in self.state.subscriptions.drain(..) {
+            self.app.groups().leave(subscription.group, self.id);
+        }
+        self.app.groups().unregister(self.id, self.state.principal.user_id);
+    }
+
+    /// Sets the one timer of this session to whatever is due next.
+    fn set_clock(&mut self, ctx: &mut Context) {
+        ctx.cancel_future(self.clock);
+        let now = Timestamp::now();
+        let warn_at = self.state.expires_at.before(TOKEN_WARNING);
+        let token_in = if self.warned { self.state.expires_at.since(now) } else { warn_at.since(now) };
+        let ping_in = self.settings.ping.saturating_sub(self.pinged_at.elapsed());
+        let idle_in = self.settings.idle.saturating_sub(self.heard_at.elapsed());
+        // At least a millisecond: timers are no finer, and one that is due at once would spin.
+        let due_in = token_in.min(ping_in).min(idle_in).max(Duration::from_millis(1));
+        self.clock = ctx.run_later(due_in, |session, ctx| session.tick(ctx));
+    }
+
+    fn tick(&mut self, ctx: &mut Context) {
+        if self.closing {
+            return;
+        }
+        let now = Timestamp::now();
+        let expires_at = self.state.expires_at;
+        if now >= expires_at {
+            return self.close(CloseReason::Token, ctx);
+        }
+        if self.heard_at.elapsed() >= self.settings.idle {
+            return self.close(CloseReason::Silent, ctx);
+        }
+        if !self.warned && now >= expires_at.before(TOKEN_WARNING) {
+            self.warned = true;
+            ctx.text(Control::TokenExpiring { expires_at }.to_text());
+        }
+        if self.pinged_at.elapsed() >= self.settings.ping {
+            self.pinged_at = Instant::now();
+            ctx.ping(b"");
+        }
+        self.set_clock(ctx);
+    }
+
+    fn take_part(&mut self, part: Part<'_>, ctx: &mut Context) {
+        let now = Instant::now();
+        let effects = match self.assembly.take(part, self.settings.max_frame) {
+            Ok(None) => return,
+            Ok(Some(Whole::Text(text))) => handler::on_text(&mut self.state, &self.settings, &text, now),
+            Ok(Some(Whole::Binary)) => {
+                let message = "frames are JSON texts, not binary messages".into();
+                let bad = crate::protocol::client::BadFrame { code: "binary", message, reference: None };
+                handler::on_bad(&mut self.state, bad, now)
+            }
+            Err(Broken::TooBig) => vec![Effect::Close(CloseReason::TooBig)],
+            Err(Broken::Order) => vec![Effect::Close(CloseReason::Protocol)],
+            Err(Broken::NotText) => vec![Effect::Close(CloseReason::InvalidText)],
+        };
+        self.apply(effects, ctx);
+    }
+}
+
+impl Actor for Session {
+    type Context = Context;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // The lane is the bound; the mailbox only has to be larger.
+        ctx.set_mailbox_capacity(self.settings.queue.saturating_add(64));
+        let who = self.state.principal;
+        self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
+        self.app.groups().register(self.id, who.user_id, who.family_id, ctx.address().recipient());
+        let first = self.state.subscriptions.first_mut().map(|subscription| {
+            (subscription.group, std::mem::replace(&mut subscription.phase, Phase::Opening))
+        });
+        match first {
+            Some((group, Phase::Joining(snapshot))) => self.join(group, *snapshot, None, ctx),
+            Some(_) | None => ctx.text(
+                Control::Welcome {
+                    session_id: self.id,
+                    user_id: who.user_id,
+                    expires_at: self.state.expires_at,
+                    ping_interval: self.settings.ping.as_secs(),
+                }
+                .to_text(),
+            ),
+        }
+        // The first ping comes early by a random part, so that sessions that came together do not ping together.
+        let early = self.settings.ping.mul_f64(rand::rng().random_range(0.0..0.5));
+        self.pinged_at = Instant::now().checked_sub(early).unwrap_or_else(Instant::now);
+        self.set_clock(ctx);
+    }
+
+    fn stopping(&mut self, _: &mut Self::Context) -> Running {
+        if !self.closing {
+            self.closing = true;
+            self.leave_all();
+        }
+        Running::Stop
+    }
+
+    fn stopped(&mut self, _: &mut Self::Context) {
+        self.app.metrics().sessions.with_label_values(&[self.endpoint]).dec();
+    }
+}
+
+impl Handler<Deliver> for Session {
+    type Result = ();
+
+    fn handle(&mut self, message: Deliver, ctx: &mut Self::Context) {
+        let caught_up = match message {
+            Deliver::Frame(frame) => {
+                let bytes = frame.text.len();
+                self.deliver(frame, ctx);
+                self.lane.took(bytes)
+            }
+            Deliver::Flush => self.lane.took(0),
+            Deliver::Joined(joined) => {
+                if self.closing {
+                    self.app.groups().leave(joined.group, self.id);
+                } else {
+                    self.joined(joined, ctx);
+                }
+                false
+            }
+            Deliver::Expelled { group } => {
+                self.lose(group, ctx);
+                false
+            }
+            Deliver::End(reason) => {
+                self.close(reason, ctx);
+                false
+            }
+        };
+        if caught_up {
+            for frame in self.lane.take_slots() {
+                self.deliver(frame, ctx);
+            }
+        }
+    }
+}
+
+impl StreamHandler<Result<Message, ProtocolError>> for Session {
+    fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.heard_at = Instant::now();
+        if self.closing {
+            // Only the client's own good-bye is waited for.
+            if matches!(message, Ok(Message::Close(_)) | Err(_)) {
+                ctx.stop();
+            }
+            return;
+        }
+        match message {
+            Ok(Message::Text(text)) => self.take_part(Part::Text(&text), ctx),
+            Ok(Message::Binary(_)) => self.take_part(Part::Binary, ctx),
+            Ok(Message::Continuation(Item::FirstText(bytes))) => self.take_part(Part::FirstText(&bytes), ctx),
+            Ok(Message::Continuation(Item::FirstBinary(_))) => self.take_part(Part::FirstBinary, ctx),
+            Ok(Message::Continuation(Item::Continue(bytes))) => self.take_part(Part::Middle(&bytes), ctx),
+            Ok(Message::Continuation(Item::Last(bytes))) => self.take_part(Part::Last(&bytes), ctx),
+            Ok(Message::Ping(payload)) => ctx.pong(&payload),
+            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Close(reason)) => {
+                self.closing = true;
+                self.leave_all();
+                // The code is repeated (RFC 6455, section 5.5.1).
+                ctx.close(reason.map(|reason| ws::CloseReason { code: reason.code, description: None }));
+                ctx.stop();
+            }
+            Err(ProtocolError::Overflow) => self.close(CloseReason::TooBig, ctx),
+            // The codec's only Io error that is not the connection's own is text that is no UTF-8.
+            Err(ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
+                self.close(CloseReason::InvalidText, ctx);
+            }
+            Err(ProtocolError::Io(_)) => ctx.stop(),
+            Err(error) => {
+                log::debug!("session {}: {error}", self.id);
+                self.close(CloseReason::Protocol, ctx);
+            }
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Who may listen to a group, and what it stands at for those who join.
+
+use serde::Serialize;
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{OrderId, UserId};
+use crate::domain::order::{OrderStatus, Party};
+use crate::domain::principal::{Principal, Role};
+use crate::domain::time::Timestamp;
+use crate::protocol::server::to_json;
+use crate::protocol::views::OrderView;
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+use crate::services::{dashboard, notifications, orders};
+use crate::store::orders::Filter;
+
+/// The most orders in a partner's queue frame.
+const MAX_QUEUE: i64 = 200;
+
+/// What a group stands at.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    /// The frame without its envelope.
+    pub body: String,
+    /// The revision of the state in it, where it holds one.
+    pub revision: i64,
+    /// Where the group's stream stood before it was read.
+    pub watermark: u64,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum SnapshotFrame<'a> {
+    UnreadCount { count: i64 },
+    OrderStatus { order: &'a OrderView },
+    Queue { offers: &'a [OfferView], orders: &'a [OrderView] },
+    Dashboard { dashboard: &'a dashboard::Dashboard },
+}
+
+/// An open offer. There are none until orders are dispatched by offers.
+#[derive(Serialize)]
+struct OfferView {
+    order_id: OrderId,
+    expires_at: Timestamp,
+}
+
+/// Whether `who` may listen to `group`, and what it stands at.
+///
+/// The position in the stream is taken before the snapshot is read, so nothing can fall between the two.
+///
+/// # Errors
+/// `Forbidden`; `NotFound` for an order that `who` may not know of; the database's.
+pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<Snapshot, ServiceError> {
+    may_listen(&who, group)?;
+    let watermark = app.groups().watermark(group);
+    let (body, revision) = match group {
+        GroupKey::User(user_id) => unread_count(app, user_id).await?,
+        GroupKey::Order(order_id) => {
+            let order = orders::get(app, who, order_id).await?;
+            (to_json(&SnapshotFrame::OrderStatus { order: &order }), i64::MIN)
+        }
+        GroupKey::Partner(_) => (queue(app, who).await?, i64::MIN),
+        GroupKey::Admin => {
+            let dashboard = dashboard::read(app).await?;
+            (to_json(&SnapshotFrame::Dashboard { dashboard: &dashboard }), i64::MIN)
+        }
+    };
+    Ok(Snapshot { body, revision, watermark })
+}
+
+/// What can be told without the database: the group's kind, the role, and whose it is.
+fn may_listen(who: &Principal, group: GroupKey) -> Result<(), ServiceError> {
+    let allowed = match group {
+        GroupKey::User(user_id) => who.user_id == user_id,
+        GroupKey::Partner(partner_id) => who.partner_id == Some(partner_id),
+        // The order itself tells.
+        GroupKey::Order(_) => true,
+        GroupKey::Admin => who.role == Role::Admin,
+    };
+    if allowed {
+        return Ok(());
+    }
+    Err(ServiceError::forbidden("group_not_allowed", format!("You may not listen to {group}.")))
+}
+
+async fn unread_count(app: &App, user_id: UserId) -> Result<(String, i64), ServiceError> {
+    let (count, revision) = app.read(move |conn| notifications::unread_count(conn, user_id)).await?;
+    Ok((to_json(&SnapshotFrame::UnreadCount { count }), revision))
+}
+
+async fn queue(app: &App, who: Principal) -> Result<String, ServiceError> {
+    let filter = Filter { open: true, ..Filter::default() };
+    let mut orders = orders::list(app, who, filter, MAX_QUEUE).await?;
+    // Delivered ones wait for the customer, not for the partner.
+    orders.retain(|order| order.status != OrderStatus::Delivered);
+    debug_assert!(orders.iter().all(|order| order.code.is_none()), "{:?} sees no code", Party::Partner);
+    Ok(to_json(&SnapshotFrame::Queue { offers: &[], orders: &orders }))
+}

@@ -6,6 +6,7 @@
 
 pub mod domain;
 pub mod http;
+pub mod jobs;
 pub mod protocol;
 pub mod realtime;
 pub mod services;

@@ -68,7 +68,8 @@ impl HttpSettings {
             Some(url) => Some(url.clone()),
             None => self.called_url(request),
         };
-        let mut base = base.ok_or_else(|| ServiceError::invalid("Host", "invalid", "expected a host name"))?;
+        let mut base =
+            base.ok_or_else(|| ServiceError::invalid("Host", "invalid", "expected a host name"))?;
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }

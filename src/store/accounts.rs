@@ -31,6 +31,9 @@ pub struct StoredToken {
     pub revoked_at: Option<Timestamp>,
 }
 
+/// A family's id and user, a token's end and use, the family's end.
+type TokenRow = (String, String, i64, Option<i64>, Option<i64>);
+
 /// Adds a log-in.
 ///
 /// # Errors
@@ -78,7 +81,7 @@ pub fn insert_token(
 /// # Errors
 /// When the database fails.
 pub fn find_token(conn: &mut Conn, hash: &str) -> Result<Option<StoredToken>, StoreError> {
-    let row: Option<(String, String, i64, Option<i64>, Option<i64>)> = refresh_tokens::table
+    let row = refresh_tokens::table
         .inner_join(refresh_families::table)
         .filter(refresh_tokens::hash.eq(hash))
         .select((
@@ -88,7 +91,7 @@ pub fn find_token(conn: &mut Conn, hash: &str) -> Result<Option<StoredToken>, St
             refresh_tokens::used_at,
             refresh_families::revoked_at,
         ))
-        .first(conn)
+        .first::<TokenRow>(conn)
         .optional()?;
     let Some((family_id, user_id, expires_at, used_at, revoked_at)) = row else { return Ok(None) };
     Ok(Some(StoredToken {
@@ -105,9 +108,8 @@ pub fn find_token(conn: &mut Conn, hash: &str) -> Result<Option<StoredToken>, St
 /// # Errors
 /// When the database fails.
 pub fn use_token(conn: &mut Conn, hash: &str, now: Timestamp) -> Result<bool, StoreError> {
-    let unused = refresh_tokens::table
-        .filter(refresh_tokens::hash.eq(hash))
-        .filter(refresh_tokens::used_at.is_null());
+    let unused =
+        refresh_tokens::table.filter(refresh_tokens::hash.eq(hash)).filter(refresh_tokens::used_at.is_null());
     let marked = diesel::update(unused).set(refresh_tokens::used_at.eq(now.as_millis())).execute(conn)?;
     Ok(marked == 1)
 }
@@ -174,3 +176,63 @@ pub fn purge(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
     Ok(removed)
 }
 
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::domain::principal::Role;
+    use crate::store::testing::TestDatabase;
+    use crate::store::users::{self, User};
+    use crate::telemetry::Metrics;
+
+    fn a_user(now: Timestamp) -> User {
+        User {
+            id: UserId::new(),
+            email: "ada@example.org".into(),
+            name: "Ada".into(),
+            role: Role::Customer,
+            locale: "en".into(),
+            password_hash: String::new(),
+            created_at: now,
+            deleted_at: None,
+            partner_id: None,
+        }
+    }
+
+    #[actix_web::test]
+    async fn a_purge_takes_what_has_expired_and_the_log_ins_that_are_left_empty() {
+        for database in TestDatabase::each() {
+            let store = database.open(&Metrics::new().expect("no figure twice"));
+            let outcome = store.write(|conn| {
+                let now = Timestamp::from_millis(1_000_000);
+                let later = now.after(Duration::from_secs(100));
+                let user = a_user(now);
+                users::insert(conn, &user)?;
+                let (old, current) = (FamilyId::new(), FamilyId::new());
+                insert_family(conn, old, user.id, now)?;
+                insert_token(conn, "old", old, now, now)?;
+                revoke_family(conn, old, now)?;
+                insert_family(conn, current, user.id, now)?;
+                insert_token(conn, "expired", current, now, now)?;
+                insert_token(conn, "good", current, now, later)?;
+                use_ticket(conn, "old", now)?;
+                use_ticket(conn, "good", later)?;
+
+                assert_eq!(purge(conn, now)?, 0, "nothing has expired before that");
+                assert!(is_revoked(conn, old)?);
+                // Two tokens, one log-in, one ticket.
+                assert_eq!(purge(conn, now.after(Duration::from_secs(1)))?, 4);
+
+                assert!(!is_revoked(conn, old)?, "its row is gone");
+                assert_eq!(find_token(conn, "expired")?, None);
+                assert_eq!(find_token(conn, "good")?.map(|token| token.family_id), Some(current));
+                assert!(use_ticket(conn, "old", now)?);
+                assert!(!use_ticket(conn, "good", later)?);
+                Ok::<_, StoreError>(())
+            });
+            outcome.await.expect("the database works");
+            store.close();
+        }
+    }
+}

@@ -248,7 +248,10 @@ mod tests {
     fn telling_that_an_address_is_taken_has_its_limit_and_making_accounts_a_wider_one() {
         let (guard, now) = (Guard::new(true), Instant::now());
         let told = (0..50).filter(|_| {
-            guard.admit_registration(address(1), now).and_then(|()| guard.admit_taken(address(1), now)).is_ok()
+            guard
+                .admit_registration(address(1), now)
+                .and_then(|()| guard.admit_taken(address(1), now))
+                .is_ok()
         });
         assert_eq!(told.count(), 10);
         let made = (0..500).filter(|_| guard.admit_registration(address(2), now).is_ok());

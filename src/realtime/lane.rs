@@ -139,6 +139,7 @@ mod tests {
         let text = ByteString::from_static(text);
         Arc::new(Frame {
             group: GroupKey::Admin,
+            id: EventId::new(),
             seq: None,
             revision: None,
             text,

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use crate::services::accounts;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::idempotency::KEPT;
-use crate::store::{accounts, idempotency};
+use crate::store::idempotency;
 
 /// Between two passes.
 const PERIOD: Duration = Duration::from_secs(600);
@@ -25,10 +26,10 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
 }
 
 async fn pass(app: &App) -> Result<(), ServiceError> {
+    while accounts::purge(app).await? > 0 {}
     app.write(|tx| {
-        let now = tx.now();
-        idempotency::purge(tx.conn(), now.before(KEPT))?;
-        accounts::purge(tx.conn(), now)?;
+        let before = tx.now().before(KEPT);
+        idempotency::purge(tx.conn(), before)?;
         Ok(())
     })
     .await

@@ -145,12 +145,6 @@ impl ServiceError {
     }
 }
 
-impl From<diesel::result::Error> for ServiceError {
-    fn from(error: diesel::result::Error) -> Self {
-        Self::Store(StoreError::from(error))
-    }
-}
-
 /// Collects the fields that are wrong, so that one answer names them all.
 #[derive(Debug, Default)]
 pub struct Checks {

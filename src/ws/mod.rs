@@ -9,6 +9,7 @@ mod handshake;
 mod inbound;
 mod session;
 mod snapshot;
+mod subscriptions;
 
 use std::time::Duration;
 

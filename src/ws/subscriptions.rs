@@ -1,0 +1,192 @@
+//! A session's subscriptions: opening them, joining snapshot and stream without a seam, handing events on, and
+//! losing the right.
+
+use std::sync::Arc;
+
+use actix::fut::wrap_future;
+use actix::{ActorFutureExt, AsyncContext};
+
+use crate::domain::group::{GroupKey, GroupKind};
+use crate::domain::ids::EventId;
+use crate::domain::time::Timestamp;
+use crate::protocol::client::Since;
+use crate::protocol::close::CloseReason;
+use crate::protocol::server::{Control, envelop};
+use crate::realtime::{Frame, Joined, Member, Recovery};
+
+use super::effects::Reference;
+use super::handler::Phase;
+use super::session::{Context, Session};
+use super::snapshot::{self, Snapshot};
+
+impl Session {
+    pub(super) fn open(
+        &mut self,
+        group: GroupKey,
+        since: Option<Since>,
+        reference: Reference,
+        ctx: &mut Context,
+    ) {
+        let (app, who) = (self.app.clone(), self.state.principal);
+        let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let joined = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            // The client may have unsubscribed, or the session may be closing, by now.
+            if session.closing || session.state.subscription(group).is_none() {
+                return;
+            }
+            match outcome {
+                Ok(snapshot) => session.join(group, snapshot, since, ctx),
+                Err(error) => {
+                    session.state.remove(group);
+                    session.refuse(&error, reference.as_deref(), ctx);
+                }
+            }
+        });
+        ctx.spawn(joined);
+    }
+
+    pub(super) fn join(
+        &mut self,
+        group: GroupKey,
+        snapshot: Snapshot,
+        since: Option<Since>,
+        ctx: &mut Context,
+    ) {
+        let watermark = Some(snapshot.watermark);
+        if let Some(subscription) = self.state.subscription(group) {
+            subscription.phase = Phase::Joining(Box::new(snapshot));
+        }
+        let member = Member {
+            session: self.id,
+            user_id: self.state.principal.user_id,
+            role: self.state.principal.role,
+            lane: Arc::clone(&self.lane),
+            to: ctx.address().recipient(),
+        };
+        self.app.groups().join(group, member, since, watermark);
+    }
+
+    pub(super) fn joined(&mut self, joined: Joined, ctx: &mut Context) {
+        let group = joined.group;
+        let Some(subscription) = self.state.subscription(group) else {
+            // Left again before the answer came.
+            self.app.groups().leave(group, self.id);
+            return;
+        };
+        let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting(Vec::new()))
+        else {
+            return;
+        };
+        match &joined.recovery {
+            Recovery::Events(events) => {
+                let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
+                self.welcome_to(group, &joined, seq, true, ctx);
+                for event in events {
+                    self.write(event, ctx);
+                }
+                self.go_live(group, joined.presence.clone(), ctx);
+            }
+            Recovery::SnapshotCurrent => self.begin_with_snapshot(&joined, &snapshot, ctx),
+            Recovery::SnapshotNeeded => self.read_snapshot(joined, ctx),
+        }
+    }
+
+    /// Something was published between the snapshot and the join: reads it anew, now as a member.
+    fn read_snapshot(&mut self, joined: Joined, ctx: &mut Context) {
+        let (app, who, group) = (self.app.clone(), self.state.principal, joined.group);
+        let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            if session.closing {
+                return;
+            }
+            match outcome {
+                Ok(snapshot) => session.begin_with_snapshot(&joined, &snapshot, ctx),
+                Err(error) => {
+                    let reference = session
+                        .state
+                        .subscription(group)
+                        .and_then(|subscription| subscription.reference.clone());
+                    session.refuse(&error, reference.as_deref(), ctx);
+                    session.lose(group, ctx);
+                }
+            }
+        });
+        ctx.spawn(begun);
+    }
+
+    fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {
+        let group = joined.group;
+        let Some(subscription) = self.state.subscription(group) else { return };
+        subscription.floor = snapshot.revision;
+        self.welcome_to(group, joined, joined.seq, false, ctx);
+        let position = format!("{{\"epoch\":\"{}\",\"seq\":{}}}", joined.epoch, joined.seq);
+        let open = snapshot.body.strip_suffix('}').unwrap_or(&snapshot.body);
+        let body = format!("{open},\"position\":{position}}}");
+        ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
+        self.go_live(group, joined.presence.clone(), ctx);
+    }
+
+    fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
+        let Some(subscription) = self.state.subscription(group) else { return };
+        if subscription.asked {
+            let reference = subscription.reference.as_deref();
+            let epoch = &*joined.epoch;
+            ctx.text(Control::Subscribed { group, epoch, seq, recovered, reference }.to_text());
+        }
+    }
+
+    fn go_live(&mut self, group: GroupKey, presence: Option<bytestring::ByteString>, ctx: &mut Context) {
+        if let Some(presence) = presence {
+            ctx.text(presence);
+        }
+        let Some(subscription) = self.state.subscription(group) else { return };
+        if let Phase::Waiting(held) = std::mem::replace(&mut subscription.phase, Phase::Live) {
+            for frame in held {
+                self.write(&frame, ctx);
+            }
+        }
+    }
+
+    /// A frame out of a group.
+    pub(super) fn deliver(&mut self, frame: Arc<Frame>, ctx: &mut Context) {
+        if self.closing {
+            return;
+        }
+        // No subscription: left while the frame was under way.
+        let Some(subscription) = self.state.subscription(frame.group) else { return };
+        match &mut subscription.phase {
+            Phase::Live => self.write(&frame, ctx),
+            Phase::Waiting(held) if held.len() < self.settings.queue => held.push(frame),
+            Phase::Waiting(_) => self.close(CloseReason::TooSlow, ctx),
+            // Membership of an earlier subscription to the same group.
+            Phase::Opening | Phase::Joining(_) => {}
+        }
+    }
+
+    fn write(&mut self, frame: &Frame, ctx: &mut Context) {
+        if let Some(revision) = frame.revision {
+            let floor =
+                self.state.subscription(frame.group).map_or(i64::MIN, |subscription| subscription.floor);
+            if revision <= floor {
+                return;
+            }
+        }
+        ctx.text(frame.text.clone());
+        self.app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
+        if frame.seq.is_some() && frame.group.kind() == GroupKind::User {
+            // self.app.recorder().written(self.state.principal.user_id, frame.id);
+        }
+    }
+
+    /// The right to listen to a group is gone.
+    pub(super) fn lose(&mut self, group: GroupKey, ctx: &mut Context) {
+        self.app.groups().leave(group, self.id);
+        if self.state.primary == Some(group) {
+            self.close(CloseReason::AccessLost, ctx);
+            return;
+        }
+        if self.state.remove(group) && !self.closing {
+            ctx.text(Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text());
+        }
+    }
+}

@@ -183,6 +183,8 @@ fn network(address: IpAddr) -> IpAddr {
 mod tests {
     use std::net::Ipv4Addr;
 
+    use futures_util::FutureExt;
+
     use super::*;
 
     fn address(number: u32) -> IpAddr {
@@ -263,5 +265,17 @@ mod tests {
         let (guard, now) = (Guard::new(false), Instant::now());
         assert_eq!(tries(&guard, &Attempt::new("ada@example.org", address(1)), now), 1000);
         assert!((0..1000).all(|_| guard.admit_log_in(address(1), now).is_ok()));
+    }
+
+    #[actix_web::test]
+    async fn few_passwords_are_hashed_at_once_even_without_limits() {
+        let guard = Guard::new(false);
+        let mut turns = Vec::new();
+        while let Some(turn) = guard.turn().now_or_never() {
+            turns.push(turn.expect("a turn"));
+        }
+        assert_eq!(turns.len(), AT_ONCE);
+        turns.pop();
+        assert!(guard.turn().now_or_never().is_some(), "the next goes when one is done");
     }
 }

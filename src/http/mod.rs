@@ -4,9 +4,9 @@ pub mod accounts;
 pub mod error;
 pub mod events;
 pub mod extract;
-pub mod settings;
 pub mod orders;
 pub mod page;
+pub mod settings;
 
 use actix_web::web;
 

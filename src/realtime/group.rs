@@ -274,7 +274,7 @@ impl Handler<Admit> for Group {
             presence: self.presence_now(),
         };
         if let Some(member) = self.members.get(&session) {
-            member.to.do_send(Deliver::Joined(joined)); // bounded: one for each subscription of the session
+            member.to.do_send(Deliver::Joined(Box::new(joined))); // bounded: one for each subscription of the session
         }
     }
 }

@@ -41,7 +41,7 @@ pub enum Deliver {
     /// Frames wait in the session's conflation slots. Counted in the session's lane.
     Flush,
     /// Answers a join.
-    Joined(Joined),
+    Joined(Box<Joined>),
     /// The session was put out of a group: the right to listen was lost.
     Expelled {
         /// Which group.

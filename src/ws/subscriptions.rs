@@ -66,7 +66,7 @@ impl Session {
         self.app.groups().join(group, member, since, watermark);
     }
 
-    pub(super) fn joined(&mut self, joined: Joined, ctx: &mut Context) {
+    pub(super) fn joined(&mut self, joined: Box<Joined>, ctx: &mut Context) {
         let group = joined.group;
         let Some(subscription) = self.state.subscription(group) else {
             // Left again before the answer came.
@@ -92,7 +92,7 @@ impl Session {
     }
 
     /// Something was published between the snapshot and the join: reads it anew, now as a member.
-    fn read_snapshot(&mut self, joined: Joined, ctx: &mut Context) {
+    fn read_snapshot(&mut self, joined: Box<Joined>, ctx: &mut Context) {
         let (app, who, group) = (self.app.clone(), self.state.principal, joined.group);
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {

@@ -1,7 +1,10 @@
 //! Where the server is.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
+use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::timeout;
 use url::{Host, Url};
 
 /// A server's address, looked up.
@@ -57,6 +60,22 @@ impl Target {
     #[must_use]
     pub fn is_local(&self) -> bool {
         self.addresses.iter().map(SocketAddr::ip).all(is_loopback)
+    }
+
+    /// The first address that takes a connection within `patience`.
+    ///
+    /// # Errors
+    /// Why the last one did not.
+    pub async fn reach(&self, patience: Duration) -> std::io::Result<SocketAddr> {
+        let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
+        for address in &self.addresses {
+            match timeout(patience, TcpStream::connect(address)).await {
+                Ok(Ok(_)) => return Ok(*address),
+                Ok(Err(error)) => failure = error,
+                Err(_) => failure = std::io::ErrorKind::TimedOut.into(),
+            }
+        }
+        Err(failure)
     }
 
     /// The URL of a WebSocket endpoint; `path` starts with a slash.

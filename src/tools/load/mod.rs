@@ -29,8 +29,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
-use actix_web::rt::net::TcpStream;
-use actix_web::rt::time::{sleep, timeout};
+use actix_web::rt::time::sleep;
 use futures_util::future::join_all;
 use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
@@ -93,7 +92,10 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     let plan = Plan::new(args)?;
     // A connection is made anew now and then while the old one is still closing.
     limits::allow_sockets(args.sessions + 2 * args.publishers)?;
-    let address = reach(&plan.target.addresses, args.timeout).await?;
+    let address = plan.target.reach(args.timeout).await.map_err(|source| LoadError::Unreachable {
+        address: plan.target.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
+        source,
+    })?;
     let api = Api::new(&plan.target.base, address, args.publishers, args.timeout);
     let tokens = tokens(&plan, &api).await?;
     let groups = groups(&plan, args, &api, &tokens).await?;
@@ -124,20 +126,6 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     // None takes longer than its close may.
     join_all(sessions).await;
     Ok(report)
-}
-
-/// The first address that takes a connection.
-async fn reach(addresses: &[SocketAddr], patience: Duration) -> Result<SocketAddr, LoadError> {
-    let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
-    for address in addresses {
-        match timeout(patience, TcpStream::connect(address)).await {
-            Ok(Ok(_)) => return Ok(*address),
-            Ok(Err(error)) => failure = error,
-            Err(_) => failure = std::io::ErrorKind::TimedOut.into(),
-        }
-    }
-    let names: Vec<String> = addresses.iter().map(SocketAddr::to_string).collect();
-    Err(LoadError::Unreachable { address: names.join(", "), source: failure })
 }
 
 async fn tokens(plan: &Plan, api: &Api) -> Result<Vec<Secret>, LoadError> {

@@ -22,6 +22,7 @@ use crate::telemetry::Metrics;
 use super::accounts::{Guard, PrincipalCache};
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
+use super::notifications::Recorder;
 use super::tokens::Tokens;
 use super::tracking::LastSeen;
 
@@ -71,6 +72,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
     outbox_bell: Notify,
+    recorder: Recorder,
     draining: AtomicBool,
     principals: PrincipalCache,
     guard: Guard,
@@ -144,6 +146,7 @@ impl App {
             metrics,
             last_seen: LastSeen::default(),
             outbox_bell: Notify::new(),
+            recorder: Recorder::default(),
             draining: AtomicBool::new(false),
             principals: PrincipalCache::default(),
             guard,
@@ -196,6 +199,12 @@ impl App {
     /// Takes no new sessions from here on, and turns readiness red.
     pub fn begin_draining(&self) {
         self.inner.draining.store(true, Ordering::Release);
+    }
+
+    /// Takes note of what reached whom.
+    #[must_use]
+    pub fn recorder(&self) -> &Recorder {
+        &self.inner.recorder
     }
 
     /// Users whose tokens were looked up a moment ago.

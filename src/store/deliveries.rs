@@ -1,14 +1,24 @@
 //! Rows of the delivery ledger: what became of each notification on each channel.
 
-use diesel::prelude::*;
+use std::collections::HashMap;
 
-use crate::domain::ids::NotificationId;
+use diesel::prelude::*;
+use diesel::query_builder::BoxedSqlQuery;
+use diesel::sql_types::{BigInt, Nullable, Text};
+
+use crate::domain::ids::{EventId, NotificationId, OrderId, UserId};
 use crate::domain::notification::Channel;
 use crate::domain::time::Timestamp;
 
 use super::Conn;
 use super::error::StoreError;
-use super::schema::deliveries;
+use super::read::{id, optional_id, parsed};
+use super::schema::{deliveries, notifications};
+
+/// Names the lock that lets one instance at a time note what was seen: "deliver" in ASCII.
+const LOCK: i64 = 0x64_65_6c_69_76_65_72;
+/// The most rows in one statement: SQLite takes 32,766 values, but long statements are slow to read.
+const CHUNK: usize = 250;
 
 /// Opens the ledger for a notification on a channel: it is on its way.
 ///
@@ -28,4 +38,227 @@ pub fn queue(
         ))
         .execute(conn)?;
     Ok(())
+}
+
+/// What was seen of an event by the sockets of a user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen {
+    /// Who.
+    pub user_id: UserId,
+    /// The event: the notification's own id, if it is one.
+    pub event_id: EventId,
+    /// When it was first written.
+    pub written_at: Option<Timestamp>,
+    /// When it was first acked.
+    pub acked_at: Option<Timestamp>,
+}
+
+/// Notes what was seen of notifications by their own users, on the channel `in_app`. What was noted before
+/// stays; events that are no notifications of that user are passed over.
+///
+/// # Errors
+/// When the database fails.
+pub fn record(conn: &mut Conn, seen: &[Seen]) -> Result<(), StoreError> {
+    if let Conn::Postgres(conn) = conn {
+        // Two instances that note many rows at once, in orders of their own, would wait for each other.
+        diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn)?;
+    }
+    seen.chunks(CHUNK).try_for_each(|chunk| record_chunk(conn, chunk))
+}
+
+fn record_chunk(conn: &mut Conn, chunk: &[Seen]) -> Result<(), StoreError> {
+    type Query<'a> = BoxedSqlQuery<'a, <Conn as Connection>::Backend, diesel::query_builder::SqlQuery>;
+
+    let rows: Vec<String> = (0..chunk.len())
+        .map(|row| 4 * row)
+        .map(|at| format!("(${}, ${}, ${}, ${})", at + 1, at + 2, at + 3, at + 4))
+        .collect();
+    let mut query: Query<'_> = diesel::sql_query(format!(
+        "WITH seen (event_id, user_id, written_at, acked_at) AS (VALUES {}) \
+         UPDATE deliveries SET written_at = COALESCE(deliveries.written_at, seen.written_at), \
+         acked_at = COALESCE(deliveries.acked_at, seen.acked_at) \
+         FROM seen JOIN notifications ON notifications.id = seen.event_id \
+         AND notifications.user_id = seen.user_id \
+         WHERE deliveries.notification_id = notifications.id AND deliveries.channel = 'in_app' \
+         AND ((deliveries.written_at IS NULL AND seen.written_at IS NOT NULL) \
+         OR (deliveries.acked_at IS NULL AND seen.acked_at IS NOT NULL))",
+        rows.join(", ")
+    ))
+    .into_boxed();
+    for seen in chunk {
+        query = query
+            .bind::<Text, _>(seen.event_id.to_string())
+            .bind::<Text, _>(seen.user_id.to_string())
+            .bind::<Nullable<BigInt>, _>(seen.written_at.map(Timestamp::as_millis))
+            .bind::<Nullable<BigInt>, _>(seen.acked_at.map(Timestamp::as_millis));
+    }
+    query.execute(conn)?;
+    Ok(())
+}
+
+/// What to look up in the ledger.
+#[derive(Debug, Clone, Copy)]
+pub enum Subject {
+    /// One notification.
+    Notification(NotificationId),
+    /// All notifications about an order.
+    Order(OrderId),
+}
+
+/// A notification and what became of it.
+#[derive(Debug, Clone)]
+pub struct LedgerEntry {
+    /// Which.
+    pub notification_id: NotificationId,
+    /// Whose.
+    pub user_id: UserId,
+    /// The order that it is about.
+    pub order_id: Option<OrderId>,
+    /// What it is about.
+    pub kind: String,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// When it was read.
+    pub read_at: Option<Timestamp>,
+    /// One for each channel that it took.
+    pub deliveries: Vec<Delivery>,
+}
+
+/// What became of a notification on one channel.
+#[derive(Debug, Clone)]
+pub struct Delivery {
+    /// Which channel.
+    pub channel: Channel,
+    /// When it set off.
+    pub queued_at: Timestamp,
+    /// When it was first handed over.
+    pub written_at: Option<Timestamp>,
+    /// When the first device said that it has it.
+    pub acked_at: Option<Timestamp>,
+    /// When it was given up.
+    pub failed_at: Option<Timestamp>,
+    /// Why.
+    pub error: Option<String>,
+}
+
+#[derive(Queryable)]
+struct EntryRow {
+    id: String,
+    user_id: String,
+    order_id: Option<String>,
+    kind: String,
+    created_at: i64,
+    read_at: Option<i64>,
+}
+
+#[derive(Queryable)]
+struct DeliveryRow {
+    notification_id: String,
+    channel: String,
+    queued_at: i64,
+    written_at: Option<i64>,
+    acked_at: Option<i64>,
+    failed_at: Option<i64>,
+    error: Option<String>,
+}
+
+/// What became of the notifications about a subject, newest first, at most `limit`, made before `before`.
+///
+/// # Errors
+/// When the database fails.
+pub fn ledger(
+    conn: &mut Conn,
+    subject: Subject,
+    before: Option<NotificationId>,
+    limit: i64,
+) -> Result<Vec<LedgerEntry>, StoreError> {
+    let entries = entries(conn, subject, before, limit)?;
+    let (Some(newest), Some(oldest)) = (entries.first(), entries.last()) else { return Ok(Vec::new()) };
+    let mut found = deliveries_between(conn, subject, &oldest.id, &newest.id)?;
+    entries
+        .into_iter()
+        .map(|row| {
+            let deliveries = found.remove(&row.id).unwrap_or_default();
+            entry(row, deliveries)
+        })
+        .collect()
+}
+
+fn entries(
+    conn: &mut Conn,
+    subject: Subject,
+    before: Option<NotificationId>,
+    limit: i64,
+) -> Result<Vec<EntryRow>, StoreError> {
+    let mut query = notifications::table
+        .order(notifications::id.desc())
+        .limit(limit)
+        .select((
+            notifications::id,
+            notifications::user_id,
+            notifications::order_id,
+            notifications::kind,
+            notifications::created_at,
+            notifications::read_at,
+        ))
+        .into_boxed();
+    query = match subject {
+        Subject::Notification(id) => query.filter(notifications::id.eq(id.to_string())),
+        Subject::Order(order_id) => query.filter(notifications::order_id.eq(order_id.to_string())),
+    };
+    if let Some(before) = before {
+        query = query.filter(notifications::id.lt(before.to_string()));
+    }
+    Ok(query.load(conn)?)
+}
+
+fn deliveries_between(
+    conn: &mut Conn,
+    subject: Subject,
+    oldest: &str,
+    newest: &str,
+) -> Result<HashMap<String, Vec<Delivery>>, StoreError> {
+    let mut query = deliveries::table
+        .inner_join(notifications::table)
+        .filter(notifications::id.between(oldest, newest))
+        .order(deliveries::channel)
+        .select((
+            deliveries::notification_id,
+            deliveries::channel,
+            deliveries::queued_at,
+            deliveries::written_at,
+            deliveries::acked_at,
+            deliveries::failed_at,
+            deliveries::error,
+        ))
+        .into_boxed();
+    query = match subject {
+        Subject::Notification(_) => query,
+        Subject::Order(order_id) => query.filter(notifications::order_id.eq(order_id.to_string())),
+    };
+    let mut found: HashMap<String, Vec<Delivery>> = HashMap::new();
+    for row in query.load::<DeliveryRow>(conn)? {
+        let delivery = Delivery {
+            channel: parsed("deliveries.channel", &row.channel)?,
+            queued_at: Timestamp::from_millis(row.queued_at),
+            written_at: row.written_at.map(Timestamp::from_millis),
+            acked_at: row.acked_at.map(Timestamp::from_millis),
+            failed_at: row.failed_at.map(Timestamp::from_millis),
+            error: row.error,
+        };
+        found.entry(row.notification_id).or_default().push(delivery);
+    }
+    Ok(found)
+}
+
+fn entry(row: EntryRow, deliveries: Vec<Delivery>) -> Result<LedgerEntry, StoreError> {
+    Ok(LedgerEntry {
+        notification_id: id("notifications.id", &row.id)?,
+        user_id: id("notifications.user_id", &row.user_id)?,
+        order_id: optional_id("notifications.order_id", row.order_id.as_deref())?,
+        kind: row.kind,
+        created_at: Timestamp::from_millis(row.created_at),
+        read_at: row.read_at.map(Timestamp::from_millis),
+        deliveries,
+    })
 }

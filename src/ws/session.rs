@@ -137,15 +137,15 @@ impl Session {
                 Effect::Leave(group) => self.app.groups().leave(group, self.id),
                 Effect::MarkRead { id, reference } => {
                     let (app, who) = (self.app.clone(), self.state.principal);
-                    let job = async move { notifications::mark_read(&app, &who, id).await.map(|_| ()) };
+                    let job = async move { notifications::mark_read(&app, who, id).await.map(|_| ()) };
                     Self::answer_failure(job, reference, ctx);
                 }
                 Effect::MarkAllRead { reference } => {
                     let (app, who) = (self.app.clone(), self.state.principal);
-                    let job = async move { notifications::mark_all_read(&app, &who).await.map(|_| ()) };
+                    let job = async move { notifications::mark_all_read(&app, who).await.map(|_| ()) };
                     Self::answer_failure(job, reference, ctx);
                 }
-                Effect::Ack(_ids) => {} // TODO(recorder)
+                Effect::Ack(ids) => notifications::ack(&self.app, self.state.principal, &ids),
                 Effect::Locate { sample, reference } => {
                     let (app, who) = (self.app.clone(), self.state.principal);
                     let job = async move { tracking::ingest(&app, who, *sample).await };

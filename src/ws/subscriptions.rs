@@ -174,7 +174,7 @@ impl Session {
         ctx.text(frame.text.clone());
         self.app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
         if frame.seq.is_some() && frame.group.kind() == GroupKind::User {
-            // self.app.recorder().written(self.state.principal.user_id, frame.id);
+            self.app.recorder().written(self.state.principal.user_id, frame.id);
         }
     }
 

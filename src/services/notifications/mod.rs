@@ -4,11 +4,15 @@
 //! of the inbox, and its event goes into the outbox before that lock is let go. So the last event that a
 //! client gets carries the count that the database has.
 
+mod ledger;
 mod preferences;
+mod recorder;
 #[cfg(test)]
 mod tests;
 
+pub use ledger::{DeliveryState, DeliveryView, LedgerView, ledger};
 pub use preferences::{preferences, set_preferences};
+pub use recorder::{Recorder, ack, flush, run_recorder};
 
 use crate::domain::ids::{EventId, NotificationId, UserId};
 use crate::domain::locale::Locale;
@@ -94,7 +98,7 @@ fn tell_count(tx: &mut Tx<'_>, user_id: UserId, inbox: Inbox) -> Result<(), Serv
 ///
 /// # Errors
 /// `NotFound` when it is not there or somebody else's.
-pub async fn mark_read(app: &App, who: &Principal, id: NotificationId) -> Result<i64, ServiceError> {
+pub async fn mark_read(app: &App, who: Principal, id: NotificationId) -> Result<i64, ServiceError> {
     let user_id = who.user_id;
     app.write(move |tx| mark_read_in(tx, user_id, id)).await
 }
@@ -119,7 +123,7 @@ pub fn mark_read_in(tx: &mut Tx<'_>, user_id: UserId, id: NotificationId) -> Res
 ///
 /// # Errors
 /// When the database fails.
-pub async fn mark_all_read(app: &App, who: &Principal) -> Result<i64, ServiceError> {
+pub async fn mark_all_read(app: &App, who: Principal) -> Result<i64, ServiceError> {
     let user_id = who.user_id;
     app.write(move |tx| mark_all_read_in(tx, user_id)).await
 }
@@ -159,7 +163,7 @@ pub fn unread_count(conn: &mut Conn, user_id: UserId) -> Result<(i64, i64), Serv
 /// When the database fails.
 pub async fn list(
     app: &App,
-    who: &Principal,
+    who: Principal,
     filter: Filter,
     limit: i64,
 ) -> Result<Vec<NotificationView>, ServiceError> {

@@ -10,7 +10,7 @@ use crate::store::notifications as rows;
 ///
 /// # Errors
 /// When the database fails.
-pub async fn preferences(app: &App, who: &Principal) -> Result<Vec<Preference>, ServiceError> {
+pub async fn preferences(app: &App, who: Principal) -> Result<Vec<Preference>, ServiceError> {
     let user_id = who.user_id;
     let stored = app.read(move |conn| Ok(rows::choices(conn, user_id)?)).await?;
     Ok(Preferences::from_stored(stored).matrix(who.role).collect())
@@ -24,15 +24,14 @@ pub async fn preferences(app: &App, who: &Principal) -> Result<Vec<Preference>, 
 /// what is for another role cannot be chosen.
 pub async fn set_preferences(
     app: &App,
-    who: &Principal,
+    who: Principal,
     choices: Vec<Choice>,
 ) -> Result<Vec<Preference>, ServiceError> {
     check(who, &choices)?;
-    let who = *who;
-    app.write(move |tx| store(tx, &who, choices)).await
+    app.write(move |tx| store(tx, who, choices)).await
 }
 
-fn check(who: &Principal, choices: &[Choice]) -> Result<(), ServiceError> {
+fn check(who: Principal, choices: &[Choice]) -> Result<(), ServiceError> {
     let mut checks = Checks::default();
     for (position, choice) in choices.iter().enumerate() {
         if !choice.kind.concerns(who.role) {
@@ -46,7 +45,7 @@ fn check(who: &Principal, choices: &[Choice]) -> Result<(), ServiceError> {
     checks.done()
 }
 
-fn store(tx: &mut Tx<'_>, who: &Principal, choices: Vec<Choice>) -> Result<Vec<Preference>, ServiceError> {
+fn store(tx: &mut Tx<'_>, who: Principal, choices: Vec<Choice>) -> Result<Vec<Preference>, ServiceError> {
     // Two calls at once would otherwise each keep what the other has just changed.
     rows::lock_inbox(tx.conn(), who.user_id)?;
     let before = Preferences::from_stored(rows::choices(tx.conn(), who.user_id)?);

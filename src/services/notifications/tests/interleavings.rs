@@ -65,26 +65,26 @@ async fn take(app: &App, users: &[Principal], who: Principal, step: Step, dice: 
             assert!(matches!(failed.await, Err(ServiceError::Conflict { .. })));
         }
         Step::Read | Step::ReadByTwo => {
-            let ids = ids(app, &who, Filter::default()).await;
+            let ids = ids(app, who, Filter::default()).await;
             if ids.is_empty() {
                 return;
             }
             let id = ids[dice.random_range(0..ids.len())];
             let callers = if matches!(step, Step::ReadByTwo) { 2 } else { 1 };
-            for left in join_all((0..callers).map(|_| mark_read(app, &who, id))).await {
+            for left in join_all((0..callers).map(|_| mark_read(app, who, id))).await {
                 assert!(left.expect("read") >= 0);
             }
         }
-        Step::ReadAll => assert_eq!(mark_all_read(app, &who).await.expect("all read"), 0),
+        Step::ReadAll => assert_eq!(mark_all_read(app, who).await.expect("all read"), 0),
         Step::Prefer(enabled) => {
             let kind = NotificationKind::OrderConfirmed;
             let choice = Choice { kind, channel: Channel::InApp, enabled };
-            set_preferences(app, &who, vec![choice]).await.expect("chosen");
+            set_preferences(app, who, vec![choice]).await.expect("chosen");
         }
     }
 }
 
-async fn check(app: &App, who: &Principal, seed: u64) {
+async fn check(app: &App, who: Principal, seed: u64) {
     let unread = ids(app, who, Filter { unread: Some(true), ..Filter::default() }).await;
     let unread = i64::try_from(unread.len()).expect("not so many");
     let (count, revision) = counted(app, who).await;
@@ -120,7 +120,7 @@ async fn counters_stay_exact_under_any_interleaving() {
             for caller in join_all(callers).await {
                 caller.expect("no caller fails");
             }
-            for who in &users {
+            for who in users {
                 check(&app, who, seed).await;
             }
         }

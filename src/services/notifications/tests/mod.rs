@@ -1,6 +1,8 @@
 //! The inbox, through the use cases, on the databases that can be had.
 
+mod choices;
 mod interleavings;
+mod ledger;
 
 use serde_json::{Value, json};
 
@@ -25,12 +27,12 @@ async fn notify(app: &App, user_id: UserId, content: NotificationContent) {
     app.write(move |tx| add(tx, user_id, &content)).await.expect("notified");
 }
 
-async fn ids(app: &App, who: &Principal, filter: Filter) -> Vec<NotificationId> {
+async fn ids(app: &App, who: Principal, filter: Filter) -> Vec<NotificationId> {
     let found = list(app, who, filter, 10_000).await.expect("a list");
     found.into_iter().map(|notification| notification.id).collect()
 }
 
-async fn counted(app: &App, who: &Principal) -> (i64, i64) {
+async fn counted(app: &App, who: Principal) -> (i64, i64) {
     let user_id = who.user_id;
     app.read(move |conn| unread_count(conn, user_id)).await.expect("a count")
 }
@@ -73,11 +75,11 @@ async fn a_notification_is_stored_and_goes_out_with_the_count_under_its_own_id()
         let content = confirmed();
         notify(&app, customer.user_id, content.clone()).await;
 
-        let stored = list(&app, &customer, Filter::default(), 10).await.expect("a list");
+        let stored = list(&app, customer, Filter::default(), 10).await.expect("a list");
         let [stored] = stored.as_slice() else { panic!("{stored:?}") };
         assert_eq!(stored.title, content.render(crate::domain::locale::Locale::De).title);
         assert_eq!(stored.data, content.data());
-        assert_eq!(counted(&app, &customer).await, (1, 1));
+        assert_eq!(counted(&app, customer).await, (1, 1));
 
         let rows = outbox_rows(&app).await;
         let letters = letters(&rows, customer.user_id);
@@ -96,20 +98,20 @@ async fn reading_twice_is_reading_once() {
         for _ in 0..3 {
             notify(&app, customer.user_id, confirmed()).await;
         }
-        let [_, middle, oldest] = ids(&app, &customer, Filter::default()).await[..] else { panic!("three") };
+        let [_, middle, oldest] = ids(&app, customer, Filter::default()).await[..] else { panic!("three") };
 
-        assert_eq!(mark_read(&app, &customer, oldest).await.expect("read"), 2);
-        let first_read = list(&app, &customer, Filter { unread: Some(false), ..Filter::default() }, 10).await;
-        assert_eq!(mark_read(&app, &customer, oldest).await.expect("read again"), 2);
-        let read_again = list(&app, &customer, Filter { unread: Some(false), ..Filter::default() }, 10).await;
+        assert_eq!(mark_read(&app, customer, oldest).await.expect("read"), 2);
+        let first_read = list(&app, customer, Filter { unread: Some(false), ..Filter::default() }, 10).await;
+        assert_eq!(mark_read(&app, customer, oldest).await.expect("read again"), 2);
+        let read_again = list(&app, customer, Filter { unread: Some(false), ..Filter::default() }, 10).await;
         let times = |list: Result<Vec<_>, _>| -> Vec<_> {
             list.expect("a list").into_iter().map(|row: super::NotificationView| row.read_at).collect()
         };
         assert_eq!(times(first_read), times(read_again));
 
-        assert_eq!(mark_read(&app, &customer, middle).await.expect("read"), 1);
-        assert_eq!(mark_all_read(&app, &customer).await.expect("all read"), 0);
-        assert_eq!(mark_all_read(&app, &customer).await.expect("all read again"), 0);
+        assert_eq!(mark_read(&app, customer, middle).await.expect("read"), 1);
+        assert_eq!(mark_all_read(&app, customer).await.expect("all read"), 0);
+        assert_eq!(mark_all_read(&app, customer).await.expect("all read again"), 0);
         let told = counts(&outbox_rows(&app).await, customer.user_id);
         let expected: Vec<_> = [1, 2, 3, 2, 1, 0]
             .into_iter()
@@ -126,14 +128,14 @@ async fn what_belongs_to_somebody_else_is_not_there() {
         let customer = app.user(Role::Customer).await;
         let stranger = app.user(Role::Customer).await;
         notify(&app, customer.user_id, confirmed()).await;
-        let id = ids(&app, &customer, Filter::default()).await[0];
+        let id = ids(&app, customer, Filter::default()).await[0];
 
-        for (who, id) in [(&stranger, id), (&customer, NotificationId::new())] {
+        for (who, id) in [(stranger, id), (customer, NotificationId::new())] {
             let refused = mark_read(&app, who, id).await;
             assert!(matches!(refused, Err(ServiceError::NotFound { what: "notification" })), "{refused:?}");
         }
-        assert_eq!(ids(&app, &stranger, Filter::default()).await, []);
-        assert_eq!(counted(&app, &customer).await, (1, 1));
+        assert_eq!(ids(&app, stranger, Filter::default()).await, []);
+        assert_eq!(counted(&app, customer).await, (1, 1));
     }
 }
 
@@ -147,7 +149,7 @@ async fn a_change_that_fails_notifies_nobody() {
             Err::<(), _>(ServiceError::conflict("illegal_transition", "no"))
         });
         assert!(failed.await.is_err());
-        assert_eq!(counted(&app, &customer).await, (0, 0));
+        assert_eq!(counted(&app, customer).await, (0, 0));
         assert!(outbox_rows(&app).await.is_empty());
     }
 }

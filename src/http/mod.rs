@@ -4,6 +4,7 @@ pub mod accounts;
 pub mod error;
 pub mod events;
 pub mod extract;
+pub mod notifications;
 pub mod orders;
 pub mod page;
 pub mod settings;
@@ -15,4 +16,5 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     accounts::routes(config);
     orders::routes(config);
     events::routes(config);
+    notifications::routes(config);
 }

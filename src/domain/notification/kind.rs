@@ -13,7 +13,9 @@ use crate::domain::principal::Role;
 macro_rules! kinds {
     ($count:literal; $($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
         /// What a notification is about.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+        )]
         pub enum NotificationKind {
             $($(#[$doc])* #[serde(rename = $name)] $kind,)*
         }

@@ -22,7 +22,7 @@ pub struct Choice {
 }
 
 /// One cell of the whole table, as the settings page shows it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct Preference {
     /// What.
     #[serde(rename = "type")]

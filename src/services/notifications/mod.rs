@@ -14,6 +14,9 @@ pub use ledger::{DeliveryState, DeliveryView, LedgerView, ledger};
 pub use preferences::{preferences, set_preferences};
 pub use recorder::{Recorder, ack, flush, run_recorder};
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::domain::ids::{EventId, NotificationId, UserId};
 use crate::domain::locale::Locale;
 use crate::domain::notification::{Channel, Choice, NotificationContent, NotificationKind, Preferences};
@@ -24,8 +27,9 @@ use crate::protocol::views::NotificationView;
 use crate::store::notifications::{self as rows, Filter, Inbox, NewNotification};
 use crate::store::{Conn, deliveries};
 
-use super::app::{App, Tx};
+use super::app::{App, Reply, Tx};
 use super::error::ServiceError;
+use super::idempotency::Idempotency;
 
 /// Notifies a user: into the inbox and, once this is committed, to the open sockets, in the user's own language.
 /// Nothing happens when the user has turned this kind off, or is gone.
@@ -103,11 +107,7 @@ pub async fn mark_read(app: &App, who: Principal, id: NotificationId) -> Result<
     app.write(move |tx| mark_read_in(tx, user_id, id)).await
 }
 
-/// [`mark_read`] as part of a transaction.
-///
-/// # Errors
-/// As [`mark_read`].
-pub fn mark_read_in(tx: &mut Tx<'_>, user_id: UserId, id: NotificationId) -> Result<i64, ServiceError> {
+fn mark_read_in(tx: &mut Tx<'_>, user_id: UserId, id: NotificationId) -> Result<i64, ServiceError> {
     let now = tx.now();
     let inbox = rows::lock_inbox(tx.conn(), user_id)?;
     if rows::mark_read(tx.conn(), user_id, id, now)? {
@@ -128,17 +128,45 @@ pub async fn mark_all_read(app: &App, who: Principal) -> Result<i64, ServiceErro
     app.write(move |tx| mark_all_read_in(tx, user_id)).await
 }
 
-/// [`mark_all_read`] as part of a transaction.
-///
-/// # Errors
-/// When the database fails.
-pub fn mark_all_read_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64, ServiceError> {
+fn mark_all_read_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64, ServiceError> {
     let now = tx.now();
     let inbox = rows::lock_inbox(tx.conn(), user_id)?;
     match rows::mark_all_read(tx.conn(), user_id, now)? {
         0 => Ok(inbox.unread),
         read => count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX)),
     }
+}
+
+/// How many notifications are unread.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct UnreadView {
+    /// So many.
+    pub count: i64,
+}
+
+/// [`mark_read`] for a call that may come with an `Idempotency-Key`.
+///
+/// # Errors
+/// As [`mark_read`]; `Conflict` when the key came with another request.
+pub async fn mark_read_once(
+    app: &App,
+    who: Principal,
+    id: NotificationId,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    app.write_once(key, 200, move |tx| Ok(UnreadView { count: mark_read_in(tx, who.user_id, id)? })).await
+}
+
+/// [`mark_all_read`] for a call that may come with an `Idempotency-Key`.
+///
+/// # Errors
+/// When the database fails; `Conflict` when the key came with another request.
+pub async fn mark_all_read_once(
+    app: &App,
+    who: Principal,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    app.write_once(key, 200, move |tx| Ok(UnreadView { count: mark_all_read_in(tx, who.user_id)? })).await
 }
 
 fn count_down(tx: &mut Tx<'_>, user_id: UserId, read: i64) -> Result<i64, ServiceError> {

@@ -13,7 +13,7 @@ use crate::protocol::dispatch::Dispatch;
 use crate::services::app::ServiceSettings;
 use crate::services::testing::TestApp;
 use crate::services::tokens::TokenType;
-use crate::store::outbox;
+use crate::store::{StoreError, outbox};
 
 const PASSWORD: &str = "correct horse";
 
@@ -66,10 +66,13 @@ async fn family_of(app: &App, tokens: &TokenPair) -> FamilyId {
     verified.expect("a good token").family_id.expect("a log-in")
 }
 
-async fn delete_everybody(app: &App) {
-    let deleted =
-        app.write(|tx| Ok(diesel::sql_query("UPDATE users SET deleted_at = created_at").execute(tx.conn())?));
-    assert!(deleted.await.expect("writes") > 0);
+/// Changes all users.
+async fn change_users(app: &App, assignment: &'static str) {
+    let changed = app.write(move |tx| {
+        let update = diesel::sql_query(format!("UPDATE users SET {assignment}"));
+        Ok(update.execute(tx.conn()).map_err(StoreError::from)?)
+    });
+    assert!(changed.await.expect("writes") > 0);
 }
 
 #[actix_web::test]
@@ -218,7 +221,7 @@ async fn logging_out_ends_tokens_and_sessions_and_can_be_repeated() {
 async fn who_was_deleted_is_out() {
     for app in TestApp::each() {
         let logged_in = registered(&app, "ada@example.org").await;
-        delete_everybody(&app).await;
+        change_users(&app, "deleted_at = created_at").await;
         assert_eq!(access(&app, &logged_in, &logged_in.tokens.access).await, "user_unknown");
         assert_eq!(code(refresh(&app, &logged_in.tokens.refresh)).await, "user_unknown");
         assert_eq!(ended(&app).await.len(), 1);
@@ -269,9 +272,7 @@ async fn a_ticket_is_good_for_one_handshake() {
 async fn a_token_of_another_role_than_the_users_is_outdated() {
     for app in TestApp::each() {
         let logged_in = registered(&app, "ada@example.org").await;
-        let promoted =
-            app.write(|tx| Ok(diesel::sql_query("UPDATE users SET role = 'admin'").execute(tx.conn())?));
-        promoted.await.expect("writes");
+        change_users(&app, "role = 'admin'").await;
         assert_eq!(access(&app, &logged_in, &logged_in.tokens.access).await, "token_outdated");
         let fresh = refresh(&app, &logged_in.tokens.refresh).await.expect("exchanges");
         let authenticated = authenticate(&app, &fresh.access, &[TokenType::Access]).await;

@@ -1,6 +1,8 @@
 //! Every session by its user: for limits, for ending them, and to tell who is online.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use actix::{Actor, Context, Handler, MessageResult, Recipient};
 use rand::Rng;
@@ -17,6 +19,8 @@ pub(super) struct Directory {
     users: HashMap<UserId, Vec<SessionEntry>>,
     sessions: usize,
     sessions_per_user: usize,
+    /// How often sessions were ended, shared with the handle.
+    ends: Arc<AtomicU64>,
 }
 
 /// One session as the directory keeps it.
@@ -28,8 +32,8 @@ struct SessionEntry {
 }
 
 impl Directory {
-    pub(super) fn new(sessions_per_user: usize) -> Self {
-        Self { users: HashMap::new(), sessions: 0, sessions_per_user: sessions_per_user.max(1) }
+    pub(super) fn new(sessions_per_user: usize, ends: Arc<AtomicU64>) -> Self {
+        Self { users: HashMap::new(), sessions: 0, sessions_per_user: sessions_per_user.max(1), ends }
     }
 }
 
@@ -41,7 +45,11 @@ impl Handler<Register> for Directory {
     type Result = ();
 
     fn handle(&mut self, register: Register, _: &mut Self::Context) {
-        let Register { session, user_id, family_id, to } = register;
+        let Register { session, user_id, family_id, to, ends } = register;
+        if ends != self.ends.load(Ordering::Acquire) {
+            // An end that was dealt with before this session was known may have been meant for it.
+            to.do_send(Deliver::Confirm); // bounded: once for each session
+        }
         let entries = self.users.entry(user_id).or_default();
         entries.push(SessionEntry { session, family_id, to });
         self.sessions += 1;
@@ -72,6 +80,7 @@ impl Handler<EndSessions> for Directory {
     type Result = ();
 
     fn handle(&mut self, end: EndSessions, _: &mut Self::Context) {
+        self.ends.fetch_add(1, Ordering::Release);
         let Some(entries) = self.users.get(&end.user_id) else { return };
         for entry in entries {
             if end.family_id.is_none() || entry.family_id == end.family_id {

@@ -93,6 +93,7 @@ struct Inner {
     directory: Addr<Directory>,
     arbiters: Vec<Arbiter>,
     watermarks: Arc<Watermarks>,
+    ends: Arc<AtomicU64>,
 }
 
 impl Groups {
@@ -118,9 +119,12 @@ impl Groups {
         let admin = start(GroupKind::Admin);
         let arbiter = Arbiter::new();
         let limit = settings.sessions_per_user;
-        let directory = Directory::start_in_arbiter(&arbiter.handle(), move |_| Directory::new(limit));
+        let ends = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&ends);
+        let directory =
+            Directory::start_in_arbiter(&arbiter.handle(), move |_| Directory::new(limit, counted));
         arbiters.push(arbiter);
-        Self { inner: Arc::new(Inner { user, partner, order, admin, directory, arbiters, watermarks }) }
+        Self { inner: Arc::new(Inner { user, partner, order, admin, directory, arbiters, watermarks, ends }) }
     }
 
     fn registry(&self, key: GroupKey) -> &Addr<GroupRegistry> {
@@ -149,15 +153,23 @@ impl Groups {
         self.registry(key).do_send(Leave { key, session }); // bounded: by the subscriptions that a session may have
     }
 
-    /// Makes a session known. The user's oldest one ends when there are too many.
+    /// How often sessions were ended so far. To be read before a session's token is looked at.
+    #[must_use]
+    pub fn ends(&self) -> u64 {
+        self.inner.ends.load(Ordering::Acquire)
+    }
+
+    /// Makes a session known. The user's oldest one ends when there are too many. Where sessions were ended since
+    /// `ends` was read, the session is asked to confirm that it may be.
     pub fn register(
         &self,
         session: SessionId,
         user_id: UserId,
         family_id: Option<FamilyId>,
         to: Recipient<Deliver>,
+        ends: u64,
     ) {
-        self.inner.directory.do_send(Register { session, user_id, family_id, to }); // bounded: once for each session
+        self.inner.directory.do_send(Register { session, user_id, family_id, to, ends }); // bounded: once for each session
     }
 
     /// Forgets a session.

@@ -47,6 +47,8 @@ pub enum Deliver {
         /// Which group.
         group: GroupKey,
     },
+    /// Sessions were ended while this one was being opened: it has to make sure that it may still be.
+    Confirm,
     /// The session has to end.
     End(CloseReason),
 }
@@ -165,6 +167,8 @@ pub(super) struct Register {
     pub user_id: UserId,
     pub family_id: Option<FamilyId>,
     pub to: Recipient<Deliver>,
+    /// How often sessions had been ended before this one's token was looked at.
+    pub ends: u64,
 }
 
 /// Session → directory. No reply. Idempotent.

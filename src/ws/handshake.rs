@@ -103,6 +103,7 @@ async fn admit(
     must_be_upgrade(request)?;
     check_origin(request, &settings.allowed_origins)?;
     let Token { text, echo_bearer } = find_token(request);
+    let ends = app.groups().ends();
     let authenticated = authenticate_handshake(app, &text).await?;
     let who = authenticated.principal;
     let primary = match group(&who)? {
@@ -113,6 +114,7 @@ async fn admit(
         app: app.clone(),
         settings: Arc::clone(settings),
         authenticated,
+        ends,
         endpoint,
         primary,
         echo_bearer,

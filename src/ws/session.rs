@@ -50,6 +50,8 @@ pub(super) struct Opening {
     pub app: App,
     pub settings: Arc<SessionSettings>,
     pub authenticated: Authenticated,
+    /// How often sessions had been ended before the token was looked at.
+    pub ends: u64,
     /// As it is named in metrics.
     pub endpoint: &'static str,
     /// The group of the endpoint, and what it stands at.
@@ -90,6 +92,7 @@ pub(super) struct Session {
     pub(super) app: App,
     pub(super) settings: Arc<SessionSettings>,
     endpoint: &'static str,
+    ends: u64,
     pub(super) lane: Arc<Lane>,
     pub(super) state: Box<State>,
     assembly: Assembly,
@@ -102,7 +105,7 @@ pub(super) struct Session {
 
 impl Session {
     fn new(opening: Opening) -> Self {
-        let Opening { app, settings, authenticated, endpoint, primary, .. } = opening;
+        let Opening { app, settings, authenticated, ends, endpoint, primary, .. } = opening;
         let now = Instant::now();
         let group = primary.as_ref().map(|(group, _)| *group);
         let mut state = State::new(authenticated.principal, authenticated.expires_at, group);
@@ -116,6 +119,7 @@ impl Session {
             app,
             settings,
             endpoint,
+            ends,
             assembly: Assembly::default(),
             heard_at: now,
             pinged_at: now,
@@ -214,6 +218,18 @@ impl Session {
         ctx.spawn(answered);
     }
 
+    /// Makes sure that the token's user and log-in are still there; without an answer they are not.
+    fn confirm(&mut self, ctx: &mut Context) {
+        let (app, who) = (self.app.clone(), self.state.principal);
+        let confirmed = wrap_future::<_, Self>(async move { accounts::confirm(&app, &who).await });
+        ctx.spawn(confirmed.map(|outcome, session: &mut Self, ctx: &mut Context| {
+            if let Err(error) = outcome {
+                log::debug!("session {} is not confirmed: {error}", session.id);
+                session.close(CloseReason::Token, ctx);
+            }
+        }));
+    }
+
     /// Says good-bye and waits a moment for the client to do the same (RFC 6455, section 7.1.1): closing the
     /// socket at once could cost the client the frame that tells why.
     pub(super) fn close(&mut self, reason: CloseReason, ctx: &mut Context) {
@@ -299,7 +315,7 @@ impl Actor for Session {
         ctx.set_mailbox_capacity(self.settings.queue.saturating_add(64));
         let who = self.state.principal;
         self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
-        self.app.groups().register(self.id, who.user_id, who.family_id, ctx.address().recipient());
+        self.app.groups().register(self.id, who.user_id, who.family_id, ctx.address().recipient(), self.ends);
         let first = self.state.subscriptions.first_mut().map(|subscription| {
             (subscription.group, std::mem::replace(&mut subscription.phase, Phase::Opening))
         });
@@ -355,6 +371,10 @@ impl Handler<Deliver> for Session {
             }
             Deliver::Expelled { group } => {
                 self.lose(group, ctx);
+                false
+            }
+            Deliver::Confirm => {
+                self.confirm(ctx);
                 false
             }
             Deliver::End(reason) => {

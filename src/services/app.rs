@@ -23,6 +23,7 @@ use super::accounts::{Guard, PrincipalCache};
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::notifications::Recorder;
+use super::pulse::Pulse;
 use super::tokens::Tokens;
 use super::tracking::LastSeen;
 
@@ -74,6 +75,7 @@ struct Inner {
     outbox_bell: Notify,
     recorder: Recorder,
     draining: AtomicBool,
+    relay_pulse: Pulse,
     principals: PrincipalCache,
     guard: Guard,
 }
@@ -148,6 +150,7 @@ impl App {
             outbox_bell: Notify::new(),
             recorder: Recorder::default(),
             draining: AtomicBool::new(false),
+            relay_pulse: Pulse::default(),
             principals: PrincipalCache::default(),
             guard,
         };
@@ -205,6 +208,12 @@ impl App {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
+    }
+
+    /// The outbox relay's sign of life.
+    #[must_use]
+    pub fn relay_pulse(&self) -> &Pulse {
+        &self.inner.relay_pulse
     }
 
     /// Users whose tokens were looked up a moment ago.

@@ -12,6 +12,7 @@ pub mod limits;
 pub mod notifications;
 pub mod orders;
 pub mod passwords;
+pub mod pulse;
 pub mod relay;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -48,7 +48,9 @@ struct Relay {
 impl Relay {
     /// Whether there is more to do at once.
     async fn pass_or_log(&mut self) -> bool {
-        match self.pass().await {
+        let outcome = self.pass().await;
+        self.app.relay_pulse().beat();
+        match outcome {
             Ok(full) => full,
             Err(error) => {
                 self.app.metrics().outbox_failures.inc();
@@ -69,6 +71,7 @@ impl Relay {
             done.push(row.id);
             if self.published.insert(row.id) {
                 publish(self.app.groups(), &row).await;
+                self.app.relay_pulse().beat();
                 self.app.metrics().outbox_published.inc();
             }
         }

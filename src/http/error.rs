@@ -117,9 +117,7 @@ impl ResponseError for ApiError {
     }
 
     fn error_response(&self) -> HttpResponse {
-        if let Self::Service(error @ (ServiceError::Store(_) | ServiceError::Internal(_))) = self {
-            log::error!("{error}");
-        }
+        // The failure is logged where the answer goes out, in one line with the request's id.
         let mut answer = HttpResponse::build(self.status_code());
         match self {
             Self::Service(ServiceError::Unauthenticated { .. }) => {

@@ -1,10 +1,12 @@
 //! REST: thin handlers over the use cases, and one type of error.
 
+pub mod access;
 pub mod accounts;
 pub mod error;
 pub mod events;
 pub mod extract;
 pub mod notifications;
+pub mod ops;
 pub mod orders;
 pub mod page;
 pub mod settings;

@@ -1,0 +1,132 @@
+//! For operators: is it alive, is it ready, and its figures.
+
+use std::time::Duration;
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, Responder, web};
+use futures_util::future::join;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+
+use super::error::{ApiError, Problem};
+use super::extract;
+
+/// How long a part may take to answer before it counts as dead.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How long the relay may be silent: it looks once a second, and waits for the database at times.
+const RELAY_SILENCE: Duration = Duration::from_secs(15);
+
+/// Whether a route is one of these: they are called all the time, and their failures are logged here.
+#[must_use]
+pub fn is_ops(route: &str) -> bool {
+    matches!(route, "/healthz" | "/readyz" | "/metrics")
+}
+
+/// `/healthz`, `/readyz`, `/metrics`.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/healthz").route(web::get().to(healthz)).route(web::head().to(healthz)))
+        .service(web::resource("/readyz").route(web::get().to(readyz)).route(web::head().to(readyz)))
+        .service(web::resource("/metrics").route(web::get().to(metrics)));
+}
+
+/// How a part is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Health {
+    /// It answered.
+    Ok,
+    /// It did not, or not in time.
+    Failed,
+}
+
+/// How the parts are that requests need.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Parts {
+    /// The registries of groups and the directory of sessions.
+    pub groups: Health,
+    /// Reading from the database, and writing to it.
+    pub database: Health,
+    /// The outbox relay.
+    pub relay: Health,
+}
+
+impl Parts {
+    /// Whether all are well.
+    #[must_use]
+    pub fn are_well(&self) -> bool {
+        [self.groups, self.database, self.relay].iter().all(|health| *health == Health::Ok)
+    }
+}
+
+/// The process serves requests, and nothing else is said.
+async fn healthz() -> impl Responder {
+    extract::json(StatusCode::OK, &json!({"status": "ok"}))
+}
+
+/// Makes a round trip through every part.
+async fn readyz(app: web::Data<App>) -> HttpResponse {
+    let parts = probe(&app).await;
+    if app.is_draining() {
+        return not_ready(&ApiError::Service(ServiceError::Draining), parts);
+    }
+    if parts.are_well() {
+        return extract::json(StatusCode::OK, &json!({"status": "ready", "parts": parts}));
+    }
+    let error = ApiError::Http {
+        status: StatusCode::SERVICE_UNAVAILABLE,
+        code: "not_ready",
+        detail: "A part of the server does not answer; parts names it.".into(),
+    };
+    not_ready(&error, parts)
+}
+
+fn not_ready(error: &ApiError, parts: Parts) -> HttpResponse {
+    let mut extra = Map::new();
+    extra.insert("parts".into(), serde_json::to_value(parts).unwrap_or(Value::Null));
+    let problem = Problem { extra, ..error.problem() };
+    HttpResponse::ServiceUnavailable()
+        .content_type("application/problem+json")
+        .body(crate::protocol::server::to_json(&problem))
+}
+
+async fn probe(app: &App) -> Parts {
+    let groups = app.groups().probe(PATIENCE);
+    let database = actix_web::rt::time::timeout(PATIENCE, app.store().probe());
+    let (groups, database) = join(groups, database).await;
+    let relay_silence = app.relay_pulse().silence();
+    Parts {
+        groups: health(groups.map_err(|error| error.to_string())),
+        database: health(match database {
+            Ok(answer) => answer.map_err(|error| error.to_string()),
+            Err(_) => Err(format!("the database does not answer within {PATIENCE:?}")),
+        }),
+        relay: health(if relay_silence <= RELAY_SILENCE {
+            Ok(())
+        } else {
+            Err(format!("the outbox relay is silent for {relay_silence:?}"))
+        }),
+    }
+}
+
+fn health(answer: Result<(), String>) -> Health {
+    match answer {
+        Ok(()) => Health::Ok,
+        Err(error) => {
+            log::error!("not ready: {error}");
+            Health::Failed
+        }
+    }
+}
+
+/// Prometheus' text format.
+async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+    let text = app
+        .metrics()
+        .render()
+        .map_err(|error| ServiceError::Internal(format!("the figures cannot be shown: {error}")))?;
+    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+}

@@ -9,6 +9,7 @@ pub mod http;
 pub mod jobs;
 pub mod protocol;
 pub mod realtime;
+pub mod server;
 pub mod services;
 pub mod store;
 pub mod telemetry;

@@ -1,0 +1,109 @@
+//! What each command does. Answers go to standard output, everything else to standard error.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use waybill::domain::principal::Principal;
+use waybill::domain::time::Timestamp;
+use waybill::server::settings::{Settings, Sources, listing, markdown};
+use waybill::server::{self, ServerError, logging};
+use waybill::services::error::ServiceError;
+use waybill::store::users;
+use waybill::telemetry::Metrics;
+use waybill::tools::load::{self, LoadArgs};
+
+/// Why a command failed.
+pub(crate) struct Failure {
+    /// What to print.
+    pub(crate) lines: Vec<String>,
+    /// What to exit with: 1 when it failed while running, 2 when a setting or an argument is wrong.
+    pub(crate) code: u8,
+}
+
+impl Failure {
+    fn failed(problem: impl std::fmt::Display) -> Self {
+        Self { lines: vec![problem.to_string()], code: 1 }
+    }
+}
+
+impl From<ServerError> for Failure {
+    fn from(error: ServerError) -> Self {
+        Self { lines: vec![error.to_string()], code: error.exit_code() }
+    }
+}
+
+impl From<ServiceError> for Failure {
+    fn from(error: ServiceError) -> Self {
+        Self::failed(error)
+    }
+}
+
+type Outcome = Result<(), Failure>;
+
+fn wrong_settings(errors: Vec<waybill::server::settings::SettingError>) -> Failure {
+    Failure { lines: errors.iter().map(ToString::to_string).collect(), code: 2 }
+}
+
+fn settings() -> Result<Settings, Failure> {
+    let settings =
+        Sources::of_process().and_then(|sources| Settings::read(&sources)).map_err(wrong_settings)?;
+    logging::start(&settings);
+    Ok(settings)
+}
+
+fn print(text: &str) -> Outcome {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)
+}
+
+pub(crate) fn serve() -> Outcome {
+    let settings = settings()?;
+    actix_web::rt::System::new().block_on(server::serve(settings)).map_err(Failure::from)
+}
+
+pub(crate) fn migrate() -> Outcome {
+    let settings = settings()?;
+    let metrics = Metrics::new().map_err(Failure::failed)?;
+    server::open_store(&settings, &metrics)?;
+    print(&format!("{} is up to date\n", settings.database_url))
+}
+
+pub(crate) fn token(email: &str) -> Outcome {
+    let settings = settings()?;
+    let tokens = server::tokens(&settings)?;
+    let metrics = Metrics::new().map_err(Failure::failed)?;
+    let store = server::open_store(&settings, &metrics)?;
+    let address = email.trim().to_lowercase();
+    let user = actix_web::rt::System::new()
+        .block_on(store.read(move |conn| users::find_by_email(conn, &address).map_err(ServiceError::from)))?;
+    let Some(user) = user else { return Err(Failure::failed(format!("there is no user {email}"))) };
+    let principal =
+        Principal { user_id: user.id, role: user.role, partner_id: user.partner_id, family_id: None };
+    let minted = tokens.mint_access(&principal, Timestamp::now()).map_err(Failure::failed)?;
+    print(&format!("{}\n", minted.token))
+}
+
+pub(crate) fn config(as_markdown: bool) -> Outcome {
+    if as_markdown {
+        return print(&markdown());
+    }
+    let sources = Sources::of_process().map_err(wrong_settings)?;
+    let mut text = String::new();
+    for line in listing(&sources) {
+        let default = if line.default.is_empty() { "not set" } else { line.default };
+        text.push_str(&format!(
+            "{}={}\n    from: {}; default: {default}\n    {}\n",
+            line.name,
+            line.value,
+            line.source.as_str(),
+            line.help
+        ));
+    }
+    print(&text)?;
+    // After the listing, which helps to see what is wrong.
+    Settings::read(&sources).map(|_| ()).map_err(wrong_settings)
+}
+
+pub(crate) fn load(args: LoadArgs) -> ExitCode {
+    actix_web::rt::System::new().block_on(load::run(args))
+}

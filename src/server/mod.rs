@@ -1,0 +1,285 @@
+//! The process: puts the parts together, starts them in order, and stops them in the other order.
+//!
+//! Invariant: what a request or a frame does is decided in the rooms below; this one only wires.
+
+pub mod logging;
+pub mod settings;
+
+mod limits;
+mod listen;
+mod lock;
+mod secret;
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use actix_web::dev::ServerHandle;
+use actix_web::rt::task::JoinHandle;
+use actix_web::rt::time::{sleep, timeout};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::oneshot;
+
+use crate::realtime::Groups;
+use crate::services::app::App;
+use crate::services::relay;
+use crate::services::tokens::{TokenConfigError, Tokens};
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+
+use lock::{Claim, ClaimError};
+use settings::{SettingError, Settings};
+
+/// Why the server did not start, or did not stop as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// A setting that shows itself to be wrong when it is used.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// The database is another server's.
+    #[error(transparent)]
+    Claim(#[from] ClaimError),
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}: {problem}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What is wrong with it.
+        problem: std::io::Error,
+    },
+    /// A part ended by itself.
+    #[error("{part} has ended")]
+    Ended {
+        /// Which part.
+        part: &'static str,
+    },
+    /// Not everything was done when the time was up.
+    #[error("stopped after {0:?} with work left; it is done after the next start")]
+    NotDrained(Duration),
+    /// A fault of the system's or the program's.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl ServerError {
+    /// What the process exits with: 2 when the fault is in the settings, 1 otherwise.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::Setting(_) => 2,
+            Self::Claim(_)
+            | Self::Store(_)
+            | Self::Listen { .. }
+            | Self::Ended { .. }
+            | Self::NotDrained(_)
+            | Self::Internal(_) => 1,
+        }
+    }
+}
+
+/// A server that takes requests. Dropping it leaves it running for as long as its actix `System` lives.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    app: App,
+    http: ServerHandle,
+    http_task: JoinHandle<std::io::Result<()>>,
+    stop_relay: oneshot::Sender<()>,
+    relay_task: JoinHandle<()>,
+    claim: Option<Claim>,
+    drain: Duration,
+    retry_spread: Duration,
+}
+
+/// Makes what signs and verifies tokens.
+///
+/// # Errors
+/// `Setting` when there is no secret, it is weak, or a file of public keys is of no use.
+pub fn tokens(settings: &Settings) -> Result<Tokens, ServerError> {
+    let secret = secret::load(settings)?;
+    Tokens::new(settings.tokens(&secret)).map_err(|error| {
+        let name = match &error {
+            TokenConfigError::EmptySecret => "WAYBILL_JWT_SECRET",
+            TokenConfigError::KeyFile { .. } => "WAYBILL_JWT_PUBLIC_KEYS",
+            TokenConfigError::LifetimeTooShort | TokenConfigError::LeewayTooLong => {
+                "WAYBILL_ACCESS_LIFETIME_SECS"
+            }
+        };
+        SettingError::new(name, error.to_string()).into()
+    })
+}
+
+/// Opens the database and brings its tables up to date. Blocks.
+///
+/// # Errors
+/// `Store` when it cannot be used.
+pub fn open_store(settings: &Settings, metrics: &std::sync::Arc<Metrics>) -> Result<Store, ServerError> {
+    Ok(Store::open(&settings.store(), std::sync::Arc::clone(metrics))?)
+}
+
+/// Starts a server within the present actix `System` and comes back once it takes requests.
+///
+/// # Errors
+/// Why it did not start; nothing is left running then that would not end with the `System`.
+pub async fn start(settings: Settings) -> Result<Running, ServerError> {
+    limits::raise_open_files();
+    let claim = settings.database_file().map(|path| lock::claim(path)).transpose()?;
+    let tokens = tokens(&settings)?;
+    let metrics = Metrics::new().map_err(|error| ServerError::Internal(error.to_string()))?;
+    let store = {
+        let (settings, metrics) = (settings.clone(), std::sync::Arc::clone(&metrics));
+        let opened = actix_web::rt::task::spawn_blocking(move || open_store(&settings, &metrics)).await;
+        opened.map_err(|error| ServerError::Internal(error.to_string()))??
+    };
+    let groups = Groups::start(settings.realtime(), &metrics);
+    let app = App::new(store, groups, tokens, settings.services(), metrics);
+
+    let (stop_relay, relay_stopped) = oneshot::channel();
+    let relay_task = actix_web::rt::spawn(relay::run(app.clone(), async {
+        // A sender that is gone is a reason to stop as well.
+        let _ = relay_stopped.await;
+    }));
+    // Further background work starts here, and stops in `Running::finish`.
+
+    let server = listen::listen(&settings, &app)?;
+    let address = server.address;
+    let http = server.http.handle();
+    let http_task = actix_web::rt::spawn(server.http);
+    Ok(Running {
+        address,
+        app,
+        http,
+        http_task,
+        stop_relay,
+        relay_task,
+        claim,
+        drain: settings.drain,
+        retry_spread: settings.retry_spread,
+    })
+}
+
+impl Running {
+    /// Where it listens; with the port that it got when port 0 was asked for.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// `http://127.0.0.1:8000`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What its requests work with.
+    #[must_use]
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// Waits until a part ends that should not.
+    pub async fn broken(&mut self) -> ServerError {
+        tokio::select! {
+            _ = &mut self.http_task => ServerError::Ended { part: "the HTTP server" },
+            _ = &mut self.relay_task => ServerError::Ended { part: "the outbox relay" },
+        }
+    }
+
+    /// Stops: readiness goes red and handshakes are refused, sessions are ended and told when to come back,
+    /// requests in hand are finished, and what they committed is sent on its way.
+    ///
+    /// # Errors
+    /// `NotDrained` when that took longer than the settings allow.
+    pub async fn stop(self) -> Result<(), ServerError> {
+        let drain = self.drain;
+        self.app.lifecycle().begin_draining();
+        match timeout(drain, self.finish()).await {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ServerError::NotDrained(drain)),
+        }
+    }
+
+    async fn finish(self) {
+        end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
+        // Its own limit is `listen::finish_within`.
+        self.http.stop(true).await;
+        // Nothing is committed from here on, so the relay's last pass is the last.
+        if self.stop_relay.send(()).is_ok() && self.relay_task.await.is_err() {
+            log::error!("the outbox relay ended early; what waits goes out after the next start");
+        }
+        self.app.groups().stop();
+        self.app.store().close();
+        drop(self.claim);
+    }
+}
+
+/// Ends all sessions, and waits until they are gone or the time is up.
+async fn end_sessions(groups: &Groups, spread: Duration, limit: Duration) {
+    let deadline = Instant::now() + limit;
+    // Again and again: a session whose handshake was under way may have come in meanwhile.
+    loop {
+        groups.end_all(spread).await;
+        for _ in 0..20 {
+            match groups.count().await {
+                Ok(counts) if counts.sessions == 0 => return,
+                Ok(counts) if Instant::now() >= deadline => {
+                    log::warn!("{} sessions do not take their leave and are cut off", counts.sessions);
+                    return;
+                }
+                Ok(_) => sleep(Duration::from_millis(25)).await,
+                Err(error) => return log::error!("sessions cannot be ended: {error}"),
+            }
+        }
+    }
+}
+
+/// Runs a server until the process is told to stop: starts it, says so on standard output in one line, and
+/// stops it at SIGTERM or SIGINT. A second signal ends the process at once.
+///
+/// # Errors
+/// Why it did not start, or what ended it.
+pub async fn serve(settings: Settings) -> Result<(), ServerError> {
+    let failed =
+        |error: std::io::Error| ServerError::Internal(format!("signals cannot be received: {error}"));
+    // Before the start, so that a signal during a long migration is not lost.
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut running = tokio::select! {
+        running = start(settings) => running?,
+        () = either(&mut terminate, &mut interrupt) => return Ok(()),
+    };
+    say_ready(&running.url())?;
+    let broken = tokio::select! {
+        error = running.broken() => Some(error),
+        () = either(&mut terminate, &mut interrupt) => None,
+    };
+    if let Some(error) = broken {
+        // What is left of it cannot be trusted to finish anything.
+        return Err(error);
+    }
+    log::info!("stopping; a second signal ends it at once");
+    tokio::select! {
+        stopped = running.stop() => stopped?,
+        () = either(&mut terminate, &mut interrupt) => {
+            return Err(ServerError::Internal("stopped at once by a second signal".into()));
+        }
+    }
+    log::info!("stopped");
+    Ok(())
+}
+
+async fn either(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
+
+fn say_ready(url: &str) -> Result<(), ServerError> {
+    let mut out = std::io::stdout().lock();
+    let said = writeln!(out, "waybill listening on {url}").and_then(|()| out.flush());
+    said.map_err(|error| ServerError::Internal(format!("standard output cannot be written: {error}")))
+}

@@ -1,0 +1,184 @@
+//! Settings: one table, from which parsing, `waybill config` and the page in `docs/` are made.
+//!
+//! A value comes from the environment, else from the file `.env` in the working directory, else it is the
+//! default. A variable that is set to nothing counts as not set.
+
+mod listing;
+mod parse;
+mod sources;
+mod table;
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+pub use listing::{Line, listing, markdown};
+pub use sources::{Source, Sources};
+pub use table::Settings;
+
+use crate::domain::order::Tariff;
+use crate::http::site::Site;
+use crate::realtime::RealtimeSettings;
+use crate::services::app::ServiceSettings;
+use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
+use crate::store::{DatabaseUrl, StoreSettings};
+
+/// A setting that is wrong, missing or unknown.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{name}: {problem}")]
+pub struct SettingError {
+    /// The variable.
+    pub name: String,
+    /// What is wrong with it: one line, without the value where that is a secret.
+    pub problem: String,
+}
+
+impl SettingError {
+    /// A variable and what is wrong with it.
+    #[must_use]
+    pub fn new(name: impl Into<String>, problem: impl Into<String>) -> Self {
+        Self { name: name.into(), problem: problem.into() }
+    }
+}
+
+/// A text that is never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// Keeps `text` from being printed by accident.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    /// The text itself.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// Reads every setting.
+    ///
+    /// # Errors
+    /// All that are wrong, unknown ones included.
+    pub fn read(sources: &Sources) -> Result<Self, Vec<SettingError>> {
+        let mut errors = table::unknown(sources);
+        let settings = Self::from_table(sources, &mut errors);
+        match settings {
+            Some(settings) if errors.is_empty() => {
+                let errors = settings.contradictions();
+                if errors.is_empty() { Ok(settings) } else { Err(errors) }
+            }
+            Some(_) | None => Err(errors),
+        }
+    }
+
+    /// Settings that are right one by one and not together.
+    fn contradictions(&self) -> Vec<SettingError> {
+        let mut errors = Vec::new();
+        let postgres = matches!(self.database_url, DatabaseUrl::Postgres(_));
+        if postgres && self.jwt_secret.is_none() {
+            errors.push(SettingError::new(
+                "WAYBILL_JWT_SECRET",
+                "needed with PostgreSQL, since every instance must use the same one (openssl rand -hex 32 makes one)",
+            ));
+        }
+        if self.idle <= self.ping {
+            errors.push(SettingError::new(
+                "WAYBILL_IDLE_SECS",
+                "must be more than WAYBILL_PING_SECS, or sessions end before they are asked whether they live",
+            ));
+        }
+        errors
+    }
+
+    /// What the store needs to know.
+    #[must_use]
+    pub fn store(&self) -> StoreSettings {
+        StoreSettings {
+            url: self.database_url.clone(),
+            connections: self.database_connections,
+            wait: self.database_wait,
+        }
+    }
+
+    /// What the groups need to know.
+    #[must_use]
+    pub fn realtime(&self) -> RealtimeSettings {
+        RealtimeSettings {
+            replay_events: self.replay_events,
+            replay_age: self.replay_age,
+            sessions_per_user: self.sessions_per_user,
+        }
+    }
+
+    /// What the use cases need to know.
+    #[must_use]
+    pub fn services(&self) -> ServiceSettings {
+        ServiceSettings {
+            refresh_lifetime: self.refresh_lifetime,
+            auto_confirm: self.auto_confirm,
+            tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
+            rate_limits: self.rate_limits,
+            service_keys: self.service_keys.clone(),
+        }
+    }
+
+    /// What tokens need to know, once the secret is known.
+    #[must_use]
+    pub fn tokens(&self, secret: &Secret) -> TokenSettings {
+        TokenSettings {
+            secret: secret.expose().as_bytes().to_vec(),
+            public_keys: self.jwt_public_keys.clone(),
+            access_lifetime: self.access_lifetime,
+            leeway: MAX_LEEWAY,
+        }
+    }
+
+    /// How the server is reached.
+    #[must_use]
+    pub fn site(&self) -> Site {
+        Site {
+            public_url: self.public_url.clone(),
+            allowed_origins: self.allowed_origins.clone(),
+            trusted_proxies: self.trusted_proxies.clone(),
+        }
+    }
+
+    /// Whether others than this machine can reach the server.
+    #[must_use]
+    pub fn is_exposed(&self) -> bool {
+        let address: SocketAddr = self.listen;
+        !address.ip().to_canonical().is_loopback()
+    }
+
+    /// The database's file, unless it is PostgreSQL.
+    #[must_use]
+    pub fn database_file(&self) -> Option<&PathBuf> {
+        match &self.database_url {
+            DatabaseUrl::Sqlite(path) => Some(path),
+            DatabaseUrl::Postgres(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

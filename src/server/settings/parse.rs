@@ -1,0 +1,141 @@
+//! From the text of a variable to its value. An error says what is expected, never what was found.
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::http::site::Network;
+use crate::services::app::ServiceKey;
+use crate::store::DatabaseUrl;
+
+use super::{LogFormat, Secret};
+
+pub(super) type Parsed<T> = Result<T, String>;
+
+pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
+    text.parse().map_err(|error: crate::store::InvalidDatabaseUrl| error.to_string())
+}
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8000 or [::]:8000".into())
+}
+
+pub(super) fn number<T>(text: &str, range: RangeInclusive<T>) -> Parsed<T>
+where
+    T: FromStr + PartialOrd + std::fmt::Display,
+{
+    let number = text.parse().ok().filter(|number| range.contains(number));
+    number.ok_or_else(|| format!("expected a whole number from {} to {}", range.start(), range.end()))
+}
+
+pub(super) fn secs(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
+    number(text, range).map(Duration::from_secs)
+}
+
+pub(super) fn millis(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
+    number(text, range).map(Duration::from_millis)
+}
+
+pub(super) fn switch(text: &str) -> Parsed<bool> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        // Any other text: this is a parser.
+        _ => Err("expected on or off".into()),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        // Any other text: this is a parser.
+        _ => Err("expected text or json".into()),
+    }
+}
+
+/// Directives of `env_logger`: `level` or `target=level`, with commas. Its own parser passes over what it does
+/// not understand.
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    let is_level = |level: &str| level.parse::<log::LevelFilter>().is_ok();
+    let is_good = |directive: &str| match directive.split_once('=') {
+        Some((target, level)) => !target.trim().is_empty() && is_level(level.trim()),
+        // A target alone lets everything of it through.
+        None => is_level(directive) || directive.contains("::") || directive == "waybill",
+    };
+    // After a slash stands a regular expression for the message.
+    let directives = text.split('/').next().unwrap_or_default();
+    if directives.split(',').map(str::trim).all(|directive| directive.is_empty() || is_good(directive)) {
+        return Ok(text.into());
+    }
+    Err("expected off, error, warn, info, debug or trace, or such as info,waybill::store=debug".into())
+}
+
+/// The number of threads; `auto` leaves one core to the groups and the database.
+pub(super) fn workers(text: &str) -> Parsed<usize> {
+    if text == "auto" {
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        return Ok(cores.saturating_sub(1).clamp(1, 512));
+    }
+    number(text, 1..=512).map_err(|expected| format!("{expected}, or auto"))
+}
+
+pub(super) fn optional<T>(text: &str, parse: impl FnOnce(&str) -> Parsed<T>) -> Parsed<Option<T>> {
+    if text.is_empty() { Ok(None) } else { parse(text).map(Some) }
+}
+
+/// Items with commas between them.
+pub(super) fn list<T>(text: &str, parse: impl Fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
+    text.split(',').map(str::trim).filter(|item| !item.is_empty()).map(parse).collect()
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
+pub(super) fn secret(text: &str) -> Parsed<Secret> {
+    Ok(Secret::new(text))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    Ok(PathBuf::from(text))
+}
+
+/// Scheme, host and port of a web page (RFC 6454, section 6.1), as browsers send it.
+pub(super) fn origin(text: &str) -> Parsed<String> {
+    let expected = || "expected origins such as https://shop.example, with commas".to_owned();
+    let url = web_url(text).map_err(|_| expected())?;
+    let bare = url.path() == "/" && url.query().is_none() && url.fragment().is_none() && !text.ends_with('/');
+    if bare { Ok(url.origin().ascii_serialization()) } else { Err(expected()) }
+}
+
+/// The address under which clients reach the server.
+pub(super) fn public_url(text: &str) -> Parsed<Url> {
+    let expected = || "expected such as https://realtime.example, without a query".to_owned();
+    let url = web_url(text).map_err(|_| expected())?;
+    if url.query().is_some() || url.fragment().is_some() { Err(expected()) } else { Ok(url) }
+}
+
+fn web_url(text: &str) -> Result<Url, ()> {
+    let url = Url::parse(text).map_err(|_| ())?;
+    let good = matches!(url.scheme(), "http" | "https")
+        && url.host().is_some()
+        && url.username().is_empty()
+        && url.password().is_none();
+    if good { Ok(url) } else { Err(()) }
+}
+
+pub(super) fn network(text: &str) -> Parsed<Network> {
+    text.parse().map_err(|_| "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas".into())
+}
+
+pub(super) fn service_key(text: &str) -> Parsed<ServiceKey> {
+    match text.split_once(':') {
+        Some((name, key)) if !name.trim().is_empty() && !key.trim().is_empty() => {
+            Ok(ServiceKey { name: name.trim().into(), key: key.trim().into() })
+        }
+        Some(_) | None => Err("expected name:key, and more of these with commas".into()),
+    }
+}

@@ -1,0 +1,238 @@
+//! The table of settings.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use url::Url;
+
+use crate::http::site::Network;
+use crate::services::app::ServiceKey;
+use crate::store::DatabaseUrl;
+
+use super::parse::{self, Parsed};
+use super::sources::Sources;
+use super::{LogFormat, Secret, SettingError};
+
+/// How a value may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Show {
+    /// As it is.
+    Plain,
+    /// Not at all.
+    Hidden,
+    /// As a URL without its password.
+    Url,
+}
+
+/// One row: a setting without its type.
+#[derive(Debug)]
+pub(super) struct Row {
+    /// The variable.
+    pub(super) name: &'static str,
+    /// What it is when it is not set, as one would set it; empty for nothing.
+    pub(super) default: &'static str,
+    /// What it does.
+    pub(super) help: &'static str,
+    /// Whether it is a secret.
+    pub(super) show: Show,
+}
+
+/// Reads one value; notes what is wrong with it.
+fn read<T>(
+    sources: &Sources,
+    row: &Row,
+    parse: impl FnOnce(&str) -> Parsed<T>,
+    errors: &mut Vec<SettingError>,
+) -> Option<T> {
+    let text = sources.find(row.name).map_or(row.default, |(text, _)| text).trim();
+    match parse(text) {
+        Ok(value) => Some(value),
+        Err(expected) => {
+            let problem = match row.show {
+                Show::Plain => format!("{expected}, not \"{}\"", text.escape_debug()),
+                Show::Hidden | Show::Url => expected,
+            };
+            errors.push(SettingError::new(row.name, problem));
+            None
+        }
+    }
+}
+
+macro_rules! settings {
+    ($(
+        $(#[doc = $help:literal])+
+        $name:literal $show:ident $field:ident: $type:ty = $default:literal, $parse:expr;
+    )+) => {
+        /// Everything that can be set; each field's documentation is what `waybill config` prints.
+        #[derive(Debug, Clone)]
+        pub struct Settings {
+            $( $(#[doc = $help])+ pub $field: $type, )+
+        }
+
+        pub(super) static ROWS: &[Row] = &[
+            $( Row { name: $name, default: $default, help: concat!($($help),+), show: Show::$show }, )+
+        ];
+
+        impl Settings {
+            /// Every row; `None` when one was wrong.
+            pub(super) fn from_table(sources: &Sources, errors: &mut Vec<SettingError>) -> Option<Self> {
+                let mut rows = ROWS.iter();
+                // All are read before the first that is wrong ends it, so that all are reported.
+                $( let $field = rows.next().and_then(|row| read(sources, row, $parse, errors)); )+
+                Some(Self { $( $field: $field?, )+ })
+            }
+        }
+    };
+}
+
+settings! {
+    /// The database: `sqlite://path/to/file.db`, or `postgres://user:password@host/name` for several instances.
+    "DATABASE_URL" Url database_url: DatabaseUrl = "sqlite://data/waybill.db", parse::database_url;
+
+    /// Database connections: for reading with SQLite, which has one more for writing; for all with PostgreSQL.
+    "WAYBILL_DATABASE_CONNECTIONS" Plain database_connections: u32 = "8", |text| parse::number(text, 1..=1000);
+
+    /// Milliseconds that a request waits for the database before it is answered with 503.
+    "WAYBILL_DATABASE_WAIT_MS" Plain database_wait: Duration = "3000", |text| parse::millis(text, 1..=60_000);
+
+    /// Address and port to listen on; port 0 takes a free one.
+    "WAYBILL_LISTEN" Plain listen: SocketAddr = "127.0.0.1:8000", parse::address;
+
+    /// The address under which clients reach the server, such as `https://realtime.example`. Without it, that of the request.
+    "WAYBILL_PUBLIC_URL" Plain public_url: Option<Url> = "", |text| parse::optional(text, parse::public_url);
+
+    /// Origins of web pages that may open WebSockets, with commas. Without it, the server's own host.
+    "WAYBILL_ALLOWED_ORIGINS" Plain allowed_origins: Vec<String> = "", |text| parse::list(text, parse::origin);
+
+    /// Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are believed, with commas.
+    "WAYBILL_TRUSTED_PROXIES" Plain trusted_proxies: Vec<Network> = "", |text| parse::list(text, parse::network);
+
+    /// Signs tokens (HS256); at least 32 bytes. Made and kept beside an SQLite database when it is not set; needed with PostgreSQL.
+    "WAYBILL_JWT_SECRET" Hidden jwt_secret: Option<Secret> = "", |text| parse::optional(text, parse::secret);
+
+    /// Files with public keys (PEM or JWKS) of others who may sign tokens (RS256, ES256, EdDSA), with commas.
+    "WAYBILL_JWT_PUBLIC_KEYS" Plain jwt_public_keys: Vec<PathBuf> = "", |text| parse::list(text, parse::path);
+
+    /// Seconds that an access token lasts.
+    "WAYBILL_ACCESS_LIFETIME_SECS" Plain access_lifetime: Duration = "900", |text| parse::secs(text, 1..=31_536_000);
+
+    /// Seconds that a refresh token lasts. Default: 30 days.
+    "WAYBILL_REFRESH_LIFETIME_SECS" Plain refresh_lifetime: Duration = "2592000", |text| parse::secs(text, 1..=315_360_000);
+
+    /// Keys of back ends that may publish events: `name:key`, with commas.
+    "WAYBILL_SERVICE_KEYS" Hidden service_keys: Vec<ServiceKey> = "", |text| parse::list(text, parse::service_key);
+
+    /// Whether rate limits apply: `on`, or `off` for benchmarks.
+    "WAYBILL_RATE_LIMITS" Plain rate_limits: bool = "on", parse::switch;
+
+    /// Whether an order is confirmed as soon as it is placed: `on` or `off`.
+    "WAYBILL_AUTO_CONFIRM" Plain auto_confirm: bool = "on", parse::switch;
+
+    /// What carrying an order costs whatever the distance, in minor units of its currency.
+    "WAYBILL_BASE_FEE" Plain base_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
+
+    /// What carrying an order costs for each started kilometre, in minor units of its currency.
+    "WAYBILL_FEE_PER_KM" Plain fee_per_km: i64 = "80", |text| parse::number(text, 0..=1_000_000_000);
+
+    /// Threads that serve HTTP and WebSockets; `auto` is one less than the cores.
+    "WAYBILL_WORKERS" Plain workers: usize = "auto", parse::workers;
+
+    /// Events that a group keeps for those who come back.
+    "WAYBILL_REPLAY_EVENTS" Plain replay_events: usize = "512", |text| parse::number(text, 1..=100_000);
+
+    /// Seconds that a group keeps its events for those who come back.
+    "WAYBILL_REPLAY_SECS" Plain replay_age: Duration = "600", |text| parse::secs(text, 1..=86_400);
+
+    /// Sessions that a user may have open at once; the oldest gives way.
+    "WAYBILL_SESSIONS_PER_USER" Plain sessions_per_user: usize = "20", |text| parse::number(text, 1..=1_000_000);
+
+    /// Groups that a session may be subscribed to.
+    "WAYBILL_SUBSCRIPTIONS_PER_SESSION" Plain subscriptions_per_session: usize = "128", |text| parse::number(text, 1..=10_000);
+
+    /// Frames that a client may send in a second.
+    "WAYBILL_FRAMES_PER_SECOND" Plain frames_per_second: u32 = "50", |text| parse::number(text, 1..=100_000);
+
+    /// Frames that may wait for a session that reads slowly; it is ended when there are more.
+    "WAYBILL_SESSION_QUEUE" Plain session_queue: usize = "1024", |text| parse::number(text, 16..=1_000_000);
+
+    /// Bytes of frames that may wait for a session that reads slowly; it is ended when there are more.
+    "WAYBILL_SESSION_QUEUE_BYTES" Plain session_queue_bytes: usize = "1048576", |text| parse::number(text, 65_536..=1_073_741_824);
+
+    /// The largest frame that a client may send, bytes.
+    "WAYBILL_MAX_FRAME_BYTES" Plain max_frame_bytes: usize = "65536", |text| parse::number(text, 1024..=16_777_216);
+
+    /// Seconds that a client may take to send the head of a request or of a handshake.
+    "WAYBILL_HANDSHAKE_TIMEOUT_SECS" Plain handshake_timeout: Duration = "10", |text| parse::secs(text, 1..=600);
+
+    /// Seconds between the pings that a session is sent.
+    "WAYBILL_PING_SECS" Plain ping: Duration = "25", |text| parse::secs(text, 1..=3600);
+
+    /// Seconds after which a silent session is closed; more than the time between pings.
+    "WAYBILL_IDLE_SECS" Plain idle: Duration = "60", |text| parse::secs(text, 2..=7200);
+
+    /// Seconds within which the server stops when it is told to.
+    "WAYBILL_DRAIN_SECS" Plain drain: Duration = "30", |text| parse::secs(text, 1..=600);
+
+    /// Milliseconds over which clients are told to spread their return when the server stops.
+    "WAYBILL_RETRY_SPREAD_MS" Plain retry_spread: Duration = "5000", |text| parse::millis(text, 0..=600_000);
+
+    /// Bytes that the kernel buffers for one client (`SO_SNDBUF`; Linux takes twice as much).
+    "WAYBILL_SEND_BUFFER_BYTES" Plain send_buffer: usize = "65536", |text| parse::number(text, 4096..=16_777_216);
+
+    /// Milliseconds after which a connection is dropped whose client takes nothing (`TCP_USER_TIMEOUT`; Linux only).
+    "WAYBILL_TCP_USER_TIMEOUT_MS" Plain tcp_user_timeout: Duration = "15000", |text| parse::millis(text, 1000..=600_000);
+
+    /// How log lines look: `text`, or `json` with one object a line.
+    "WAYBILL_LOG_FORMAT" Plain log_format: LogFormat = "text", parse::log_format;
+
+    /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or such as `info,waybill::store=debug`.
+    "RUST_LOG" Plain log_filter: String = "info,actix_server=warn", parse::log_filter;
+}
+
+/// Names that begin like this are read by others: the test suite and the load client.
+const OTHERS: [&str; 2] = ["WAYBILL_TEST_", "WAYBILL_LOAD_"];
+
+/// Whether a variable is one that we read, or is meant to be.
+pub(super) fn is_ours(name: &str) -> bool {
+    let anothers = OTHERS.iter().any(|prefix| name.starts_with(prefix));
+    ROWS.iter().any(|row| row.name == name) || name.starts_with("WAYBILL_") && !anothers
+}
+
+/// Variables that look like ours and are none.
+pub(super) fn unknown(sources: &Sources) -> Vec<SettingError> {
+    let mut names: Vec<&str> =
+        sources.names().filter(|name| is_ours(name) && !ROWS.iter().any(|row| row.name == *name)).collect();
+    names.sort_unstable();
+    names.dedup();
+    names.into_iter().map(|name| SettingError::new(name, unknown_problem(name))).collect()
+}
+
+fn unknown_problem(name: &str) -> String {
+    let nearest = ROWS.iter().map(|row| (edits(name, row.name), row.name)).min();
+    match nearest {
+        Some((distance, nearest)) if distance <= 3 => {
+            format!("there is no such setting; did you mean {nearest}?")
+        }
+        Some(_) | None => "there is no such setting; waybill config lists them".into(),
+    }
+}
+
+/// How many letters must be put in, taken out or changed to make one word of the other (Levenshtein).
+fn edits(left: &str, right: &str) -> usize {
+    let mut costs: Vec<usize> = (0..=right.chars().count()).collect();
+    for (row, from) in left.chars().enumerate() {
+        let mut diagonal = row;
+        let mut previous = row + 1;
+        if let Some(first) = costs.first_mut() {
+            *first = previous;
+        }
+        for (cost, to) in costs.iter_mut().skip(1).zip(right.chars()) {
+            let changed = diagonal + usize::from(from != to);
+            diagonal = *cost;
+            previous = changed.min(diagonal + 1).min(previous + 1);
+            *cost = previous;
+        }
+    }
+    costs.last().copied().unwrap_or_default()
+}

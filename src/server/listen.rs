@@ -2,18 +2,20 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Server};
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::rt::net::TcpStream;
-use actix_web::{App as Site, HttpServer, web};
+use actix_web::{App as Routes, HttpServer, web};
 use socket2::SockRef;
 
 use crate::http::access;
 use crate::http::extract::MAX_BODY;
 use crate::http::{api_routes, ops};
 use crate::services::app::App;
+use crate::ws;
 
 use super::ServerError;
 use super::settings::Settings;
@@ -42,19 +44,21 @@ fn finish_within(drain: Duration) -> u64 {
 
 /// Binds the address.
 pub(super) fn listen(settings: &Settings, app: &App) -> Result<Listening, ServerError> {
-    let (app, site) = (web::Data::new(app.clone()), web::Data::new(settings.site()));
+    let (app, http) = (web::Data::new(app.clone()), web::Data::new(settings.http()));
+    let sessions = web::Data::new(Arc::new(settings.sessions()));
     let socket =
         SocketSettings { send_buffer: settings.send_buffer, user_timeout: settings.tcp_user_timeout };
     let failed = |problem| ServerError::Listen { address: settings.listen, problem };
     let server = HttpServer::new(move || {
-        Site::new()
+        Routes::new()
             .app_data(app.clone())
-            .app_data(site.clone())
+            .app_data(http.clone())
+            .app_data(sessions.clone())
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .wrap(from_fn(access::around))
             .wrap(NormalizePath::trim())
             .configure(ops::routes)
-            // The WebSocket endpoints belong here: .configure(ws::routes)
+            .configure(ws::routes)
             .service(web::scope("/api/v1").configure(api_routes))
             .default_service(web::to(access::not_found))
     })

@@ -195,7 +195,7 @@ impl Running {
     /// `NotDrained` when that took longer than the settings allow.
     pub async fn stop(self) -> Result<(), ServerError> {
         let drain = self.drain;
-        self.app.lifecycle().begin_draining();
+        self.app.begin_draining();
         match timeout(drain, self.finish()).await {
             Ok(()) => Ok(()),
             Err(_) => Err(ServerError::NotDrained(drain)),

@@ -17,11 +17,12 @@ pub use sources::{Source, Sources};
 pub use table::Settings;
 
 use crate::domain::order::Tariff;
-use crate::http::site::Site;
+use crate::http::settings::HttpSettings;
 use crate::realtime::RealtimeSettings;
 use crate::services::app::ServiceSettings;
 use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
 use crate::store::{DatabaseUrl, StoreSettings};
+use crate::ws::SessionSettings;
 
 /// A setting that is wrong, missing or unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -153,13 +154,24 @@ impl Settings {
         }
     }
 
-    /// How the server is reached.
+    /// What HTTP needs to know.
     #[must_use]
-    pub fn site(&self) -> Site {
-        Site {
-            public_url: self.public_url.clone(),
+    pub fn http(&self) -> HttpSettings {
+        HttpSettings { public_url: self.public_url.clone(), trusted_proxies: self.trusted_proxies.clone() }
+    }
+
+    /// What sessions need to know.
+    #[must_use]
+    pub fn sessions(&self) -> SessionSettings {
+        SessionSettings {
+            subscriptions: self.subscriptions_per_session,
+            frames_per_second: self.frames_per_second,
+            queue: self.session_queue,
+            queue_bytes: self.session_queue_bytes,
+            max_frame: self.max_frame_bytes,
+            ping: self.ping,
+            idle: self.idle,
             allowed_origins: self.allowed_origins.clone(),
-            trusted_proxies: self.trusted_proxies.clone(),
         }
     }
 

@@ -6,9 +6,10 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::Url;
 
-use crate::http::site::Network;
+use crate::http::settings::parse_networks;
 use crate::services::app::ServiceKey;
 use crate::store::DatabaseUrl;
 
@@ -127,8 +128,9 @@ fn web_url(text: &str) -> Result<Url, ()> {
     if good { Ok(url) } else { Err(()) }
 }
 
-pub(super) fn network(text: &str) -> Parsed<Network> {
-    text.parse().map_err(|_| "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas".into())
+pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
+    parse_networks(text)
+        .map_err(|_| "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas".into())
 }
 
 pub(super) fn service_key(text: &str) -> Parsed<ServiceKey> {

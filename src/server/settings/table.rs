@@ -4,9 +4,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use url::Url;
 
-use crate::http::site::Network;
 use crate::services::app::ServiceKey;
 use crate::store::DatabaseUrl;
 
@@ -106,7 +106,7 @@ settings! {
     "WAYBILL_ALLOWED_ORIGINS" Plain allowed_origins: Vec<String> = "", |text| parse::list(text, parse::origin);
 
     /// Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are believed, with commas.
-    "WAYBILL_TRUSTED_PROXIES" Plain trusted_proxies: Vec<Network> = "", |text| parse::list(text, parse::network);
+    "WAYBILL_TRUSTED_PROXIES" Plain trusted_proxies: Vec<IpNet> = "", parse::networks;
 
     /// Signs tokens (HS256); at least 32 bytes. Made and kept beside an SQLite database when it is not set; needed with PostgreSQL.
     "WAYBILL_JWT_SECRET" Hidden jwt_secret: Option<Secret> = "", |text| parse::optional(text, parse::secret);

@@ -66,6 +66,8 @@ ids! {
     OrderId
     /// A notification in somebody's inbox.
     NotificationId
+    /// What an admin has to say to everybody.
+    AnnouncementId
     /// An event, for de-duplication on the client.
     EventId
     /// A log-in: all refresh tokens that descend from it, and the sessions opened with its access tokens.

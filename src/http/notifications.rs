@@ -1,4 +1,4 @@
-//! REST for the inbox, the preferences and the delivery ledger.
+//! REST for the inbox, the preferences, announcements and the delivery ledger.
 
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
@@ -9,6 +9,7 @@ use crate::domain::ids::{NotificationId, OrderId};
 use crate::domain::notification::{Channel, Choice, NotificationKind, Preference};
 use crate::domain::principal::Role;
 use crate::protocol::views::NotificationView;
+use crate::services::announcements::{self, AnnouncementView, NewAnnouncement};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::notifications::{self, LedgerView, UnreadView};
@@ -31,6 +32,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
                 .route(web::put().to(set_preferences)),
         )
         .service(web::resource("/notifications/{notification_id}/read").route(web::post().to(read)))
+        .service(web::resource("/admin/announcements").route(web::post().to(announce)))
         .service(web::resource("/admin/deliveries").route(web::get().to(deliveries)));
 }
 
@@ -204,6 +206,29 @@ pub async fn set_preferences(
     Ok(json(StatusCode::OK, &PreferenceTable { preferences }))
 }
 
+/// Tell everybody something
+///
+/// Everybody who has an account now gets a notification of the type `announcement`, in these words. They go out
+/// one after the other, beginning at once. For admins.
+#[utoipa::path(
+    post, path = "/api/v1/admin/announcements", tag = "admin", security(("bearer" = [])),
+    request_body = NewAnnouncement,
+    responses(
+        (status = 201, body = AnnouncementView), (status = 401, body = Problem),
+        (status = 403, body = Problem), (status = 409, body = Problem), (status = 422, body = Problem),
+        (status = 503, body = Problem),
+    )
+)]
+pub async fn announce(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Body<NewAnnouncement>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Admin)?;
+    let key = body.idempotency(&who);
+    Ok(reply(announcements::announce(&app, who, body.value, key).await?))
+}
+
 /// Whose deliveries to look up: exactly one of `notification_id` and `order_id`.
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
@@ -262,3 +287,6 @@ pub async fn deliveries(
     let (items, next_cursor) = page::cut(found, &page, |entry| entry.notification_id);
     Ok(json(StatusCode::OK, &LedgerPage { items, next_cursor }))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,4 @@
 //! What runs by the clock, one file a job.
 
+pub mod announcements;
 pub mod purge;

@@ -15,6 +15,7 @@ pub(crate) mod testing;
 mod writer;
 
 pub mod accounts;
+pub mod announcements;
 pub mod deliveries;
 pub mod idempotency;
 pub mod notifications;

@@ -107,6 +107,15 @@ tables! {
         failed_at -> Nullable<BigInt>,
         error -> Nullable<Text>,
     } }
+    { announcements (id) {
+        id -> Text,
+        title -> Text,
+        text -> Text,
+        author_id -> Text,
+        created_at -> BigInt,
+        reached_user_id -> Nullable<Text>,
+        done_at -> Nullable<BigInt>,
+    } }
     { outbox (id) {
         id -> BigInt,
         event_id -> Text,

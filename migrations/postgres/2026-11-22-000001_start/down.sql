@@ -1,5 +1,6 @@
 DROP TABLE idempotency_keys;
 DROP TABLE outbox;
+DROP TABLE announcements;
 DROP TABLE deliveries;
 DROP TABLE notification_preferences;
 DROP TABLE inboxes;

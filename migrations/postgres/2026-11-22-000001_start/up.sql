@@ -133,6 +133,18 @@ CREATE TABLE deliveries (
     PRIMARY KEY (notification_id, channel)
 );
 
+-- What admins have to say to everybody, and how far it has come through the users, in the order of their ids.
+CREATE TABLE announcements (
+    id TEXT NOT NULL PRIMARY KEY,
+    title TEXT NOT NULL,
+    text TEXT NOT NULL,
+    author_id TEXT NOT NULL REFERENCES users (id),
+    created_at BIGINT NOT NULL,
+    reached_user_id TEXT,
+    done_at BIGINT
+);
+CREATE INDEX announcements_under_way ON announcements (id) WHERE done_at IS NULL;
+
 -- What committed changes ask the realtime side to do; a row goes once it was done.
 CREATE TABLE outbox (
     id BIGSERIAL NOT NULL PRIMARY KEY,

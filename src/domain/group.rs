@@ -4,6 +4,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::ids::{OrderId, PartnerId, UserId};
 
@@ -103,6 +105,19 @@ impl Serialize for GroupKey {
         serializer.collect_str(self)
     }
 }
+
+impl PartialSchema for GroupKey {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(Type::String)
+            .description(Some("A group: `user_{id}`, `partner_{id}`, `order_{id}` or `admin_dashboard`."))
+            .pattern(Some("^((user|partner|order)_[0-9a-f-]{36}|admin_dashboard)$"))
+            .examples(["order_0190163d-8694-739b-aea5-966c26f8ad90"])
+            .into()
+    }
+}
+
+impl ToSchema for GroupKey {}
 
 impl<'de> Deserialize<'de> for GroupKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -1,14 +1,19 @@
 //! Frames that clients send: one JSON object a text message, told apart by `type`.
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema as OpenApiSchema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, NotificationId, OrderId};
 use crate::domain::time::Timestamp;
 
+type Schema = RefOr<OpenApiSchema>;
+
 /// A position in a group's stream of events.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Since {
     /// Which numbering `seq` belongs to.
@@ -77,6 +82,23 @@ pub enum ClientFrame {
     Ping,
 }
 
+impl ClientFrame {
+    /// Which kind it is.
+    #[must_use]
+    pub const fn kind(&self) -> ClientKind {
+        match self {
+            Self::MarkRead { .. } => ClientKind::MarkRead,
+            Self::MarkAllRead => ClientKind::MarkAllRead,
+            Self::Ack { .. } => ClientKind::Ack,
+            Self::Subscribe { .. } => ClientKind::Subscribe,
+            Self::Unsubscribe { .. } => ClientKind::Unsubscribe,
+            Self::Location(_) => ClientKind::Location,
+            Self::Auth { .. } => ClientKind::Auth,
+            Self::Ping => ClientKind::Ping,
+        }
+    }
+}
+
 /// A frame and what its answer repeats.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Request {
@@ -110,6 +132,137 @@ struct Head<'a> {
     reference: Option<&'a RawValue>,
 }
 
+/// Declares the frames of clients as they are on the wire: a name, and the fields beside `type` and `ref`. What
+/// is read and what is documented are the same structs.
+macro_rules! frames {
+    ($(
+        $(#[$doc:meta])*
+        $name:literal $kind:ident {$(
+            $(#[$field_doc:meta])*
+            $field:ident: $type:ty,
+        )*}
+    )*) => {
+        /// The kinds of frames that clients send.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub enum ClientKind {$(
+            $(#[$doc])*
+            $kind,
+        )*}
+
+        impl ClientKind {
+            /// All of them.
+            pub const ALL: &[Self] = &[$(Self::$kind),*];
+
+            /// The frame's `type`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {$(
+                    Self::$kind => $name,
+                )*}
+            }
+
+            /// The schema of its fields, without `type`.
+            #[must_use]
+            pub fn schema(self) -> Schema {
+                match self {$(
+                    Self::$kind => wire::$kind::schema(),
+                )*}
+            }
+
+            /// The schemas that those of its fields refer to, by name.
+            pub fn referenced(self, schemas: &mut Vec<(String, Schema)>) {
+                match self {$(
+                    Self::$kind => wire::$kind::schemas(schemas),
+                )*}
+            }
+        }
+
+        mod wire {
+            use super::*;
+
+            $(
+                $(#[$doc])*
+                #[derive(Deserialize, ToSchema)]
+                #[serde(deny_unknown_fields)]
+                pub(super) struct $kind {
+                    #[serde(rename = "type")]
+                    #[schema(ignore)]
+                    _kind: serde::de::IgnoredAny,
+                    /// Repeated by the answer. At most 128 bytes.
+                    #[serde(rename = "ref", default)]
+                    #[schema(value_type = Option<String>, max_length = 128)]
+                    _reference: Option<serde::de::IgnoredAny>,
+                    $(
+                        $(#[$field_doc])*
+                        pub(super) $field: $type,
+                    )*
+                }
+            )*
+        }
+    };
+}
+
+frames! {
+    /// Mark a notification as read. `unread_count` goes to every session of the user.
+    "mark_read" MarkRead {
+        /// Which notification.
+        id: NotificationId,
+    }
+    /// Mark every notification as read. `unread_count` goes to every session of the user.
+    "mark_all_read" MarkAllRead {}
+    /// The device has shown or stored these events; that is recorded for each notification among them.
+    "ack" Ack {
+        /// Event ids.
+        #[schema(max_items = 100)]
+        ids: Vec<EventId>,
+    }
+    /// Listen to a group. `subscribed` answers; what was missed, or else the group's snapshot, follows. Subscribing
+    /// to a group again leaves it first.
+    "subscribe" Subscribe {
+        /// Which group.
+        group: GroupKey,
+        /// Where the client left off: the `epoch` and `seq` of the last event, or the `position` of the snapshot.
+        since: Option<Since>,
+    }
+    /// Stop listening to a group. `unsubscribed` answers.
+    "unsubscribe" Unsubscribe {
+        /// Which group.
+        group: GroupKey,
+    }
+    /// Where the partner is; for partners only, at most 5 minutes old. Not answered when all is well.
+    "location" Location {
+        /// WGS 84 degrees.
+        #[schema(minimum = -90, maximum = 90)]
+        latitude: f64,
+        /// WGS 84 degrees.
+        #[schema(minimum = -180, maximum = 180)]
+        longitude: f64,
+        /// When the device measured it.
+        timestamp: Timestamp,
+        /// Degrees clockwise from north.
+        #[schema(minimum = 0, maximum = 360)]
+        heading: Option<f64>,
+        /// Metres per second.
+        #[schema(minimum = 0, maximum = 500)]
+        speed: Option<f64>,
+        /// Radius of the 68 % confidence circle, metres.
+        #[schema(minimum = 0, maximum = 100_000)]
+        accuracy: Option<f64>,
+        /// Charge of the device's battery.
+        #[schema(minimum = 0, maximum = 1)]
+        battery: Option<f64>,
+        /// The order that it belongs to; without one, every order that the partner is under way with.
+        order_id: Option<OrderId>,
+    }
+    /// A fresh access token, to stay connected past the old one's end. `authenticated` answers.
+    "auth" Auth {
+        /// An access token of the same user and role.
+        token: String,
+    }
+    /// `pong` answers.
+    "ping" Ping {}
+}
+
 /// Reads one text message.
 ///
 /// # Errors
@@ -132,11 +285,11 @@ pub fn parse(text: &str) -> Result<Request, BadFrame> {
     let Some(kind) = head.kind else {
         return Err(bad("unknown_type", "type: missing".into(), reference));
     };
-    match read_body(&kind, text) {
-        Ok(Some(frame)) => Ok(Request { reference, frame }),
-        Ok(None) => {
-            Err(bad("unknown_type", format!("type: no frame is called {}", shorten(&kind)), reference))
-        }
+    let Some(known) = ClientKind::ALL.iter().find(|known| known.as_str() == kind) else {
+        return Err(bad("unknown_type", format!("type: no frame is called {}", shorten(&kind)), reference));
+    };
+    match read_body(*known, text) {
+        Ok(frame) => Ok(Request { reference, frame }),
         Err(message) => Err(bad("invalid_fields", message, reference)),
     }
 }
@@ -145,54 +298,68 @@ fn shorten(text: &str) -> String {
     text.chars().take(40).collect()
 }
 
-/// `Ok(None)` when no frame has this type.
-fn read_body(kind: &str, text: &str) -> Result<Option<ClientFrame>, String> {
-    /// Declares the wire shape of one frame: its fields beside `type` and `ref`, and nothing else.
-    macro_rules! body {
-        ({ $($field:ident: $type:ty),* $(,)? } => $frame:expr) => {{
-            #[derive(Deserialize)]
-            #[serde(deny_unknown_fields)]
-            struct Body {
-                #[serde(rename = "type")]
-                _kind: serde::de::IgnoredAny,
-                #[serde(rename = "ref", default)]
-                _reference: Option<serde::de::IgnoredAny>,
-                $($field: $type,)*
-            }
-            let Body { $($field,)* .. } = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            $frame
-        }};
-    }
-    Ok(Some(match kind {
-        "mark_read" => body!({ id: NotificationId } => ClientFrame::MarkRead { id }),
-        "mark_all_read" => body!({} => ClientFrame::MarkAllRead),
-        "ack" => body!({ ids: Vec<EventId> } => {
+fn read<T: DeserializeOwned>(text: &str) -> Result<T, String> {
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
+/// Reads the body of a frame of this kind.
+fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, String> {
+    Ok(match kind {
+        ClientKind::MarkRead => {
+            let wire::MarkRead { id, .. } = read(text)?;
+            ClientFrame::MarkRead { id }
+        }
+        ClientKind::MarkAllRead => {
+            let wire::MarkAllRead { .. } = read(text)?;
+            ClientFrame::MarkAllRead
+        }
+        ClientKind::Ack => {
+            let wire::Ack { ids, .. } = read(text)?;
             if ids.len() > MAX_ACKS {
                 return Err(format!("ids: at most {MAX_ACKS} in one frame"));
             }
             ClientFrame::Ack { ids }
-        }),
-        "subscribe" => {
-            body!({ group: GroupKey, since: Option<Since> } => ClientFrame::Subscribe { group, since })
         }
-        "unsubscribe" => body!({ group: GroupKey } => ClientFrame::Unsubscribe { group }),
-        "location" => body!({
-            latitude: f64,
-            longitude: f64,
-            timestamp: Timestamp,
-            heading: Option<f64>,
-            speed: Option<f64>,
-            accuracy: Option<f64>,
-            battery: Option<f64>,
-            order_id: Option<OrderId>,
-        } => ClientFrame::Location(LocationSample {
-            latitude, longitude, timestamp, heading, speed, accuracy, battery, order_id,
-        })),
-        "auth" => body!({ token: String } => ClientFrame::Auth { token }),
-        "ping" => body!({} => ClientFrame::Ping),
-        // Any other text: this is a parser, not a match over variants.
-        _ => return Ok(None),
-    }))
+        ClientKind::Subscribe => {
+            let wire::Subscribe { group, since, .. } = read(text)?;
+            ClientFrame::Subscribe { group, since }
+        }
+        ClientKind::Unsubscribe => {
+            let wire::Unsubscribe { group, .. } = read(text)?;
+            ClientFrame::Unsubscribe { group }
+        }
+        ClientKind::Location => {
+            let wire::Location {
+                latitude,
+                longitude,
+                timestamp,
+                heading,
+                speed,
+                accuracy,
+                battery,
+                order_id,
+                ..
+            } = read(text)?;
+            ClientFrame::Location(LocationSample {
+                latitude,
+                longitude,
+                timestamp,
+                heading,
+                speed,
+                accuracy,
+                battery,
+                order_id,
+            })
+        }
+        ClientKind::Auth => {
+            let wire::Auth { token, .. } = read(text)?;
+            ClientFrame::Auth { token }
+        }
+        ClientKind::Ping => {
+            let wire::Ping { .. } = read(text)?;
+            ClientFrame::Ping
+        }
+    })
 }
 
 #[cfg(test)]
@@ -213,6 +380,17 @@ mod tests {
         let since = Some(Since { epoch: "e".into(), seq: 3 });
         let frame = ClientFrame::Subscribe { group: GroupKey::Admin, since };
         assert_eq!(request, Ok(Request { reference: None, frame }));
+    }
+
+    #[test]
+    fn at_most_100_events_are_acked_at_once() {
+        let ack = |count: usize| {
+            let ids: Vec<EventId> = (0..count).map(|_| EventId::new()).collect();
+            parse(&serde_json::json!({"type": "ack", "ids": ids}).to_string())
+                .map(|request| request.frame.kind())
+        };
+        assert_eq!(ack(MAX_ACKS), Ok(ClientKind::Ack));
+        assert_eq!(ack(MAX_ACKS + 1).map_err(|bad| bad.code), Err("invalid_fields"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{FamilyId, OrderId, PartnerId, UserId};
@@ -11,10 +12,10 @@ use crate::domain::time::Timestamp;
 use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::server::{to_json, to_raw};
-use super::views::{LocationView, NotificationView, OrderUpdate, OrderView};
+use super::views::{NotificationView, OrderUpdate, OrderView};
 
 /// What became of an order in a partner's queue.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueAction {
     /// It is the partner's now.
@@ -110,23 +111,57 @@ pub enum Event {
 }
 
 /// The frames of events, without their envelopes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum EventFrame<'a> {
-    OrderCreated { order: &'a OrderView },
-    OrderUpdate { update: &'a OrderUpdate },
-    QueueUpdate { order_id: OrderId, action: QueueAction, order: Option<&'a OrderView> },
-    Notification { notification: &'a NotificationView },
-    UnreadCount { count: i64 },
-    Activity { activity: ActivityBody },
+pub(super) enum EventFrame<'a> {
+    /// An order was placed.
+    OrderCreated {
+        /// As admins see it.
+        order: &'a OrderView,
+    },
+    /// An order took a step.
+    OrderUpdate {
+        /// What changed.
+        update: &'a OrderUpdate,
+    },
+    /// A partner's queue changed.
+    QueueUpdate {
+        /// By which order.
+        order_id: OrderId,
+        /// How.
+        action: QueueAction,
+        /// As the partner sees it; `null` when it was removed.
+        order: Option<&'a OrderView>,
+    },
+    /// A notification came into the inbox.
+    Notification {
+        /// What it says.
+        notification: &'a NotificationView,
+    },
+    /// How many notifications are unread. A state: only the latest counts.
+    UnreadCount {
+        /// How many.
+        count: i64,
+    },
+    /// Somebody did something.
+    Activity {
+        /// Who did what.
+        activity: ActivityView<'a>,
+    },
 }
 
-#[derive(Serialize)]
-struct ActivityBody {
+/// What somebody did, for admins.
+#[derive(Serialize, ToSchema)]
+pub(super) struct ActivityView<'a> {
+    /// Who.
     user_id: Option<UserId>,
+    /// As what.
     role: Option<Role>,
-    action: &'static str,
+    /// What, snake_case: `logged_in`, `placed_order`.
+    action: &'a str,
+    /// To which order.
     order_id: Option<OrderId>,
+    /// When.
     at: Timestamp,
 }
 
@@ -172,7 +207,7 @@ impl Event {
                 frame: to_raw(&EventFrame::UnreadCount { count: *count }),
             },
             Self::Activity { user_id, role, action, order_id, at } => publish(EventFrame::Activity {
-                activity: ActivityBody {
+                activity: ActivityView {
                     user_id: *user_id,
                     role: *role,
                     action,
@@ -191,11 +226,15 @@ impl Event {
     }
 }
 
-/// A frame that another back end published: `data` byte for byte as it came.
-#[derive(Serialize)]
-struct PublishedFrame<'a> {
+/// A frame that another back end published.
+#[derive(Serialize, ToSchema)]
+pub(super) struct PublishedFrame<'a> {
+    /// As the back end named it.
     #[serde(rename = "type")]
+    #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     kind: &'a str,
+    /// Any JSON, byte for byte as it was published.
+    #[schema(value_type = serde_json::Value)]
     data: &'a RawValue,
 }
 
@@ -203,17 +242,4 @@ struct PublishedFrame<'a> {
 #[must_use]
 pub fn published_frame(kind: &str, data: &RawValue) -> String {
     to_json(&PublishedFrame { kind, data })
-}
-
-#[derive(Serialize)]
-#[serde(tag = "type", rename = "location")]
-struct LocationFrame<'a> {
-    #[serde(flatten)]
-    location: &'a LocationView,
-}
-
-/// The text of a `location` frame, without its envelope.
-#[must_use]
-pub fn location_frame(location: &LocationView) -> String {
-    to_json(&LocationFrame { location })
 }

@@ -5,6 +5,9 @@
 pub mod client;
 pub mod close;
 pub mod dispatch;
+pub mod endpoint;
+pub mod ephemeral;
 pub mod event;
 pub mod server;
+pub mod snapshot;
 pub mod views;

@@ -3,13 +3,16 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, SessionId, UserId};
 use crate::domain::time::Timestamp;
 
+use super::client::Since;
+
 /// A frame that answers or informs one session; no event.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Control<'a> {
     /// First frame of `/ws/`.
@@ -102,6 +105,46 @@ pub fn to_raw<T: Serialize + ?Sized>(frame: &T) -> Box<RawValue> {
     RawValue::from_string(to_json(frame)).unwrap_or_else(|_| RawValue::NULL.to_owned())
 }
 
+/// What comes with an event, beside its body: [`envelop`] writes it.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EventEnvelope<'a> {
+    /// Through which group it came.
+    pub group: GroupKey,
+    /// The event's id; the same event has the same id in every group, and when it comes twice.
+    pub id: EventId,
+    /// When it happened.
+    pub at: Timestamp,
+    /// Its number in the group's stream: from 1, without holes.
+    #[schema(minimum = 1)]
+    pub seq: u64,
+    /// Which numbering `seq` belongs to. With another epoch numbers cannot be compared.
+    pub epoch: &'a str,
+}
+
+/// What comes with an ephemeral frame, beside its body: it has no number and is not repeated.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct EphemeralEnvelope {
+    /// Through which group it came.
+    pub group: GroupKey,
+    /// The frame's id.
+    pub id: EventId,
+    /// When it was sent.
+    pub at: Timestamp,
+}
+
+/// What comes with a snapshot, beside its body.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct SnapshotEnvelope {
+    /// Of which group.
+    pub group: GroupKey,
+    /// The frame's id.
+    pub id: EventId,
+    /// When it was read.
+    pub at: Timestamp,
+    /// Where the group's stream stands: what to send as `since` before any event has come.
+    pub position: Since,
+}
+
 /// Where an event stands in its group's stream.
 #[derive(Debug, Clone, Copy)]
 pub struct Numbering<'a> {
@@ -136,22 +179,26 @@ pub fn envelop(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Value;
+
     use super::*;
 
     #[test]
     fn an_envelope_keeps_the_body_and_adds_to_it() {
-        let id = EventId::new();
-        let at = Timestamp::from_millis(0);
+        let (group, id, at) = (GroupKey::Admin, EventId::new(), Timestamp::from_millis(0));
         let numbering = Some(Numbering { seq: 7, epoch: "e1" });
-        let text = envelop(r#"{"type":"t","data":{"a": [1]}}"#, "admin_dashboard", id, at, numbering);
-        let frame: serde_json::Value = serde_json::from_str(&text).expect("JSON");
-        assert_eq!(
-            frame,
-            serde_json::json!({
-                "type": "t", "data": {"a": [1]}, "group": "admin_dashboard", "id": id,
-                "at": "1970-01-01T00:00:00.000Z", "seq": 7, "epoch": "e1",
-            })
-        );
+        let body = r#"{"type":"t","data":{"a": [1]}}"#;
+        let read = |text: String| serde_json::from_str::<Value>(&text).expect("JSON");
+        let with = |envelope: Value| {
+            let mut frame = serde_json::json!({"type": "t", "data": {"a": [1]}});
+            let members = envelope.as_object().cloned().expect("an object");
+            frame.as_object_mut().expect("an object").extend(members);
+            frame
+        };
+        let event = serde_json::to_value(EventEnvelope { group, id, at, seq: 7, epoch: "e1" }).expect("JSON");
+        assert_eq!(read(envelop(body, &group.to_string(), id, at, numbering)), with(event));
+        let ephemeral = serde_json::to_value(EphemeralEnvelope { group, id, at }).expect("JSON");
+        assert_eq!(read(envelop(body, &group.to_string(), id, at, None)), with(ephemeral));
     }
 
     #[test]

@@ -10,16 +10,15 @@ use actix::dev::SendError;
 use actix::{Actor, Context, Handler};
 use bytestring::ByteString;
 use indexmap::IndexMap;
-use serde::Serialize;
 use uuid::Uuid;
 
 use crate::domain::group::{GroupKey, GroupKind};
-use crate::domain::ids::{EventId, SessionId, UserId};
-use crate::domain::principal::Role;
+use crate::domain::ids::{EventId, SessionId};
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
-use crate::protocol::server::{Numbering, envelop, to_json};
+use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
+use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
 use super::lane::Offer;
@@ -48,30 +47,8 @@ pub(super) struct Group {
     metrics: Arc<Metrics>,
 }
 
-/// The body of a `presence` frame.
-#[derive(Serialize)]
-#[serde(tag = "type", rename = "presence")]
-struct Presence {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    members: Option<Vec<Present>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    joined: Option<Present>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    left: Option<Present>,
-    /// Sessions in the group.
-    count: usize,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-struct Present {
-    user_id: UserId,
-    role: Role,
-}
-
-impl Present {
-    fn of(member: &Member) -> Self {
-        Self { user_id: member.user_id, role: member.role }
-    }
+fn present(member: &Member) -> PresentView {
+    PresentView { user_id: member.user_id, role: member.role }
 }
 
 impl Group {
@@ -144,15 +121,16 @@ impl Group {
     fn remove(&mut self, session: SessionId) {
         let Some(member) = self.members.swap_remove(&session) else { return };
         self.size.store(self.members.len(), Ordering::Release);
-        let present = Present::of(&member);
+        let present = present(&member);
         if self.tells_presence() && !self.members.values().any(|other| other.user_id == present.user_id) {
             self.announce(None, Some(present));
         }
     }
 
-    fn announce(&mut self, joined: Option<Present>, left: Option<Present>) {
+    fn announce(&mut self, joined: Option<PresentView>, left: Option<PresentView>) {
         let Some(who) = joined.or(left) else { return };
-        let body = to_json(&Presence { members: None, joined, left, count: self.members.len() });
+        let body =
+            EphemeralFrame::Presence { members: None, joined, left, count: self.members.len() }.to_text();
         let slot: Arc<str> = format!("presence {}", who.user_id).into();
         let publish = Publish {
             key: self.key,
@@ -171,15 +149,16 @@ impl Group {
             GroupKind::Order | GroupKind::Admin => {}
             GroupKind::User | GroupKind::Partner => return None,
         }
-        let mut members: Vec<Present> = Vec::new();
+        let mut members: Vec<PresentView> = Vec::new();
         for member in self.members.values().take(MAX_ANNOUNCED) {
-            let present = Present::of(member);
+            let present = present(member);
             if !members.contains(&present) {
                 members.push(present);
             }
         }
         let count = self.members.len();
-        let body = to_json(&Presence { members: Some(members), joined: None, left: None, count });
+        let body =
+            EphemeralFrame::Presence { members: Some(members), joined: None, left: None, count }.to_text();
         Some(envelop(&body, &self.name, EventId::new(), Timestamp::now(), None).into())
     }
 
@@ -255,7 +234,7 @@ impl Handler<Admit> for Group {
     type Result = ();
 
     fn handle(&mut self, Admit { member, since, snapshot_current }: Admit, _: &mut Self::Context) {
-        let present = Present::of(&member);
+        let present = present(&member);
         let is_new =
             !self.members.values().take(MAX_ANNOUNCED + 1).any(|other| other.user_id == present.user_id);
         if self.tells_presence() && is_new {

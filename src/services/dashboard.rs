@@ -1,13 +1,7 @@
 //! What admins see first: how many orders stand where, the latest of them, and who is online.
 
-use std::collections::BTreeMap;
-
-use serde::Serialize;
-use utoipa::ToSchema;
-
-use crate::domain::ids::UserId;
 use crate::domain::order::Party;
-use crate::protocol::views::OrderView;
+use crate::protocol::snapshot::DashboardView;
 use crate::store::orders::{self as rows, Filter};
 
 use super::app::App;
@@ -18,33 +12,18 @@ use super::orders;
 const MAX_RECENT: i64 = 20;
 const MAX_ONLINE: usize = 200;
 
-/// The whole operation at a glance.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct Dashboard {
-    /// How many orders stand in each status.
-    pub orders: BTreeMap<&'static str, i64>,
-    /// The latest orders, newest first.
-    pub recent: Vec<OrderView>,
-    /// Open sessions on this instance.
-    pub sessions: usize,
-    /// Users with at least one session on this instance.
-    pub users_online: usize,
-    /// Some of them, at most 200.
-    pub online: Vec<UserId>,
-}
-
 /// Reads the dashboard.
 ///
 /// # Errors
 /// The database's; `Internal` when a part of the server is gone.
-pub async fn read(app: &App) -> Result<Dashboard, ServiceError> {
+pub async fn read(app: &App) -> Result<DashboardView, ServiceError> {
     let gone = |error: crate::realtime::ProbeFailed| ServiceError::Internal(error.to_string());
     let counts = app.groups().count().await.map_err(gone)?;
     let online = app.groups().online(MAX_ONLINE).await.map_err(gone)?;
     let (by_status, latest) = app
         .read(|conn| Ok((rows::count_by_status(conn)?, rows::list(conn, &Filter::default(), MAX_RECENT)?)))
         .await?;
-    Ok(Dashboard {
+    Ok(DashboardView {
         orders: by_status.into_iter().map(|(status, count)| (status.as_str(), count)).collect(),
         recent: latest.iter().map(|order| orders::view(app, order, Party::Admin)).collect(),
         sessions: counts.sessions,

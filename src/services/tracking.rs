@@ -9,7 +9,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
-use crate::protocol::event::location_frame;
+use crate::protocol::ephemeral::EphemeralFrame;
 use crate::protocol::views::{Freshness, LocationView};
 use crate::store::orders::{self as rows, Filter};
 
@@ -91,7 +91,7 @@ pub async fn ingest(app: &App, who: Principal, sample: LocationSample) -> Result
         shown = true;
         // One that came late says nothing new about where the partner is.
         if app.last_seen().put(order.id, &sample) {
-            let body = location_frame(&view(&sample, now));
+            let body = EphemeralFrame::Location { location: &view(&sample, now) }.to_text();
             app.groups().publish_ephemeral(GroupKey::Order(order.id), "location", body.into()).await;
         }
     }

@@ -10,6 +10,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::principal::{Principal, Role};
 use crate::http::error::ApiError;
 use crate::http::extract::{bearer, path_id};
+use crate::protocol::endpoint::Endpoint;
 use crate::services::accounts::authenticate_handshake;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
@@ -20,12 +21,17 @@ use super::snapshot;
 
 /// The five endpoints.
 pub fn routes(config: &mut web::ServiceConfig) {
-    config
-        .route("/ws/notifications", web::get().to(notifications))
-        .route("/ws/orders/{order_id}", web::get().to(order))
-        .route("/ws/partner", web::get().to(partner))
-        .route("/ws/admin", web::get().to(admin))
-        .route("/ws", web::get().to(any));
+    for endpoint in Endpoint::ALL {
+        let route = match endpoint {
+            Endpoint::Notifications => web::get().to(notifications),
+            Endpoint::Order => web::get().to(order),
+            Endpoint::Partner => web::get().to(partner),
+            Endpoint::Admin => web::get().to(admin),
+            Endpoint::Any => web::get().to(any),
+        };
+        // A middleware has taken the slash off before a request is matched.
+        config.route(endpoint.path().trim_end_matches('/'), route);
+    }
 }
 
 /// What every handshake takes.
@@ -36,12 +42,13 @@ async fn notifications(
     payload: web::Payload,
     parts: Parts,
 ) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, "notifications", |who| Ok(Some(GroupKey::User(who.user_id)))).await
+    shake(&request, payload, parts, Endpoint::Notifications, |who| Ok(Some(GroupKey::User(who.user_id))))
+        .await
 }
 
 async fn order(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
     let order_id = path_id(request.match_info().query("order_id"), "order");
-    shake(&request, payload, parts, "orders", |_| order_id.map(|id| Some(GroupKey::Order(id)))).await
+    shake(&request, payload, parts, Endpoint::Order, |_| order_id.map(|id| Some(GroupKey::Order(id)))).await
 }
 
 async fn partner(
@@ -49,7 +56,7 @@ async fn partner(
     payload: web::Payload,
     parts: Parts,
 ) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, "partner", |who| match who.partner_id {
+    shake(&request, payload, parts, Endpoint::Partner, |who| match who.partner_id {
         Some(partner_id) => Ok(Some(GroupKey::Partner(partner_id))),
         None => Err(only(Role::Partner)),
     })
@@ -57,14 +64,14 @@ async fn partner(
 }
 
 async fn admin(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, "admin", |who| {
+    shake(&request, payload, parts, Endpoint::Admin, |who| {
         if who.is_admin() { Ok(Some(GroupKey::Admin)) } else { Err(only(Role::Admin)) }
     })
     .await
 }
 
 async fn any(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, "any", |_| Ok(None)).await
+    shake(&request, payload, parts, Endpoint::Any, |_| Ok(None)).await
 }
 
 fn only(role: Role) -> ApiError {
@@ -76,7 +83,7 @@ async fn shake(
     request: &HttpRequest,
     payload: web::Payload,
     (app, settings): Parts,
-    endpoint: &'static str,
+    endpoint: Endpoint,
     group: impl FnOnce(&Principal) -> Result<Option<GroupKey>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let outcome = admit(request, &app, &settings, endpoint, group).await;
@@ -94,7 +101,7 @@ async fn admit(
     request: &HttpRequest,
     app: &App,
     settings: &Arc<SessionSettings>,
-    endpoint: &'static str,
+    endpoint: Endpoint,
     group: impl FnOnce(&Principal) -> Result<Option<GroupKey>, ApiError>,
 ) -> Result<Opening, ApiError> {
     if app.is_draining() {
@@ -115,7 +122,7 @@ async fn admit(
         settings: Arc::clone(settings),
         authenticated,
         ends,
-        endpoint,
+        endpoint: endpoint.as_str(),
         primary,
         echo_bearer,
     })

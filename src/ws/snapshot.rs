@@ -1,14 +1,10 @@
 //! Who may listen to a group, and what it stands at for those who join.
 
-use serde::Serialize;
-
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{OrderId, UserId};
+use crate::domain::ids::UserId;
 use crate::domain::order::{OrderStatus, Party};
 use crate::domain::principal::{Principal, Role};
-use crate::domain::time::Timestamp;
-use crate::protocol::server::to_json;
-use crate::protocol::views::OrderView;
+use crate::protocol::snapshot::SnapshotFrame;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::{dashboard, notifications, orders};
@@ -28,22 +24,6 @@ pub(super) struct Snapshot {
     pub watermark: u64,
 }
 
-#[derive(Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-enum SnapshotFrame<'a> {
-    UnreadCount { count: i64 },
-    OrderStatus { order: &'a OrderView },
-    Queue { offers: &'a [OfferView], orders: &'a [OrderView] },
-    Dashboard { dashboard: &'a dashboard::Dashboard },
-}
-
-/// An open offer. There are none until orders are dispatched by offers.
-#[derive(Serialize)]
-struct OfferView {
-    order_id: OrderId,
-    expires_at: Timestamp,
-}
-
 /// Whether `who` may listen to `group`, and what it stands at.
 ///
 /// The position in the stream is taken before the snapshot is read, so nothing can fall between the two.
@@ -57,12 +37,12 @@ pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<S
         GroupKey::User(user_id) => unread_count(app, user_id).await?,
         GroupKey::Order(order_id) => {
             let order = orders::get(app, who, order_id).await?;
-            (to_json(&SnapshotFrame::OrderStatus { order: &order }), i64::MIN)
+            (SnapshotFrame::OrderStatus { order: &order }.to_text(), i64::MIN)
         }
         GroupKey::Partner(_) => (queue(app, who).await?, i64::MIN),
         GroupKey::Admin => {
             let dashboard = dashboard::read(app).await?;
-            (to_json(&SnapshotFrame::Dashboard { dashboard: &dashboard }), i64::MIN)
+            (SnapshotFrame::Dashboard { dashboard: &dashboard }.to_text(), i64::MIN)
         }
     };
     Ok(Snapshot { body, revision, watermark })
@@ -85,7 +65,7 @@ fn may_listen(who: &Principal, group: GroupKey) -> Result<(), ServiceError> {
 
 async fn unread_count(app: &App, user_id: UserId) -> Result<(String, i64), ServiceError> {
     let (count, revision) = app.read(move |conn| notifications::unread_count(conn, user_id)).await?;
-    Ok((to_json(&SnapshotFrame::UnreadCount { count }), revision))
+    Ok((SnapshotFrame::UnreadCount { count }.to_text(), revision))
 }
 
 async fn queue(app: &App, who: Principal) -> Result<String, ServiceError> {
@@ -94,5 +74,5 @@ async fn queue(app: &App, who: Principal) -> Result<String, ServiceError> {
     // Delivered ones wait for the customer, not for the partner.
     orders.retain(|order| order.status != OrderStatus::Delivered);
     debug_assert!(orders.iter().all(|order| order.code.is_none()), "{:?} sees no code", Party::Partner);
-    Ok(to_json(&SnapshotFrame::Queue { offers: &[], orders: &orders }))
+    Ok(SnapshotFrame::Queue { offers: &[], orders: &orders }.to_text())
 }

@@ -1,0 +1,54 @@
+//! Frames that come with no promise: they have no number, nobody keeps them, and only the latest counts.
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::ids::UserId;
+use crate::domain::principal::Role;
+
+use super::server::to_json;
+use super::views::LocationView;
+
+/// An ephemeral frame, without its envelope.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum EphemeralFrame<'a> {
+    /// Where the partner of an order is.
+    Location {
+        /// The position, its age, and what that means.
+        #[serde(flatten)]
+        location: &'a LocationView,
+    },
+    /// Who is listening to the group: `members` once, on joining, and then who `joined` or `left`. Told in groups of
+    /// up to 32 sessions.
+    Presence {
+        /// Everybody who is there, each user once.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        members: Option<Vec<PresentView>>,
+        /// Who has come.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        joined: Option<PresentView>,
+        /// Whose last session has gone.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        left: Option<PresentView>,
+        /// Sessions in the group.
+        count: usize,
+    },
+}
+
+/// A user who is listening to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+pub struct PresentView {
+    /// Who.
+    pub user_id: UserId,
+    /// As what.
+    pub role: Role,
+}
+
+impl EphemeralFrame<'_> {
+    /// The frame as text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_json(self)
+    }
+}

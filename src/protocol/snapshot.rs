@@ -1,0 +1,72 @@
+//! What a group stands at, for those who join it.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::ids::{OrderId, UserId};
+use crate::domain::time::Timestamp;
+
+use super::server::to_json;
+use super::views::OrderView;
+
+/// A group's snapshot, without its envelope.
+#[derive(Debug, Serialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SnapshotFrame<'a> {
+    /// Of `user_{id}`: how many notifications are unread.
+    UnreadCount {
+        /// How many.
+        count: i64,
+    },
+    /// Of `order_{id}`: the order as `GET /api/v1/orders/{id}` gives it.
+    OrderStatus {
+        /// The whole order.
+        order: &'a OrderView,
+    },
+    /// Of `partner_{id}`: what there is to do.
+    Queue {
+        /// Open offers.
+        offers: &'a [OfferView],
+        /// The partner's orders that are not delivered yet, newest first, at most 200.
+        orders: &'a [OrderView],
+    },
+    /// Of `admin_dashboard`: the whole operation at a glance.
+    Dashboard {
+        /// The figures.
+        dashboard: &'a DashboardView,
+    },
+}
+
+/// An open offer. There are none until orders are dispatched by offers.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct OfferView {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+}
+
+/// The whole operation at a glance.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct DashboardView {
+    /// How many orders stand in each status.
+    pub orders: BTreeMap<&'static str, i64>,
+    /// The latest orders, newest first.
+    pub recent: Vec<OrderView>,
+    /// Open sessions on this instance.
+    pub sessions: usize,
+    /// Users with at least one session on this instance.
+    pub users_online: usize,
+    /// Some of them, at most 200.
+    pub online: Vec<UserId>,
+}
+
+impl SnapshotFrame<'_> {
+    /// The frame as text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        to_json(self)
+    }
+}

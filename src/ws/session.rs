@@ -93,6 +93,8 @@ pub(super) struct Session {
     pub(super) settings: Arc<SessionSettings>,
     endpoint: &'static str,
     ends: u64,
+    /// What is to be said once the endpoint's first frame is out; none from then on.
+    early: Option<Vec<String>>,
     pub(super) lane: Arc<Lane>,
     pub(super) state: Box<State>,
     assembly: Assembly,
@@ -120,6 +122,7 @@ impl Session {
             settings,
             endpoint,
             ends,
+            early: group.map(|_| Vec::new()),
             assembly: Assembly::default(),
             heard_at: now,
             pinged_at: now,
@@ -129,16 +132,36 @@ impl Session {
         }
     }
 
+    /// Sends a frame that answers or informs. The endpoint's own first frame comes before any of these.
+    pub(super) fn say(&mut self, text: String, ctx: &mut Context) {
+        match &mut self.early {
+            Some(early) => early.push(text),
+            None => ctx.text(text),
+        }
+    }
+
+    /// The endpoint's first frame is out: what waited for it follows.
+    pub(super) fn end_early(&mut self, ctx: &mut Context) {
+        for text in self.early.take().unwrap_or_default() {
+            ctx.text(text);
+        }
+    }
+
     fn apply(&mut self, effects: Vec<Effect>, ctx: &mut Context) {
         for effect in effects {
             if self.closing {
                 return;
             }
             match effect {
-                Effect::Send(text) => ctx.text(text),
+                Effect::Send(text) => self.say(text, ctx),
                 Effect::Close(reason) => self.close(reason, ctx),
                 Effect::Open { group, since, reference } => self.open(group, since, reference, ctx),
-                Effect::Leave(group) => self.app.groups().leave(group, self.id),
+                Effect::Leave(group) => {
+                    self.app.groups().leave(group, self.id);
+                    if self.state.primary == Some(group) {
+                        self.end_early(ctx);
+                    }
+                }
                 Effect::MarkRead { id, reference } => {
                     let (app, who) = (self.app.clone(), self.state.principal);
                     let job = async move { notifications::mark_read(&app, who, id).await.map(|_| ()) };
@@ -181,7 +204,7 @@ impl Session {
         }
         if !self.closing {
             let message = error.public_detail();
-            ctx.text(Control::Error { code: error.code(), message: &message, reference }.to_text());
+            self.say(Control::Error { code: error.code(), message: &message, reference }.to_text(), ctx);
         }
     }
 
@@ -205,7 +228,10 @@ impl Session {
                     session.warned = false;
                     session.set_clock(ctx);
                     let reference = reference.as_deref();
-                    ctx.text(Control::Authenticated { expires_at: fresh.expires_at, reference }.to_text());
+                    session.say(
+                        Control::Authenticated { expires_at: fresh.expires_at, reference }.to_text(),
+                        ctx,
+                    );
                 }
                 Ok(_) => {
                     let detail = "The token is another user's, or of another role: connect anew.";
@@ -280,7 +306,7 @@ impl Session {
         }
         if !self.warned && now >= expires_at.before(TOKEN_WARNING) {
             self.warned = true;
-            ctx.text(Control::TokenExpiring { expires_at }.to_text());
+            self.say(Control::TokenExpiring { expires_at }.to_text(), ctx);
         }
         if self.pinged_at.elapsed() >= self.settings.ping {
             self.pinged_at = Instant::now();

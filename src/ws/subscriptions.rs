@@ -131,13 +131,17 @@ impl Session {
         if subscription.asked {
             let reference = subscription.reference.as_deref();
             let epoch = &*joined.epoch;
-            ctx.text(Control::Subscribed { group, epoch, seq, recovered, reference }.to_text());
+            let text = Control::Subscribed { group, epoch, seq, recovered, reference }.to_text();
+            self.say(text, ctx);
         }
     }
 
     fn go_live(&mut self, group: GroupKey, presence: Option<bytestring::ByteString>, ctx: &mut Context) {
         if let Some(presence) = presence {
             ctx.text(presence);
+        }
+        if self.state.primary == Some(group) {
+            self.end_early(ctx);
         }
         let Some(subscription) = self.state.subscription(group) else { return };
         if let Phase::Waiting(held) = std::mem::replace(&mut subscription.phase, Phase::Live) {
@@ -186,7 +190,8 @@ impl Session {
             return;
         }
         if self.state.remove(group) && !self.closing {
-            ctx.text(Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text());
+            let text = Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text();
+            self.say(text, ctx);
         }
     }
 }

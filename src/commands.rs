@@ -3,14 +3,17 @@
 use std::io::Write;
 use std::process::ExitCode;
 
-use waybill::domain::principal::Principal;
+use waybill::domain::locale::Locale;
+use waybill::domain::principal::{Principal, Role};
 use waybill::domain::time::Timestamp;
 use waybill::server::settings::{Settings, Sources, listing, markdown};
 use waybill::server::{self, ServerError, logging};
+use waybill::services::accounts::{self, NewUser};
 use waybill::services::error::ServiceError;
 use waybill::store::users;
 use waybill::telemetry::Metrics;
 use waybill::tools::load::{self, LoadArgs};
+use waybill::tools::simulate::{self, SimulateArgs};
 
 /// Why a command failed.
 pub(crate) struct Failure {
@@ -34,7 +37,14 @@ impl From<ServerError> for Failure {
 
 impl From<ServiceError> for Failure {
     fn from(error: ServiceError) -> Self {
-        Self::failed(error)
+        match error {
+            // What was wrong stood in the arguments.
+            ServiceError::Invalid(errors) => Self {
+                lines: errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect(),
+                code: 2,
+            },
+            error => Self::failed(error),
+        }
     }
 }
 
@@ -66,6 +76,18 @@ pub(crate) fn migrate() -> Outcome {
     let metrics = Metrics::new().map_err(Failure::failed)?;
     server::open_store(&settings, &metrics)?;
     print(&format!("{} is up to date\n", settings.database_url))
+}
+
+pub(crate) fn add_user(email: String, name: String, role: Role, locale: Locale) -> Outcome {
+    let settings = settings()?;
+    let mut password = String::new();
+    std::io::stdin().read_line(&mut password).map_err(Failure::failed)?;
+    let password = password.trim_end_matches(['\r', '\n']).to_owned();
+    let metrics = Metrics::new().map_err(Failure::failed)?;
+    let store = server::open_store(&settings, &metrics)?;
+    let user = NewUser { email, password, name, role, locale };
+    let user = actix_web::rt::System::new().block_on(accounts::add_user(&store, user))?;
+    print(&format!("{}\n", user.id))
 }
 
 pub(crate) fn token(email: &str) -> Outcome {
@@ -102,6 +124,10 @@ pub(crate) fn config(as_markdown: bool) -> Outcome {
     print(&text)?;
     // After the listing, which helps to see what is wrong.
     Settings::read(&sources).map(|_| ()).map_err(wrong_settings)
+}
+
+pub(crate) fn simulate(args: SimulateArgs) -> ExitCode {
+    actix_web::rt::System::new().block_on(simulate::run(args))
 }
 
 pub(crate) fn load(args: LoadArgs) -> ExitCode {

@@ -5,6 +5,7 @@
 pub mod logging;
 pub mod settings;
 
+mod background;
 mod limits;
 mod listen;
 mod lock;
@@ -12,21 +13,21 @@ mod secret;
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix_web::dev::ServerHandle;
 use actix_web::rt::task::JoinHandle;
 use actix_web::rt::time::{sleep, timeout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::oneshot;
 
 use crate::realtime::Groups;
 use crate::services::app::App;
-use crate::services::relay;
 use crate::services::tokens::{TokenConfigError, Tokens};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
+use background::Background;
 use lock::{Claim, ClaimError};
 use settings::{SettingError, Settings};
 
@@ -87,8 +88,7 @@ pub struct Running {
     app: App,
     http: ServerHandle,
     http_task: JoinHandle<std::io::Result<()>>,
-    stop_relay: oneshot::Sender<()>,
-    relay_task: JoinHandle<()>,
+    background: Background,
     claim: Option<Claim>,
     drain: Duration,
     retry_spread: Duration,
@@ -116,8 +116,8 @@ pub fn tokens(settings: &Settings) -> Result<Tokens, ServerError> {
 ///
 /// # Errors
 /// `Store` when it cannot be used.
-pub fn open_store(settings: &Settings, metrics: &std::sync::Arc<Metrics>) -> Result<Store, ServerError> {
-    Ok(Store::open(&settings.store(), std::sync::Arc::clone(metrics))?)
+pub fn open_store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store, ServerError> {
+    Ok(Store::open(&settings.store(), Arc::clone(metrics))?)
 }
 
 /// Starts a server within the present actix `System` and comes back once it takes requests.
@@ -130,20 +130,14 @@ pub async fn start(settings: Settings) -> Result<Running, ServerError> {
     let tokens = tokens(&settings)?;
     let metrics = Metrics::new().map_err(|error| ServerError::Internal(error.to_string()))?;
     let store = {
-        let (settings, metrics) = (settings.clone(), std::sync::Arc::clone(&metrics));
+        let (settings, metrics) = (settings.clone(), Arc::clone(&metrics));
         let opened = actix_web::rt::task::spawn_blocking(move || open_store(&settings, &metrics)).await;
         opened.map_err(|error| ServerError::Internal(error.to_string()))??
     };
     let groups = Groups::start(settings.realtime(), &metrics);
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
-    let (stop_relay, relay_stopped) = oneshot::channel();
-    let relay_task = actix_web::rt::spawn(relay::run(app.clone(), async {
-        // A sender that is gone is a reason to stop as well.
-        let _ = relay_stopped.await;
-    }));
-    // Further background work starts here, and stops in `Running::finish`.
-
+    let background = Background::start(&app);
     let server = listen::listen(&settings, &app)?;
     let address = server.address;
     let http = server.http.handle();
@@ -153,8 +147,7 @@ pub async fn start(settings: Settings) -> Result<Running, ServerError> {
         app,
         http,
         http_task,
-        stop_relay,
-        relay_task,
+        background,
         claim,
         drain: settings.drain,
         retry_spread: settings.retry_spread,
@@ -184,7 +177,7 @@ impl Running {
     pub async fn broken(&mut self) -> ServerError {
         tokio::select! {
             _ = &mut self.http_task => ServerError::Ended { part: "the HTTP server" },
-            _ = &mut self.relay_task => ServerError::Ended { part: "the outbox relay" },
+            error = self.background.broken() => error,
         }
     }
 
@@ -206,10 +199,7 @@ impl Running {
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Its own limit is `listen::finish_within`.
         self.http.stop(true).await;
-        // Nothing is committed from here on, so the relay's last pass is the last.
-        if self.stop_relay.send(()).is_ok() && self.relay_task.await.is_err() {
-            log::error!("the outbox relay ended early; what waits goes out after the next start");
-        }
+        self.background.stop().await;
         self.app.groups().stop();
         self.app.store().close();
         drop(self.claim);

@@ -1,0 +1,78 @@
+//! What runs beside the requests: started in one order, stopped in the other.
+
+use actix_web::rt::task::{JoinError, JoinHandle};
+use futures_util::future::select_all;
+use tokio::sync::oneshot;
+
+use crate::jobs::{announcements, purge};
+use crate::services::app::App;
+use crate::services::notifications::run_recorder;
+use crate::services::relay;
+
+use super::ServerError;
+
+/// The loops in the background of one server.
+#[derive(Debug)]
+pub(super) struct Background {
+    tasks: Vec<Task>,
+}
+
+#[derive(Debug)]
+struct Task {
+    name: &'static str,
+    stop: oneshot::Sender<()>,
+    handle: JoinHandle<()>,
+}
+
+impl Background {
+    /// Starts them all on the present thread.
+    pub(super) fn start(app: &App) -> Self {
+        let mut background = Self { tasks: Vec::new() };
+        // The relay stops last: what the others commit has to go out as well.
+        background.add("the outbox relay", |stop| relay::run(app.clone(), stop));
+        background.add("the delivery recorder", |stop| run_recorder(app.clone(), stop));
+        background.add("announcements", |stop| announcements::run(app.clone(), stop));
+        background.add("the purge of old rows", |stop| purge::run(app.clone(), stop));
+        background
+    }
+
+    fn add<F, R>(&mut self, name: &'static str, run: R)
+    where
+        R: FnOnce(Stop) -> F,
+        F: Future<Output = ()> + 'static,
+    {
+        let (stop, stopped) = oneshot::channel();
+        let handle = actix_web::rt::spawn(run(Stop(stopped)));
+        self.tasks.push(Task { name, stop, handle });
+    }
+
+    /// Waits until one ends that was not told to.
+    pub(super) async fn broken(&mut self) -> ServerError {
+        let (_, index, _) = select_all(self.tasks.iter_mut().map(|task| &mut task.handle)).await;
+        ServerError::Ended {
+            part: self.tasks.get(index).map_or("a loop in the background", |task| task.name),
+        }
+    }
+
+    /// Stops them one by one, each when it has done what waits.
+    pub(super) async fn stop(self) {
+        for Task { name, stop, handle } in self.tasks.into_iter().rev() {
+            let was_running = stop.send(()).is_ok();
+            let ended: Result<(), JoinError> = handle.await;
+            if !was_running || ended.is_err() {
+                log::error!("{name} ended early; what waits is done after the next start");
+            }
+        }
+    }
+}
+
+/// Resolves when a loop is to stop: when it is told to, or when nobody is left to tell it.
+struct Stop(oneshot::Receiver<()>);
+
+impl Future for Stop {
+    type Output = ();
+
+    fn poll(mut self: std::pin::Pin<&mut Self>, cx: &mut std::task::Context<'_>) -> std::task::Poll<()> {
+        std::pin::Pin::new(&mut self.0).poll(cx).map(|_| ())
+    }
+}

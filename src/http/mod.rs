@@ -9,6 +9,7 @@ pub mod notifications;
 pub mod ops;
 pub mod orders;
 pub mod page;
+pub mod pages;
 pub mod settings;
 
 use actix_web::web;

@@ -1,0 +1,403 @@
+// The page at `/`: log in, then see orders, notifications and every frame as it comes.
+
+import { Api, demoLogins } from './api.js';
+import { byId, clock, make } from './dom.js';
+import { Feed } from './feed.js';
+import { FrameLog } from './frames.js';
+import { CityMap } from './map.js';
+
+const STEPS = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived', 'picked_up', 'in_transit', 'delivered', 'completed'];
+const ENDS = ['completed', 'cancelled', 'failed'];
+const MOVING = ['en_route', 'arrived', 'picked_up', 'in_transit'];
+const LISTED = 20;
+const LIVE_SECONDS = 20;
+const STALE_SECONDS = 120;
+
+const words = (name) => name.replaceAll('_', ' ');
+const shortId = (id) => id.slice(-8);
+
+function money({ amount, currency }) {
+  const format = new Intl.NumberFormat([], { style: 'currency', currency });
+  return format.format(amount / 10 ** format.resolvedOptions().maximumFractionDigits);
+}
+
+const map = new CityMap(byId('map'));
+const log = new FrameLog();
+let session = null; // Everything of one log-in; log-out drops it whole.
+
+// ---------------------------------------------------------------- the gate
+
+async function openGate() {
+  const path = document.body.dataset.logins;
+  if (!path) {
+    byId('login-form').hidden = false;
+    return;
+  }
+  const { password, users } = await demoLogins(path);
+  byId('demo-gate').hidden = false;
+  byId('demo-password').textContent = password;
+  const button = (user, id, text) => make('button', { type: 'button', id, onclick: () => logIn(user.email, password) }, ...text);
+  for (const role of ['customer', 'partner', 'admin']) {
+    const user = users.find((candidate) => candidate.role === role);
+    if (!user) continue;
+    byId('demo-roles').append(button(user, `login-${role}`, [make('strong', {}, role), make('span', {}, user.name)]));
+  }
+  for (const user of users) {
+    const open = button(user, `login-${user.email.split('@')[0]}`, [`Log in as ${user.name}`]);
+    open.className = 'quiet';
+    byId('demo-people').append(make('li', {}, make('span', { className: 'mono' }, user.email), make('span', { className: 'tag' }, user.role), open));
+  }
+  // A reload comes back as the same person; the password is public anyway.
+  const again = users.find((user) => user.email === decodeURIComponent(location.hash.slice(1)));
+  if (again) await logIn(again.email, password);
+}
+
+async function logIn(email, password) {
+  byId('gate-error').textContent = '';
+  try {
+    const api = await Api.logIn(email, password);
+    if (document.body.dataset.logins) history.replaceState(null, '', `#${encodeURIComponent(email)}`);
+    begin(api);
+  } catch (problem) {
+    byId('gate-error').textContent = `That did not work: ${problem.message}`;
+  }
+}
+
+async function logOut() {
+  const { api, feed } = session;
+  feed.stop();
+  end();
+  await api.logOut().catch(() => {}); // The tokens are forgotten either way.
+}
+
+// ---------------------------------------------------------------- a log-in
+
+function begin(api) {
+  const feed = new Feed(api);
+  session = {
+    api, feed, orders: new Map(), selected: null, location: null,
+    notifications: [], unread: 0,
+  };
+  const { user } = api;
+  byId('me-name').textContent = user.name;
+  byId('me-role').textContent = user.role;
+  byId('orders-title').textContent = { customer: 'Your orders', partner: 'Your queue', admin: 'All orders' }[user.role];
+  byId('activity-panel').hidden = user.role !== 'admin';
+  for (const id of ['desk', 'account', 'connection']) byId(id).hidden = false;
+  byId('gate').hidden = true;
+  document.title = `${user.name} – waybill`;
+
+  feed.addEventListener('state', ({ detail }) => showConnection(detail));
+  feed.addEventListener('raw', ({ detail }) => log.add(detail));
+  feed.addEventListener('frame', ({ detail }) => take(detail));
+  feed.addEventListener('ended', end);
+  feed.subscribe(`user_${user.id}`);
+  if (user.partner_id) feed.subscribe(`partner_${user.partner_id}`);
+  if (user.role === 'admin') feed.subscribe('admin_dashboard');
+  feed.start();
+}
+
+function end() {
+  session = null;
+  log.clear();
+  for (const id of ['desk', 'account', 'connection', 'inbox']) byId(id).hidden = true;
+  for (const id of ['orders', 'notifications', 'activity']) byId(id).replaceChildren();
+  byId('bell').setAttribute('aria-expanded', 'false');
+  byId('gate').hidden = false;
+  document.title = 'waybill';
+  history.replaceState(null, '', location.pathname);
+}
+
+function showConnection({ state, text }) {
+  byId('connection').dataset.state = state;
+  byId('connection-text').textContent = text;
+}
+
+/** Runs a read whose answer is of use only to the log-in that asked. */
+async function read(path, use) {
+  const asking = session;
+  try {
+    const answer = await asking.api.get(path);
+    if (session === asking) use(answer);
+  } catch (problem) {
+    if (session === asking && problem.status !== 404) showConnection({ state: 'waiting', text: problem.message });
+  }
+}
+
+function take(frame) {
+  switch (frame.type) {
+    case 'subscribed':
+      // Not everything that was missed will follow, so the lists are read anew.
+      if (!frame.recovered) refresh(frame.group);
+      break;
+    case 'unsubscribed':
+      if (frame.group === `order_${session.selected}`) select(null);
+      break;
+    case 'unread_count':
+      session.unread = frame.count;
+      showNotifications();
+      // Somebody read on another device: what exactly, the list tells.
+      if (session.notifications.length < 30 && session.notifications.filter((item) => !item.read_at).length !== frame.count) {
+        refreshSoon('user_');
+      }
+      break;
+    case 'notification':
+      session.notifications = [frame.notification, ...session.notifications].slice(0, 30);
+      session.feed.send({ type: 'ack', ids: [frame.id] });
+      showNotifications();
+      break;
+    case 'order_status':
+    case 'order_created':
+      know(frame.order);
+      break;
+    case 'queue':
+      frame.orders.forEach(know);
+      break;
+    case 'queue_update':
+      if (frame.order) know(frame.order);
+      break;
+    case 'dashboard':
+      (frame.dashboard?.recent ?? []).forEach(know);
+      break;
+    case 'order_update':
+      update(frame.update);
+      break;
+    case 'location':
+      if (frame.group === `order_${session.selected}`) locate(frame);
+      break;
+    case 'activity':
+      showActivity(frame.activity);
+      break;
+    default: // Shown among the frames; nothing else to do about it.
+  }
+}
+
+function refresh(group) {
+  if (group.startsWith('user_')) {
+    read('/notifications?limit=30', ({ items }) => {
+      session.notifications = items;
+      showNotifications();
+    });
+    if (session.api.user.role === 'customer') readOrders();
+  } else if (!group.startsWith('order_')) {
+    readOrders();
+  }
+}
+
+const readOrders = () => read(`/orders?limit=${LISTED}`, ({ items }) => items.reverse().forEach(know));
+
+let refreshTimer;
+function refreshSoon(group) {
+  clearTimeout(refreshTimer);
+  refreshTimer = setTimeout(() => session && refresh(group), 400);
+}
+
+// ---------------------------------------------------------------- orders
+
+function know(order) {
+  const known = session.orders.get(order.id);
+  if (known && known.version > order.version) return;
+  // What is for one viewer only, such as the code, is not in every copy of an order.
+  session.orders.set(order.id, { ...known, ...order });
+  showOrders();
+  if (order.id === session.selected) {
+    if (order.location) locate(order.location);
+    showOrder();
+  }
+}
+
+function update(change) {
+  const order = session.orders.get(change.order_id);
+  if (!order) {
+    read(`/orders/${change.order_id}`, know);
+    return;
+  }
+  if (change.version <= order.version) return;
+  const { status, version, updated_at, partner } = change;
+  Object.assign(order, { status, version, updated_at, partner });
+  showOrders();
+  if (order.id === session.selected) showOrder();
+}
+
+/** Most interesting first: what moves, then what is open, then the latest. */
+function rank(order) {
+  if (MOVING.includes(order.status)) return 0;
+  return ENDS.includes(order.status) ? 2 : 1;
+}
+
+function sortedOrders() {
+  const newestFirst = [...session.orders.values()].sort((a, b) => (a.id < b.id ? 1 : -1));
+  return newestFirst.sort((a, b) => rank(a) - rank(b));
+}
+
+function showOrders() {
+  const orders = sortedOrders();
+  orders.splice(LISTED).forEach(({ id }) => session.orders.delete(id));
+  const current = session.orders.get(session.selected);
+  if (byId('follow').checked && (!current || rank(current) === 2 || (rank(current) > 0 && orders[0] && rank(orders[0]) === 0))) {
+    if (orders[0] && orders[0].id !== session.selected) {
+      select(orders[0].id);
+      return;
+    }
+  }
+  const focused = document.activeElement?.dataset?.order;
+  byId('orders').replaceChildren(...orders.map((order) => make('li', {}, orderButton(order))));
+  if (focused) byId('orders').querySelector(`[data-order="${focused}"]`)?.focus();
+  byId('no-orders').hidden = orders.length > 0;
+}
+
+function orderButton(order) {
+  const who = session.api.user.role === 'customer' ? order.partner?.name ?? 'no partner yet' : order.customer?.name;
+  const button = make('button', { type: 'button', onclick: () => { byId('follow').checked = false; select(order.id); } },
+    make('span', { className: 'pill' }, words(order.status)),
+    make('span', { className: 'what' }, order.items?.map((item) => `${item.quantity} × ${item.name}`).join(', ') ?? ''),
+    make('span', { className: 'muted' }, `${who} · ${clock(order.created_at)}`));
+  button.dataset.order = order.id;
+  button.firstChild.dataset.status = order.status;
+  button.setAttribute('aria-pressed', String(order.id === session.selected));
+  return button;
+}
+
+function select(id) {
+  if (session.selected) session.feed.unsubscribe(`order_${session.selected}`);
+  session.selected = id;
+  session.location = null;
+  const order = session.orders.get(id);
+  byId('order').hidden = !order;
+  byId('no-order').hidden = Boolean(order);
+  showOrders();
+  if (!order) return;
+  map.show(order);
+  session.feed.subscribe(`order_${id}`);
+  if (order.location) locate(order.location);
+  showOrder();
+}
+
+function showOrder() {
+  const order = session.orders.get(session.selected);
+  byId('order-title').textContent = order.items?.map((item) => item.name).join(', ') ?? 'Order';
+  byId('order-id').textContent = `…${shortId(order.id)}, version ${order.version}`;
+  showSteps(order);
+  if (!MOVING.includes(order.status)) {
+    session.location = null;
+    map.forget();
+  }
+  const facts = [
+    ['Pick-up', order.pickup.address], ['Drop-off', order.dropoff.address], ['Customer', order.customer?.name],
+    ['Partner', order.partner?.name ?? '–'], ['Price', `${money(order.price)}, ${order.payment_method}`],
+    ['Hand-over code', order.code], ['Notes', order.notes],
+  ];
+  byId('facts').replaceChildren(...facts.filter(([, value]) => value)
+    .map(([name, value]) => make('div', {}, make('dt', {}, name), make('dd', {}, value))));
+  showLive();
+}
+
+function showSteps(order) {
+  const at = STEPS.indexOf(order.status);
+  const steps = STEPS.map((step, index) => {
+    const item = make('li', { className: index < at ? 'done' : '' }, make('span', {}, words(step)));
+    if (index === at) item.setAttribute('aria-current', 'step');
+    return item;
+  });
+  byId('steps').hidden = at < 0;
+  byId('steps').replaceChildren(...steps);
+  const since = `since ${clock(order.updated_at)}`;
+  byId('order-line').replaceChildren(make('strong', { id: 'order-status' }, words(order.status)), ` ${since}`);
+}
+
+// ---------------------------------------------------------------- the live dot
+
+function locate(location) {
+  if (session.location && session.location.timestamp >= location.timestamp) return;
+  const order = session.orders.get(session.selected);
+  if (!order || !MOVING.includes(order.status)) return;
+  // From here on this page counts: its clock need not agree with the server's.
+  session.location = { ...location, received: Date.now() };
+  map.move(location);
+  showLive();
+}
+
+function showLive() {
+  const here = session?.location;
+  const age = here ? here.age + Math.floor((Date.now() - here.received) / 1000) : null;
+  const freshness = age === null ? 'none' : age <= LIVE_SECONDS ? 'live' : age <= STALE_SECONDS ? 'stale' : 'lost';
+  const set = (id, value, unit = '') => {
+    byId(id).textContent = value === null || value === undefined ? '–' : `${value}${unit}`;
+  };
+  byId('freshness').textContent = freshness;
+  byId('freshness').dataset.freshness = freshness;
+  byId('map').dataset.freshness = freshness;
+  set('age', age, ' s');
+  set('latitude', here?.latitude.toFixed(6));
+  set('longitude', here?.longitude.toFixed(6));
+  set('speed', here?.speed?.toFixed(1), ' m/s');
+  set('heading', here?.heading?.toFixed(0), '°');
+  set('accuracy', here?.accuracy?.toFixed(0), ' m');
+}
+
+// ---------------------------------------------------------------- notifications and activity
+
+function showNotifications() {
+  const { notifications, unread } = session;
+  byId('unread').textContent = unread;
+  byId('unread').dataset.some = String(unread > 0);
+  byId('read-all').disabled = unread === 0;
+  byId('no-notifications').hidden = notifications.length > 0;
+  byId('notifications').replaceChildren(...notifications.map((item) => {
+    const entry = make('li', { className: item.read_at ? '' : 'unread' },
+      make('p', { className: 'title' }, make('strong', {}, item.title), make('time', { className: 'muted', dateTime: item.created_at }, clock(item.created_at))),
+      make('p', {}, item.message));
+    if (!item.read_at) {
+      const button = make('button', { type: 'button', className: 'quiet', onclick: () => markRead(item.id) }, 'Mark as read');
+      button.setAttribute('aria-label', `Mark as read: ${item.title}`);
+      entry.append(button);
+    }
+    return entry;
+  }));
+}
+
+function markRead(id) {
+  if (!session.feed.send({ type: 'mark_read', id })) return;
+  const item = session.notifications.find((candidate) => candidate.id === id);
+  if (item) item.read_at = new Date().toISOString();
+  // The badge is the server's to say.
+  showNotifications();
+}
+
+function markAllRead() {
+  if (!session.feed.send({ type: 'mark_all_read' })) return;
+  const now = new Date().toISOString();
+  for (const item of session.notifications) item.read_at ??= now;
+  showNotifications();
+}
+
+function toggleInbox(open = byId('inbox').hidden) {
+  byId('inbox').hidden = !open;
+  byId('bell').setAttribute('aria-expanded', String(open));
+}
+
+function showActivity(activity) {
+  const what = [activity.role, words(activity.action), activity.order_id && `…${shortId(activity.order_id)}`];
+  const entry = make('li', {}, make('time', { className: 'muted mono', dateTime: activity.at }, clock(activity.at)), ` ${what.filter(Boolean).join(' ')}`);
+  byId('activity').prepend(entry);
+  while (byId('activity').children.length > 30) byId('activity').lastChild.remove();
+  byId('no-activity').hidden = true;
+}
+
+// ---------------------------------------------------------------- wiring
+
+byId('login-form').addEventListener('submit', (event) => {
+  event.preventDefault();
+  logIn(byId('email').value, byId('password').value);
+});
+byId('log-out').addEventListener('click', logOut);
+byId('bell').addEventListener('click', () => toggleInbox());
+byId('read-all').addEventListener('click', markAllRead);
+byId('follow').addEventListener('change', showOrders);
+document.addEventListener('keydown', (event) => {
+  if (event.key !== 'Escape' || byId('inbox').hidden) return;
+  toggleInbox(false);
+  byId('bell').focus();
+});
+setInterval(() => session && showLive(), 1000);
+openGate().catch((problem) => { byId('gate-error').textContent = problem.message; });

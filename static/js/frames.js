@@ -1,0 +1,66 @@
+// The frames as they come, newest first.
+
+import { byId, clock, make } from './dom.js';
+
+const KEPT = 200;
+
+export class FrameLog {
+  #entries = [];
+  #count = 0;
+  #paused = false;
+
+  constructor() {
+    byId('pause').addEventListener('click', () => this.#pause(!this.#paused));
+    byId('hide-locations').addEventListener('change', () => this.#redraw());
+  }
+
+  /** `{sent, frame}`. While paused, frames are kept and not shown. */
+  add({ sent, frame }) {
+    // A token is nobody's to look at.
+    const entry = { sent, frame: frame.type === 'auth' ? { ...frame, token: '…' } : frame, at: Date.now() };
+    this.#entries.unshift(entry);
+    this.#entries.splice(KEPT);
+    this.#count += 1;
+    byId('frame-count').textContent = this.#count;
+    if (this.#paused || !isShown(entry)) return;
+    const list = byId('frames');
+    list.prepend(item(entry));
+    while (list.children.length > KEPT) list.lastChild.remove();
+  }
+
+  clear() {
+    this.#entries = [];
+    this.#count = 0;
+    this.#pause(false);
+    byId('frame-count').textContent = 0;
+  }
+
+  #pause(paused) {
+    this.#paused = paused;
+    byId('pause').setAttribute('aria-pressed', String(paused));
+    byId('pause').textContent = paused ? 'Go on' : 'Pause';
+    if (!paused) this.#redraw();
+  }
+
+  #redraw() {
+    byId('frames').replaceChildren(...this.#entries.filter(isShown).map(item));
+  }
+}
+
+const isShown = ({ frame }) => frame.type !== 'location' || !byId('hide-locations').checked;
+
+function item({ sent, frame, at }) {
+  const way = sent ? 'sent' : 'received';
+  const summary = make('summary', {},
+    make('span', { className: 'muted' }, clock(at)),
+    make('span', { className: 'way', title: way }, sent ? '↑' : '↓', make('span', { className: 'sr' }, way)),
+    make('strong', {}, frame.type),
+    make('span', { className: 'muted json' }, JSON.stringify(frame)));
+  const details = make('details', {}, summary);
+  details.addEventListener('toggle', () => {
+    if (details.open && !details.querySelector('pre')) details.append(make('pre', {}, JSON.stringify(frame, null, 2)));
+  });
+  const entry = make('li', {}, details);
+  entry.dataset.type = frame.type;
+  return entry;
+}

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use waybill::domain::locale::Locale;
 use waybill::domain::principal::{Principal, Role};
 use waybill::domain::time::Timestamp;
+use waybill::server::demo::DemoOptions;
 use waybill::server::settings::{Settings, Sources, listing, markdown};
 use waybill::server::{self, ServerError, logging};
 use waybill::services::accounts::{self, NewUser};
@@ -66,9 +67,9 @@ fn print(text: &str) -> Outcome {
     out.write_all(text.as_bytes()).and_then(|()| out.flush()).map_err(Failure::failed)
 }
 
-pub(crate) fn serve() -> Outcome {
+pub(crate) fn serve(demo: Option<DemoOptions>) -> Outcome {
     let settings = settings()?;
-    actix_web::rt::System::new().block_on(server::serve(settings)).map_err(Failure::from)
+    actix_web::rt::System::new().block_on(server::serve(settings, demo)).map_err(Failure::from)
 }
 
 pub(crate) fn migrate() -> Outcome {
@@ -126,10 +127,12 @@ pub(crate) fn config(as_markdown: bool) -> Outcome {
     Settings::read(&sources).map(|_| ()).map_err(wrong_settings)
 }
 
-pub(crate) fn simulate(args: SimulateArgs) -> ExitCode {
-    actix_web::rt::System::new().block_on(simulate::run(args))
-}
-
 pub(crate) fn load(args: LoadArgs) -> ExitCode {
     actix_web::rt::System::new().block_on(load::run(args))
+}
+
+pub(crate) fn simulate(args: SimulateArgs) -> ExitCode {
+    // The first logger counts, and there is no other.
+    let _ = env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info")).try_init();
+    actix_web::rt::System::new().block_on(simulate::run(args))
 }

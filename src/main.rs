@@ -9,6 +9,7 @@ use clap::{Parser, Subcommand};
 use commands::Failure;
 use waybill::domain::locale::Locale;
 use waybill::domain::principal::Role;
+use waybill::server::demo::DemoOptions;
 use waybill::tools::load::LoadArgs;
 use waybill::tools::simulate::SimulateArgs;
 
@@ -23,7 +24,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Serve until told to stop.
-    Serve,
+    Serve(ServeArgs),
     /// Bring the database's tables up to date, and nothing else.
     Migrate,
     /// Work with accounts.
@@ -43,8 +44,28 @@ enum Command {
     },
     /// Open many sessions on a server, publish at a steady rate, and account for what arrived.
     Load(Box<LoadArgs>),
-    /// Let customers, partners and an admin live on a server that was started for the demo.
+    /// Let the demo's people order, assign and ride on a server that runs with `--demo`.
     Simulate(SimulateArgs),
+}
+
+/// What `waybill serve` can be told beside the settings.
+#[derive(clap::Args)]
+struct ServeArgs {
+    /// Make users of all three roles, with a public password, and a simulator that keeps them busy.
+    #[arg(long)]
+    demo: bool,
+    /// What the demo's chance starts from: the same number, the same whims.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "demo")]
+    demo_seed: u64,
+    /// Let the demo be reached from other machines: anybody can then log in, also as an admin.
+    #[arg(long, requires = "demo")]
+    demo_for_everyone: bool,
+}
+
+impl ServeArgs {
+    fn demo(&self) -> Option<DemoOptions> {
+        self.demo.then_some(DemoOptions { seed: self.demo_seed, for_everyone: self.demo_for_everyone })
+    }
 }
 
 #[derive(Subcommand)]
@@ -72,7 +93,7 @@ enum UserCommand {
 
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
-        Command::Serve => commands::serve(),
+        Command::Serve(args) => commands::serve(args.demo()),
         Command::Migrate => commands::migrate(),
         Command::User(UserCommand::Add { email, name, role, locale, password_stdin: _ }) => {
             commands::add_user(email, name, role, locale)

@@ -13,6 +13,7 @@ use socket2::SockRef;
 
 use crate::http::access;
 use crate::http::extract::MAX_BODY;
+use crate::http::pages::{self, DemoLogins};
 use crate::http::{api_routes, ops};
 use crate::services::app::App;
 use crate::ws;
@@ -43,7 +44,11 @@ fn finish_within(drain: Duration) -> u64 {
 }
 
 /// Binds the address.
-pub(super) fn listen(settings: &Settings, app: &App) -> Result<Listening, ServerError> {
+pub(super) fn listen(
+    settings: &Settings,
+    app: &App,
+    demo: Option<DemoLogins>,
+) -> Result<Listening, ServerError> {
     let (app, http) = (web::Data::new(app.clone()), web::Data::new(settings.http()));
     let sessions = web::Data::new(Arc::new(settings.sessions()));
     let socket =
@@ -59,6 +64,7 @@ pub(super) fn listen(settings: &Settings, app: &App) -> Result<Listening, Server
             .wrap(NormalizePath::trim())
             .configure(ops::routes)
             .configure(ws::routes)
+            .configure(pages::routes(demo.clone()))
             .service(web::scope("/api/v1").configure(api_routes))
             .default_service(web::to(access::not_found))
     })

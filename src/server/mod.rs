@@ -2,6 +2,7 @@
 //!
 //! Invariant: what a request or a frame does is decided in the rooms below; this one only wires.
 
+pub mod demo;
 pub mod logging;
 pub mod settings;
 
@@ -23,11 +24,13 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::realtime::Groups;
 use crate::services::app::App;
+use crate::services::error::ServiceError;
 use crate::services::tokens::{TokenConfigError, Tokens};
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
 use background::Background;
+use demo::{Demo, DemoOptions, PublicDemo};
 use lock::{Claim, ClaimError};
 use settings::{SettingError, Settings};
 
@@ -37,6 +40,12 @@ pub enum ServerError {
     /// A setting that shows itself to be wrong when it is used.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// A demo that strangers could log in to.
+    #[error(transparent)]
+    PublicDemo(#[from] PublicDemo),
+    /// The demo's people could not be made, or not be kept out.
+    #[error("the demo's people: {0}")]
+    DemoUsers(ServiceError),
     /// The database is another server's.
     #[error(transparent)]
     Claim(#[from] ClaimError),
@@ -70,8 +79,9 @@ impl ServerError {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::Setting(_) => 2,
-            Self::Claim(_)
+            Self::Setting(_) | Self::PublicDemo(_) => 2,
+            Self::DemoUsers(_)
+            | Self::Claim(_)
             | Self::Store(_)
             | Self::Listen { .. }
             | Self::Ended { .. }
@@ -89,6 +99,7 @@ pub struct Running {
     http: ServerHandle,
     http_task: JoinHandle<std::io::Result<()>>,
     background: Background,
+    demo: Option<Demo>,
     claim: Option<Claim>,
     drain: Duration,
     retry_spread: Duration,
@@ -125,6 +136,17 @@ pub fn open_store(settings: &Settings, metrics: &Arc<Metrics>) -> Result<Store, 
 /// # Errors
 /// Why it did not start; nothing is left running then that would not end with the `System`.
 pub async fn start(settings: Settings) -> Result<Running, ServerError> {
+    start_with(settings, None).await
+}
+
+/// Like [`start`], with a demo if there is to be one.
+///
+/// # Errors
+/// As [`start`]; `PublicDemo`.
+pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result<Running, ServerError> {
+    if let Some(demo) = demo {
+        demo::check(settings.listen, demo.for_everyone)?;
+    }
     limits::raise_open_files();
     let claim = settings.database_file().map(|path| lock::claim(path)).transpose()?;
     let tokens = tokens(&settings)?;
@@ -138,16 +160,28 @@ pub async fn start(settings: Settings) -> Result<Running, ServerError> {
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
     let background = Background::start(&app);
-    let server = listen::listen(&settings, &app)?;
+    let logins = match demo {
+        Some(_) => Some(demo::seed(&app).await.map_err(ServerError::DemoUsers)?),
+        None => {
+            demo::retire(&app).await.map_err(ServerError::DemoUsers)?;
+            None
+        }
+    };
+    let server = listen::listen(&settings, &app, logins)?;
     let address = server.address;
     let http = server.http.handle();
     let http_task = actix_web::rt::spawn(server.http);
+    let demo = demo
+        .map(|demo| demo::start(address, demo.seed))
+        .transpose()
+        .map_err(|error| ServerError::Internal(format!("the demo could not be started: {error}")))?;
     Ok(Running {
         address,
         app,
         http,
         http_task,
         background,
+        demo,
         claim,
         drain: settings.drain,
         retry_spread: settings.retry_spread,
@@ -196,6 +230,9 @@ impl Running {
     }
 
     async fn finish(self) {
+        if let Some(demo) = self.demo {
+            demo.stop();
+        }
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Its own limit is `listen::finish_within`.
         self.http.stop(true).await;
@@ -231,17 +268,21 @@ async fn end_sessions(groups: &Groups, spread: Duration, limit: Duration) {
 ///
 /// # Errors
 /// Why it did not start, or what ended it.
-pub async fn serve(settings: Settings) -> Result<(), ServerError> {
+pub async fn serve(settings: Settings, demo: Option<DemoOptions>) -> Result<(), ServerError> {
     let failed =
         |error: std::io::Error| ServerError::Internal(format!("signals cannot be received: {error}"));
     // Before the start, so that a signal during a long migration is not lost.
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mut running = tokio::select! {
-        running = start(settings) => running?,
+        running = start_with(settings, demo) => running?,
         () = either(&mut terminate, &mut interrupt) => return Ok(()),
     };
     say_ready(&running.url())?;
+    if demo.is_some() {
+        // Not on standard output, where programs wait for the one line above.
+        eprint!("{}", demo::introduction(&running.url()));
+    }
     let broken = tokio::select! {
         error = running.broken() => Some(error),
         () = either(&mut terminate, &mut interrupt) => None,

@@ -17,6 +17,7 @@ mod writer;
 pub mod accounts;
 pub mod announcements;
 pub mod deliveries;
+pub mod demo;
 pub mod idempotency;
 pub mod notifications;
 pub mod orders;

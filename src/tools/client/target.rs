@@ -56,6 +56,12 @@ impl Target {
         Ok(Self { base: url.as_str().trim_end_matches('/').to_owned(), addresses })
     }
 
+    /// The server at an address.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Self {
+        Self { base: format!("http://{address}"), addresses: vec![address] }
+    }
+
     /// Whether it is on this machine, whichever address is taken.
     #[must_use]
     pub fn is_local(&self) -> bool {

@@ -127,6 +127,26 @@ pub(crate) fn config(as_markdown: bool) -> Outcome {
     Settings::read(&sources).map(|_| ()).map_err(wrong_settings)
 }
 
+/// Under which URL clients reach the server, as far as the settings tell.
+fn base_url() -> Result<String, Failure> {
+    let sources = Sources::of_process().map_err(wrong_settings)?;
+    let settings = Settings::read(&sources).map_err(wrong_settings)?;
+    Ok(settings.public_url.map_or_else(|| format!("http://{}", settings.listen), String::from))
+}
+
+fn print_document<T: serde::Serialize>(document: &T) -> Outcome {
+    let text = serde_json::to_string_pretty(document).map_err(Failure::failed)?;
+    print(&format!("{text}\n"))
+}
+
+pub(crate) fn openapi() -> Outcome {
+    print_document(&waybill::http::openapi::document(&base_url()?))
+}
+
+pub(crate) fn asyncapi() -> Outcome {
+    print_document(&waybill::protocol::asyncapi::document(&base_url()?))
+}
+
 pub(crate) fn load(args: LoadArgs) -> ExitCode {
     actix_web::rt::System::new().block_on(load::run(args))
 }

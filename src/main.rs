@@ -42,6 +42,10 @@ enum Command {
         #[arg(long)]
         markdown: bool,
     },
+    /// Print the OpenAPI document of the REST interface.
+    Openapi,
+    /// Print the AsyncAPI document of the frames on WebSockets.
+    Asyncapi,
     /// Open many sessions on a server, publish at a steady rate, and account for what arrived.
     Load(Box<LoadArgs>),
     /// Let the demo's people order, assign and ride on a server that runs with `--demo`.
@@ -100,6 +104,8 @@ fn main() -> ExitCode {
         }
         Command::Token { email } => commands::token(&email),
         Command::Config { markdown } => commands::config(markdown),
+        Command::Openapi => commands::openapi(),
+        Command::Asyncapi => commands::asyncapi(),
         Command::Load(args) => return commands::load(*args),
         Command::Simulate(args) => return commands::simulate(args),
     };

@@ -2,10 +2,12 @@
 
 pub mod access;
 pub mod accounts;
+pub mod docs;
 pub mod error;
 pub mod events;
 pub mod extract;
 pub mod notifications;
+pub mod openapi;
 pub mod ops;
 pub mod orders;
 pub mod page;

@@ -6,7 +6,8 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, Responder, web};
 use futures_util::future::join;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::services::app::App;
 use crate::services::error::ServiceError;
@@ -34,7 +35,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 }
 
 /// How a part is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// It answered.
@@ -44,7 +45,7 @@ pub enum Health {
 }
 
 /// How the parts are that requests need.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Parts {
     /// The registries of groups and the directory of sessions.
     pub groups: Health,
@@ -62,19 +63,44 @@ impl Parts {
     }
 }
 
-/// The process serves requests, and nothing else is said.
-async fn healthz() -> impl Responder {
-    extract::json(StatusCode::OK, &json!({"status": "ok"}))
+/// That the server is there.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Alive {
+    /// Always `ok`.
+    status: &'static str,
 }
 
-/// Makes a round trip through every part.
-async fn readyz(app: web::Data<App>) -> HttpResponse {
+/// Is it alive?
+///
+/// The process serves requests, and nothing else is said.
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, body = Alive)))]
+pub async fn healthz() -> impl Responder {
+    extract::json(StatusCode::OK, &Alive { status: "ok" })
+}
+
+/// That the server can do its work.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Ready {
+    /// Always `ready`.
+    status: &'static str,
+    /// How its parts are.
+    parts: Parts,
+}
+
+/// Is it ready?
+///
+/// Makes a round trip through every part. Not ready is a problem with the member `parts`.
+#[utoipa::path(
+    get, path = "/readyz", tag = "operations",
+    responses((status = 200, body = Ready), (status = 503, body = Problem))
+)]
+pub async fn readyz(app: web::Data<App>) -> HttpResponse {
     let parts = probe(&app).await;
     if app.is_draining() {
         return not_ready(&ApiError::Service(ServiceError::Draining), parts);
     }
     if parts.are_well() {
-        return extract::json(StatusCode::OK, &json!({"status": "ready", "parts": parts}));
+        return extract::json(StatusCode::OK, &Ready { status: "ready", parts });
     }
     let error = ApiError::Http {
         status: StatusCode::SERVICE_UNAVAILABLE,
@@ -122,8 +148,14 @@ fn health(answer: Result<(), String>) -> Health {
     }
 }
 
-/// Prometheus' text format.
-async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
+/// Figures
+///
+/// In Prometheus' text format.
+#[utoipa::path(
+    get, path = "/metrics", tag = "operations",
+    responses((status = 200, body = String, content_type = "text/plain"))
+)]
+pub async fn metrics(app: web::Data<App>) -> Result<HttpResponse, ApiError> {
     let text = app
         .metrics()
         .render()

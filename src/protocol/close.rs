@@ -36,6 +36,22 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
+    /// All of them, by code; `Restart` with a sample of when to come back.
+    pub const ALL: [Self; 12] = [
+        Self::Normal,
+        Self::Silent,
+        Self::Protocol,
+        Self::InvalidText,
+        Self::Abuse,
+        Self::TooBig,
+        Self::Restart { retry_in: 2_500 },
+        Self::Overload,
+        Self::Token,
+        Self::AccessLost,
+        Self::TooSlow,
+        Self::Replaced,
+    ];
+
     /// The code on the wire.
     #[must_use]
     pub const fn code(self) -> u16 {
@@ -74,6 +90,28 @@ impl CloseReason {
         }
     }
 
+    /// What a client is to do about it.
+    #[must_use]
+    pub const fn advice(self) -> &'static str {
+        match self {
+            Self::Normal => "Nothing: this answers the client's own good-bye.",
+            Self::Silent => "Connect again with `since`. Answer pings, or send `ping` more often.",
+            Self::Protocol | Self::InvalidText => "Mend the client: it does not keep to RFC 6455.",
+            Self::Abuse => "Mend the client: 20 bad frames came within a minute. Connect again with `since`.",
+            Self::TooBig => "Send less at once. Connect again with `since`.",
+            Self::Restart { .. } => {
+                "Connect again with `since`, `retry_in` milliseconds from now; the reason is JSON and says how many."
+            }
+            Self::Overload => "Connect again with `since`, after a growing and random pause.",
+            Self::Token => {
+                "Get a fresh access token and connect with it and `since`. Where refreshing fails, log in."
+            }
+            Self::AccessLost => "Stop: the right to listen here is gone.",
+            Self::TooSlow => "Connect again with `since`; nothing is lost.",
+            Self::Replaced => "Stop: the same user has opened more sessions than one may have.",
+        }
+    }
+
     /// As it is named in metrics and logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -90,6 +128,22 @@ impl CloseReason {
             Self::AccessLost => "access_lost",
             Self::TooSlow => "too_slow",
             Self::Replaced => "replaced",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_is_listed_once_and_fits_into_a_close_frame() {
+        assert!(CloseReason::ALL.is_sorted_by_key(|reason| reason.code()));
+        for reason in CloseReason::ALL {
+            // RFC 6455, section 5.5: 125 bytes, two of which are the code.
+            assert!(reason.text().len() <= 123, "{reason:?}");
+            let same = CloseReason::ALL.iter().filter(|other| other.as_str() == reason.as_str());
+            assert_eq!(same.count(), 1, "{reason:?}");
         }
     }
 }

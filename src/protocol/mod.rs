@@ -2,12 +2,14 @@
 //!
 //! Invariant: shapes and text only. Nothing here knows a database, a socket or an actor.
 
+pub mod asyncapi;
 pub mod client;
 pub mod close;
 pub mod dispatch;
 pub mod endpoint;
 pub mod ephemeral;
 pub mod event;
+pub mod problems;
 pub mod server;
 pub mod snapshot;
 pub mod views;

@@ -14,7 +14,7 @@ use socket2::SockRef;
 use crate::http::access;
 use crate::http::extract::MAX_BODY;
 use crate::http::pages::{self, DemoLogins};
-use crate::http::{api_routes, ops};
+use crate::http::{api_routes, docs, ops};
 use crate::services::app::App;
 use crate::ws;
 
@@ -64,6 +64,7 @@ pub(super) fn listen(
             .wrap(NormalizePath::trim())
             .configure(ops::routes)
             .configure(ws::routes)
+            .configure(docs::routes)
             .configure(pages::routes(demo.clone()))
             .service(web::scope("/api/v1").configure(api_routes))
             .default_service(web::to(access::not_found))

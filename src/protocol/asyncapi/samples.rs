@@ -1,0 +1,220 @@
+//! One of each frame, always the same: what the document shows, and what it asks who hears what.
+
+use std::collections::BTreeMap;
+use std::str::FromStr;
+
+use serde_json::{Value, json};
+
+use crate::domain::geo::Place;
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
+use crate::domain::money::{Currency, Money};
+use crate::domain::order::{Item, OrderStatus, PaymentMethod};
+use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
+use crate::protocol::client::ClientKind;
+use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
+use crate::protocol::event::{Event, QueueAction};
+use crate::protocol::server::Control;
+use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
+use crate::protocol::views::{
+    CustomerView, Freshness, LocationView, NotificationView, OrderUpdate, OrderView, PartnerView,
+};
+
+/// The numbering of all samples.
+pub(super) const EPOCH: &str = "0199f3a07c1d7e0f8a4b5c6d7e8f9a0b";
+/// 2026-01-02T03:04:05.678Z.
+const AT: i64 = 1_767_323_045_678;
+
+/// When all samples happened.
+pub(super) fn at() -> Timestamp {
+    Timestamp::from_millis(AT)
+}
+
+/// An id that is the same every time, so that the document is.
+fn id<T: FromStr + Default>(last: &str) -> T {
+    format!("019b7d2a-5c4e-7000-8000-0000000000{last}").parse().unwrap_or_default()
+}
+
+/// The id of all sample events.
+pub(super) fn event_id() -> EventId {
+    id("e1")
+}
+
+fn order_id() -> OrderId {
+    id("01")
+}
+
+fn customer_id() -> UserId {
+    id("c1")
+}
+
+fn partner_id() -> PartnerId {
+    id("b1")
+}
+
+/// The group of the sample order.
+pub(super) fn order_group() -> GroupKey {
+    GroupKey::Order(order_id())
+}
+
+fn partner() -> PartnerView {
+    PartnerView { id: partner_id(), name: "Grace".into() }
+}
+
+fn location() -> LocationView {
+    LocationView {
+        latitude: 52.5163,
+        longitude: 13.3777,
+        timestamp: at(),
+        heading: Some(90.0),
+        speed: Some(6.5),
+        accuracy: Some(8.0),
+        age: 1,
+        freshness: Freshness::Live,
+    }
+}
+
+fn order(status: OrderStatus) -> OrderView {
+    let place = |latitude, longitude, address: &str| Place { latitude, longitude, address: address.into() };
+    OrderView {
+        id: order_id(),
+        status,
+        version: 4,
+        customer: CustomerView { id: customer_id(), name: "Ada".into() },
+        partner: Some(partner()),
+        pickup: place(52.5200, 13.4050, "Karl-Liebknecht-Straße 1"),
+        dropoff: place(52.5163, 13.3777, "Pariser Platz 1"),
+        items: vec![Item { name: "Soup".into(), quantity: 2, unit_price: 650 }],
+        price: Money { amount: 1750, currency: Currency::DEFAULT },
+        payment_method: PaymentMethod::Cash,
+        notes: None,
+        eta: None,
+        location: status.shows_location().then(location),
+        code: None,
+        created_at: at(),
+        updated_at: at(),
+    }
+}
+
+/// One of each event that has a frame.
+pub(super) fn events() -> Vec<Event> {
+    let user_id = customer_id();
+    let update = OrderUpdate {
+        order_id: order_id(),
+        status: OrderStatus::EnRoute,
+        previous_status: OrderStatus::Assigned,
+        version: 4,
+        updated_at: at(),
+        partner: Some(partner()),
+        reason: None,
+    };
+    let notification = NotificationView {
+        id: id::<NotificationId>("a1"),
+        kind: "partner_en_route".into(),
+        title: "Grace is on the way".into(),
+        message: "Grace is on the way to the pick-up.".into(),
+        data: json!({"order_id": order_id()}),
+        created_at: at(),
+        read_at: None,
+    };
+    vec![
+        Event::OrderCreated { order: Box::new(OrderView { partner: None, ..order(OrderStatus::Pending) }) },
+        Event::OrderUpdated { update, customer_id: user_id, partner_id: Some(partner_id()) },
+        Event::QueueUpdated {
+            partner_id: partner_id(),
+            order_id: order_id(),
+            action: QueueAction::Added,
+            order: Some(Box::new(order(OrderStatus::Assigned))),
+        },
+        Event::NotificationAdded { user_id, notification: Box::new(notification) },
+        Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
+        Event::Activity {
+            user_id: Some(user_id),
+            role: Some(Role::Customer),
+            action: "placed_order",
+            order_id: Some(order_id()),
+            at: at(),
+        },
+    ]
+}
+
+/// One of each ephemeral frame, and a group of each kind that it goes to.
+pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)) {
+    show(order_group(), &EphemeralFrame::Location { location: &location() });
+    let present = PresentView { user_id: customer_id(), role: Role::Customer };
+    let presence =
+        EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
+    show(order_group(), &presence);
+    show(GroupKey::Admin, &presence);
+}
+
+/// The snapshot of a group of each kind.
+pub(super) fn with_snapshots(mut show: impl FnMut(GroupKey, &SnapshotFrame<'_>)) {
+    let order = order(OrderStatus::EnRoute);
+    show(GroupKey::User(customer_id()), &SnapshotFrame::UnreadCount { count: 3 });
+    show(order_group(), &SnapshotFrame::OrderStatus { order: &order });
+    let orders = std::slice::from_ref(&order);
+    show(GroupKey::Partner(partner_id()), &SnapshotFrame::Queue { offers: &[], orders });
+    let dashboard = DashboardView {
+        orders: BTreeMap::from([(OrderStatus::EnRoute.as_str(), 1)]),
+        recent: vec![order.clone()],
+        sessions: 3,
+        users_online: 2,
+        online: vec![customer_id(), id("c2")],
+    };
+    show(GroupKey::Admin, &SnapshotFrame::Dashboard { dashboard: &dashboard });
+}
+
+/// A frame of another back end, without its envelope.
+pub(super) fn published_body() -> String {
+    json!({"type": "stock_changed", "data": {"item": "Soup", "left": 4}}).to_string()
+}
+
+/// One of each frame that answers or informs a session, by `type`.
+pub(super) fn controls() -> BTreeMap<String, Vec<Value>> {
+    let (expires_at, reference) = (at(), Some("7"));
+    let frames = [
+        Control::Welcome {
+            session_id: id::<SessionId>("f1"),
+            user_id: customer_id(),
+            expires_at,
+            ping_interval: 25,
+        },
+        Control::Authenticated { expires_at, reference },
+        Control::Subscribed { group: order_group(), epoch: EPOCH, seq: 41, recovered: false, reference },
+        Control::Unsubscribed { group: order_group(), code: Some("access_lost"), reference: None },
+        Control::Pong { reference },
+        Control::Error { code: "not_found", message: "There is no such order.", reference },
+        Control::TokenExpiring { expires_at },
+    ];
+    let mut samples = BTreeMap::<String, Vec<Value>>::new();
+    for frame in frames {
+        let frame: Value = serde_json::from_str(&frame.to_text()).unwrap_or_default();
+        let name = frame.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
+        samples.entry(name).or_default().push(frame);
+    }
+    samples
+}
+
+/// A frame of this kind as a client sends it.
+pub(super) fn client(kind: ClientKind) -> Value {
+    let mut frame = match kind {
+        ClientKind::MarkRead => json!({"id": id::<NotificationId>("a1")}),
+        ClientKind::Ack => json!({"ids": [event_id()]}),
+        ClientKind::Subscribe => {
+            json!({"group": order_group(), "since": {"epoch": EPOCH, "seq": 41}, "ref": "7"})
+        }
+        ClientKind::Unsubscribe => json!({"group": order_group(), "ref": "8"}),
+        ClientKind::Location => json!({
+            "latitude": 52.5163, "longitude": 13.3777, "timestamp": at(), "heading": 90.0, "speed": 6.5,
+            "accuracy": 8.0, "battery": 0.8, "order_id": order_id(),
+        }),
+        ClientKind::Auth => json!({"token": "eyJhbGciOiJIUzI1NiJ9…"}),
+        ClientKind::MarkAllRead | ClientKind::Ping => json!({"ref": "9"}),
+    };
+    if let Some(members) = frame.as_object_mut() {
+        members.insert("type".into(), kind.as_str().into());
+    }
+    frame
+}

@@ -74,7 +74,9 @@ fn status_of(error: &ServiceError) -> StatusCode {
         ServiceError::NotFound { .. } => StatusCode::NOT_FOUND,
         ServiceError::Conflict { .. } => StatusCode::CONFLICT,
         ServiceError::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
-        ServiceError::Draining | ServiceError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
+        ServiceError::Draining
+        | ServiceError::Overloaded(_)
+        | ServiceError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
             StatusCode::SERVICE_UNAVAILABLE
         }
         ServiceError::Store(StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Query(_))
@@ -126,7 +128,7 @@ impl ResponseError for ApiError {
             Self::Service(ServiceError::Limited { retry_after }) => {
                 answer.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
             }
-            Self::Service(ServiceError::Store(_) | ServiceError::Draining) => {
+            Self::Service(ServiceError::Store(_) | ServiceError::Draining | ServiceError::Overloaded(_)) => {
                 answer.insert_header((header::RETRY_AFTER, 1));
             }
             Self::Service(_) | Self::Http { .. } => {}

@@ -50,6 +50,11 @@ pub struct ProbeFailed {
     pub part: &'static str,
 }
 
+/// A registry has more to do than it can take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the groups have too much to do")]
+pub struct Overloaded;
+
 /// Counts publications by group, many groups to a counter, so that a snapshot can be told to be current.
 #[derive(Debug)]
 pub(super) struct Watermarks {
@@ -196,10 +201,15 @@ impl Groups {
     }
 
     /// Publishes a frame that comes with no promise; where a session does not keep up, only the latest of
-    /// its `slot` reaches it.
-    pub async fn publish_ephemeral(&self, key: GroupKey, slot: &str, body: Arc<str>) {
+    /// its `slot` reaches it. Waits for nothing.
+    ///
+    /// # Errors
+    /// `Overloaded` when the registry has too much to do: the frame goes to nobody.
+    pub fn publish_ephemeral(&self, key: GroupKey, slot: &str, body: Arc<str>) -> Result<(), Overloaded> {
         let lane = PublishLane::Ephemeral { slot: slot.into() };
-        self.send(key, EventId::new(), Timestamp::now(), body, lane).await;
+        let (id, at) = (EventId::new(), Timestamp::now());
+        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
+        self.registry(key).try_send(publish).map_err(|_| Overloaded)
     }
 
     async fn send(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>, lane: PublishLane) {

@@ -15,6 +15,9 @@ use super::handle::Watermarks;
 use super::messages::{Admit, Expel, Join, Leave, Probe, Publish};
 use super::ring::Window;
 
+/// How many ephemeral frames may wait for a registry; more are refused.
+const MAILBOX: usize = 16_384;
+
 /// The actor that looks after all groups of one kind.
 #[derive(Debug)]
 pub(super) struct GroupRegistry {
@@ -69,6 +72,7 @@ impl Actor for GroupRegistry {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX);
         let period = (self.window.age / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
         ctx.run_interval(period, |registry, _| registry.sweep());
         log::debug!("registry of {} groups started", self.kind.as_str());

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::realtime::Overloaded;
 use crate::store::StoreError;
 
 /// One field that is wrong.
@@ -75,6 +76,9 @@ pub enum ServiceError {
     /// The server is going away: 503.
     #[error("the server is draining")]
     Draining,
+    /// Too much is going on: 503. Nothing was done.
+    #[error(transparent)]
+    Overloaded(#[from] Overloaded),
     /// The database failed: 503 when it is busy or away, 500 otherwise.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -113,6 +117,7 @@ impl ServiceError {
             Self::NotFound { .. } => "not_found",
             Self::Limited { .. } => "rate_limited",
             Self::Draining => "draining",
+            Self::Overloaded(_) => "overloaded",
             Self::Store(StoreError::Busy | StoreError::Unavailable(_)) => "unavailable",
             Self::Store(StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Query(_))
             | Self::Internal(_) => "internal",
@@ -136,6 +141,7 @@ impl ServiceError {
                 format!("Too many requests; come back in {} s.", retry_after.as_secs().max(1))
             }
             Self::Draining => "This server is going away; connect again to reach another.".into(),
+            Self::Overloaded(_) => "The server has too much to do at the moment; nothing was done.".into(),
             Self::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
                 "The database is not available at the moment; nothing was changed.".into()
             }

@@ -92,7 +92,7 @@ pub async fn ingest(app: &App, who: Principal, sample: LocationSample) -> Result
         // One that came late says nothing new about where the partner is.
         if app.last_seen().put(order.id, &sample) {
             let body = EphemeralFrame::Location { location: &view(&sample, now) }.to_text();
-            app.groups().publish_ephemeral(GroupKey::Order(order.id), "location", body.into()).await;
+            app.groups().publish_ephemeral(GroupKey::Order(order.id), "location", body.into())?;
         }
     }
     if shown {

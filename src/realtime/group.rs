@@ -149,16 +149,17 @@ impl Group {
             GroupKind::Order | GroupKind::Admin => {}
             GroupKind::User | GroupKind::Partner => return None,
         }
-        let mut members: Vec<PresentView> = Vec::new();
-        for member in self.members.values().take(MAX_ANNOUNCED) {
-            let present = present(member);
-            if !members.contains(&present) {
-                members.push(present);
-            }
-        }
         let count = self.members.len();
-        let body =
-            EphemeralFrame::Presence { members: Some(members), joined: None, left: None, count }.to_text();
+        let members = (count <= MAX_ANNOUNCED).then(|| {
+            let mut members: Vec<PresentView> = Vec::new();
+            for present in self.members.values().map(present) {
+                if !members.contains(&present) {
+                    members.push(present);
+                }
+            }
+            members
+        });
+        let body = EphemeralFrame::Presence { members, joined: None, left: None, count }.to_text();
         Some(envelop(&body, &self.name, EventId::new(), Timestamp::now(), None).into())
     }
 
@@ -235,9 +236,8 @@ impl Handler<Admit> for Group {
 
     fn handle(&mut self, Admit { member, since, snapshot_current }: Admit, _: &mut Self::Context) {
         let present = present(&member);
-        let is_new =
-            !self.members.values().take(MAX_ANNOUNCED + 1).any(|other| other.user_id == present.user_id);
-        if self.tells_presence() && is_new {
+        let tells = self.tells_presence() && self.members.len() < MAX_ANNOUNCED;
+        if tells && !self.members.values().any(|other| other.user_id == present.user_id) {
             // Before it joins: it hears of itself by the full list.
             self.announce(Some(present), None);
         }

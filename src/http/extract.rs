@@ -8,7 +8,7 @@ use actix_web::http::StatusCode;
 use actix_web::http::header;
 use actix_web::{FromRequest, HttpRequest, HttpResponse, web};
 use serde::Serialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use crate::domain::principal::{Principal, Role};
 use crate::services::accounts::authenticate;
@@ -163,45 +163,49 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
     }
 }
 
-/// Reads JSON, and names the field that is wrong.
+/// Reads a JSON object, and names the field that is wrong.
 ///
 /// # Errors
-/// 400 `bad_json` when it is no JSON, 422 `invalid_fields` when it is JSON of another shape.
+/// 400 `bad_json` when it is no JSON (RFC 8259), 422 `invalid_fields` when it is JSON of another shape.
 pub fn parse_json<T: DeserializeOwned>(raw: &[u8]) -> Result<T, ApiError> {
-    let mut reader = serde_json::Deserializer::from_slice(raw);
-    let value: T = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    let text = std::str::from_utf8(raw).map_err(|_| bad_json("it is not UTF-8"))?;
+    // Asked first: what is read into a type may be refused before its end is seen, and as broken JSON when a word
+    // is expected and a number found.
+    serde_json::from_str::<IgnoredAny>(text).map_err(|error| bad_json(&error.to_string()))?;
+    // The derived readers would take an array for an object.
+    if !text.trim_start().starts_with('{') {
+        return Err(ServiceError::invalid("", "invalid", "expected an object").into());
+    }
+    let mut reader = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         describe(path, error.inner())
-    })?;
-    reader.end().map_err(|error| describe(String::new(), &error))?;
-    Ok(value)
+    })
 }
 
-fn describe(path: String, error: &serde_json::Error) -> ApiError {
-    use serde_json::error::Category;
+fn bad_json(problem: &str) -> ApiError {
+    ApiError::Http {
+        status: StatusCode::BAD_REQUEST,
+        code: "bad_json",
+        detail: format!("The body is not JSON: {problem}."),
+    }
+}
 
+/// What is wrong with JSON that does not fit its type.
+fn describe(path: String, error: &serde_json::Error) -> ApiError {
     let text = error.to_string();
     // The position is of no use to a client that builds its JSON with a library.
     let message = text.split(" at line ").next().unwrap_or(&text).to_owned();
-    match error.classify() {
-        Category::Syntax | Category::Eof | Category::Io => ApiError::Http {
-            status: StatusCode::BAD_REQUEST,
-            code: "bad_json",
-            detail: format!("The body is not JSON: {text}."),
-        },
-        Category::Data => {
-            let (named, code) = name_field(&message);
-            let parent = if path == "." { String::new() } else { path };
-            let field = match (parent.as_str(), named) {
-                ("", Some(name)) => name,
-                // The path of an unknown field ends with it already.
-                (parent, Some(name)) if code == "unknown" && parent.ends_with(name.as_str()) => parent.into(),
-                (parent, Some(name)) => format!("{parent}.{name}"),
-                (parent, None) => parent.into(),
-            };
-            ApiError::Service(ServiceError::Invalid(vec![FieldError::new(field, code, message)]))
-        }
-    }
+    let (named, code) = name_field(&message);
+    let parent = if path == "." { String::new() } else { path };
+    let field = match (parent.as_str(), named) {
+        ("", Some(name)) => name,
+        // The path of an unknown field ends with it already.
+        (parent, Some(name)) if code == "unknown" && parent.ends_with(name.as_str()) => parent.into(),
+        (parent, Some(name)) => format!("{parent}.{name}"),
+        (parent, None) => parent.into(),
+    };
+    ApiError::Service(ServiceError::Invalid(vec![FieldError::new(field, code, message)]))
 }
 
 /// The field that a message of serde's names, and what is wrong with it.
@@ -313,15 +317,26 @@ mod tests {
         assert_eq!(field(r#"{"items":[{"size":-1}]}"#), pair("items[0].size", "invalid"));
         assert_eq!(field(r#"{"items":[{"size":1,"sise":2}]}"#), pair("items[0].sise", "unknown"));
         assert_eq!(field(r#"{"items":7}"#), pair("items", "invalid"));
+        assert_eq!(field(r#"{"items":[{"size":1e999}]}"#), pair("items[0].size", "invalid"));
         assert_eq!(field("[]"), pair("", "invalid"));
+        assert_eq!(field("[[]]"), pair("", "invalid"), "an array is no object, though its entries would fit");
     }
 
     #[test]
     fn what_is_no_json_is_told_apart() {
-        for text in ["", "{", "{\"items\":[]} x", "nul", "{\"items\":[1e999]}"] {
-            let status = match parse_json::<Outer>(text.as_bytes()) {
+        let texts: [&[u8]; 7] = [
+            b"",
+            b"{",
+            b"{\"items\":[]} x",
+            b"{\"itmes\":}",
+            b"nul",
+            b"{\"items\":[NaN]}",
+            b"{\"items\":\"\xff\"}",
+        ];
+        for text in texts {
+            let status = match parse_json::<Outer>(text) {
                 Err(ApiError::Http { code, .. }) => code,
-                other => panic!("{text}: {other:?}"),
+                other => panic!("{text:?}: {other:?}"),
             };
             assert_eq!(status, "bad_json");
         }

@@ -16,6 +16,8 @@ use super::idempotency::Idempotency;
 const MAX_TYPE: usize = 64;
 /// The largest `data`, bytes.
 const MAX_DATA: usize = 64 * 1024;
+/// How deep `data` may be nested: common readers stop at 128 levels, and would stumble over the whole frame.
+const MAX_DEPTH: usize = 100;
 
 /// An event as another back end sends it.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -27,7 +29,7 @@ pub struct NewEvent {
     /// The frame's `type`: lower-case letters, digits and underscores, at most 64.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Any JSON, at most 64 KiB; it arrives as it was sent.
+    /// Any JSON, at most 64 KiB and 100 levels deep; it arrives as it was sent.
     #[schema(value_type = Object)]
     pub data: Box<RawValue>,
     /// The event's id, for de-duplication; made here when left out.
@@ -74,7 +76,31 @@ fn check(new: &NewEvent) -> Result<(), ServiceError> {
     if new.data.get().len() > MAX_DATA {
         checks.fail("data", "too_long", format!("expected at most {MAX_DATA} bytes"));
     }
+    if depth(new.data.get()) > MAX_DEPTH {
+        checks.fail("data", "too_deep", format!("expected at most {MAX_DEPTH} levels"));
+    }
     checks.done()
+}
+
+/// How many lists and objects lie within each other at most, in a text that is JSON.
+fn depth(json: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    let (mut in_string, mut escaped) = (false, false);
+    for byte in json.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if in_string => escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            // Any other byte: this is a scanner.
+            _ => {}
+        }
+    }
+    deepest
 }
 
 /// Publishes an event: with the guarantees of our own, or with none.
@@ -95,4 +121,22 @@ pub async fn publish(app: &App, new: NewEvent, key: Option<Idempotency>) -> Resu
         Ok(PublishedView { id })
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_what_lies_within_each_other_and_no_text() {
+        for (json, expected) in [
+            ("7", 0),
+            ("[]", 1),
+            (r#"{"a":[{}],"b":[[]]}"#, 3),
+            (r#"["[[[", "\"[[", "\\", []]"#, 2),
+            (r#""{{{\"{{""#, 0),
+        ] {
+            assert_eq!(depth(json), expected, "{json}");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, Role};
 use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
@@ -89,7 +89,13 @@ pub async fn transition(
     let position = position_of(app, order_id);
     let reply = app
         .write_once(key, 200, move |tx| {
-            let (order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
+            let order = rows::find_locked(tx.conn(), order_id)?;
+            if let Some(order) = &order
+                && has_given_back(tx, &who, order, &asked)?
+            {
+                return Ok(OrderView::of(order, Party::Partner, None));
+            }
+            let (order, party) = with_party(&who, order)?;
             if is_repeated(tx, &who, &order, &asked)? {
                 return Ok(OrderView::of(&order, party, None));
             }
@@ -175,6 +181,18 @@ fn is_repeated(
         return Ok(false);
     }
     Ok(rows::last_step_by(tx.conn(), order.id)? == Some(who.user_id))
+}
+
+/// Whether the caller is the partner whose giving back was the order's last step. The order is that partner's no
+/// longer, and yet the answer to a retry is the one that may have been lost.
+fn has_given_back(
+    tx: &mut Tx<'_>,
+    who: &Principal,
+    order: &Order,
+    asked: &Transition,
+) -> Result<bool, ServiceError> {
+    let is_back = order.status == OrderStatus::Confirmed && order.partner.is_none();
+    Ok(who.role == Role::Partner && is_back && is_repeated(tx, who, order, asked)?)
 }
 
 fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {

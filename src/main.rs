@@ -61,6 +61,9 @@ struct ServeArgs {
     /// What the demo's chance starts from: the same number, the same whims.
     #[arg(long, value_name = "NUMBER", default_value_t = 1, requires = "demo")]
     demo_seed: u64,
+    /// Make the demo's people, and let them rest: for tests, and for `waybill simulate` beside it.
+    #[arg(long, requires = "demo")]
+    demo_idle: bool,
     /// Let the demo be reached from other machines: anybody can then log in, also as an admin.
     #[arg(long, requires = "demo")]
     demo_for_everyone: bool,
@@ -68,7 +71,8 @@ struct ServeArgs {
 
 impl ServeArgs {
     fn demo(&self) -> Option<DemoOptions> {
-        self.demo.then_some(DemoOptions { seed: self.demo_seed, for_everyone: self.demo_for_everyone })
+        let seed = (!self.demo_idle).then_some(self.demo_seed);
+        self.demo.then_some(DemoOptions { seed, for_everyone: self.demo_for_everyone })
     }
 }
 

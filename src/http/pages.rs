@@ -21,7 +21,7 @@ const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
 /// The page's files: path, media type, text.
-const FILES: [(&str, &str, &str); 8] = [
+const FILES: [(&str, &str, &str); 9] = [
     ("/static/css/demo.css", "text/css; charset=utf-8", include_str!("../../static/css/demo.css")),
     ("/static/icon.svg", "image/svg+xml", include_str!("../../static/icon.svg")),
     ("/static/js/api.js", SCRIPT, include_str!("../../static/js/api.js")),
@@ -29,6 +29,7 @@ const FILES: [(&str, &str, &str); 8] = [
     ("/static/js/dom.js", SCRIPT, include_str!("../../static/js/dom.js")),
     ("/static/js/feed.js", SCRIPT, include_str!("../../static/js/feed.js")),
     ("/static/js/frames.js", SCRIPT, include_str!("../../static/js/frames.js")),
+    ("/static/js/inbox.js", SCRIPT, include_str!("../../static/js/inbox.js")),
     ("/static/js/map.js", SCRIPT, include_str!("../../static/js/map.js")),
 ];
 const INDEX: &str = include_str!("../../static/index.html");

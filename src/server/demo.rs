@@ -22,8 +22,8 @@ use crate::tools::simulate::cast::{CAST, PASSWORD};
 /// How the demo is to be.
 #[derive(Debug, Clone, Copy)]
 pub struct DemoOptions {
-    /// What the simulator's chance starts from.
-    pub seed: u64,
+    /// What the simulator's chance starts from; without it, nobody is simulated.
+    pub seed: Option<u64>,
     /// Whether it may be reached from other machines.
     pub for_everyone: bool,
 }

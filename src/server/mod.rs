@@ -172,7 +172,8 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
     let http = server.http.handle();
     let http_task = actix_web::rt::spawn(server.http);
     let demo = demo
-        .map(|demo| demo::start(address, demo.seed))
+        .and_then(|demo| demo.seed)
+        .map(|seed| demo::start(address, seed))
         .transpose()
         .map_err(|error| ServerError::Internal(format!("the demo could not be started: {error}")))?;
     Ok(Running {

@@ -4,12 +4,15 @@ import { Api, demoLogins } from './api.js';
 import { byId, clock, make } from './dom.js';
 import { Feed } from './feed.js';
 import { FrameLog } from './frames.js';
+import { Inbox } from './inbox.js';
 import { CityMap } from './map.js';
 
 const STEPS = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived', 'picked_up', 'in_transit', 'delivered', 'completed'];
 const ENDS = ['completed', 'cancelled', 'failed'];
 const MOVING = ['en_route', 'arrived', 'picked_up', 'in_transit'];
 const LISTED = 20;
+// How long an order that has come to rest is still shown, milliseconds.
+const REST = 4000;
 const LIVE_SECONDS = 20;
 const STALE_SECONDS = 120;
 
@@ -23,6 +26,7 @@ function money({ amount, currency }) {
 
 const map = new CityMap(byId('map'));
 const log = new FrameLog();
+const inbox = new Inbox((frame) => session?.feed.send(frame), (path, use) => session && read(path, use));
 let session = null; // Everything of one log-in; log-out drops it whole.
 
 // ---------------------------------------------------------------- the gate
@@ -75,8 +79,7 @@ async function logOut() {
 function begin(api) {
   const feed = new Feed(api);
   session = {
-    api, feed, orders: new Map(), selected: null, location: null,
-    notifications: [], unread: 0,
+    api, feed, orders: new Map(), selected: null, location: null, followTimer: null,
   };
   const { user } = api;
   byId('me-name').textContent = user.name;
@@ -90,7 +93,10 @@ function begin(api) {
   feed.addEventListener('state', ({ detail }) => showConnection(detail));
   feed.addEventListener('raw', ({ detail }) => log.add(detail));
   feed.addEventListener('frame', ({ detail }) => take(detail));
-  feed.addEventListener('ended', end);
+  feed.addEventListener('ended', () => {
+    end();
+    byId('gate-error').textContent = 'This log-in has ended.';
+  });
   feed.subscribe(`user_${user.id}`);
   if (user.partner_id) feed.subscribe(`partner_${user.partner_id}`);
   if (user.role === 'admin') feed.subscribe('admin_dashboard');
@@ -98,11 +104,15 @@ function begin(api) {
 }
 
 function end() {
+  clearTimeout(session?.followTimer);
   session = null;
   log.clear();
-  for (const id of ['desk', 'account', 'connection', 'inbox']) byId(id).hidden = true;
-  for (const id of ['orders', 'notifications', 'activity']) byId(id).replaceChildren();
-  byId('bell').setAttribute('aria-expanded', 'false');
+  inbox.clear();
+  map.clear();
+  for (const id of ['desk', 'account', 'connection', 'order']) byId(id).hidden = true;
+  for (const id of ['orders', 'activity']) byId(id).replaceChildren();
+  for (const id of ['no-order', 'no-activity']) byId(id).hidden = false;
+  byId('follow').checked = true;
   byId('gate').hidden = false;
   document.title = 'waybill';
   history.replaceState(null, '', location.pathname);
@@ -131,85 +141,78 @@ function take(frame) {
       if (!frame.recovered) refresh(frame.group);
       break;
     case 'unsubscribed':
-      if (frame.group === `order_${session.selected}`) select(null);
-      break;
-    case 'unread_count':
-      session.unread = frame.count;
-      showNotifications();
-      // Somebody read on another device: what exactly, the list tells.
-      if (session.notifications.length < 30 && session.notifications.filter((item) => !item.read_at).length !== frame.count) {
-        refreshSoon('user_');
+      // Without a code, it was asked for.
+      if (frame.code && frame.group === `order_${session.selected}`) {
+        session.orders.delete(session.selected);
+        select(null);
       }
       break;
+    case 'unread_count':
+      inbox.count(frame.count);
+      break;
     case 'notification':
-      session.notifications = [frame.notification, ...session.notifications].slice(0, 30);
+      inbox.add(frame.notification);
       session.feed.send({ type: 'ack', ids: [frame.id] });
-      showNotifications();
       break;
     case 'order_status':
+      know([frame.order]);
+      break;
     case 'order_created':
-      know(frame.order);
+      know([frame.order]);
+      showActivity(frame.order.created_at, [frame.order.customer?.name, 'ordered', frame.order.id]);
       break;
     case 'queue':
-      frame.orders.forEach(know);
+      know(frame.orders);
       break;
     case 'queue_update':
-      if (frame.order) know(frame.order);
+      if (frame.order) know([frame.order]);
       break;
     case 'dashboard':
-      (frame.dashboard?.recent ?? []).forEach(know);
+      know(frame.dashboard?.recent ?? []);
       break;
     case 'order_update':
       update(frame.update);
+      if (frame.group === 'admin_dashboard') showStep(frame.update);
       break;
     case 'location':
       if (frame.group === `order_${session.selected}`) locate(frame);
       break;
     case 'activity':
-      showActivity(frame.activity);
+      showActivity(frame.activity.at, [frame.activity.role, words(frame.activity.action), frame.activity.order_id]);
       break;
     default: // Shown among the frames; nothing else to do about it.
   }
 }
 
 function refresh(group) {
-  if (group.startsWith('user_')) {
-    read('/notifications?limit=30', ({ items }) => {
-      session.notifications = items;
-      showNotifications();
-    });
-    if (session.api.user.role === 'customer') readOrders();
-  } else if (!group.startsWith('order_')) {
-    readOrders();
+  if (group.startsWith('user_')) inbox.refresh();
+  // A customer's orders are told to the user, a partner's to the partner, all of them to the dashboard.
+  const own = session.api.user.role === 'customer' ? 'user_' : 'partner_';
+  if (group.startsWith(own) || group === 'admin_dashboard') {
+    read(`/orders?limit=${LISTED}`, ({ items }) => know(items));
   }
-}
-
-const readOrders = () => read(`/orders?limit=${LISTED}`, ({ items }) => items.reverse().forEach(know));
-
-let refreshTimer;
-function refreshSoon(group) {
-  clearTimeout(refreshTimer);
-  refreshTimer = setTimeout(() => session && refresh(group), 400);
 }
 
 // ---------------------------------------------------------------- orders
 
-function know(order) {
-  const known = session.orders.get(order.id);
-  if (known && known.version > order.version) return;
-  // What is for one viewer only, such as the code, is not in every copy of an order.
-  session.orders.set(order.id, { ...known, ...order });
-  showOrders();
-  if (order.id === session.selected) {
-    if (order.location) locate(order.location);
-    showOrder();
+function know(orders) {
+  for (const order of orders) {
+    const known = session.orders.get(order.id);
+    if (known && known.version > order.version) continue;
+    // What is for one viewer only, such as the code, is not in every copy of an order.
+    session.orders.set(order.id, { ...known, ...order });
   }
+  showOrders();
+  const selected = orders.find(({ id }) => id === session.selected);
+  if (!selected) return;
+  if (selected.location) locate(selected.location);
+  showOrder();
 }
 
 function update(change) {
   const order = session.orders.get(change.order_id);
   if (!order) {
-    read(`/orders/${change.order_id}`, know);
+    read(`/orders/${change.order_id}`, (found) => know([found]));
     return;
   }
   if (change.version <= order.version) return;
@@ -233,17 +236,26 @@ function sortedOrders() {
 function showOrders() {
   const orders = sortedOrders();
   orders.splice(LISTED).forEach(({ id }) => session.orders.delete(id));
-  const current = session.orders.get(session.selected);
-  if (byId('follow').checked && (!current || rank(current) === 2 || (rank(current) > 0 && orders[0] && rank(orders[0]) === 0))) {
-    if (orders[0] && orders[0].id !== session.selected) {
-      select(orders[0].id);
-      return;
-    }
-  }
+  if (byId('follow').checked) follow(orders);
   const focused = document.activeElement?.dataset?.order;
   byId('orders').replaceChildren(...orders.map((order) => make('li', {}, orderButton(order))));
   if (focused) byId('orders').querySelector(`[data-order="${focused}"]`)?.focus();
   byId('no-orders').hidden = orders.length > 0;
+}
+
+/** Turns to the most interesting order: at once where none is shown, else when the shown one has come to rest. */
+function follow([best]) {
+  const shown = session.orders.get(session.selected);
+  if (!best || best.id === session.selected) return;
+  if (!shown) {
+    select(best.id);
+  } else if (rank(best) < rank(shown)) {
+    session.followTimer ??= setTimeout(() => {
+      session.followTimer = null;
+      const [now] = sortedOrders();
+      if (byId('follow').checked && now && rank(now) < rank(session.orders.get(session.selected) ?? now)) select(now.id);
+    }, REST);
+  }
 }
 
 function orderButton(order) {
@@ -335,50 +347,18 @@ function showLive() {
   set('accuracy', here?.accuracy?.toFixed(0), ' m');
 }
 
-// ---------------------------------------------------------------- notifications and activity
+// ---------------------------------------------------------------- activity
 
-function showNotifications() {
-  const { notifications, unread } = session;
-  byId('unread').textContent = unread;
-  byId('unread').dataset.some = String(unread > 0);
-  byId('read-all').disabled = unread === 0;
-  byId('no-notifications').hidden = notifications.length > 0;
-  byId('notifications').replaceChildren(...notifications.map((item) => {
-    const entry = make('li', { className: item.read_at ? '' : 'unread' },
-      make('p', { className: 'title' }, make('strong', {}, item.title), make('time', { className: 'muted', dateTime: item.created_at }, clock(item.created_at))),
-      make('p', {}, item.message));
-    if (!item.read_at) {
-      const button = make('button', { type: 'button', className: 'quiet', onclick: () => markRead(item.id) }, 'Mark as read');
-      button.setAttribute('aria-label', `Mark as read: ${item.title}`);
-      entry.append(button);
-    }
-    return entry;
-  }));
+function showStep({ order_id, status, previous_status, partner, reason, updated_at }) {
+  const why = reason ? `“${reason}”` : null;
+  showActivity(updated_at, [`${words(previous_status)} → ${words(status)}`, partner?.name, why, order_id]);
 }
 
-function markRead(id) {
-  if (!session.feed.send({ type: 'mark_read', id })) return;
-  const item = session.notifications.find((candidate) => candidate.id === id);
-  if (item) item.read_at = new Date().toISOString();
-  // The badge is the server's to say.
-  showNotifications();
-}
-
-function markAllRead() {
-  if (!session.feed.send({ type: 'mark_all_read' })) return;
-  const now = new Date().toISOString();
-  for (const item of session.notifications) item.read_at ??= now;
-  showNotifications();
-}
-
-function toggleInbox(open = byId('inbox').hidden) {
-  byId('inbox').hidden = !open;
-  byId('bell').setAttribute('aria-expanded', String(open));
-}
-
-function showActivity(activity) {
-  const what = [activity.role, words(activity.action), activity.order_id && `…${shortId(activity.order_id)}`];
-  const entry = make('li', {}, make('time', { className: 'muted mono', dateTime: activity.at }, clock(activity.at)), ` ${what.filter(Boolean).join(' ')}`);
+/** `what` is words, some of which may be missing, and last the id of an order. */
+function showActivity(at, what) {
+  const id = what.pop();
+  const text = [...what, id && `…${shortId(id)}`].filter(Boolean).join(' · ');
+  const entry = make('li', {}, make('time', { className: 'muted mono', dateTime: at }, clock(at)), ` ${text}`);
   byId('activity').prepend(entry);
   while (byId('activity').children.length > 30) byId('activity').lastChild.remove();
   byId('no-activity').hidden = true;
@@ -391,13 +371,6 @@ byId('login-form').addEventListener('submit', (event) => {
   logIn(byId('email').value, byId('password').value);
 });
 byId('log-out').addEventListener('click', logOut);
-byId('bell').addEventListener('click', () => toggleInbox());
-byId('read-all').addEventListener('click', markAllRead);
 byId('follow').addEventListener('change', showOrders);
-document.addEventListener('keydown', (event) => {
-  if (event.key !== 'Escape' || byId('inbox').hidden) return;
-  toggleInbox(false);
-  byId('bell').focus();
-});
 setInterval(() => session && showLive(), 1000);
 openGate().catch((problem) => { byId('gate-error').textContent = problem.message; });

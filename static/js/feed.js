@@ -72,7 +72,7 @@ export class Feed extends EventTarget {
 
   #ask(group) {
     const since = this.#groups.get(group);
-    this.send({ type: 'subscribe', group, ...(since && { since }) });
+    this.send({ type: 'subscribe', group, ref: `subscribe ${group}`, ...(since && { since }) });
   }
 
   async #connect() {
@@ -128,6 +128,7 @@ export class Feed extends EventTarget {
   }
 
   async #take(frame) {
+    if (this.#stopped) return;
     this.#heard = Date.now();
     this.#fire('raw', { sent: false, frame });
     switch (frame.type) {
@@ -144,6 +145,10 @@ export class Feed extends EventTarget {
         break;
       case 'unsubscribed':
         if (frame.code) this.#groups.delete(frame.group);
+        break;
+      case 'error':
+        // A group that may not be listened to is not asked for again.
+        if (frame.ref?.startsWith('subscribe ')) this.#groups.delete(frame.ref.slice('subscribe '.length));
         break;
       case 'resync':
         if (this.#groups.has(frame.group)) {

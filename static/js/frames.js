@@ -50,17 +50,18 @@ export class FrameLog {
 const isShown = ({ frame }) => frame.type !== 'location' || !byId('hide-locations').checked;
 
 function item({ sent, frame, at }) {
+  const { type, ...rest } = frame;
   const way = sent ? 'sent' : 'received';
   const summary = make('summary', {},
     make('span', { className: 'muted' }, clock(at)),
     make('span', { className: 'way', title: way }, sent ? '↑' : '↓', make('span', { className: 'sr' }, way)),
-    make('strong', {}, frame.type),
-    make('span', { className: 'muted json' }, JSON.stringify(frame)));
+    make('strong', {}, type),
+    make('span', { className: 'muted json' }, JSON.stringify(rest)));
   const details = make('details', {}, summary);
   details.addEventListener('toggle', () => {
     if (details.open && !details.querySelector('pre')) details.append(make('pre', {}, JSON.stringify(frame, null, 2)));
   });
   const entry = make('li', {}, details);
-  entry.dataset.type = frame.type;
+  entry.dataset.type = type;
   return entry;
 }

@@ -30,6 +30,11 @@ export class CityMap {
     this.#redraw();
   }
 
+  /** Shows nothing. */
+  clear() {
+    this.show(null);
+  }
+
   /** Moves the dot. */
   move(point) {
     const last = this.#trail.at(-1);

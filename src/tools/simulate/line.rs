@@ -91,8 +91,10 @@ pub async fn play(mut part: impl Part, person: &Person, stage: &Stage, mut rng: 
             Ok(never) => match never {},
             Err(trouble) => trouble,
         };
+        // An outage is news once.
+        let level = if backoff.is_waiting() { log::Level::Debug } else { log::Level::Info };
         let wait = backoff.next(trouble.retry_in(), &mut rng);
-        log::info!("{}: {trouble}; again in {} ms", person.name(), wait.as_millis());
+        log::log!(level, "{}: {trouble}; again in {} ms", person.name(), wait.as_millis());
         sleep(wait).await;
     }
 }
@@ -106,8 +108,10 @@ async fn connected(
 ) -> Result<Infallible, Trouble> {
     let mut line = Line::open(stage, person).await?;
     part.begin(person).await?;
+    if backoff.is_waiting() {
+        log::info!("{}: connected again", person.name());
+    }
     backoff.reset();
-    log::debug!("{}: connected", person.name());
     loop {
         tokio::select! {
             frame = line.next() => {

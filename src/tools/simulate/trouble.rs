@@ -83,6 +83,12 @@ impl Backoff {
         asked.map_or(wait, |asked| asked + wait)
     }
 
+    /// Whether there was a wait since all was well.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.next > FIRST
+    }
+
     /// All is well again.
     pub fn reset(&mut self) {
         self.next = FIRST;
@@ -100,7 +106,9 @@ mod tests {
     fn waits_grow_to_a_limit_and_start_over() {
         let mut rng = StdRng::seed_from_u64(1);
         let mut backoff = Backoff::default();
+        assert!(!backoff.is_waiting());
         assert!(backoff.next(None, &mut rng) <= FIRST);
+        assert!(backoff.is_waiting());
         let long = (0..20).map(|_| backoff.next(None, &mut rng)).last().expect("one");
         assert!((LONGEST / 2..=LONGEST).contains(&long), "{long:?}");
         backoff.reset();

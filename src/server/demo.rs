@@ -162,6 +162,36 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::services::accounts::{LogIn, log_in};
+    use crate::services::testing::TestApp;
+    use crate::tools::simulate::cast::DemoUser;
+
+    async fn can_log_in(app: &App, user: DemoUser) -> bool {
+        let address = std::net::Ipv4Addr::LOCALHOST.into();
+        let log_in =
+            log_in(app, LogIn { email: user.email.to_owned(), password: PASSWORD.to_owned(), address });
+        match log_in.await {
+            Ok(_) => true,
+            Err(ServiceError::Unauthenticated { .. }) => false,
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[actix_web::test]
+    async fn the_people_are_there_with_a_demo_and_locked_out_without() {
+        for app in TestApp::each() {
+            let [first, .., last] = CAST;
+            for _ in 0..2 {
+                let logins = seed(&app).await.expect("seeded");
+                assert_eq!(logins.users.len(), CAST.len());
+                assert!(can_log_in(&app, first).await && can_log_in(&app, last).await);
+            }
+            retire(&app).await.expect("retired");
+            assert!(!can_log_in(&app, first).await && !can_log_in(&app, last).await);
+            seed(&app).await.expect("seeded");
+            assert!(can_log_in(&app, first).await);
+        }
+    }
 
     #[test]
     fn a_public_password_stays_on_this_machine_unless_allowed() {

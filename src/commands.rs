@@ -69,7 +69,11 @@ fn print(text: &str) -> Outcome {
 
 pub(crate) fn serve(demo: Option<DemoOptions>) -> Outcome {
     let settings = settings()?;
-    actix_web::rt::System::new().block_on(server::serve(settings, demo)).map_err(Failure::from)
+    let system = actix_web::rt::System::new();
+    let outcome = system.block_on(server::serve(settings, demo));
+    // Dropping it would wait for jobs that hang in the database, whatever the time that stopping may take.
+    std::mem::forget(system);
+    outcome.map_err(Failure::from)
 }
 
 pub(crate) fn migrate() -> Outcome {

@@ -190,8 +190,8 @@ settings! {
     "RUST_LOG" Plain log_filter: String = "info,actix_server=warn", parse::log_filter;
 }
 
-/// Names that begin like this are read by others: the test suite and the load client.
-const OTHERS: [&str; 2] = ["WAYBILL_TEST_", "WAYBILL_LOAD_"];
+/// Names that begin like this are read by others: the tests, the load client, the benchmarks.
+const OTHERS: [&str; 3] = ["WAYBILL_TEST_", "WAYBILL_LOAD_", "WAYBILL_BENCH_"];
 
 /// Whether a variable is one that we read, or is meant to be.
 pub(super) fn is_ours(name: &str) -> bool {

@@ -1,0 +1,43 @@
+# `make` lists what there is to do.
+#
+# Nothing here needs to be installed but Rust: `make test` gets PostgreSQL from the distribution's packages when it is
+# not there, and uses cargo-nextest when it is.
+
+CARGO ?= cargo
+# Tests one by one in processes of their own, several at a time; without nextest, cargo's own way.
+NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
+ifeq ($(NEXTEST),yes)
+RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml
+else
+RUN_TESTS = $(CARGO) test --locked
+endif
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check unit-and-suite bench fmt
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: ## Serve on http://127.0.0.1:8000, with SQLite in data/
+	$(CARGO) run --locked -- serve
+
+test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL, too
+	tests/services $(MAKE) --no-print-directory unit-and-suite
+
+# With the services running. Tests of the lower rooms use both databases by themselves.
+unit-and-suite:
+	$(RUN_TESTS)
+	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite
+	$(CARGO) test --locked --quiet --doc
+
+check: ## Formatting, lints and documentation
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --quiet
+
+fmt: ## Format the code
+	$(CARGO) fmt
+
+bench: ## Build for release and put it under load: 1,000 sessions, with and without guarantees
+	$(CARGO) build --locked --release
+	benches/load

@@ -1,0 +1,72 @@
+//! A database for each test: SQLite, or PostgreSQL when `WAYBILL_TEST_DATABASE` says so.
+
+use diesel::{Connection, PgConnection, RunQueryDsl};
+use tempfile::TempDir;
+use uuid::Uuid;
+
+/// An empty database that is removed when this is dropped.
+pub enum TestDatabase {
+    /// A file in a folder of its own.
+    Sqlite(TempDir),
+    /// A database on the server that `WAYBILL_TEST_POSTGRES` names.
+    Postgres {
+        /// Where databases are created, as a libpq URL.
+        server: String,
+        /// Its name.
+        name: String,
+    },
+}
+
+impl TestDatabase {
+    /// One of the kind that this run is about.
+    pub fn new() -> Self {
+        match std::env::var("WAYBILL_TEST_DATABASE").as_deref() {
+            Ok("postgres") => {
+                let server = std::env::var("WAYBILL_TEST_POSTGRES");
+                Self::postgres(
+                    server.expect("WAYBILL_TEST_POSTGRES names a server; tests/services starts one"),
+                )
+            }
+            Ok("sqlite") | Err(_) => Self::Sqlite(TempDir::new().expect("a folder")),
+            Ok(other) => panic!("WAYBILL_TEST_DATABASE is sqlite or postgres, not {other}"),
+        }
+    }
+
+    fn postgres(server: String) -> Self {
+        let name = format!("waybill_test_{}", Uuid::new_v4().simple());
+        run(&server, &format!("CREATE DATABASE {name}"));
+        Self::Postgres { server, name }
+    }
+
+    /// Its `DATABASE_URL`.
+    pub fn url(&self) -> String {
+        match self {
+            Self::Sqlite(folder) => format!("sqlite://{}", folder.path().join("waybill.db").display()),
+            Self::Postgres { server, name } => {
+                let mut url = url::Url::parse(server).expect("a libpq URL");
+                url.set_path(name);
+                url.into()
+            }
+        }
+    }
+
+    /// Whether several servers may share it.
+    pub fn is_shared(&self) -> bool {
+        matches!(self, Self::Postgres { .. })
+    }
+}
+
+impl Drop for TestDatabase {
+    fn drop(&mut self) {
+        match self {
+            Self::Sqlite(_) => {}
+            // A server that was not stopped still holds connections.
+            Self::Postgres { server, name } => run(server, &format!("DROP DATABASE {name} WITH (FORCE)")),
+        }
+    }
+}
+
+fn run(server: &str, statement: &str) {
+    let mut conn = PgConnection::establish(server).expect("the PostgreSQL server answers");
+    diesel::sql_query(statement).execute(&mut conn).expect("the statement runs");
+}

@@ -1,0 +1,79 @@
+//! Users, and what they do all day.
+
+use serde_json::{Value, json};
+use uuid::Uuid;
+use waybill::domain::ids::{PartnerId, UserId};
+use waybill::domain::locale::Locale;
+use waybill::domain::principal::{Principal, Role};
+use waybill::domain::time::Timestamp;
+use waybill::services::accounts::{NewUser, add_user};
+
+use super::TestApp;
+
+/// The password of every test's user.
+pub const PASSWORD: &str = "correct horse battery staple";
+
+/// A user with an access token.
+#[derive(Debug, Clone)]
+pub struct TestUser {
+    /// For logging in, with [`PASSWORD`].
+    pub email: String,
+    /// The user's id.
+    pub id: UserId,
+    /// The partner profile, for partners.
+    pub partner_id: Option<PartnerId>,
+    /// A fresh access token, as another back end that shares the secret makes it.
+    pub token: String,
+}
+
+impl TestApp {
+    /// A new customer.
+    pub async fn customer(&self) -> TestUser {
+        self.user(Role::Customer).await
+    }
+
+    /// A new partner.
+    pub async fn partner(&self) -> TestUser {
+        self.user(Role::Partner).await
+    }
+
+    /// A new admin.
+    pub async fn admin(&self) -> TestUser {
+        self.user(Role::Admin).await
+    }
+
+    /// A new user.
+    pub async fn user(&self, role: Role) -> TestUser {
+        let email = format!("{role}-{}@example.org", Uuid::new_v4().simple());
+        let (name, password, locale) = (format!("A {role}"), PASSWORD.to_owned(), Locale::En);
+        let user = NewUser { email: email.clone(), password, name, role, locale };
+        let added = add_user(self.inner().store(), user).await.expect("the user is added");
+        let partner_id = added.partner_id;
+        let principal = Principal { user_id: added.id, role, partner_id, family_id: None };
+        let minted = self.inner().tokens().mint_access(&principal, Timestamp::now());
+        TestUser { email, id: added.id, partner_id, token: minted.expect("a token").token }
+    }
+
+    /// Places an order as this customer.
+    pub async fn place_order(&self, customer: &TestUser) -> Value {
+        self.as_user(customer).post("/orders", an_order()).await.expect(201)
+    }
+
+    /// An order of a new customer, assigned to a new partner by a new admin.
+    pub async fn assigned_order(&self) -> (TestUser, TestUser, Value) {
+        let (customer, partner, admin) = (self.customer().await, self.partner().await, self.admin().await);
+        let order = self.place_order(&customer).await;
+        let path = format!("/orders/{}/assign", order["id"].as_str().expect("an id"));
+        let order = self.as_user(&admin).post(&path, json!({"partner_id": partner.partner_id})).await;
+        (customer, partner, order.expect(200))
+    }
+}
+
+/// The body of an order that can be placed.
+pub fn an_order() -> Value {
+    json!({
+        "pickup": {"latitude": 52.5200, "longitude": 13.4050, "address": "Alexanderplatz 1"},
+        "dropoff": {"latitude": 52.5163, "longitude": 13.3777, "address": "Pariser Platz 1"},
+        "items": [{"name": "Soup", "quantity": 2, "unit_price": 450}],
+    })
+}

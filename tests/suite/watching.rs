@@ -1,0 +1,60 @@
+//! Who watches what: an order's life as its parties see it on their screens.
+
+use serde_json::{Value, json};
+
+use crate::support::TestApp;
+
+#[actix_web::test]
+async fn a_customer_sees_the_partner_set_out() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let id = order["id"].as_str().expect("an id");
+    let mut screen = app.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    let first = screen.next().await;
+    assert_eq!((&first["type"], &first["order"]["status"]), (&json!("order_status"), &json!("assigned")));
+
+    let path = format!("/orders/{id}/transitions");
+    app.as_user(&partner).post(&path, json!({"to": "en_route"})).await.expect(200);
+
+    let update = screen.expect("order_update").await;
+    assert_eq!(update["update"]["status"], "en_route");
+    assert_eq!(update["group"], format!("order_{id}"));
+}
+
+#[actix_web::test]
+async fn another_customers_order_is_none_of_ones_business() {
+    let app = TestApp::start().await;
+    let (owner, stranger) = (app.customer().await, app.customer().await);
+    let order = app.place_order(&owner).await;
+    let mut inbox = app.connect(&stranger, "/ws/notifications/").await;
+    assert_eq!(inbox.expect("unread_count").await["group"], format!("user_{}", stranger.id));
+    let group = format!("order_{}", order["id"].as_str().expect("an id"));
+    inbox.send(json!({"type": "subscribe", "group": group, "ref": "peek"})).await;
+    assert_eq!(inbox.expect("error").await["ref"], "peek");
+
+    // What is told of the owner's next order has gone out before what is told of the stranger's own.
+    let next = app.place_order(&owner).await;
+    let own = app.place_order(&stranger).await;
+    let is_about = |frame: &Value, order: &Value| {
+        let id = order["id"].as_str().expect("an id");
+        frame.to_string().contains(id)
+    };
+    let mut seen = inbox.until_match("the own order", |frame| is_about(frame, &own)).await;
+    seen.extend(inbox.so_far().await);
+    for other in [order, next] {
+        assert!(!seen.iter().any(|frame| is_about(frame, &other)), "{seen:?}");
+    }
+}
+
+#[actix_web::test]
+async fn what_a_user_has_turned_off_is_not_in_the_inbox() {
+    let app = TestApp::start().await;
+    let customer = app.customer().await;
+    let off = json!({"preferences": [{"type": "order_placed", "channel": "in_app", "enabled": false}]});
+    app.as_user(&customer).put("/notifications/preferences", off).await.expect(200);
+    app.place_order(&customer).await;
+    let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
+    let items = inbox["items"].as_array().expect("a list");
+    assert!(items.iter().any(|item| item["type"] == "order_confirmed"), "{inbox}");
+    assert!(!items.iter().any(|item| item["type"] == "order_placed"), "{inbox}");
+}

@@ -18,8 +18,8 @@ endif
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-run: ## Serve on http://127.0.0.1:8000, with SQLite in data/
-	$(CARGO) run --locked -- serve
+run: ## Serve a demo on http://127.0.0.1:8000, with SQLite in data/
+	$(CARGO) run --locked -- serve --demo
 
 test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL, too
 	tests/services $(MAKE) --no-print-directory unit-and-suite

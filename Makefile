@@ -6,6 +6,8 @@
 CARGO ?= cargo
 # Tests one by one in processes of their own, several at a time; without nextest, cargo's own way.
 NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
+# Whom `make bench KIT=…` compares with.
+PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
 RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml
 else
@@ -26,9 +28,9 @@ test: check ## Check, then run every test: on SQLite, and through the front door
 
 # With the services running. Tests of the lower rooms use both databases by themselves.
 unit-and-suite:
+	$(CARGO) test --locked --quiet --doc
 	$(RUN_TESTS)
 	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite
-	$(CARGO) test --locked --quiet --doc
 
 check: ## Formatting, lints and documentation
 	$(CARGO) fmt --check
@@ -38,6 +40,10 @@ check: ## Formatting, lints and documentation
 fmt: ## Format the code
 	$(CARGO) fmt
 
-bench: ## Build for release and put it under load: 1,000 sessions, with and without guarantees
+bench: ## Put a release build under load: 1,000 sessions; KIT=folder compares it with its peers
 	$(CARGO) build --locked --release
+ifdef KIT
+	$(KIT)/compare $(CURDIR)/benches/waybill.peer.toml $(PEERS)
+else
 	benches/load
+endif

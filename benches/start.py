@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""Starts waybill for the fan-out kit: `start PORT`, in the foreground, with a database of its
+"""Starts waybill for the fan-out kit: `start.py PORT`, in the foreground, with a database of its
 own under `run/` (or `WAYBILL_BENCH_DATABASE`), users, orders to listen to, and tokens. Prints `ready` when all of it is there."""
 
-import atexit
+import contextlib
 import http.client
 import json
 import os
@@ -62,26 +62,41 @@ def place_orders(port, token):
     return [call(connection, "POST", "/api/v1/orders", order, token)["id"] for _ in range(ORDERS)]
 
 
-def main():
-    port = int(sys.argv[1])
+def cpu_seconds(pid):
+    """User and system time of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def served(port):
+    """A server on an empty database; it is ended with the block."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
+    server = subprocess.Popen([BINARY, "serve"], env=environment(port), stdout=subprocess.PIPE, text=True)
+    try:
+        if "listening" not in server.stdout.readline():
+            sys.exit(server.wait() or 1)
+        yield server
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def main():
+    port = int(sys.argv[1])
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     env = environment(port)
-    server = subprocess.Popen([BINARY, "serve"], env=env, stdout=subprocess.PIPE, text=True)
-    atexit.register(server.terminate)
-    signal.signal(signal.SIGTERM, lambda *_: server.terminate())
-    signal.signal(signal.SIGINT, lambda *_: server.terminate())
-    if "listening" not in server.stdout.readline():
-        sys.exit(server.wait() or 1)
-    for role, name in [("customer", "customer"), *(("admin", f"admin{i}") for i in range(ADMINS))]:
-        email = f"{name}@bench.example"
-        waybill(env, "user", "add", "--email", email, "--name", name, "--role", role, "--password-stdin", text=PASSWORD)
-    customer = waybill(env, "token", "--email", "customer@bench.example")
-    admins = [waybill(env, "token", "--email", f"admin{i}@bench.example") for i in range(ADMINS)]
-    (RUN / "ids.txt").write_text("\n".join(place_orders(port, customer)) + "\n")
-    (RUN / "tokens.txt").write_text("\n".join(admins[i % ADMINS] for i in range(20_000)) + "\n")
-    print("ready", flush=True)
-    sys.exit(server.wait())
+    with served(port) as server:
+        for role, name in [("customer", "customer"), *(("admin", f"admin{i}") for i in range(ADMINS))]:
+            email = f"{name}@bench.example"
+            waybill(env, "user", "add", "--email", email, "--name", name, "--role", role, "--password-stdin", text=PASSWORD)
+        customer = waybill(env, "token", "--email", "customer@bench.example")
+        admins = [waybill(env, "token", "--email", f"admin{i}@bench.example") for i in range(ADMINS)]
+        (RUN / "ids.txt").write_text("\n".join(place_orders(port, customer)) + "\n")
+        (RUN / "tokens.txt").write_text("\n".join(admins[i % ADMINS] for i in range(20_000)) + "\n")
+        print("ready", flush=True)
+        sys.exit(server.wait())
 
 
 if __name__ == "__main__":

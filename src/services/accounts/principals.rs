@@ -99,12 +99,13 @@ pub async fn authenticate(
 }
 
 /// Like [`authenticate`] for a WebSocket handshake: takes an access token, or a ticket that was not used before
-/// and that is used up by this, on every instance.
+/// and that is used up by this, on every instance. A ticket's end is that of the handshake; the session that
+/// it opens lasts as long as an access token that is made at the same time.
 ///
 /// # Errors
 /// `Unauthenticated` with the reason, `token_used` among them; the database's.
 pub async fn authenticate_handshake(app: &App, token: &str) -> Result<Authenticated, ServiceError> {
-    let authenticated = authenticate(app, token, &[TokenType::Access, TokenType::Ticket]).await?;
+    let mut authenticated = authenticate(app, token, &[TokenType::Access, TokenType::Ticket]).await?;
     match authenticated.token_type {
         TokenType::Access => {}
         TokenType::Ticket => {
@@ -112,6 +113,7 @@ pub async fn authenticate_handshake(app: &App, token: &str) -> Result<Authentica
             if !app.write(move |tx| Ok(rows::use_ticket(tx.conn(), &jti, expires_at)?)).await? {
                 return Err(unauthenticated("token_used", "This ticket was used; each is good for one use."));
             }
+            authenticated.expires_at = Timestamp::now().after(app.tokens().access_lifetime());
         }
     }
     Ok(authenticated)

@@ -260,6 +260,11 @@ async fn a_ticket_is_good_for_one_handshake() {
         codes.sort_unstable();
         assert_eq!(codes, ["ok", "token_used"]);
 
+        // The session outlives the ticket.
+        let ticket = realtime_token(&app, &principal).expect("signs");
+        let shaken = authenticate_handshake(&app, &ticket.token).await.expect("a fresh ticket");
+        assert!(shaken.expires_at > ticket.expires_at, "{shaken:?}");
+
         let access = &logged_in.tokens.access;
         for _ in 0..2 {
             let shaken = authenticate_handshake(&app, access).await.expect("access tokens last");

@@ -76,3 +76,35 @@ impl Future for Stop {
         std::pin::Pin::new(&mut self.0).poll(cx).map(|_| ())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+
+    #[actix_web::test]
+    async fn the_first_to_start_is_the_last_to_stop() {
+        let stopped = Arc::new(Mutex::new(Vec::new()));
+        let mut background = Background { tasks: Vec::new() };
+        for name in ["first", "second", "third"] {
+            let stopped = Arc::clone(&stopped);
+            background.add(name, |stop| async move {
+                stop.await;
+                // The others must wait for whoever takes its time.
+                tokio::task::yield_now().await;
+                stopped.lock().expect("no panic").push(name);
+            });
+        }
+        background.stop().await;
+        assert_eq!(*stopped.lock().expect("no panic"), ["third", "second", "first"]);
+    }
+
+    #[actix_web::test]
+    async fn one_that_ends_by_itself_is_named() {
+        let mut background = Background { tasks: Vec::new() };
+        background.add("the steady one", |stop| stop);
+        background.add("the other one", |_| std::future::ready(()));
+        assert_eq!(background.broken().await.to_string(), "the other one has ended");
+    }
+}

@@ -172,7 +172,7 @@ settings! {
     "WAYBILL_IDLE_SECS" Plain idle: Duration = "60", |text| parse::secs(text, 2..=7200);
 
     /// Seconds within which the server stops when it is told to.
-    "WAYBILL_DRAIN_SECS" Plain drain: Duration = "30", |text| parse::secs(text, 1..=600);
+    "WAYBILL_DRAIN_SECS" Plain drain: Duration = "30", |text| parse::secs(text, 3..=600);
 
     /// Milliseconds over which clients are told to spread their return when the server stops.
     "WAYBILL_RETRY_SPREAD_MS" Plain retry_spread: Duration = "5000", |text| parse::millis(text, 0..=600_000);

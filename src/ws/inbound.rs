@@ -9,8 +9,8 @@ pub(super) enum Part<'a> {
     Binary,
     /// The first fragment of a text.
     FirstText(&'a [u8]),
-    /// The first fragment of a binary message.
-    FirstBinary,
+    /// The first fragment of a binary message, of which only the size matters.
+    FirstBinary(usize),
     /// A fragment in between.
     Middle(&'a [u8]),
     /// The last fragment.
@@ -55,10 +55,7 @@ impl Assembly {
             (Part::Text(text), Self::Idle) => Ok(Some(Whole::Text(text.to_owned()))),
             (Part::Binary, Self::Idle) => Ok(Some(Whole::Binary)),
             (Part::FirstText(bytes), Self::Idle) => self.grow_text(Vec::new(), bytes, limit).map(|()| None),
-            (Part::FirstBinary, Self::Idle) => {
-                *self = Self::Binary(0);
-                Ok(None)
-            }
+            (Part::FirstBinary(size), Self::Idle) => self.grow_binary(0, size, limit).map(|()| None),
             (Part::Middle(bytes), Self::Text(text)) => self.grow_text(text, bytes, limit).map(|()| None),
             (Part::Last(bytes), Self::Text(text)) => {
                 self.grow_text(text, bytes, limit)?;
@@ -70,17 +67,28 @@ impl Assembly {
                 }
             }
             (Part::Middle(bytes), Self::Binary(size)) => {
-                let size = size.saturating_add(bytes.len());
-                *self = Self::Binary(size);
-                if size > limit { Err(Broken::TooBig) } else { Ok(None) }
+                self.grow_binary(size, bytes.len(), limit).map(|()| None)
             }
-            (Part::Last(_), Self::Binary(_)) => Ok(Some(Whole::Binary)),
+            (Part::Last(bytes), Self::Binary(size)) => {
+                self.grow_binary(size, bytes.len(), limit)?;
+                *self = Self::Idle;
+                Ok(Some(Whole::Binary))
+            }
             (Part::Middle(_) | Part::Last(_), Self::Idle)
             | (
-                Part::Text(_) | Part::Binary | Part::FirstText(_) | Part::FirstBinary,
+                Part::Text(_) | Part::Binary | Part::FirstText(_) | Part::FirstBinary(_),
                 Self::Text(_) | Self::Binary(_),
             ) => Err(Broken::Order),
         }
+    }
+
+    fn grow_binary(&mut self, size: usize, more: usize, limit: usize) -> Result<(), Broken> {
+        let size = size.saturating_add(more);
+        if size > limit {
+            return Err(Broken::TooBig);
+        }
+        *self = Self::Binary(size);
+        Ok(())
     }
 
     fn grow_text(&mut self, mut text: Vec<u8>, bytes: &[u8], limit: usize) -> Result<(), Broken> {
@@ -121,7 +129,9 @@ mod tests {
     fn the_limit_is_on_the_whole_message() {
         assert_eq!(feed(&[Part::Text("12345678901")]), Err(Broken::TooBig));
         assert_eq!(feed(&[Part::FirstText(b"123456"), Part::Middle(b"78901")]), Err(Broken::TooBig));
-        assert_eq!(feed(&[Part::FirstBinary, Part::Middle(&[0; 11])]), Err(Broken::TooBig));
+        assert_eq!(feed(&[Part::FirstBinary(5), Part::Middle(&[0; 6])]), Err(Broken::TooBig));
+        assert_eq!(feed(&[Part::FirstBinary(11)]), Err(Broken::TooBig));
+        assert_eq!(feed(&[Part::FirstBinary(5), Part::Last(&[0; 6])]), Err(Broken::TooBig));
         assert!(feed(&[Part::FirstText(b"12345"), Part::Last(b"67890")]).is_ok());
     }
 
@@ -136,6 +146,6 @@ mod tests {
     #[test]
     fn fragments_that_are_no_text_are_told() {
         assert_eq!(feed(&[Part::FirstText(&[0xff]), Part::Last(&[0xfe])]), Err(Broken::NotText));
-        assert_eq!(feed(&[Part::FirstBinary, Part::Last(&[0xff])]), Ok(Some(Whole::Binary)));
+        assert_eq!(feed(&[Part::FirstBinary(0), Part::Last(&[0xff])]), Ok(Some(Whole::Binary)));
     }
 }

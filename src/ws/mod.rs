@@ -7,6 +7,7 @@ mod effects;
 mod handler;
 mod handshake;
 mod inbound;
+mod intake;
 mod session;
 mod snapshot;
 mod subscriptions;

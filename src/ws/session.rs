@@ -35,6 +35,7 @@ use super::SessionSettings;
 use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
+use super::intake::{self, Intake};
 use super::snapshot::Snapshot;
 
 /// A session is told so long before its token ends.
@@ -72,7 +73,7 @@ pub(super) fn start(
     let max_frame = opening.settings.max_frame;
     let protocols: &[&str] = if opening.echo_bearer { &["bearer"] } else { &[] };
     let session = Session::new(opening);
-    ws::WsResponseBuilder::new(session, request, payload)
+    ws::WsResponseBuilder::new(session, request, Intake::new(payload, max_frame))
         .protocols(protocols)
         .frame_size(max_frame)
         .start()
@@ -430,7 +431,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Text(text)) => self.take_part(Part::Text(&text), ctx),
             Ok(Message::Binary(_)) => self.take_part(Part::Binary, ctx),
             Ok(Message::Continuation(Item::FirstText(bytes))) => self.take_part(Part::FirstText(&bytes), ctx),
-            Ok(Message::Continuation(Item::FirstBinary(_))) => self.take_part(Part::FirstBinary, ctx),
+            Ok(Message::Continuation(Item::FirstBinary(bytes))) => {
+                self.take_part(Part::FirstBinary(bytes.len()), ctx);
+            }
             Ok(Message::Continuation(Item::Continue(bytes))) => self.take_part(Part::Middle(&bytes), ctx),
             Ok(Message::Continuation(Item::Last(bytes))) => self.take_part(Part::Last(&bytes), ctx),
             Ok(Message::Ping(payload)) => ctx.pong(&payload),
@@ -443,6 +446,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
                 ctx.stop();
             }
             Err(ProtocolError::Overflow) => self.close(CloseReason::TooBig, ctx),
+            Err(ProtocolError::Io(error)) if error.to_string().contains(intake::OVER_LIMIT) => {
+                self.close(CloseReason::TooBig, ctx);
+            }
             // The codec's only Io error that is not the connection's own is text that is no UTF-8.
             Err(ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
                 self.close(CloseReason::InvalidText, ctx);

@@ -31,6 +31,8 @@ def environment(port):
         WAYBILL_RATE_LIMITS="off",
         WAYBILL_SERVICE_KEYS=SERVICE_KEY,
         WAYBILL_SESSIONS_PER_USER="100000",
+        WAYBILL_FRAMES_PER_SECOND="10000",
+        WAYBILL_SUBSCRIPTIONS_PER_SESSION="1000",
         WAYBILL_ACCESS_LIFETIME_SECS="86400",
         RUST_LOG=os.environ.get("RUST_LOG", "warn"),
     )

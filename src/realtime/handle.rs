@@ -50,6 +50,9 @@ pub struct ProbeFailed {
     pub part: &'static str,
 }
 
+/// As the directory is named when it does not answer.
+const DIRECTORY: &str = "the directory of sessions";
+
 /// A registry has more to do than it can take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the groups have too much to do")]
@@ -182,13 +185,15 @@ impl Groups {
         self.inner.directory.do_send(Unregister { session, user_id }); // bounded: once for each session
     }
 
-    /// Publishes a must-deliver event. `body` is the frame without its envelope.
-    pub async fn publish(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>) {
-        self.send(key, id, at, body, PublishLane::Durable).await;
+    /// Publishes a must-deliver event. `body` is the frame without its envelope. Waits for nothing: whoever
+    /// publishes many calls [`Groups::settle`] now and then.
+    pub fn publish(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>) {
+        self.send(key, id, at, body, PublishLane::Durable);
     }
 
-    /// Publishes a state of which only the latest counts. An older `revision` never follows a newer one.
-    pub async fn publish_state(
+    /// Publishes a state of which only the latest counts. An older `revision` never follows a newer one. Waits
+    /// for nothing, like [`Groups::publish`].
+    pub fn publish_state(
         &self,
         key: GroupKey,
         slot: &str,
@@ -197,7 +202,32 @@ impl Groups {
         at: Timestamp,
         body: Arc<str>,
     ) {
-        self.send(key, id, at, body, PublishLane::State { slot: slot.into(), revision }).await;
+        self.send(key, id, at, body, PublishLane::State { slot: slot.into(), revision });
+    }
+
+    fn send(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>, lane: PublishLane) {
+        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
+        self.registry(key).do_send(publish); // bounded: the relay settles after each batch
+    }
+
+    /// Waits until the registries and the directory have dealt with all that was asked of them before.
+    ///
+    /// # Errors
+    /// `ProbeFailed` when one of them is gone.
+    pub async fn settle(&self) -> Result<(), ProbeFailed> {
+        for (part, registry) in self.registries() {
+            registry.send(Probe).await.map_err(|_| ProbeFailed { part })?;
+        }
+        self.inner.directory.send(Probe).await.map_err(|_| ProbeFailed { part: DIRECTORY })
+    }
+
+    fn registries(&self) -> [(&'static str, &Addr<GroupRegistry>); 4] {
+        [
+            ("the user registry", &self.inner.user),
+            ("the partner registry", &self.inner.partner),
+            ("the order registry", &self.inner.order),
+            ("the admin registry", &self.inner.admin),
+        ]
     }
 
     /// Publishes a frame that comes with no promise; where a session does not keep up, only the latest of
@@ -212,25 +242,14 @@ impl Groups {
         self.registry(key).try_send(publish).map_err(|_| Overloaded)
     }
 
-    async fn send(&self, key: GroupKey, id: EventId, at: Timestamp, body: Arc<str>, lane: PublishLane) {
-        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
-        if self.registry(key).send(publish).await.is_err() {
-            log::error!("the registry of {} groups is gone: nothing is delivered", key.kind().as_str());
-        }
+    /// Puts every session of a user out of a group. Waits for nothing, like [`Groups::publish`].
+    pub fn expel(&self, key: GroupKey, user_id: UserId) {
+        self.registry(key).do_send(Expel { key, user_id }); // bounded: the relay settles after each batch
     }
 
-    /// Puts every session of a user out of a group.
-    pub async fn expel(&self, key: GroupKey, user_id: UserId) {
-        if self.registry(key).send(Expel { key, user_id }).await.is_err() {
-            log::error!("the registry of {} groups is gone: nobody can be put out", key.kind().as_str());
-        }
-    }
-
-    /// Ends the sessions of a user: those of one log-in, or all.
-    pub async fn end_sessions(&self, user_id: UserId, family_id: Option<FamilyId>, reason: CloseReason) {
-        if self.inner.directory.send(EndSessions { user_id, family_id, reason }).await.is_err() {
-            log::error!("the directory of sessions is gone: none can be ended");
-        }
+    /// Ends the sessions of a user: those of one log-in, or all. Waits for nothing, like [`Groups::publish`].
+    pub fn end_sessions(&self, user_id: UserId, family_id: Option<FamilyId>, reason: CloseReason) {
+        self.inner.directory.do_send(EndSessions { user_id, family_id, reason }); // bounded: the relay settles after each batch
     }
 
     /// Ends every session; clients are told to come back at a random time within `spread`.
@@ -246,7 +265,7 @@ impl Groups {
     /// # Errors
     /// `ProbeFailed` when the directory is gone.
     pub async fn count(&self) -> Result<Counts, ProbeFailed> {
-        self.inner.directory.send(Count).await.map_err(|_| ProbeFailed { part: "the directory of sessions" })
+        self.inner.directory.send(Count).await.map_err(|_| ProbeFailed { part: DIRECTORY })
     }
 
     /// Users with a session, at most `limit`, in no order.
@@ -254,11 +273,7 @@ impl Groups {
     /// # Errors
     /// `ProbeFailed` when the directory is gone.
     pub async fn online(&self, limit: usize) -> Result<Vec<UserId>, ProbeFailed> {
-        self.inner
-            .directory
-            .send(ListOnline { limit })
-            .await
-            .map_err(|_| ProbeFailed { part: "the directory of sessions" })
+        self.inner.directory.send(ListOnline { limit }).await.map_err(|_| ProbeFailed { part: DIRECTORY })
     }
 
     /// Makes a round trip through every registry and the directory.
@@ -266,13 +281,7 @@ impl Groups {
     /// # Errors
     /// Names the first part that did not answer within `patience`.
     pub async fn probe(&self, patience: Duration) -> Result<(), ProbeFailed> {
-        let registries = [
-            ("the user registry", &self.inner.user),
-            ("the partner registry", &self.inner.partner),
-            ("the order registry", &self.inner.order),
-            ("the admin registry", &self.inner.admin),
-        ];
-        for (part, registry) in registries {
+        for (part, registry) in self.registries() {
             match actix_web::rt::time::timeout(patience, registry.send(Probe)).await {
                 Ok(Ok(())) => {}
                 Ok(Err(_)) | Err(_) => return Err(ProbeFailed { part }),
@@ -280,7 +289,7 @@ impl Groups {
         }
         match actix_web::rt::time::timeout(patience, self.inner.directory.send(Probe)).await {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ProbeFailed { part: "the directory of sessions" }),
+            Ok(Err(_)) | Err(_) => Err(ProbeFailed { part: DIRECTORY }),
         }
     }
 

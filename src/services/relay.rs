@@ -70,7 +70,7 @@ impl Relay {
         for row in rows {
             done.push(row.id);
             if self.published.insert(row.id) {
-                publish(self.app.groups(), &row).await;
+                publish(self.app.groups(), &row);
                 self.app.relay_pulse().beat();
                 self.app.metrics().outbox_published.inc();
             }
@@ -80,6 +80,9 @@ impl Relay {
             return Ok(false);
         }
         done.sort_unstable();
+        // Only what the registries have taken is removed; and no more than one batch ever waits for them.
+        let settled = self.app.groups().settle().await;
+        settled.map_err(|error| ServiceError::Internal(error.to_string()))?;
         self.remove(done).await?;
         Ok(waiting > 0 || found >= usize::try_from(limit).unwrap_or(usize::MAX))
     }
@@ -100,12 +103,12 @@ struct FrameType<'a> {
     kind: std::borrow::Cow<'a, str>,
 }
 
-async fn publish(groups: &Groups, row: &OutboxRow) {
+fn publish(groups: &Groups, row: &OutboxRow) {
     match &row.dispatch {
         Dispatch::Publish { groups: keys, frame } => {
             let body: Arc<str> = frame.get().into();
             for key in keys {
-                groups.publish(*key, row.event_id, row.at, Arc::clone(&body)).await;
+                groups.publish(*key, row.event_id, row.at, Arc::clone(&body));
             }
         }
         Dispatch::State { group, revision, frame } => {
@@ -116,11 +119,11 @@ async fn publish(groups: &Groups, row: &OutboxRow) {
                     return;
                 }
             };
-            groups.publish_state(*group, &slot, *revision, row.event_id, row.at, frame.get().into()).await;
+            groups.publish_state(*group, &slot, *revision, row.event_id, row.at, frame.get().into());
         }
-        Dispatch::Expel { group, user_id } => groups.expel(*group, *user_id).await,
+        Dispatch::Expel { group, user_id } => groups.expel(*group, *user_id),
         Dispatch::EndSessions { user_id, family_id, reason } => {
-            groups.end_sessions(*user_id, *family_id, *reason).await;
+            groups.end_sessions(*user_id, *family_id, *reason);
         }
     }
 }

@@ -39,6 +39,7 @@ async function openGate() {
   }
   const { password, users } = await demoLogins(path);
   byId('demo-gate').hidden = false;
+  byId('gate-title').textContent = 'Have a look around';
   byId('demo-password').textContent = password;
   const button = (user, id, text) => make('button', { type: 'button', id, onclick: () => logIn(user.email, password) }, ...text);
   for (const role of ['customer', 'partner', 'admin']) {

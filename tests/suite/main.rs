@@ -8,8 +8,12 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod bad_input;
 mod command_line;
+mod frames;
 mod operating;
+mod orders;
 mod start_stop;
 mod support;
+mod tidy;
 mod watching;

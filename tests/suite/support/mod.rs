@@ -12,7 +12,9 @@
 pub mod client;
 pub mod database;
 pub mod process;
+pub mod raw;
 pub mod socket;
+pub mod steps;
 pub mod users;
 
 use std::net::SocketAddr;
@@ -23,7 +25,7 @@ use waybill::server::settings::{Settings, Sources};
 use waybill::server::{self, ServerError};
 use waybill::services::app::App;
 
-pub use client::Client;
+pub use client::{Answer, Client};
 pub use database::TestDatabase;
 pub use socket::Socket;
 pub use users::{TestUser, an_order};

@@ -1,0 +1,912 @@
+//! Whatever a client sends, it gets a problem that says what is wrong: never a 500, never a page of HTML, never
+//! silence. One table holds every endpoint and every field; the bad values follow from what a field is.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+
+use awc::http::Method;
+use serde_json::{Value, json};
+
+use crate::support::raw::{Answer, Raw};
+use crate::support::steps::LogIn;
+use crate::support::users::PASSWORD;
+use crate::support::{TestApp, TestUser};
+
+/// Who calls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    Nobody,
+    Customer,
+    Partner,
+    Admin,
+    Service,
+}
+
+/// What a field holds, and so what is bad for it.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Any text at all: only another type is wrong.
+    AnyText,
+    /// Text of so many characters, not blank.
+    Text(usize, usize),
+    /// Text that may be empty.
+    Notes(usize),
+    /// An e-mail address.
+    Email,
+    /// One of a few words.
+    Word,
+    Id,
+    Group,
+    Flag,
+    Whole(i64, i64),
+    Real(f64, f64),
+    /// A list with at least one entry, which is cut out here to make it too long.
+    List(usize),
+    Object,
+    /// Any JSON but no more than so many bytes.
+    Anything(usize),
+}
+
+/// One field of a body: its path, what it holds, and whether it may be left out.
+type Field = (&'static str, Kind, Presence);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Presence {
+    Needed,
+    Optional,
+    /// May be left out, but is not `null`.
+    Defaulted,
+}
+use Presence::{Defaulted, Needed, Optional};
+
+/// One parameter of a query, and values that are bad for it.
+type Parameter = (&'static str, &'static [&'static str]);
+
+struct Endpoint {
+    method: &'static str,
+    /// As the OpenAPI document has it.
+    path: &'static str,
+    caller: Caller,
+    /// What it answers when all is well.
+    status: u16,
+    /// A good body; `null` for none.
+    body: fn(&World) -> Value,
+    fields: &'static [Field],
+    query: &'static [Parameter],
+}
+
+/// What the table's requests are about.
+struct World {
+    app: TestApp,
+    customer: TestUser,
+    /// The customer's log-in.
+    log_in: LogIn,
+    partner: TestUser,
+    admin: TestUser,
+    /// Assigned to the partner.
+    order: String,
+    /// Confirmed.
+    open_order: String,
+    /// Delivered.
+    delivered: String,
+    notification: String,
+}
+
+impl World {
+    async fn make() -> Self {
+        let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop")]).await;
+        let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
+        let log_in = app.log_in(&customer).await;
+        let open_order = app.order(&customer).await;
+        let order = app.order(&customer).await;
+        app.assign(&admin, &order, &partner).await;
+        let delivered = app.order(&customer).await;
+        app.assign(&admin, &delivered, &partner).await;
+        app.carry_to(&partner, &delivered, "delivered").await;
+        let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
+        let notification = inbox["items"][0]["id"].as_str().expect("an id").to_owned();
+        Self { app, customer, log_in, partner, admin, order, open_order, delivered, notification }
+    }
+
+    fn path(&self, endpoint: &Endpoint) -> String {
+        let order = match endpoint.path {
+            path if path.ends_with("/assign") => &self.open_order,
+            path if path.ends_with("/rating") => &self.delivered,
+            _ => &self.order,
+        };
+        let path = endpoint.path.replace("{order_id}", order);
+        path.replace("{notification_id}", &self.notification)
+    }
+
+    fn authorization(&self, caller: Caller) -> String {
+        match caller {
+            Caller::Nobody => String::new(),
+            Caller::Customer => format!("Authorization: Bearer {}", self.customer.token),
+            Caller::Partner => format!("Authorization: Bearer {}", self.partner.token),
+            Caller::Admin => format!("Authorization: Bearer {}", self.admin.token),
+            Caller::Service => "Authorization: Bearer key-of-the-shop".into(),
+        }
+    }
+
+    /// Sends a request on a connection of its own.
+    async fn send(&self, method: &str, target: &str, headers: &str, body: &[u8]) -> Answer {
+        let mut raw = Raw::connect(self.app.address()).await;
+        let length = body.len();
+        let head = format!(
+            "{method} {target} HTTP/1.1\nHost: {}\nConnection: close\nContent-Length: {length}\n{headers}",
+            self.app.address()
+        );
+        raw.call(&head, body).await
+    }
+
+    async fn call(&self, endpoint: &Endpoint, body: &[u8]) -> Answer {
+        let headers = format!("Content-Type: application/json\n{}", self.authorization(endpoint.caller));
+        self.send(endpoint.method, &self.path(endpoint), &headers, body).await
+    }
+}
+
+fn none(_: &World) -> Value {
+    Value::Null
+}
+
+fn refresh(world: &World) -> Value {
+    json!({"refresh": world.log_in.refresh})
+}
+
+const PAGE: Parameter = ("limit", &["0", "-1", "201", "9223372036854775808", "1.5", "ten", "", "NaN", "1e2"]);
+const CURSOR: Parameter = ("cursor", &["", "x", "%00", "MTI", "8J-YgA", "%F0%9F%98%80", "/../..", "%ff"]);
+const NO_IDS: &[&str] = &["", "1", "0190163d-8694-739b-aea5-966c26f8ad9", "me", "%00"];
+const PLACE: [Kind; 3] = [Kind::Real(-90.0, 90.0), Kind::Real(-180.0, 180.0), Kind::Text(1, 500)];
+
+const TABLE: &[Endpoint] = &[
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/auth/register",
+        caller: Caller::Nobody,
+        status: 201,
+        body: |_| {
+            json!({"email": "new@example.org", "password": "long enough", "name": "New", "role": "customer",
+                "locale": "en"})
+        },
+        fields: &[
+            ("email", Kind::Email, Needed),
+            ("password", Kind::Text(8, 200), Needed),
+            ("name", Kind::Text(1, 100), Needed),
+            ("role", Kind::Word, Needed),
+            ("locale", Kind::Word, Optional),
+        ],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/auth/login",
+        caller: Caller::Nobody,
+        status: 200,
+        body: |world| json!({"email": world.customer.email, "password": PASSWORD}),
+        fields: &[("email", Kind::AnyText, Needed), ("password", Kind::AnyText, Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders",
+        caller: Caller::Customer,
+        status: 201,
+        body: |_| {
+            json!({
+                "pickup": {"latitude": 52.52, "longitude": 13.40, "address": "Alexanderplatz 1"},
+                "dropoff": {"latitude": 52.50, "longitude": 13.42, "address": "Oranienstraße 2"},
+                "items": [{"name": "Soup", "quantity": 2, "unit_price": 450}],
+                "currency": "EUR", "payment_method": "cash", "notes": "Ring twice.",
+            })
+        },
+        fields: &[
+            ("pickup", Kind::Object, Needed),
+            ("pickup.latitude", PLACE[0], Needed),
+            ("pickup.longitude", PLACE[1], Needed),
+            ("pickup.address", PLACE[2], Needed),
+            ("dropoff", Kind::Object, Needed),
+            ("dropoff.latitude", PLACE[0], Needed),
+            ("dropoff.longitude", PLACE[1], Needed),
+            ("dropoff.address", PLACE[2], Needed),
+            ("items", Kind::List(100), Needed),
+            ("items[0].name", Kind::Text(1, 200), Needed),
+            ("items[0].quantity", Kind::Whole(1, 1000), Needed),
+            ("items[0].unit_price", Kind::Whole(0, 100_000_000), Needed),
+            ("currency", Kind::Word, Optional),
+            ("payment_method", Kind::Word, Optional),
+            ("notes", Kind::Notes(1000), Optional),
+        ],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[
+            PAGE,
+            CURSOR,
+            ("status", &["", "done", "PENDING", "7"]),
+            ("partner_id", NO_IDS),
+            ("customer_id", NO_IDS),
+        ],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/transitions",
+        caller: Caller::Partner,
+        status: 200,
+        body: |_| json!({"to": "en_route", "version": 3, "reason": "On my way.", "code": "0000", "note": "None."}),
+        fields: &[
+            ("to", Kind::Word, Needed),
+            ("version", Kind::Whole(1, i64::MAX), Optional),
+            ("reason", Kind::Text(1, 500), Optional),
+            ("code", Kind::Text(4, 4), Optional),
+            ("note", Kind::Text(1, 500), Optional),
+        ],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/assign",
+        caller: Caller::Admin,
+        status: 200,
+        body: |world| json!({"partner_id": world.partner.partner_id}),
+        fields: &[("partner_id", Kind::Id, Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/timeline",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/rating",
+        caller: Caller::Customer,
+        status: 201,
+        body: |_| json!({"stars": 5, "comment": "Still warm."}),
+        fields: &[("stars", Kind::Whole(1, 5), Needed), ("comment", Kind::Text(1, 1000), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/notifications",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[
+            PAGE,
+            CURSOR,
+            ("unread", &["", "1", "yes", "TRUE", "null"]),
+            ("type", &["", "order", "ORDER_PLACED", "%00"]),
+        ],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/notifications/unread_count",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/notifications/{notification_id}/read",
+        caller: Caller::Customer,
+        status: 200,
+        body: |_| json!({}),
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/notifications/read_all",
+        caller: Caller::Customer,
+        status: 200,
+        body: |_| json!({}),
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/notifications/preferences",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/api/v1/notifications/preferences",
+        caller: Caller::Customer,
+        status: 200,
+        body: |_| {
+            json!({"preferences": [
+                {"type": "order_placed", "channel": "email", "enabled": true, "can_switch_off": true},
+            ]})
+        },
+        fields: &[
+            ("preferences", Kind::Object, Needed),
+            ("preferences[0].type", Kind::Word, Needed),
+            ("preferences[0].channel", Kind::Word, Needed),
+            ("preferences[0].enabled", Kind::Flag, Needed),
+            ("preferences[0].can_switch_off", Kind::Flag, Optional),
+        ],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/admin/announcements",
+        caller: Caller::Admin,
+        status: 201,
+        body: |_| json!({"title": "Good news", "text": "From Monday on."}),
+        fields: &[("title", Kind::Text(1, 60), Needed), ("text", Kind::Text(1, 240), Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/admin/deliveries?order_id={order_id}",
+        caller: Caller::Admin,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[PAGE, CURSOR, ("notification_id", NO_IDS)],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/events",
+        caller: Caller::Service,
+        status: 202,
+        body: |_| {
+            json!({"group": "admin_dashboard", "type": "weather", "data": {"rain": true},
+                "id": "0190163d-8694-739b-aea5-966c26f8ad90", "ephemeral": false})
+        },
+        fields: &[
+            ("group", Kind::Group, Needed),
+            ("type", Kind::Text(1, 64), Needed),
+            ("data", Kind::Anything(64 * 1024), Needed),
+            ("id", Kind::Id, Optional),
+            ("ephemeral", Kind::Flag, Defaulted),
+        ],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/me",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/realtime/token",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    // These two end the log-in that the others use, so they come last.
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/auth/refresh",
+        caller: Caller::Nobody,
+        status: 200,
+        body: refresh,
+        fields: &[("refresh", Kind::AnyText, Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/auth/logout",
+        caller: Caller::Nobody,
+        status: 204,
+        body: refresh,
+        fields: &[("refresh", Kind::AnyText, Needed)],
+        query: &[],
+    },
+];
+
+/// How a bad value is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Refusal {
+    /// 422 that names the field.
+    Named,
+    /// 400, the text is no JSON; or named, where that shows before the text is read to its end.
+    NotJson,
+}
+
+/// Values, as JSON texts, that are bad for a field.
+fn bad_values(kind: Kind, presence: Presence) -> Vec<(String, Refusal)> {
+    let mut bad: Vec<(String, Refusal)> = Vec::new();
+    let mut named = |texts: &[&str]| bad.extend(texts.iter().map(|text| ((*text).into(), Refusal::Named)));
+    let quoted = |text: &str| Value::from(text).to_string();
+    match kind {
+        Kind::AnyText => named(&["7", "true", "[]", "{}", "1.5"]),
+        Kind::Text(least, most) => {
+            named(&[
+                "7",
+                "true",
+                "[]",
+                "{}",
+                "1.5",
+                r#""""#,
+                r#""     ""#,
+                r#""a\u0000bc""#,
+                r#""a\u001bbc""#,
+            ]);
+            named(&[&quoted(&"é".repeat(most + 1)), &quoted(&"x".repeat(least - 1))]);
+        }
+        Kind::Notes(most) => {
+            named(&["7", "true", "[]", "{}", r#""a\u0000b""#, &quoted(&"é".repeat(most + 1))]);
+        }
+        Kind::Email => {
+            named(&["7", "true", "[]", "{}", r#""""#, r#""a""#, r#""a@""#, r#""@b.org""#, r#""a b@c.org""#]);
+            named(&[r#""a\u0000@b.org""#, &quoted(&format!("{}@b.org", "x".repeat(250)))]);
+        }
+        Kind::Word => named(&["7", "true", "[]", "{}", r#""""#, r#""no_such_word""#, r#""ADMIN""#, r#"" ""#]),
+        Kind::Id => {
+            named(&["7", "true", "[]", "{}", r#""""#, r#""7""#, r#""0190163d-8694-739b-aea5-966c26f8ad9""#])
+        }
+        Kind::Group => {
+            named(&["7", "true", "[]", "{}", r#""""#, r#""admin""#, r#""order_7""#, r#""ORDER_""#]);
+            named(&[r#""order_0190163d-8694-739b-aea5-966c26f8ad90 ""#]);
+        }
+        Kind::Flag => named(&["0", "1", "[]", "{}", r#""true""#, r#""""#]),
+        Kind::Whole(least, most) => {
+            named(&["1.5", "true", "[]", "{}", r#""1""#, r#""""#, "-1.0", "18446744073709551616", "1e300"]);
+            named(&[&(i128::from(least) - 1).to_string(), &(i128::from(most) + 1).to_string()]);
+        }
+        Kind::Real(least, most) => {
+            named(&["true", "[]", "{}", r#""1.5""#, r#""NaN""#, "1e300", "-1e300"]);
+            named(&[&(least - 0.001).to_string(), &(most + 0.001).to_string()]);
+        }
+        Kind::List(most) => {
+            named(&["7", "true", r#""x""#, "{}", "[]", "[7]", "[null]", "[[]]"]);
+            let entry = r#"{"name":"x","quantity":1,"unit_price":1}"#;
+            named(&[&format!("[{}]", vec![entry; most + 1].join(","))]);
+        }
+        Kind::Object => named(&["7", "true", r#""x""#, "[7]", "1.5"]),
+        Kind::Anything(most) => {
+            named(&[&quoted(&"x".repeat(most)), &format!("{}{}", "[".repeat(200), "]".repeat(200))])
+        }
+    }
+    if presence != Optional && !matches!(kind, Kind::Anything(_)) {
+        bad.push(("null".into(), Refusal::Named));
+    }
+    let not_json =
+        ["NaN", "Infinity", "1e999", "-1e999", "'x'", "undefined", "01", r#""\ud800""#, "\"\n\"", "[1,]", ""];
+    // Of these the grammar allows some that no type of ours holds.
+    let is_bad =
+        |text: &&str| !matches!(kind, Kind::Anything(_)) || !(text.contains("e999") || text.contains("\\u"));
+    bad.extend(not_json.into_iter().filter(is_bad).map(|text| (text.into(), Refusal::NotJson)));
+    bad
+}
+
+/// The parts of `pickup.latitude` and `items[0].name`.
+fn pointer(path: &str) -> String {
+    let mut pointer = String::new();
+    for part in path.split(['.', '[']) {
+        let _ = write!(pointer, "/{}", part.trim_end_matches(']'));
+    }
+    pointer
+}
+
+/// The body with the value at `path` replaced by a JSON text, which need not be one.
+fn with(body: &Value, path: &str, text: &str) -> String {
+    const MARK: &str = "(the place of the bad value)";
+    let mut body = body.clone();
+    *body.pointer_mut(&pointer(path)).expect("the good body has every field") = MARK.into();
+    body.to_string().replace(&format!("\"{MARK}\""), text)
+}
+
+/// The body without the field, and with another one that nobody knows beside it.
+fn without(body: &Value, path: &str) -> Value {
+    let mut body = body.clone();
+    let (parent, name) =
+        pointer(path).rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a slash");
+    body.pointer_mut(&parent).and_then(Value::as_object_mut).expect("an object").remove(&name);
+    body
+}
+
+fn beside(body: &Value, path: &str) -> (Value, String) {
+    let mut body = body.clone();
+    let (parent, _) =
+        pointer(path).rsplit_once('/').map(|(a, b)| (a.to_owned(), b.to_owned())).expect("a slash");
+    let object = body.pointer_mut(&parent).and_then(Value::as_object_mut).expect("an object");
+    object.insert("tpyo".into(), json!(1));
+    let named = path.rsplit_once('.').map_or("tpyo".into(), |(parent, _)| format!("{parent}.tpyo"));
+    (body, named)
+}
+
+/// Checks that an answer is a problem, and gives it.
+fn problem(answer: &Answer, status: u16, what: &str) -> Value {
+    let shown: String = what.chars().take(300).collect();
+    assert_eq!(answer.status, status, "{shown}\n{}", answer.body);
+    assert_eq!(answer.header("content-type"), Some("application/problem+json"), "{shown}");
+    assert!(answer.header("x-request-id").is_some_and(|id| !id.is_empty()), "{shown}");
+    let problem = answer.json();
+    assert_eq!(problem["status"], json!(status), "{shown}");
+    for member in ["type", "title", "detail", "code"] {
+        assert!(
+            problem[member].as_str().is_some_and(|text| !text.is_empty()),
+            "{shown}: {member}\n{problem}"
+        );
+    }
+    if status == 422 {
+        assert!(problem["errors"].as_array().is_some_and(|errors| !errors.is_empty()), "{shown}\n{problem}");
+    }
+    problem
+}
+
+fn fields_of(problem: &Value) -> Vec<&str> {
+    problem["errors"].as_array().into_iter().flatten().filter_map(|error| error["field"].as_str()).collect()
+}
+
+fn names(problem: &Value, field: &str, code: Option<&str>, what: &str) {
+    let found = problem["errors"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|error| error["field"] == field && code.is_none_or(|code| error["code"] == code));
+    let shown: String = what.chars().take(300).collect();
+    assert!(found, "{shown}: expected {field} {code:?}, got {:?} {problem}", fields_of(problem));
+}
+
+fn with_bodies() -> impl Iterator<Item = &'static Endpoint> {
+    TABLE.iter().filter(|endpoint| endpoint.method != "GET")
+}
+
+#[actix_web::test]
+async fn the_table_holds_every_endpoint_that_the_document_describes() {
+    let app = TestApp::start().await;
+    let document = app.as_nobody().call(Method::GET, "/api/openapi.json", &[], None).await.expect(200);
+    let mut described = BTreeSet::new();
+    for (path, item) in document["paths"].as_object().expect("paths") {
+        for method in ["get", "put", "post", "patch", "delete"] {
+            if path.starts_with("/api/v1/") && item.get(method).is_some() {
+                described.insert(format!("{} {path}", method.to_uppercase()));
+            }
+        }
+    }
+    let path = |endpoint: &Endpoint| endpoint.path.split('?').next().unwrap_or_default().to_owned();
+    let tabled: BTreeSet<String> =
+        TABLE.iter().map(|endpoint| format!("{} {}", endpoint.method, path(endpoint))).collect();
+    assert_eq!(tabled, described);
+}
+
+#[actix_web::test]
+async fn every_endpoint_takes_what_the_table_calls_good() {
+    let world = World::make().await;
+    for endpoint in TABLE {
+        let body = (endpoint.body)(&world);
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = world.call(endpoint, text.as_bytes()).await;
+        assert_eq!(answer.status, endpoint.status, "{} {}\n{}", endpoint.method, endpoint.path, answer.body);
+        assert!(answer.header("x-request-id").is_some());
+    }
+}
+
+#[actix_web::test]
+async fn a_bad_value_is_refused_and_its_field_named() {
+    let world = World::make().await;
+    for endpoint in with_bodies() {
+        let body = (endpoint.body)(&world);
+        for (path, kind, presence) in endpoint.fields {
+            for (value, refusal) in bad_values(*kind, *presence) {
+                let text = with(&body, path, &value);
+                let what = format!("{} {}: {path} = {value}", endpoint.method, endpoint.path);
+                let answer = world.call(endpoint, text.as_bytes()).await;
+                if refusal == Refusal::NotJson && answer.status == 400 {
+                    assert_eq!(problem(&answer, 400, &what)["code"], "bad_json", "{what}");
+                    continue;
+                }
+                let problem = problem(&answer, 422, &what);
+                let inside = |field: &&str| *field == *path || field.starts_with(&format!("{path}["));
+                assert!(fields_of(&problem).iter().any(inside), "{what}\n{problem}");
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn fields_that_are_missing_unknown_or_there_twice_are_named() {
+    let world = World::make().await;
+    for endpoint in with_bodies() {
+        let body = (endpoint.body)(&world);
+        for (path, _, presence) in endpoint.fields {
+            let what = format!("{} {} {path}", endpoint.method, endpoint.path);
+            if *presence == Needed {
+                let answer = world.call(endpoint, without(&body, path).to_string().as_bytes()).await;
+                names(&problem(&answer, 422, &what), path, Some("missing"), &what);
+            }
+            let (unknown, named) = beside(&body, path);
+            let answer = world.call(endpoint, unknown.to_string().as_bytes()).await;
+            names(&problem(&answer, 422, &what), &named, Some("unknown"), &what);
+            let name = path.rsplit('.').next().unwrap_or(path);
+            let value = body.pointer(&pointer(path)).expect("a value");
+            let doubled = with(&body, path, &format!("{value},\"{name}\":{value}"));
+            let answer = world.call(endpoint, doubled.as_bytes()).await;
+            names(&problem(&answer, 422, &what), path, Some("duplicate"), &what);
+        }
+        // One that needs nothing takes nothing else, either.
+        let what = format!("{} {} with a field that nobody knows", endpoint.method, endpoint.path);
+        let answer = world.call(endpoint, br#"{"tpyo":1}"#).await;
+        names(&problem(&answer, 422, &what), "tpyo", Some("unknown"), &what);
+    }
+}
+
+#[actix_web::test]
+async fn a_body_that_is_no_json_object_is_refused() {
+    let world = World::make().await;
+    let deep = |open: &str, close: &str| format!("{}{}", open.repeat(100_000), close.repeat(100_000));
+    let bodies: Vec<(Vec<u8>, u16)> = vec![
+        (b"{".into(), 400),
+        (b"nothing".into(), 400),
+        (b"{\"a\":}".into(), 400),
+        (vec![0xff, 0xfe, 0x00], 400),
+        (b"{\"\xc3\x28\":1}".into(), 400),
+        (b"\xef\xbb\xbf{}".into(), 400),
+        (b"\x00".into(), 400),
+        (b" ".into(), 400),
+        (b"[]".into(), 422),
+        (b"[1,2,3,4,5,6,7]".into(), 422),
+        (b"[\"a@example.org\",\"long enough\",\"A\",\"customer\",null]".into(), 422),
+        (b"[\"x\"]".into(), 422),
+        (b"null".into(), 422),
+        (b"true".into(), 422),
+        (b"7".into(), 422),
+        (b"\"{}\"".into(), 422),
+        (deep("[", "]").into_bytes(), 0),
+        (deep("{\"a\":", "}").into_bytes(), 0),
+    ];
+    for endpoint in with_bodies() {
+        for (body, status) in &bodies {
+            let what =
+                format!("{} {} with {:?}", endpoint.method, endpoint.path, String::from_utf8_lossy(body));
+            let answer = world.call(endpoint, body).await;
+            // What is nested too deeply may be refused for that, for its size, or for a name before it is read.
+            let expected = if *status == 0 { answer.status.clamp(400, 422) } else { *status };
+            problem(&answer, expected, &what);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_body_of_another_type_or_size_is_refused() {
+    let world = World::make().await;
+    for endpoint in with_bodies() {
+        let what = format!("{} {}", endpoint.method, endpoint.path);
+        let authorization = world.authorization(endpoint.caller);
+        let body = (endpoint.body)(&world).to_string();
+        let path = world.path(endpoint);
+        for kind in [
+            "",
+            "text/plain",
+            "application/x-www-form-urlencoded",
+            "application/jsonp",
+            "multipart/form-data",
+        ] {
+            let headers = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\n") };
+            let answer = world
+                .send(endpoint.method, &path, &format!("{headers}{authorization}"), body.as_bytes())
+                .await;
+            assert_eq!(problem(&answer, 415, &what)["code"], "unsupported_media_type", "{what}: {kind}");
+        }
+        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(256 * 1024));
+        let answer = world.call(endpoint, large.as_bytes()).await;
+        assert_eq!(problem(&answer, 413, &what)["code"], "body_too_large", "{what}");
+    }
+}
+
+#[actix_web::test]
+async fn parameters_that_are_bad_unknown_or_there_twice_are_named() {
+    let world = World::make().await;
+    for endpoint in TABLE.iter().filter(|endpoint| !endpoint.query.is_empty()) {
+        let base = world.path(endpoint);
+        let join = if base.contains('?') { '&' } else { '?' };
+        let authorization = world.authorization(endpoint.caller);
+        let ask = async |query: String| {
+            let target = format!("{base}{join}{query}");
+            (world.send("GET", &target, &authorization, b"").await, target)
+        };
+        for (name, values) in endpoint.query {
+            for value in *values {
+                let (answer, what) = ask(format!("{name}={value}")).await;
+                names(&problem(&answer, 422, &what), name, None, &what);
+            }
+            let (answer, what) = ask(format!("{name}=1&{name}=1")).await;
+            names(&problem(&answer, 422, &what), name, None, &what);
+        }
+        let (answer, what) = ask("tpyo=1".into()).await;
+        names(&problem(&answer, 422, &what), "tpyo", Some("unknown"), &what);
+    }
+}
+
+#[actix_web::test]
+async fn an_id_that_is_none_leads_nowhere() {
+    let world = World::make().await;
+    for endpoint in
+        TABLE.iter().filter(|endpoint| endpoint.path.contains("_id}/") || endpoint.path.ends_with("_id}"))
+    {
+        if endpoint.path.contains('?') {
+            continue;
+        }
+        let body = (endpoint.body)(&world);
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        let headers = format!("Content-Type: application/json\n{}", world.authorization(endpoint.caller));
+        let long = "x".repeat(2000);
+        for id in [
+            "7",
+            "%00",
+            "..%2f..",
+            "%ff%fe",
+            "0190163d-8694-739b-aea5-966c26f8ad9x",
+            "'%20OR%201=1",
+            &long,
+            "0190163d-8694-739b-aea5-966c26f8ad90",
+        ] {
+            let path = endpoint.path.replace("{order_id}", id).replace("{notification_id}", id);
+            let answer = world.send(endpoint.method, &path, &headers, text.as_bytes()).await;
+            problem(&answer, 404, &format!("{} {path}", endpoint.method));
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_key_that_is_none_is_refused() {
+    let world = World::make().await;
+    for endpoint in with_bodies().filter(|endpoint| endpoint.method == "POST") {
+        let body = (endpoint.body)(&world).to_string();
+        for key in ["", &"k".repeat(256), "k\u{e9}y"] {
+            let what = format!("{} {} with the key {key:?}", endpoint.method, endpoint.path);
+            let headers = format!(
+                "Content-Type: application/json\nIdempotency-Key: {key}\n{}",
+                world.authorization(endpoint.caller)
+            );
+            let answer = world.send(endpoint.method, &world.path(endpoint), &headers, body.as_bytes()).await;
+            names(&problem(&answer, 422, &what), "Idempotency-Key", None, &what);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn without_a_token_nothing_is_told() {
+    let world = World::make().await;
+    for endpoint in TABLE.iter().filter(|endpoint| endpoint.caller != Caller::Nobody) {
+        let body = (endpoint.body)(&world);
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        for authorization in
+            ["", "Authorization: Bearer", "Authorization: Bearer x.y.z", "Authorization: Basic eDp5"]
+        {
+            let what = format!("{} {} with {authorization:?}", endpoint.method, endpoint.path);
+            let headers = format!("Content-Type: application/json\n{authorization}");
+            let path = world.path(endpoint);
+            let answer = world.send(endpoint.method, &path, headers.trim_end(), text.as_bytes()).await;
+            problem(&answer, 401, &what);
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{what}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_wrong_role_is_told_so() {
+    let world = World::make().await;
+    for endpoint in TABLE {
+        let others: &[Caller] = match endpoint.caller {
+            Caller::Admin => &[Caller::Customer, Caller::Partner],
+            Caller::Customer if endpoint.path == "/api/v1/orders" && endpoint.method == "POST" => {
+                &[Caller::Partner, Caller::Admin]
+            }
+            _ => &[],
+        };
+        for other in others {
+            let body = (endpoint.body)(&world);
+            let text = if body.is_null() { String::new() } else { body.to_string() };
+            let headers = format!("Content-Type: application/json\n{}", world.authorization(*other));
+            let answer = world.send(endpoint.method, &world.path(endpoint), &headers, text.as_bytes()).await;
+            let what = format!("{} {} as {other:?}", endpoint.method, endpoint.path);
+            assert_eq!(problem(&answer, 403, &what)["code"], "role_not_allowed", "{what}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_method_that_is_not_taken_is_told_which_are() {
+    let world = World::make().await;
+    for endpoint in TABLE {
+        let path = world.path(endpoint);
+        let taken: Vec<&str> =
+            TABLE.iter().filter(|other| other.path == endpoint.path).map(|other| other.method).collect();
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "BREW"] {
+            if taken.contains(&method) {
+                continue;
+            }
+            let answer = world.send(method, &path, "", b"").await;
+            let what = format!("{method} {path}");
+            assert_eq!(problem(&answer, 405, &what)["code"], "method_not_allowed", "{what}");
+            let allow = answer.header("allow").expect("Allow");
+            let mut allowed: Vec<&str> = allow.split(", ").collect();
+            let mut expected = taken.clone();
+            allowed.sort_unstable();
+            expected.sort_unstable();
+            assert_eq!(allowed, expected, "{what}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_slash_at_the_end_changes_nothing() {
+    let world = World::make().await;
+    for endpoint in TABLE {
+        let (path, query) = match world.path(endpoint).split_once('?') {
+            Some((path, query)) => (path.to_owned(), format!("?{query}")),
+            None => (world.path(endpoint), String::new()),
+        };
+        let headers = format!("Content-Type: application/json\n{}", world.authorization(endpoint.caller));
+        let body = (endpoint.body)(&world);
+        // What changes something is sent without what it needs: it is the handler that refuses.
+        let (body, status) =
+            if body.is_null() { (String::new(), endpoint.status) } else { ("7".into(), 422) };
+        for slashes in ["", "/"] {
+            let target = format!("{path}{slashes}{query}");
+            let answer = world.send(endpoint.method, &target, &headers, body.as_bytes()).await;
+            assert_eq!(answer.status, status, "{} {target}: {}", endpoint.method, answer.body);
+        }
+    }
+}
+
+#[actix_web::test]
+async fn where_nothing_is_there_is_a_problem() {
+    let world = World::make().await;
+    for path in [
+        "/api",
+        "/api/v1",
+        "/api/v1/",
+        "/api/v1/nothing",
+        "/api/v2/orders",
+        "/ws/nothing/",
+        "/%00",
+        "/api/v1/orders/x/y/z",
+        "/..%2f..%2fetc/passwd",
+        "/api/v1/orders%2f",
+    ] {
+        for method in ["GET", "POST", "DELETE"] {
+            let answer = world.send(method, path, "", b"").await;
+            assert_eq!(problem(&answer, 404, path)["code"], "route_not_found", "{method} {path}");
+        }
+    }
+}
+
+#[actix_web::test]
+async fn the_clients_own_id_comes_back_when_it_is_sane() {
+    let world = World::make().await;
+    let answer = world.send("GET", "/api/v1/me", "X-Request-Id: my-own_id.7", b"").await;
+    assert_eq!(answer.header("x-request-id"), Some("my-own_id.7"));
+    for id in ["a b", "\"", &"x".repeat(65)] {
+        let answer = world.send("GET", "/api/v1/me", &format!("X-Request-Id: {id}"), b"").await;
+        let given = answer.header("x-request-id").expect("an id of the server's");
+        assert!(given != id && given.len() == 36, "{given}");
+    }
+}

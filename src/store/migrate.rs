@@ -57,5 +57,19 @@ fn lock_beside(path: &Path) -> Result<File, StoreError> {
     name.push(".lock");
     let lock = File::options().create(true).truncate(false).write(true).open(&name).map_err(unavailable)?;
     lock.lock().map_err(unavailable)?;
+    make_private(path).map_err(unavailable)?;
     Ok(lock)
+}
+
+/// Makes a new database's file readable for its owner only: it holds password hashes. SQLite gives the same rights
+/// to the files that it puts beside it.
+fn make_private(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt;
+
+    match File::options().create_new(true).write(true).mode(0o600).open(path) {
+        Ok(_) => Ok(()),
+        // There already, with the rights that its owner has given it.
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }

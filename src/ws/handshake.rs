@@ -10,6 +10,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::principal::{Principal, Role};
 use crate::http::error::ApiError;
 use crate::http::extract::{bearer, path_id};
+use crate::http::settings;
 use crate::protocol::endpoint::Endpoint;
 use crate::services::accounts::authenticate_handshake;
 use crate::services::app::App;
@@ -30,7 +31,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
             Endpoint::Any => web::get().to(any),
         };
         // A middleware has taken the slash off before a request is matched.
-        config.route(endpoint.path().trim_end_matches('/'), route);
+        config.service(web::resource(endpoint.path().trim_end_matches('/')).route(route));
     }
 }
 
@@ -147,10 +148,8 @@ fn check_origin(request: &HttpRequest, allowed: &[String]) -> Result<(), ApiErro
     let Some(origin) = request.headers().get(header::ORIGIN) else { return Ok(()) };
     let origin = origin.to_str().unwrap_or_default();
     let is_allowed = if allowed.is_empty() {
-        let host =
-            request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-        let origin_host = origin.split_once("://").map(|(_, host)| host);
-        origin_host.is_some_and(|origin_host| origin_host.eq_ignore_ascii_case(host))
+        let host = origin.split_once("://").map(|(_, host)| host).unwrap_or_default();
+        own_hosts(request).any(|own| own.eq_ignore_ascii_case(host))
     } else {
         allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
     };
@@ -158,6 +157,17 @@ fn check_origin(request: &HttpRequest, allowed: &[String]) -> Result<(), ApiErro
         return Ok(());
     }
     Err(ServiceError::forbidden("origin_not_allowed", "Pages of this origin may not connect.").into())
+}
+
+/// The hosts of the server's own pages: the one that the request was sent to, and that of the public URL, which a
+/// proxy may have put another in the place of. The scheme does not count: TLS may end at a proxy.
+fn own_hosts(request: &HttpRequest) -> impl Iterator<Item = String> {
+    let asked = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).map(str::to_owned);
+    let public = settings::of(request).base_url(request).ok().and_then(|url| {
+        let host = url.host_str()?;
+        Some(url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}")))
+    });
+    asked.into_iter().chain(public).filter(|host| !host.is_empty())
 }
 
 struct Token {
@@ -194,6 +204,7 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+    use crate::http::settings::HttpSettings;
 
     #[test]
     fn a_token_may_hold_equal_signs_and_escapes() {
@@ -227,6 +238,14 @@ mod tests {
         assert!(check_origin(&from("https://waybill.example:8000"), &own).is_ok());
         assert!(check_origin(&from("https://waybill.example.evil.example"), &own).is_err());
         assert!(check_origin(&from("null"), &own).is_err());
+        let behind_proxy = TestRequest::with_uri("/ws/")
+            .app_data(web::Data::new(HttpSettings {
+                public_url: url::Url::parse("https://shop.example/").ok(),
+                ..HttpSettings::default()
+            }))
+            .insert_header(("Host", "10.0.0.7:8000"))
+            .insert_header(("Origin", "https://shop.example"));
+        assert!(check_origin(&behind_proxy.to_http_request(), &own).is_ok());
         let listed = vec!["https://app.example".to_owned()];
         assert!(check_origin(&from("https://app.example"), &listed).is_ok());
         assert!(check_origin(&from("https://waybill.example:8000"), &listed).is_err());

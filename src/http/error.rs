@@ -131,6 +131,11 @@ impl ResponseError for ApiError {
             Self::Service(ServiceError::Store(_) | ServiceError::Draining | ServiceError::Overloaded(_)) => {
                 answer.insert_header((header::RETRY_AFTER, 1));
             }
+            // RFC 9110, section 15.5.22, and RFC 6455, section 4.4: to what, and in which version.
+            Self::Http { status: StatusCode::UPGRADE_REQUIRED, .. } => {
+                answer.insert_header((header::UPGRADE, HeaderValue::from_static("websocket")));
+                answer.insert_header((header::SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13")));
+            }
             Self::Service(_) | Self::Http { .. } => {}
         }
         answer

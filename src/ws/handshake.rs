@@ -129,16 +129,19 @@ async fn admit(
     })
 }
 
-/// Whether it is meant as a handshake at all.
+/// Whether it is meant as a handshake at all, and in the version of the protocol that is spoken here.
 fn must_be_upgrade(request: &HttpRequest) -> Result<(), ApiError> {
-    let upgrade = request.headers().get(header::UPGRADE).and_then(|value| value.to_str().ok());
-    if upgrade.is_some_and(|value| value.eq_ignore_ascii_case("websocket")) {
+    let text = |name: header::HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok());
+    let is_upgrade = text(header::UPGRADE).is_some_and(|value| value.eq_ignore_ascii_case("websocket"));
+    if is_upgrade && text(header::SEC_WEBSOCKET_VERSION) == Some("13") {
         return Ok(());
     }
     Err(ApiError::Http {
         status: StatusCode::UPGRADE_REQUIRED,
         code: "upgrade_required",
-        detail: "This is a WebSocket endpoint: send Upgrade: websocket (RFC 6455).".into(),
+        detail:
+            "This is a WebSocket endpoint: send Upgrade: websocket and Sec-WebSocket-Version: 13 (RFC 6455)."
+                .into(),
     })
 }
 

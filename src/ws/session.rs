@@ -64,7 +64,7 @@ pub(super) struct Opening {
 /// Answers the handshake and starts the session.
 ///
 /// # Errors
-/// 400 when the request is no WebSocket handshake after RFC 6455, 426 for another version of the protocol.
+/// 400 when the request is no WebSocket handshake after RFC 6455.
 pub(super) fn start(
     opening: Opening,
     request: &HttpRequest,

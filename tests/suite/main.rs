@@ -11,6 +11,7 @@
 mod bad_input;
 mod command_line;
 mod frames;
+mod handshakes;
 mod operating;
 mod orders;
 mod start_stop;

@@ -13,6 +13,7 @@ pub mod client;
 pub mod database;
 pub mod process;
 pub mod raw;
+pub mod sign;
 pub mod socket;
 pub mod steps;
 pub mod users;

@@ -127,6 +127,7 @@ pub async fn asset(request: HttpRequest, name: web::Path<String>) -> Result<Http
     let config = Config::new([format!("{}/api/openapi.json", base(&request)?.1)])
         // By default Swagger UI shows a badge for which it sends the document to a server of its makers.
         .validator_url("none")
+        .use_base_layout()
         .try_it_out_enabled(true)
         .display_request_duration(true);
     let fault = |what: String| ServiceError::Internal(format!("{name} of Swagger UI: {what}"));

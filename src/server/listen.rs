@@ -43,6 +43,19 @@ fn finish_within(drain: Duration) -> u64 {
     (drain / 3).as_secs().max(1)
 }
 
+/// Every route of the server. Those of the demo's log-ins are there only with a demo.
+pub fn routes(demo: Option<DemoLogins>) -> impl FnOnce(&mut web::ServiceConfig) {
+    move |config| {
+        config
+            .configure(ops::routes)
+            .configure(ws::routes)
+            .configure(docs::routes)
+            .configure(pages::routes(demo))
+            .service(web::scope("/api/v1").configure(api_routes))
+            .default_service(web::to(access::not_found));
+    }
+}
+
 /// Binds the address.
 pub(super) fn listen(
     settings: &Settings,
@@ -62,12 +75,7 @@ pub(super) fn listen(
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .wrap(from_fn(access::around))
             .wrap(NormalizePath::trim())
-            .configure(ops::routes)
-            .configure(ws::routes)
-            .configure(docs::routes)
-            .configure(pages::routes(demo.clone()))
-            .service(web::scope("/api/v1").configure(api_routes))
-            .default_service(web::to(access::not_found))
+            .configure(routes(demo.clone()))
     })
     .workers(settings.workers)
     .keep_alive(KEEP_ALIVE)

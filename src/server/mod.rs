@@ -31,6 +31,7 @@ use crate::telemetry::Metrics;
 
 use background::Background;
 use demo::{Demo, DemoOptions, PublicDemo};
+pub use listen::routes;
 use lock::{Claim, ClaimError};
 use settings::{SettingError, Settings};
 

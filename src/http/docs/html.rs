@@ -32,8 +32,10 @@ fn prose(text: &str) -> String {
     html
 }
 
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding:1rem 1.5rem 4rem}\
-    nav a{margin-right:1rem}table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;\
+const NAVIGATION_STYLE: &str =
+    "nav{padding:.8rem 1.5rem;font:16px/1.5 system-ui,sans-serif}nav a{margin-right:1rem}";
+const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0 auto;max-width:60rem;padding-bottom:4rem}main{padding:0 1.5rem}\
+    table{border-collapse:collapse;width:100%}th,td{text-align:left;vertical-align:top;\
     padding:.3rem .6rem;border-bottom:1px solid #8884}pre{background:#8881;padding:.8rem;overflow:auto}\
     section{margin-top:2.5rem}tr:target{background:#fd06}@media(prefers-color-scheme:dark){:root{color-scheme:dark}}";
 
@@ -50,7 +52,7 @@ fn page(base: &str, title: &str, body: &str) -> String {
     format!(
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\
-         <title>{title} – waybill</title><style>{STYLE}</style></head><body>{}<main><h1>{title}</h1>{body}\
+         <title>{title} – waybill</title><style>{NAVIGATION_STYLE}{STYLE}</style></head><body>{}<main><h1>{title}</h1>{body}\
          </main></body></html>\n",
         navigation(base)
     )
@@ -63,7 +65,7 @@ pub(super) fn swagger(base: &str) -> String {
         "<!doctype html><html lang=\"en\"><head><meta charset=\"utf-8\">\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\"><title>REST – waybill</title>\
          <link rel=\"stylesheet\" href=\"{file}/swagger-ui.css\">\
-         <link rel=\"icon\" type=\"image/png\" href=\"{file}/favicon-32x32.png\" sizes=\"32x32\"></head>\
+         <style>{NAVIGATION_STYLE}</style><link rel=\"icon\" type=\"image/png\" href=\"{file}/favicon-32x32.png\" sizes=\"32x32\"></head>\
          <body>{}<div id=\"swagger-ui\"></div><script src=\"{file}/swagger-ui-bundle.js\"></script>\
          <script src=\"{file}/swagger-ui-standalone-preset.js\"></script>\
          <script src=\"{file}/swagger-initializer.js\"></script></body></html>\n",
@@ -105,8 +107,8 @@ pub(super) fn frames(base: &str, document: &Value) -> String {
     for (title, prefix) in [("From the server", "server."), ("From the client", "client.")] {
         let _ = write!(body, "<section><h2>{title}</h2>");
         let messages = document.pointer("/components/messages").and_then(Value::as_object);
-        for (_, message) in messages.into_iter().flatten().filter(|(key, _)| key.starts_with(prefix)) {
-            body.push_str(&frame(message));
+        for (key, message) in messages.into_iter().flatten().filter(|(key, _)| key.starts_with(prefix)) {
+            body.push_str(&frame(message, &endpoints_of(document, key)));
         }
         body.push_str("</section>");
     }
@@ -127,9 +129,20 @@ pub(super) fn frames(base: &str, document: &Value) -> String {
     page(base, "Frames", &body)
 }
 
-fn frame(message: &Value) -> String {
+/// The endpoints on which a message goes to and fro, unless that is all of them.
+fn endpoints_of(document: &Value, key: &str) -> String {
+    let channels: Vec<&Value> = members(&document["channels"]).collect();
+    let with_it: Vec<&str> = channels
+        .iter()
+        .filter(|channel| channel["messages"].get(key).is_some())
+        .map(|channel| text(&channel["address"]))
+        .collect();
+    if with_it.len() == channels.len() { String::new() } else { format!(" On `{}`.", with_it.join("`, `")) }
+}
+
+fn frame(message: &Value, endpoints: &str) -> String {
     let mut html = format!("<h3><code>{}</code></h3>", escape(text(&message["name"])));
-    let _ = write!(html, "<p>{}</p>", prose(text(&message["summary"])));
+    let _ = write!(html, "<p>{}{}</p>", prose(text(&message["summary"])), prose(endpoints));
     for example in members(&message["examples"]) {
         let example = serde_json::to_string_pretty(&example["payload"]).unwrap_or_default();
         let _ = write!(html, "<pre>{}</pre>", escape(&example));

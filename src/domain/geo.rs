@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 const EARTH_RADIUS: f64 = 6_371_008.8;
 
 /// A position in WGS 84 degrees.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Position {
     /// Degrees north, -90 to 90.

@@ -95,6 +95,7 @@ pub const FIELD_PROBLEMS: &[(&str, &str)] = &[
     ("missing", "The field is needed."),
     ("not_applicable", "This never reaches a user with this role."),
     ("out_of_range", "The number, or the count, is too small or too large."),
+    ("too_deep", "The JSON holds more levels within each other than are taken."),
     ("too_long", "The text is too long."),
     ("too_old", "The time lies too far back."),
     ("too_short", "The text is too short or blank."),

@@ -24,13 +24,13 @@ const MAX_DEPTH: usize = 100;
 #[serde(deny_unknown_fields)]
 pub struct NewEvent {
     /// Where it goes: `order_{id}`, `user_{id}`, `partner_{id}` or `admin_dashboard`.
-    #[schema(value_type = String)]
     pub group: GroupKey,
     /// The frame's `type`: lower-case letters, digits and underscores, at most 64.
     #[serde(rename = "type")]
+    #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     pub kind: String,
     /// Any JSON, at most 64 KiB and 100 levels deep; it arrives as it was sent.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub data: Box<RawValue>,
     /// The event's id, for de-duplication; made here when left out.
     pub id: Option<EventId>,

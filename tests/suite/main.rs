@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod command_line;
+mod documents;
 mod frames;
 mod handshakes;
 mod operating;

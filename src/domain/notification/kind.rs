@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 use super::channel::Channel;
 use crate::domain::principal::Role;
 
+// `$name` is a `tt`, since utoipa does not see a `literal` within `serde(rename)`.
 macro_rules! kinds {
-    ($count:literal; $($(#[$doc:meta])* $kind:ident = $name:literal,)*) => {
+    ($count:literal; $($(#[$doc:meta])* $kind:ident = $name:tt,)*) => {
         /// What a notification is about.
         #[derive(
             Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,

@@ -112,7 +112,6 @@ pub struct TimelineView {
     /// What was said at the hand-over.
     pub note: Option<String>,
     /// Where the partner was.
-    #[schema(value_type = Option<Object>)]
     pub position: Option<Position>,
     /// When.
     pub at: Timestamp,

@@ -58,6 +58,22 @@ impl Client {
         headers: &[(&str, &str)],
         body: Option<Value>,
     ) -> Answer {
+        let media = [("Content-Type", "application/json")];
+        let (media, body) = match body {
+            Some(body) => (media.as_slice(), body.to_string().into_bytes()),
+            None => ([].as_slice(), Vec::new()),
+        };
+        self.call_raw(method, path, &[headers, media].concat(), body).await
+    }
+
+    /// Any call with any bytes for a body.
+    pub async fn call_raw(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Vec<u8>,
+    ) -> Answer {
         let call = format!("{method} {path}");
         let client = awc::Client::builder().timeout(Duration::from_secs(30)).finish();
         let mut request = client.request(method, format!("http://{}{path}", self.address));
@@ -67,10 +83,7 @@ impl Client {
         for &header in headers {
             request = request.insert_header(header);
         }
-        let sent = match body {
-            Some(body) => request.send_json(&body).await,
-            None => request.send().await,
-        };
+        let sent = if body.is_empty() { request.send().await } else { request.send_body(body).await };
         let mut response = sent.unwrap_or_else(|error| panic!("{call}: {error}"));
         let bytes = response.body().limit(16 << 20).await;
         let bytes = bytes.unwrap_or_else(|error| panic!("{call}: {error}"));

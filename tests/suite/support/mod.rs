@@ -99,6 +99,11 @@ impl TestApp {
         Client::new(self.address, Some(user.token.clone()))
     }
 
+    /// Calls with this token or key.
+    pub fn with_token(&self, token: &str) -> Client {
+        Client::new(self.address, Some(token.to_owned()))
+    }
+
     /// Calls without a token.
     pub fn as_nobody(&self) -> Client {
         Client::new(self.address, None)

@@ -4,7 +4,6 @@
 use std::collections::BTreeSet;
 
 use awc::http::Method;
-use jsonwebtoken::{EncodingKey, Header, encode};
 use serde_json::{Value, json};
 use waybill::domain::ids::EventId;
 use waybill::domain::time::Timestamp;
@@ -12,7 +11,7 @@ use waybill::domain::time::Timestamp;
 use super::schema::Checker;
 use crate::support::socket::Socket;
 use crate::support::users::PASSWORD;
-use crate::support::{JWT_SECRET, TestApp, TestUser, an_order};
+use crate::support::{TestApp, TestUser, an_order, sign};
 
 const SERVICE_KEY: &str = "0123456789abcdef0123456789abcdef";
 
@@ -91,11 +90,7 @@ impl Screen {
 
 /// A token of this user that ends soon.
 fn short_token(user: &TestUser) -> String {
-    let now = Timestamp::now().as_secs();
-    let claims = json!({
-        "token_type": "access", "user_id": user.id, "jti": EventId::new(), "iat": now, "exp": now + 30,
-    });
-    encode(&Header::default(), &claims, &EncodingKey::from_secret(JWT_SECRET.as_bytes())).expect("a token")
+    sign::hs256(&sign::claims_with(user, "exp", json!(Timestamp::now().as_secs() + 30)))
 }
 
 #[actix_web::test]

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use diesel::RunQueryDsl;
 use diesel::connection::SimpleConnection;
+use diesel::{Connection, RunQueryDsl};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 
 use super::connection::{Conn, DatabaseUrl, open};
@@ -16,7 +16,7 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 /// Names the advisory lock that migrating processes take on PostgreSQL: "waybill" in ASCII.
 const LOCK: i64 = 0x77_61_79_62_69_6c_6c;
 
-/// Runs what is pending; each migration is one transaction.
+/// Runs what is pending, in one transaction: when one migration fails, none was made.
 pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
     let _lock = match url {
         DatabaseUrl::Sqlite(path) => Some(lock_beside(path)?),
@@ -37,14 +37,18 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
 fn run_pending<DB, C>(conn: &mut C, migrations: EmbeddedMigrations) -> Result<Vec<String>, StoreError>
 where
     DB: diesel::backend::Backend,
-    C: MigrationHarness<DB>,
+    C: MigrationHarness<DB> + Connection,
 {
-    let run =
-        conn.run_pending_migrations(migrations).map_err(|error| StoreError::Migration(error.to_string()))?;
+    // Around all of it, Diesel's own table included: a failure leaves nothing of what was not there before.
+    let run = conn.transaction(|conn| {
+        let run = conn.run_pending_migrations(migrations);
+        let run = run.map_err(|error| StoreError::Migration(error.to_string()))?;
+        Ok::<_, StoreError>(run.iter().map(ToString::to_string).collect::<Vec<_>>())
+    })?;
     for version in &run {
         log::info!("migrated the database to {version}");
     }
-    Ok(run.iter().map(ToString::to_string).collect())
+    Ok(run)
 }
 
 /// A lock file beside the database: SQLite's own locks do not span several migrations.

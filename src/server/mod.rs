@@ -149,6 +149,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         demo::check(settings.listen, demo.for_everyone)?;
     }
     limits::raise_open_files();
+    limits::outlive_file_size_limit();
     let claim = settings.database_file().map(|path| lock::claim(path)).transpose()?;
     let tokens = tokens(&settings)?;
     let metrics = Metrics::new().map_err(|error| ServerError::Internal(error.to_string()))?;

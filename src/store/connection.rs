@@ -236,10 +236,14 @@ pub(super) fn probe(conn: &mut Conn) -> Result<(), StoreError> {
     conn.ping().map_err(StoreError::from)
 }
 
-/// Takes the lock that writing takes, and writes nothing.
+/// Writes, and not only takes the lock for it: a full disk shows itself by nothing less. The row is among the
+/// tickets, since those are purged; no ticket has such an id.
 pub(super) fn probe_writing(conn: &mut Conn) -> Result<(), StoreError> {
-    let written: QueryResult<usize> =
-        diesel::sql_query("DELETE FROM used_tickets WHERE expires_at < 0").execute(conn);
+    let written: QueryResult<usize> = diesel::sql_query(
+        "INSERT INTO used_tickets (jti, expires_at) VALUES ('readiness', 0) \
+         ON CONFLICT (jti) DO UPDATE SET expires_at = used_tickets.expires_at + 1",
+    )
+    .execute(conn);
     written.map(|_| ()).map_err(StoreError::from)
 }
 

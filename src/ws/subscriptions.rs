@@ -13,6 +13,7 @@ use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::{Control, envelop};
 use crate::realtime::{Frame, Joined, Member, Recovery};
+use crate::services::error::ServiceError;
 
 use super::effects::Reference;
 use super::handler::Phase;
@@ -101,17 +102,34 @@ impl Session {
             }
             match outcome {
                 Ok(snapshot) => session.begin_with_snapshot(&joined, &snapshot, ctx),
-                Err(error) => {
-                    let reference = session
-                        .state
-                        .subscription(group)
-                        .and_then(|subscription| subscription.reference.clone());
-                    session.refuse(&error, reference.as_deref(), ctx);
-                    session.lose(group, ctx);
-                }
+                Err(error) => session.not_begun(group, &error, ctx),
             }
         });
         ctx.spawn(begun);
+    }
+
+    /// The snapshot cannot be read: the subscription does not stand after all.
+    fn not_begun(&mut self, group: GroupKey, error: &ServiceError, ctx: &mut Context) {
+        let subscription = self.state.subscription(group);
+        let reference = subscription.and_then(|subscription| subscription.reference.clone());
+        self.refuse(error, reference.as_deref(), ctx);
+        match error {
+            // The right is not lost, only out of sight: the client is to come back.
+            ServiceError::Store(_) | ServiceError::Overloaded(_) | ServiceError::Internal(_) => {
+                if self.state.primary == Some(group) {
+                    return self.close(CloseReason::Overload, ctx);
+                }
+                self.app.groups().leave(group, self.id);
+                self.state.remove(group);
+            }
+            ServiceError::Invalid(_)
+            | ServiceError::Unauthenticated { .. }
+            | ServiceError::Forbidden { .. }
+            | ServiceError::NotFound { .. }
+            | ServiceError::Conflict { .. }
+            | ServiceError::Limited { .. }
+            | ServiceError::Draining => self.lose(group, ctx),
+        }
     }
 
     fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {

@@ -40,8 +40,8 @@ pub(super) struct Group {
     window: Window,
     ring: Ring,
     members: Members,
-    /// The latest revision of each state that went through.
-    revisions: Vec<(Arc<str>, i64)>,
+    /// The latest frame of each state that went through.
+    states: Vec<(Arc<str>, Arc<Frame>)>,
     /// Shared with the registry, which ends groups that stay empty.
     size: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
@@ -60,7 +60,7 @@ impl Group {
             window,
             ring: Ring::default(),
             members: Members::default(),
-            revisions: Vec::new(),
+            states: Vec::new(),
             size,
             metrics,
         }
@@ -87,16 +87,16 @@ impl Group {
         })
     }
 
-    /// Remembers a revision; `false` when a newer one was there.
-    fn is_news(&mut self, slot: &Arc<str>, revision: i64) -> bool {
-        match self.revisions.iter_mut().find(|(name, _)| name == slot) {
-            Some((_, latest)) if *latest >= revision => false,
+    /// Keeps the latest frame of a state; `false` when a newer one was there.
+    fn is_news(&mut self, slot: &Arc<str>, frame: &Arc<Frame>) -> bool {
+        match self.states.iter_mut().find(|(name, _)| name == slot) {
+            Some((_, latest)) if latest.revision >= frame.revision => false,
             Some((_, latest)) => {
-                *latest = revision;
+                *latest = Arc::clone(frame);
                 true
             }
             None => {
-                self.revisions.push((Arc::clone(slot), revision));
+                self.states.push((Arc::clone(slot), Arc::clone(frame)));
                 true
             }
         }
@@ -167,7 +167,11 @@ impl Group {
         let missed =
             since.filter(|since| *since.epoch == *self.epoch).and_then(|since| self.ring.since(since.seq));
         match missed {
-            Some(events) => Recovery::Events(events),
+            Some(events) => Recovery::Events {
+                events,
+                // They have no numbers, so whether they were missed is not known.
+                states: self.states.iter().map(|(_, frame)| Arc::clone(frame)).collect(),
+            },
             None if snapshot_current => Recovery::SnapshotCurrent,
             None => Recovery::SnapshotNeeded,
         }
@@ -278,8 +282,8 @@ impl Handler<Publish> for Group {
                 self.fan_out(&frame, None);
             }
             PublishLane::State { slot, revision } => {
-                if self.is_news(slot, *revision) {
-                    let frame = self.frame(&publish, None, Some(*revision));
+                let frame = self.frame(&publish, None, Some(*revision));
+                if self.is_news(slot, &frame) {
                     self.fan_out(&frame, Some(slot));
                 }
             }

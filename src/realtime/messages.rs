@@ -60,7 +60,7 @@ pub struct Joined {
     pub group: GroupKey,
     /// The group's numbering.
     pub epoch: Arc<str>,
-    /// The last number given out; with [`Recovery::Events`], before those.
+    /// The last number given out; with [`Recovery::Events`], that of the last of those.
     pub seq: u64,
     /// What came before.
     pub recovery: Recovery,
@@ -71,8 +71,13 @@ pub struct Joined {
 /// What a joining session has missed.
 #[derive(Debug)]
 pub enum Recovery {
-    /// Exactly these events.
-    Events(Vec<Arc<Frame>>),
+    /// Exactly these events, and what the group's states are by now.
+    Events {
+        /// Every event since, with its number.
+        events: Vec<Arc<Frame>>,
+        /// The latest frame of each state, missed or not.
+        states: Vec<Arc<Frame>>,
+    },
     /// Unknown: a snapshot must tell. One that was read at the watermark is still current.
     SnapshotCurrent,
     /// Unknown: a snapshot must be read now.

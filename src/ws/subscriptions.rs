@@ -79,11 +79,11 @@ impl Session {
             return;
         };
         match &joined.recovery {
-            Recovery::Events(events) => {
+            Recovery::Events { events, states } => {
                 let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
                 self.welcome_to(group, &joined, seq, true, ctx);
-                for event in events {
-                    self.write(event, ctx);
+                for frame in events.iter().chain(states) {
+                    self.write(frame, ctx);
                 }
                 self.go_live(group, joined.presence.clone(), ctx);
             }

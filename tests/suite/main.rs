@@ -11,6 +11,7 @@
 mod bad_input;
 mod command_line;
 mod documents;
+mod faults;
 mod frames;
 mod handshakes;
 mod operating;

@@ -1,0 +1,18 @@
+//! Bad luck: what the server does when it is killed, when the disk is full, when the database is away, when a
+//! client does not read. The program runs in a process of its own here, and every test has its own of everything.
+
+mod caller;
+mod coming_back;
+mod killed;
+mod listener;
+mod no_space;
+mod postgres;
+mod postgres_gone;
+mod secrets;
+mod sigterm;
+mod silence;
+mod slow_reader;
+mod stage;
+mod two_at_once;
+mod waiting_outbox;
+mod writer;

@@ -1,0 +1,101 @@
+//! PostgreSQL ends without a good-bye, stays away for some seconds, and comes back.
+
+use std::rc::Rc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use actix_web::rt::spawn;
+use actix_web::rt::task::spawn_blocking;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout};
+
+use super::caller::{Call, Caller};
+use super::killed::Progress;
+use super::listener::{Goal, Listener};
+use super::postgres::Cluster;
+use super::stage::{Stage, ended};
+use super::writer::{Writer, check_answers, state_of};
+use crate::support::{Socket, an_order};
+
+/// How long it is away.
+const AWAY: Duration = Duration::from_secs(3);
+
+#[actix_web::test]
+async fn postgres_may_go_and_come_back_under_load_and_nothing_answered_is_lost() {
+    let cluster = spawn_blocking(Cluster::start).await.expect("PostgreSQL starts");
+    let settings = [("WAYBILL_DATABASE_WAIT_MS", "500")];
+    let (stage, cast) = Stage::on(cluster.database(), 2, &settings).await;
+    let cluster = Arc::new(Mutex::new(cluster));
+    let process = stage.serve().await;
+    let (address, caller) = (process.address, Caller::new());
+
+    let (_tell, whereabouts) = watch::channel(Some(address));
+    let progress = Rc::new(Progress::default());
+    let (mut writers, mut listeners) = (Vec::new(), Vec::new());
+    for (seed, customer) in (0..).zip(&cast.customers) {
+        let (told, orders) = mpsc::unbounded_channel();
+        let (set_goal, goal) = watch::channel(None);
+        // They stay: no connection of theirs may end.
+        let stay = Duration::from_secs(100_000);
+        let listener = Listener::new(customer, seed, whereabouts.clone(), orders, goal, stay);
+        listeners.push((set_goal, spawn(listener.follow())));
+        let writer = Writer::new(customer, &cast, whereabouts.clone(), Rc::clone(&progress), told);
+        writers.push(spawn(writer.work()));
+    }
+    let bearer = format!("Bearer {}", cast.customers[0].token);
+    let headers = [("Authorization", bearer.as_str())];
+    let mut screen = Socket::open(address, "/ws/notifications/", &headers).await.expect("it opens");
+    screen.expect("unread_count").await;
+
+    for _ in 0..2 {
+        for _ in 0..20 {
+            timeout(Duration::from_secs(30), progress.written.notified()).await.expect("it is at work");
+        }
+        with(&cluster, Cluster::crash).await;
+        let gone = Instant::now();
+        let refused =
+            caller.once(address, &Call::post(&cast.customers[0].token, "/orders", an_order())).await;
+        let (status, problem) = refused.expect("an answer");
+        assert_eq!((status, problem["code"].as_str()), (503, Some("unavailable")), "{problem}");
+        let answered_in = gone.elapsed();
+        assert!(answered_in < Duration::from_secs(5), "{answered_in:?}");
+        let reading = caller.once(address, &Call::get(&cast.customers[0].token, "/orders")).await;
+        assert_eq!(reading.expect("an answer").0, 503);
+        assert_eq!(caller.page(address, "/readyz").await.0, 503);
+        assert_eq!(caller.page(address, "/healthz").await.0, 200);
+        // The socket is open and answers.
+        screen.so_far().await;
+        sleep(AWAY.saturating_sub(gone.elapsed())).await;
+        with(&cluster, Cluster::resume).await;
+        let healed = caller.until_status(address, "/readyz", 200);
+        timeout(Duration::from_secs(20), healed).await.expect("it heals by itself");
+    }
+    for _ in 0..20 {
+        timeout(Duration::from_secs(30), progress.written.notified()).await.expect("it is at work again");
+    }
+    progress.done.set(true);
+
+    for ((writer, customer), (set_goal, _)) in writers.into_iter().zip(&cast.customers).zip(&listeners) {
+        let answered = writer.await.expect("the writer worked to the end");
+        let state: Goal = state_of(&caller, address, customer).await;
+        check_answers(&caller, address, customer, &answered, &state).await;
+        set_goal.send_replace(Some(state));
+    }
+    for (_, listener) in listeners {
+        let figures = timeout(Duration::from_secs(60), listener).await.expect("everything has arrived");
+        let figures = figures.expect("nothing came out of order");
+        assert_eq!(figures.connections, 1, "a session was ended: {figures:?}");
+    }
+    process.signal(rustix::process::Signal::TERM);
+    let end = ended(process).await;
+    assert_eq!(end.code, Some(0), "{}", end.log);
+    // The database goes before its server.
+    drop(stage);
+}
+
+/// Does something that takes a while to the server.
+async fn with(cluster: &Arc<Mutex<Cluster>>, job: impl FnOnce(&mut Cluster) + Send + 'static) {
+    let cluster = Arc::clone(cluster);
+    let done = spawn_blocking(move || job(&mut cluster.lock().unwrap_or_else(PoisonError::into_inner)));
+    done.await.expect("it is done");
+}

@@ -8,6 +8,7 @@
     reason = "a test that cannot go on has failed"
 )]
 
+mod access;
 mod bad_input;
 mod command_line;
 mod documents;
@@ -16,7 +17,10 @@ mod frames;
 mod handshakes;
 mod operating;
 mod orders;
+mod recovery;
+mod sessions;
 mod start_stop;
 mod support;
 mod tidy;
+mod tokens;
 mod watching;

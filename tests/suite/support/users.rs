@@ -59,13 +59,22 @@ impl TestApp {
         self.as_user(customer).post("/orders", an_order()).await.expect(201)
     }
 
-    /// An order of a new customer, assigned to a new partner by a new admin.
+    /// Waits until all that was committed so far is published: a row leaves the outbox once its groups have it.
+    pub async fn published(&self) {
+        let waiting = || self.inner().read(|conn| Ok(waybill::store::outbox::count(conn)?));
+        while waiting().await.expect("a count") > 0 {}
+    }
+
+    /// An order of a new customer, assigned to a new partner by a new admin. What has happened so far is published, so
+    /// that who joins afterwards hears of what comes afterwards.
     pub async fn assigned_order(&self) -> (TestUser, TestUser, Value) {
         let (customer, partner, admin) = (self.customer().await, self.partner().await, self.admin().await);
         let order = self.place_order(&customer).await;
         let path = format!("/orders/{}/assign", order["id"].as_str().expect("an id"));
         let order = self.as_user(&admin).post(&path, json!({"partner_id": partner.partner_id})).await;
-        (customer, partner, order.expect(200))
+        let order = order.expect(200);
+        self.published().await;
+        (customer, partner, order)
     }
 }
 

@@ -12,6 +12,7 @@ mod access;
 mod bad_input;
 mod command_line;
 mod documents;
+mod events;
 mod faults;
 mod frames;
 mod handshakes;

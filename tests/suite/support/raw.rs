@@ -68,6 +68,14 @@ impl Raw {
         Self { stream, read: Vec::new() }
     }
 
+    /// A connection that takes little before it has to be read from.
+    pub async fn connect_with_small_buffer(address: SocketAddr) -> Self {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(4096).expect("a socket option");
+        let stream = socket.connect(address).await.expect("the server listens");
+        Self { stream, read: Vec::new() }
+    }
+
     /// Sends `head` (request line and headers, each ended by a line break that is made CRLF here) and reads the answer.
     pub async fn call(&mut self, head: &str, body: &[u8]) -> Answer {
         let mut request = head.trim().lines().map(str::trim).collect::<Vec<_>>().join("\r\n").into_bytes();
@@ -80,12 +88,17 @@ impl Raw {
     /// Opens a WebSocket; `headers` come beside those that the handshake needs. `Err` with the answer when refused.
     pub async fn open(address: SocketAddr, path: &str, headers: &str) -> Result<(Self, Answer), Answer> {
         let mut raw = Self::connect(address).await;
+        let answer = raw.upgrade(address, path, headers).await;
+        if answer.status == 101 { Ok((raw, answer)) } else { Err(answer) }
+    }
+
+    /// Asks for a WebSocket on this connection.
+    pub async fn upgrade(&mut self, address: SocketAddr, path: &str, headers: &str) -> Answer {
         let head = format!(
             "GET {path} HTTP/1.1\nHost: {address}\nUpgrade: websocket\nConnection: Upgrade\n\
              Sec-WebSocket-Version: 13\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\n{headers}"
         );
-        let answer = raw.call(&head, b"").await;
-        if answer.status == 101 { Ok((raw, answer)) } else { Err(answer) }
+        self.call(&head, b"").await
     }
 
     pub async fn write(&mut self, bytes: &[u8]) {
@@ -172,6 +185,12 @@ impl Raw {
                 _ => {}
             }
         }
+    }
+
+    /// The next text frame, whatever its `type`.
+    pub async fn next_text(&mut self) -> Value {
+        let frame = self.expect_opcode(TEXT).await;
+        serde_json::from_slice(&frame.payload).expect("JSON")
     }
 
     /// The next frame with this opcode; others are passed over.

@@ -221,24 +221,26 @@ async fn a_message_of_the_largest_size_is_taken_whole_and_in_pieces() {
 async fn a_message_over_the_limit_ends_the_session_with_1009() {
     let app = TestApp::start().await;
     let user = app.customer().await;
-    for opcode in [TEXT, BINARY] {
-        let mut raw = session(&app, &user).await;
-        raw.send(true, opcode, ping_of(LIMIT + 1).as_bytes()).await;
-        assert_eq!(raw.expect_close().await, 1009, "whole, {opcode}");
-
-        let mut raw = session(&app, &user).await;
-        raw.send(false, opcode, &[b' '; LIMIT]).await;
-        raw.send(false, CONTINUATION, b" ").await;
-        assert_eq!(raw.expect_close().await, 1009, "in pieces, {opcode}");
-
-        // A fragment that says it is huge need not be waited for.
-        let mut raw = session(&app, &user).await;
+    let huge = |opcode: u8| {
+        // A frame that says it is huge need not be waited for.
         let mut head = vec![0x80 | opcode, 0x80 | 127];
         head.extend((1_u64 << 62).to_be_bytes());
         head.extend([0; 4]);
-        raw.write(&head).await;
-        assert_eq!(raw.expect_close().await, 1009, "only announced, {opcode}");
-    }
+        head
+    };
+    let pieces = |opcode| [frame(false, opcode, &[b' '; LIMIT]), frame(false, CONTINUATION, b" ")].concat();
+    let cases = [TEXT, BINARY].into_iter().flat_map(|opcode| {
+        let whole = frame(true, opcode, ping_of(LIMIT + 1).as_bytes());
+        [("whole", opcode, whole), ("in pieces", opcode, pieces(opcode)), ("announced", opcode, huge(opcode))]
+    });
+    // At once, since a server that does not read on waits a moment for the answer to its good-bye.
+    let (app, user) = (&app, &user);
+    join_all(cases.map(|(what, opcode, bytes)| async move {
+        let mut raw = session(app, user).await;
+        raw.write(&bytes).await;
+        assert_eq!(raw.expect_close().await, 1009, "{what}, {opcode}");
+    }))
+    .await;
 }
 
 #[actix_web::test]

@@ -4,14 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::{Actor, Context, Handler, MessageResult, Recipient};
+use actix::{Actor, ActorContext, Context, Handler, MessageResult, Recipient};
 use rand::Rng;
 
 use crate::domain::ids::{FamilyId, SessionId, UserId};
 use crate::protocol::close::CloseReason;
 
 use super::handle::Counts;
-use super::messages::{Count, Deliver, EndAll, EndSessions, ListOnline, Probe, Register, Unregister};
+use super::messages::{Count, Deliver, EndAll, EndSessions, ListOnline, Probe, Register, Stop, Unregister};
 
 /// The actor that knows every session.
 #[derive(Debug)]
@@ -123,4 +123,12 @@ impl Handler<Probe> for Directory {
     type Result = ();
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
 }

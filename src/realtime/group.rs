@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use actix::dev::SendError;
 use actix::{Actor, Context, Handler};
 use bytestring::ByteString;
 use indexmap::IndexMap;
@@ -21,7 +20,7 @@ use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
-use super::lane::Offer;
+use super::lane::Put;
 use super::messages::{Admit, Deliver, Expel, Frame, Joined, Leave, Member, Publish, PublishLane, Recovery};
 use super::ring::{Ring, Window};
 
@@ -76,15 +75,7 @@ impl Group {
     fn frame(&self, publish: &Publish, seq: Option<u64>, revision: Option<i64>) -> Arc<Frame> {
         let numbering = seq.map(|seq| Numbering { seq, epoch: &self.epoch });
         let text = envelop(&publish.body, &self.name, publish.id, publish.at, numbering);
-        let accepted_at = publish.accepted_at;
-        Arc::new(Frame {
-            group: self.key,
-            id: publish.id,
-            seq,
-            revision,
-            text: ByteString::from(text),
-            accepted_at,
-        })
+        Arc::new(Frame::new(self.key, publish.id, seq, revision, &text, publish.accepted_at))
     }
 
     /// Keeps the latest frame of a state; `false` when a newer one was there.
@@ -187,36 +178,23 @@ fn hand_over(
     slot: Option<&Arc<str>>,
     metrics: &Metrics,
 ) -> Result<(), Gone> {
-    let offer = match slot {
-        None => member.lane.offer(frame.text.len()),
-        Some(slot) => member.lane.offer_latest(slot, frame),
-    };
-    let message = match offer {
-        Offer::Send => Deliver::Frame(Arc::clone(frame)),
-        Offer::Flush => Deliver::Flush,
-        Offer::Slotted { replaced } => {
+    match member.lane.put(member.door, frame, slot) {
+        Put::Taken => Ok(()),
+        Put::Slotted { replaced } => {
             metrics.conflated.inc_by(u64::from(replaced));
-            return Ok(());
+            Ok(())
         }
-        Offer::TooSlow => {
-            put_out(member, metrics);
-            return Err(Gone);
-        }
-    };
-    match member.to.try_send(message) {
-        Ok(()) => Ok(()),
-        Err(SendError::Full(_)) => {
+        Put::Shut => Err(Gone),
+        Put::TooSlow => {
             put_out(member, metrics);
             Err(Gone)
         }
-        Err(SendError::Closed(_)) => Err(Gone),
     }
 }
 
 /// Ends a membership that does not keep up. The session reads this when, and if, its socket drains: until
 /// then nothing in it runs (actix-web#2441), and the kernel's TCP_USER_TIMEOUT is what ends it.
 fn put_out(member: &Member, metrics: &Metrics) {
-    member.lane.close();
     metrics.slow_readers.inc();
     member.to.do_send(Deliver::End(CloseReason::TooSlow)); // bounded: one for each membership, which ends here
 }

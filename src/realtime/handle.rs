@@ -2,10 +2,11 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, Arbiter, Recipient};
+use actix::dev::channel::channel;
+use actix::{Actor, Addr, Context, Handler, Recipient};
 
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
@@ -17,7 +18,7 @@ use crate::telemetry::Metrics;
 use super::directory::Directory;
 use super::messages::{
     Count, Deliver, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
-    Register, Unregister,
+    Register, Stop, Unregister,
 };
 use super::registry::GroupRegistry;
 use super::ring::Window;
@@ -99,40 +100,69 @@ struct Inner {
     order: Addr<GroupRegistry>,
     admin: Addr<GroupRegistry>,
     directory: Addr<Directory>,
-    arbiters: Vec<Arbiter>,
     watermarks: Arc<Watermarks>,
     ends: Arc<AtomicU64>,
+    stopped: AtomicBool,
+}
+
+/// A registry, or the directory, that has its address already and waits for a thread to live on. What it is sent
+/// meanwhile waits for it.
+pub struct Resident {
+    move_in: Box<dyn FnOnce() + Send>,
+}
+
+impl Resident {
+    fn new<A>(actor: A) -> (Addr<A>, Self)
+    where
+        A: Actor<Context = Context<A>> + Send,
+    {
+        // The actor sets the capacity that it needs when it starts.
+        let (sender, receiver) = channel(16);
+        let move_in = move || {
+            Context::with_receiver(receiver).run(actor);
+        };
+        (Addr::new(sender), Self { move_in: Box::new(move_in) })
+    }
+
+    /// Starts it on the present thread, which must be one of an actix `System`, or within one of its tasks.
+    pub fn move_in(self) {
+        (self.move_in)();
+    }
+}
+
+impl std::fmt::Debug for Resident {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Resident").finish_non_exhaustive()
+    }
 }
 
 impl Groups {
-    /// Starts the registries, each on a thread of its own, so that fan-out never blocks accepting.
-    /// Must be called within an actix `System`.
+    /// Makes the handle, and the actors behind it, which have yet to [move in](Resident::move_in).
+    ///
+    /// They are to live on the threads that serve sockets: waking another thread costs more than handing a frame to
+    /// a small group (see `docs/performance.md`).
     #[must_use]
-    pub fn start(settings: RealtimeSettings, metrics: &Arc<Metrics>) -> Self {
+    pub fn new(settings: RealtimeSettings, metrics: &Arc<Metrics>) -> (Self, Vec<Resident>) {
         let watermarks = Arc::new(Watermarks::new());
+        let ends = Arc::new(AtomicU64::new(0));
         let window = Window { events: settings.replay_events, age: settings.replay_age };
-        let mut arbiters = Vec::new();
-        let mut start = |kind: GroupKind| {
-            let arbiter = Arbiter::new();
+        let mut residents = Vec::new();
+        let mut registry = |kind: GroupKind| {
             let (watermarks, metrics) = (Arc::clone(&watermarks), Arc::clone(metrics));
-            let registry = GroupRegistry::start_in_arbiter(&arbiter.handle(), move |_| {
-                GroupRegistry::new(kind, window, watermarks, metrics)
-            });
-            arbiters.push(arbiter);
+            let (registry, resident) = Resident::new(GroupRegistry::new(kind, window, watermarks, metrics));
+            residents.push(resident);
             registry
         };
-        let user = start(GroupKind::User);
-        let partner = start(GroupKind::Partner);
-        let order = start(GroupKind::Order);
-        let admin = start(GroupKind::Admin);
-        let arbiter = Arbiter::new();
-        let limit = settings.sessions_per_user;
-        let ends = Arc::new(AtomicU64::new(0));
-        let counted = Arc::clone(&ends);
-        let directory =
-            Directory::start_in_arbiter(&arbiter.handle(), move |_| Directory::new(limit, counted));
-        arbiters.push(arbiter);
-        Self { inner: Arc::new(Inner { user, partner, order, admin, directory, arbiters, watermarks, ends }) }
+        let order = registry(GroupKind::Order);
+        let user = registry(GroupKind::User);
+        let partner = registry(GroupKind::Partner);
+        let admin = registry(GroupKind::Admin);
+        let (directory, resident) =
+            Resident::new(Directory::new(settings.sessions_per_user, Arc::clone(&ends)));
+        residents.push(resident);
+        let stopped = AtomicBool::new(false);
+        let inner = Inner { user, partner, order, admin, directory, watermarks, ends, stopped };
+        (Self { inner: Arc::new(inner) }, residents)
     }
 
     fn registry(&self, key: GroupKey) -> &Addr<GroupRegistry> {
@@ -213,8 +243,12 @@ impl Groups {
     /// Waits until the registries and the directory have dealt with all that was asked of them before.
     ///
     /// # Errors
-    /// `ProbeFailed` when one of them is gone.
+    /// `ProbeFailed` when one of them is gone that should be there.
     pub async fn settle(&self) -> Result<(), ProbeFailed> {
+        if self.inner.stopped.load(Ordering::Acquire) {
+            // Every session has ended: there is nobody who could still be told.
+            return Ok(());
+        }
         for (part, registry) in self.registries() {
             registry.send(Probe).await.map_err(|_| ProbeFailed { part })?;
         }
@@ -293,10 +327,19 @@ impl Groups {
         }
     }
 
-    /// Ends the threads of the registries. Nothing is delivered afterwards.
+    /// Ends the registries and the directory, once no session is left. What is published afterwards reaches nobody.
     pub fn stop(&self) {
-        for arbiter in &self.inner.arbiters {
-            arbiter.stop();
+        self.inner.stopped.store(true, Ordering::Release);
+        for (_, registry) in self.registries() {
+            stop(registry);
         }
+        stop(&self.inner.directory);
     }
+}
+
+fn stop<A>(actor: &Addr<A>)
+where
+    A: Actor<Context = Context<A>> + Handler<Stop>,
+{
+    actor.do_send(Stop); // bounded: once, at the end
 }

@@ -1,11 +1,21 @@
-//! How much waits for one session, and the slots in which ephemeral frames wait when too much does.
+//! What waits for one session, in two lanes: frames that must be delivered, in order and each of them; and, once the
+//! session falls behind, slots in which the latest ephemeral frame takes the place of the one before.
 //!
-//! The session's mailbox alone cannot tell: a session whose socket is full is not polled (actix-web#2441),
-//! and a mailbox has a free slot for each sender. So groups count what they hand over, and the session
-//! counts what it took.
+//! An actor's mailbox would do neither: it cannot replace what waits, it has a free slot for each sender, and a
+//! session whose socket is full is not polled, so that nothing could be taken out of it (actix-web#2441). So groups
+//! put frames here, and whatever writes the socket takes them out as the socket has room.
+//!
+//! A session opens a door for each group that it joins. Behind a door that is ajar frames wait until the snapshot is
+//! written; through an open one they come at once; what is sent to one that was shut is dropped, so that a membership
+//! that has ended says nothing any more.
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+
+use smallvec::SmallVec;
+
+use crate::domain::group::GroupKey;
 
 use super::messages::Frame;
 
@@ -14,31 +24,87 @@ pub(super) const CONFLATE_FROM: usize = 64;
 /// The most slots that ephemeral frames of one session wait in.
 const MAX_SLOTS: usize = 64;
 
-/// Shared by a session and the groups that it is in.
+/// Shared by a session, what writes its socket, and the groups that it is in.
 #[derive(Debug)]
 pub struct Lane {
-    waiting: AtomicUsize,
-    waiting_bytes: AtomicUsize,
-    has_slots: AtomicBool,
-    closed: AtomicBool,
+    inner: Mutex<Inner>,
     max_waiting: usize,
     max_bytes: usize,
-    slots: Mutex<Vec<(Arc<str>, Arc<Frame>)>>,
 }
 
-/// What a group is to do with a frame for a session.
+#[derive(Debug)]
+struct Inner {
+    /// Must-deliver frames, and ephemeral ones of a session that keeps up.
+    queue: VecDeque<Waiting>,
+    /// Of the frames in `queue` and behind doors.
+    bytes: usize,
+    /// Frames behind doors.
+    held: usize,
+    /// Whoever writes the socket, while it waits for something to write.
+    writer: Option<Waker>,
+    /// Whether it has been called since it found nothing.
+    called: bool,
+    /// Whether there is something for the actor.
+    actor_called: bool,
+    closed: bool,
+    doors: SmallVec<[Door; 1]>,
+    next_door: u32,
+    slots: Vec<Slot>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    door: DoorId,
+    frame: Arc<Frame>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    name: Arc<str>,
+    waiting: Waiting,
+}
+
+/// One membership of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Offer {
-    /// Send it.
-    Send,
-    /// Nothing: it waits in a slot, and the session will find it there.
+pub struct DoorId(u32);
+
+#[derive(Debug)]
+struct Door {
+    id: DoorId,
+    group: GroupKey,
+    state: DoorState,
+}
+
+#[derive(Debug)]
+enum DoorState {
+    /// Until the snapshot is written.
+    Ajar(Vec<Arc<Frame>>),
+    /// The snapshot held this revision of the group's state: older ones say nothing new.
+    Open { floor: i64 },
+}
+
+/// What is to be done for a socket.
+#[derive(Debug)]
+pub enum Next {
+    /// Poll the session actor: a message, bytes of its client, or a timer wait for it.
+    Actor,
+    /// Write this frame.
+    Frame(Arc<Frame>),
+}
+
+/// What became of a frame that was put into a lane.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Put {
+    /// The session will have it, unless it ends before.
+    Taken,
+    /// It waits in a slot.
     Slotted {
         /// Whether it took the place of an older one.
         replaced: bool,
     },
-    /// Send [`Deliver::Flush`](super::Deliver::Flush): it waits in a slot, and the session may be idle by now.
-    Flush,
-    /// The session does not keep up: put it out.
+    /// The door was shut, or the session is ending.
+    Shut,
+    /// There was no room: the session does not keep up, and the lane is closed.
     TooSlow,
 }
 
@@ -46,156 +112,210 @@ impl Lane {
     /// A lane that holds at most `max_waiting` frames of `max_bytes` in all.
     #[must_use]
     pub fn new(max_waiting: usize, max_bytes: usize) -> Self {
-        Self {
-            waiting: AtomicUsize::new(0),
-            waiting_bytes: AtomicUsize::new(0),
-            has_slots: AtomicBool::new(false),
-            closed: AtomicBool::new(false),
-            max_waiting,
-            max_bytes,
-            slots: Mutex::new(Vec::new()),
-        }
+        let inner = Inner {
+            queue: VecDeque::new(),
+            bytes: 0,
+            held: 0,
+            writer: None,
+            called: false,
+            // It has not begun yet.
+            actor_called: true,
+            closed: false,
+            doors: SmallVec::new(),
+            next_door: 0,
+            slots: Vec::new(),
+        };
+        Self { inner: Mutex::new(inner), max_waiting, max_bytes }
     }
 
-    /// Asks for room for a must-deliver frame.
-    pub(super) fn offer(&self, bytes: usize) -> Offer {
-        if self.closed.load(Ordering::Relaxed) {
-            return Offer::TooSlow;
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a door for a group, ajar. An earlier one for the same group is shut.
+    #[must_use]
+    pub fn expect(&self, group: GroupKey) -> DoorId {
+        let mut inner = self.lock();
+        inner.shut(group);
+        let id = DoorId(inner.next_door);
+        inner.next_door = inner.next_door.wrapping_add(1);
+        if !inner.closed {
+            inner.doors.push(Door { id, group, state: DoorState::Ajar(Vec::new()) });
         }
-        let waiting = self.waiting.fetch_add(1, Ordering::SeqCst);
-        let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        id
+    }
+
+    /// Opens a group's door: what waited behind it follows, but for states up to the revision `floor`.
+    pub fn open(&self, group: GroupKey, floor: i64) {
+        let mut inner = self.lock();
+        let Some(door) = inner.doors.iter_mut().find(|door| door.group == group) else { return };
+        let id = door.id;
+        let DoorState::Ajar(frames) = std::mem::replace(&mut door.state, DoorState::Open { floor }) else {
+            return;
+        };
+        inner.held -= frames.len();
+        for frame in frames {
+            if is_news(&frame, floor) {
+                inner.queue.push_back(Waiting { door: id, frame });
+            } else {
+                inner.bytes -= frame.size();
+            }
+        }
+        inner.call();
+    }
+
+    /// Shuts a group's door: nothing more of that membership comes through.
+    pub fn shut(&self, group: GroupKey) {
+        self.lock().shut(group);
+    }
+
+    /// Drops what waits and lets nothing in any more.
+    pub fn close(&self) {
+        self.lock().close();
+    }
+
+    /// Puts a frame in. One with a `slot` is ephemeral: only the latest of its slot counts.
+    pub(super) fn put(&self, door: DoorId, frame: &Arc<Frame>, slot: Option<&Arc<str>>) -> Put {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let waiting = inner.queue.len();
+        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return Put::Shut };
+        match &mut found.state {
+            DoorState::Open { floor } if !is_news(frame, *floor) => return Put::Taken,
+            DoorState::Open { .. } => {
+                if let Some(slot) = slot
+                    && (waiting >= CONFLATE_FROM || !inner.slots.is_empty())
+                {
+                    return inner.put_into_slot(door, frame, slot);
+                }
+            }
+            DoorState::Ajar(_) => {}
+        }
         // One frame always fits, however large.
-        if waiting >= self.max_waiting || (before > 0 && before + bytes > self.max_bytes) {
-            self.closed.store(true, Ordering::Relaxed);
-            return Offer::TooSlow;
+        let is_full = waiting + inner.held >= self.max_waiting
+            || (inner.bytes > 0 && inner.bytes + frame.size() > self.max_bytes);
+        if is_full {
+            inner.close();
+            return Put::TooSlow;
         }
-        Offer::Send
+        inner.bytes += frame.size();
+        let frame = Arc::clone(frame);
+        match &mut found.state {
+            DoorState::Ajar(frames) => {
+                inner.held += 1;
+                frames.push(frame);
+            }
+            DoorState::Open { .. } => {
+                inner.queue.push_back(Waiting { door, frame });
+                inner.call();
+            }
+        }
+        Put::Taken
     }
 
-    /// Asks for room for a frame of which only the latest in its slot counts.
-    pub(super) fn offer_latest(&self, slot: &Arc<str>, frame: &Arc<Frame>) -> Offer {
-        let falls_behind = self.waiting.load(Ordering::SeqCst) >= CONFLATE_FROM;
-        if !falls_behind && !self.has_slots.load(Ordering::SeqCst) {
-            return self.offer(frame.text.len());
+    /// What is to be done next. With nothing to do, the task of `cx` is woken once there is.
+    pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
+        let mut inner = self.lock();
+        if inner.actor_called {
+            inner.actor_called = false;
+            return Poll::Ready(Next::Actor);
         }
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        let place = slots.iter().position(|(name, held)| name == slot && held.group == frame.group);
-        let replaced = place.is_some() || slots.len() >= MAX_SLOTS;
+        if let Some(frame) = inner.next_frame() {
+            return Poll::Ready(Next::Frame(frame));
+        }
+        inner.called = false;
+        if !inner.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
+            inner.writer = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    /// Notes that there is something for the actor.
+    pub fn call_actor(&self) {
+        let mut inner = self.lock();
+        inner.actor_called = true;
+        inner.call();
+    }
+}
+
+/// The actor is polled with this: it shares the socket, and so the wait for something to write, with the frames.
+impl Wake for Lane {
+    fn wake(self: Arc<Self>) {
+        self.call_actor();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        self.call_actor();
+    }
+}
+
+impl Inner {
+    fn call(&mut self) {
+        if !self.called {
+            self.called = true;
+            if let Some(writer) = &self.writer {
+                writer.wake_by_ref();
+            }
+        }
+    }
+
+    fn next_frame(&mut self) -> Option<Arc<Frame>> {
+        while let Some(Waiting { door, frame }) = self.queue.pop_front() {
+            self.bytes -= frame.size();
+            if self.is_open(door) {
+                return Some(frame);
+            }
+        }
+        if !self.slots.is_empty() {
+            return Some(self.slots.remove(0).waiting.frame);
+        }
+        if self.queue.capacity() > CONFLATE_FROM {
+            // The memory of a bad moment.
+            self.queue = VecDeque::new();
+        }
+        None
+    }
+
+    fn is_open(&self, door: DoorId) -> bool {
+        self.doors.iter().any(|found| found.id == door)
+    }
+
+    fn put_into_slot(&mut self, door: DoorId, frame: &Arc<Frame>, slot: &Arc<str>) -> Put {
+        let place = self.slots.iter().position(|held| held.name == *slot && held.waiting.door == door);
+        let replaced = place.is_some() || self.slots.len() >= MAX_SLOTS;
         if replaced {
             // Out of its old place and to the end, so that slots keep the order of their latest frames.
-            slots.remove(place.unwrap_or(0));
+            self.slots.remove(place.unwrap_or(0));
         }
-        slots.push((Arc::clone(slot), Arc::clone(frame)));
-        self.has_slots.store(true, Ordering::SeqCst);
-        drop(slots);
-        // The session looks for slots after it took its last frame. Either it sees this one, or it
-        // had taken its last frame before and this load sees that.
-        if self.waiting.load(Ordering::SeqCst) == 0 {
-            self.waiting.fetch_add(1, Ordering::SeqCst);
-            return Offer::Flush;
+        self.slots.push(Slot { name: Arc::clone(slot), waiting: Waiting { door, frame: Arc::clone(frame) } });
+        self.call();
+        Put::Slotted { replaced }
+    }
+
+    fn shut(&mut self, group: GroupKey) {
+        let Some(place) = self.doors.iter().position(|door| door.group == group) else { return };
+        let door = self.doors.swap_remove(place);
+        self.slots.retain(|slot| slot.waiting.door != door.id);
+        // What is in the queue is dropped when its turn comes.
+        if let DoorState::Ajar(frames) = door.state {
+            self.held -= frames.len();
+            self.bytes -= frames.iter().map(|frame| frame.size()).sum::<usize>();
         }
-        Offer::Slotted { replaced }
     }
 
-    /// The session took a frame of `bytes`. `true` when slots wait and nothing comes before them.
-    #[must_use]
-    pub fn took(&self, bytes: usize) -> bool {
-        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
-        let before = self.waiting.fetch_sub(1, Ordering::SeqCst);
-        before == 1 && self.has_slots.load(Ordering::SeqCst)
+    fn close(&mut self) {
+        self.closed = true;
+        self.queue = VecDeque::new();
+        self.slots = Vec::new();
+        self.doors = SmallVec::new();
+        (self.bytes, self.held) = (0, 0);
     }
+}
 
-    /// What waits in the slots, oldest first.
-    #[must_use]
-    pub fn take_slots(&self) -> Vec<Arc<Frame>> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
-        self.has_slots.store(false, Ordering::SeqCst);
-        slots.drain(..).map(|(_, frame)| frame).collect()
-    }
-
-    /// Lets no further frame in.
-    pub fn close(&self) {
-        self.closed.store(true, Ordering::Relaxed);
-    }
-
-    /// How many frames wait.
-    #[must_use]
-    pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
-    }
+/// Whether a frame says more than a snapshot that held the revision `floor` of the group's state.
+fn is_news(frame: &Frame, floor: i64) -> bool {
+    frame.revision.is_none_or(|revision| revision > floor)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::time::Instant;
-
-    use bytestring::ByteString;
-
-    use super::*;
-    use crate::domain::group::GroupKey;
-    use crate::domain::ids::EventId;
-
-    fn frame(text: &'static str) -> Arc<Frame> {
-        let text = ByteString::from_static(text);
-        Arc::new(Frame {
-            group: GroupKey::Admin,
-            id: EventId::new(),
-            seq: None,
-            revision: None,
-            text,
-            accepted_at: Instant::now(),
-        })
-    }
-
-    fn texts(lane: &Lane) -> Vec<String> {
-        lane.take_slots().iter().map(|frame| frame.text.to_string()).collect()
-    }
-
-    #[test]
-    fn a_full_lane_refuses_and_stays_shut() {
-        let lane = Lane::new(2, 1000);
-        assert_eq!(lane.offer(1), Offer::Send);
-        assert_eq!(lane.offer(1), Offer::Send);
-        assert_eq!(lane.offer(1), Offer::TooSlow);
-        let _ = lane.took(1);
-        assert_eq!(lane.offer(1), Offer::TooSlow);
-    }
-
-    #[test]
-    fn bytes_are_bounded_too_but_one_frame_always_fits() {
-        let lane = Lane::new(100, 1000);
-        assert_eq!(lane.offer(5000), Offer::Send);
-        assert_eq!(lane.offer(1), Offer::TooSlow);
-    }
-
-    #[test]
-    fn ephemeral_frames_are_conflated_per_slot_once_the_session_falls_behind() {
-        let lane = Lane::new(1000, 1_000_000);
-        let (dot, eta): (Arc<str>, Arc<str>) = ("location".into(), "eta".into());
-        assert_eq!(lane.offer_latest(&dot, &frame("dot 0")), Offer::Send);
-        for _ in 1..CONFLATE_FROM {
-            assert_eq!(lane.offer(1), Offer::Send);
-        }
-        assert_eq!(lane.offer_latest(&dot, &frame("dot 1")), Offer::Slotted { replaced: false });
-        assert_eq!(lane.offer_latest(&eta, &frame("eta 1")), Offer::Slotted { replaced: false });
-        assert_eq!(lane.offer_latest(&dot, &frame("dot 2")), Offer::Slotted { replaced: true });
-        // While one slot is taken a frame may not overtake it.
-        for waiting in (0..CONFLATE_FROM).rev() {
-            assert_eq!(lane.took(if waiting == CONFLATE_FROM - 1 { 5 } else { 1 }), waiting == 0);
-        }
-        assert_eq!(texts(&lane), ["eta 1", "dot 2"]);
-        assert_eq!(lane.offer_latest(&dot, &frame("dot 3")), Offer::Send);
-    }
-
-    #[test]
-    fn slots_are_bounded() {
-        let lane = Lane::new(1000, 1_000_000);
-        for _ in 0..CONFLATE_FROM {
-            lane.offer(1);
-        }
-        for index in 0..200 {
-            lane.offer_latest(&format!("slot {index}").into(), &frame("x"));
-        }
-        assert_eq!(lane.take_slots().len(), MAX_SLOTS);
-    }
-}
+mod tests;

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix::{Message, Recipient};
+use actix_http::ws::{OpCode, Parser};
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 use crate::domain::group::GroupKey;
@@ -13,9 +15,9 @@ use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 
-use super::lane::Lane;
+use super::lane::{DoorId, Lane};
 
-/// One frame, serialised once and shared by all who get it.
+/// One frame, made once and shared by all who get it.
 #[derive(Debug)]
 pub struct Frame {
     /// The group that it went through.
@@ -26,20 +28,55 @@ pub struct Frame {
     pub seq: Option<u64>,
     /// For states: grows with every change of the state.
     pub revision: Option<i64>,
-    /// The text on the wire.
-    pub text: ByteString,
     /// When it was given to the groups.
     pub accepted_at: Instant,
+    text: ByteString,
+    wire: Bytes,
 }
 
-/// Group or directory → session. No reply; a full lane ends the membership.
+impl Frame {
+    /// A frame whose text is `text`.
+    pub(super) fn new(
+        group: GroupKey,
+        id: EventId,
+        seq: Option<u64>,
+        revision: Option<i64>,
+        text: &str,
+        accepted_at: Instant,
+    ) -> Self {
+        let mut wire = BytesMut::new();
+        Parser::write_message(&mut wire, text, OpCode::Text, true, false);
+        let wire = wire.freeze();
+        let payload = wire.slice(wire.len().saturating_sub(text.len())..);
+        // It was text a moment ago, so the fallback is never taken.
+        let text = ByteString::try_from(payload).unwrap_or_else(|_| ByteString::from(text));
+        Self { group, id, seq, revision, accepted_at, text, wire }
+    }
+
+    /// The JSON.
+    #[must_use]
+    pub fn text(&self) -> &ByteString {
+        &self.text
+    }
+
+    /// The bytes on the socket: one WebSocket message as a server sends it, unmasked and thus the same for everybody
+    /// (RFC 6455, section 5.2).
+    #[must_use]
+    pub fn wire(&self) -> &Bytes {
+        &self.wire
+    }
+
+    /// Bytes on the socket.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.wire.len()
+    }
+}
+
+/// Group or directory → session. No reply. Frames do not come this way: they wait in the session's [`Lane`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum Deliver {
-    /// An event. Counted in the session's lane.
-    Frame(Arc<Frame>),
-    /// Frames wait in the session's conflation slots. Counted in the session's lane.
-    Flush,
     /// Answers a join.
     Joined(Box<Joined>),
     /// The session was put out of a group: the right to listen was lost.
@@ -94,9 +131,11 @@ pub struct Member {
     pub user_id: UserId,
     /// As what.
     pub role: Role,
-    /// How much waits for it.
+    /// Where frames for it wait.
     pub lane: Arc<Lane>,
-    /// Where to send.
+    /// Through which door of the lane this group's frames come.
+    pub door: DoorId,
+    /// Where to send what is no frame.
     pub to: Recipient<Deliver>,
 }
 
@@ -163,6 +202,11 @@ pub(super) struct Expel {
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(super) struct Probe;
+
+/// Handle → registry or directory, at the end. No reply.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Stop;
 
 /// Session → directory. No reply. The user's oldest session ends when there are too many.
 #[derive(Debug, Message)]

@@ -14,6 +14,6 @@ mod messages;
 mod registry;
 mod ring;
 
-pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings};
-pub use lane::Lane;
+pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings, Resident};
+pub use lane::{DoorId, Lane, Next};
 pub use messages::{Deliver, Frame, Joined, Member, Recovery};

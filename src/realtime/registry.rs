@@ -1,18 +1,18 @@
-//! Finds or starts the group actor of a key. One registry for each kind of group, on a thread of its own.
+//! Finds or starts the group actor of a key. One registry for each kind of group; its groups live on its thread.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use actix::{Actor, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::telemetry::Metrics;
 
 use super::group::Group;
 use super::handle::Watermarks;
-use super::messages::{Admit, Expel, Join, Leave, Probe, Publish};
+use super::messages::{Admit, Expel, Join, Leave, Probe, Publish, Stop};
 use super::ring::Window;
 
 /// How many ephemeral frames may wait for a registry; more are refused.
@@ -130,4 +130,12 @@ impl Handler<Probe> for GroupRegistry {
     type Result = ();
 
     fn handle(&mut self, _: Probe, _: &mut Self::Context) {}
+}
+
+impl Handler<Stop> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        ctx.stop();
+    }
 }

@@ -60,7 +60,6 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use bytestring::ByteString;
     use proptest::prelude::*;
 
     use super::*;
@@ -69,18 +68,8 @@ mod tests {
 
     fn push(ring: &mut Ring, window: Window, accepted_at: Instant) {
         let seq = Some(ring.number());
-        let text = ByteString::from_static("{}");
-        ring.keep(
-            Arc::new(Frame {
-                group: GroupKey::Admin,
-                id: EventId::new(),
-                seq,
-                revision: None,
-                text,
-                accepted_at,
-            }),
-            window,
-        );
+        let frame = Frame::new(GroupKey::Admin, EventId::new(), seq, None, "{}", accepted_at);
+        ring.keep(Arc::new(frame), window);
     }
 
     proptest! {

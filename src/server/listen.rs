@@ -2,7 +2,7 @@
 
 use std::any::Any;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use actix_web::dev::{Extensions, Server};
@@ -15,6 +15,7 @@ use crate::http::access;
 use crate::http::extract::MAX_BODY;
 use crate::http::pages::{self, DemoLogins};
 use crate::http::{api_routes, docs, ops};
+use crate::realtime::Resident;
 use crate::services::app::App;
 use crate::ws;
 
@@ -56,10 +57,34 @@ pub fn routes(demo: Option<DemoLogins>) -> impl FnOnce(&mut web::ServiceConfig) 
     }
 }
 
-/// Binds the address.
+/// The actors of groups, shared out among the worker threads.
+#[derive(Debug, Clone)]
+struct Shares(Arc<Mutex<Vec<Vec<Resident>>>>);
+
+impl Shares {
+    fn new(residents: Vec<Resident>, workers: usize) -> Self {
+        let mut shares: Vec<Vec<Resident>> = (0..workers.max(1)).map(|_| Vec::new()).collect();
+        let count = shares.len();
+        for (index, resident) in residents.into_iter().enumerate() {
+            if let Some(share) = shares.get_mut(index % count) {
+                share.push(resident);
+            }
+        }
+        Self(Arc::new(Mutex::new(shares)))
+    }
+
+    /// Gives the present thread its share.
+    fn move_in(&self) {
+        let share = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        share.into_iter().flatten().for_each(Resident::move_in);
+    }
+}
+
+/// Binds the address. The actors of groups move in with the threads that serve.
 pub(super) fn listen(
     settings: &Settings,
     app: &App,
+    residents: Vec<Resident>,
     demo: Option<DemoLogins>,
 ) -> Result<Listening, ServerError> {
     let (app, http) = (web::Data::new(app.clone()), web::Data::new(settings.http()));
@@ -67,7 +92,10 @@ pub(super) fn listen(
     let socket =
         SocketSettings { send_buffer: settings.send_buffer, user_timeout: settings.tcp_user_timeout };
     let failed = |problem| ServerError::Listen { address: settings.listen, problem };
+    let shares = Shares::new(residents, settings.workers);
     let server = HttpServer::new(move || {
+        // Called once on each thread that serves.
+        shares.move_in();
         Routes::new()
             .app_data(app.clone())
             .app_data(http.clone())

@@ -158,7 +158,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         let opened = actix_web::rt::task::spawn_blocking(move || open_store(&settings, &metrics)).await;
         opened.map_err(|error| ServerError::Internal(error.to_string()))??
     };
-    let groups = Groups::start(settings.realtime(), &metrics);
+    let (groups, residents) = Groups::new(settings.realtime(), &metrics);
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
     let background = Background::start(&app);
@@ -169,7 +169,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
             None
         }
     };
-    let server = listen::listen(&settings, &app, logins)?;
+    let server = listen::listen(&settings, &app, residents, logins)?;
     let address = server.address;
     let http = server.http.handle();
     let http_task = actix_web::rt::spawn(server.http);
@@ -239,8 +239,9 @@ impl Running {
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Its own limit is `listen::finish_within`.
         self.http.stop(true).await;
-        self.background.stop().await;
+        // The registries lived on the threads that have ended with it.
         self.app.groups().stop();
+        self.background.stop().await;
         self.app.store().close();
         drop(self.claim);
     }

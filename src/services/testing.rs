@@ -7,7 +7,7 @@ use crate::domain::ids::{PartnerId, UserId};
 use crate::domain::order::Tariff;
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
-use crate::realtime::{Groups, RealtimeSettings};
+use crate::realtime::{Groups, RealtimeSettings, Resident};
 use crate::store::testing::TestDatabase;
 use crate::store::users::{self, User};
 use crate::telemetry::Metrics;
@@ -51,7 +51,8 @@ impl TestApp {
             replay_age: Duration::from_secs(600),
             sessions_per_user: 20,
         };
-        let groups = Groups::start(realtime, &metrics);
+        let (groups, residents) = Groups::new(realtime, &metrics);
+        residents.into_iter().for_each(Resident::move_in);
         let tokens = Tokens::new(TokenSettings {
             secret: b"a shared secret of more than 32 bytes, for tests".to_vec(),
             public_keys: Vec::new(),

@@ -2,7 +2,6 @@
 //!
 //! Invariant: no I/O and no clock in here; time comes in as an argument.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::group::GroupKey;
@@ -11,7 +10,6 @@ use crate::domain::time::Timestamp;
 use crate::protocol::client::{self, BadFrame, ClientFrame, Request, Since};
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::Control;
-use crate::realtime::Frame;
 
 use super::SessionSettings;
 use super::effects::{Effect, Reference};
@@ -28,8 +26,8 @@ pub(super) enum Phase {
     Opening,
     /// The group was asked for membership; what it stood at before.
     Joining(Box<Snapshot>),
-    /// A member; events wait until the snapshot is there.
-    Waiting(Vec<Arc<Frame>>),
+    /// A member; events wait behind the lane's door until the snapshot is there.
+    Waiting,
     /// A member; events go straight on.
     Live,
 }
@@ -39,8 +37,6 @@ pub(super) enum Phase {
 pub(super) struct Subscription {
     pub group: GroupKey,
     pub phase: Phase,
-    /// The state in the snapshot: older revisions that are still under way are dropped.
-    pub floor: i64,
     /// Whether the client asked by a frame, and is answered by `subscribed`.
     pub asked: bool,
     pub reference: Reference,
@@ -109,7 +105,7 @@ impl State {
     }
 
     pub(super) fn add(&mut self, group: GroupKey, phase: Phase, asked: bool, reference: Reference) {
-        self.subscriptions.push(Subscription { group, phase, floor: i64::MIN, asked, reference });
+        self.subscriptions.push(Subscription { group, phase, asked, reference });
     }
 }
 

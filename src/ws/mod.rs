@@ -8,6 +8,7 @@ mod handler;
 mod handshake;
 mod inbound;
 mod intake;
+mod outgoing;
 mod session;
 mod snapshot;
 mod subscriptions;

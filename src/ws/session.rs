@@ -1,8 +1,8 @@
-//! The session actor: one for each WebSocket connection. It does what effects ask for, and hands on what
-//! groups deliver.
+//! The session actor: one for each WebSocket connection. It does what effects ask for, and decides which groups'
+//! frames may come through its [`Lane`].
 //!
 //! Polled only while its socket takes what is written (actix-web#2441): a client that stops reading stops
-//! everything in here, its timers included. Groups judge such a session by its [`Lane`], and the kernel's
+//! everything in here, its timers included. Groups judge such a session by its lane, and the kernel's
 //! `TCP_USER_TIMEOUT` ends it.
 
 use std::sync::Arc;
@@ -12,9 +12,9 @@ use actix::fut::wrap_future;
 use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Running, SpawnHandle, StreamHandler,
 };
-use actix_http::ws::Item;
+use actix_http::ws::{Codec, Item};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
 use rand::Rng;
 
@@ -36,6 +36,7 @@ use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
 use super::intake::{self, Intake};
+use super::outgoing::Outgoing;
 use super::snapshot::Snapshot;
 
 /// A session is told so long before its token ends.
@@ -72,19 +73,20 @@ pub(super) fn start(
 ) -> Result<HttpResponse, ApiError> {
     let max_frame = opening.settings.max_frame;
     let protocols: &[&str] = if opening.echo_bearer { &["bearer"] } else { &[] };
+    let mut answer = ws::handshake_with_protocols(request, protocols).map_err(|error| ApiError::Http {
+        status: match error.status_code() {
+            StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
+            _other => StatusCode::BAD_REQUEST,
+        },
+        code: "bad_handshake",
+        detail: format!("Not a WebSocket handshake: {error}"),
+    })?;
     let session = Session::new(opening);
-    ws::WsResponseBuilder::new(session, request, Intake::new(payload, max_frame))
-        .protocols(protocols)
-        .frame_size(max_frame)
-        .start()
-        .map_err(|error| ApiError::Http {
-            status: match error.as_response_error().status_code() {
-                StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
-                _other => StatusCode::BAD_REQUEST,
-            },
-            code: "bad_handshake",
-            detail: format!("Not a WebSocket handshake: {error}"),
-        })
+    let (lane, app, user_id) =
+        (Arc::clone(&session.lane), session.app.clone(), session.state.principal.user_id);
+    let codec = Codec::new().max_size(max_frame);
+    let actor = WebsocketContext::with_codec(session, Intake::new(payload, max_frame), codec);
+    Ok(answer.streaming(Outgoing::new(actor, lane, app, user_id)))
 }
 
 /// One WebSocket session.
@@ -158,7 +160,7 @@ impl Session {
                 Effect::Close(reason) => self.close(reason, ctx),
                 Effect::Open { group, since, reference } => self.open(group, since, reference, ctx),
                 Effect::Leave(group) => {
-                    self.app.groups().leave(group, self.id);
+                    self.leave(group);
                     if self.state.primary == Some(group) {
                         self.end_early(ctx);
                     }
@@ -272,6 +274,12 @@ impl Session {
         ctx.run_later(CLOSE_PATIENCE, |_, ctx| ctx.stop());
     }
 
+    /// Ends a membership; the subscription may be gone already.
+    pub(super) fn leave(&mut self, group: GroupKey) {
+        self.lane.shut(group);
+        self.app.groups().leave(group, self.id);
+    }
+
     fn leave_all(&mut self) {
         self.lane.close();
         for subscription in self.state.subscriptions.drain(..) {
@@ -338,8 +346,6 @@ impl Actor for Session {
     type Context = Context;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // The lane is the bound; the mailbox only has to be larger.
-        ctx.set_mailbox_capacity(self.settings.queue.saturating_add(64));
         let who = self.state.principal;
         self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
         self.app.groups().register(self.id, who.user_id, who.family_id, ctx.address().recipient(), self.ends);
@@ -381,38 +387,12 @@ impl Handler<Deliver> for Session {
     type Result = ();
 
     fn handle(&mut self, message: Deliver, ctx: &mut Self::Context) {
-        let caught_up = match message {
-            Deliver::Frame(frame) => {
-                let bytes = frame.text.len();
-                self.deliver(frame, ctx);
-                self.lane.took(bytes)
-            }
-            Deliver::Flush => self.lane.took(0),
-            Deliver::Joined(joined) => {
-                if self.closing {
-                    self.app.groups().leave(joined.group, self.id);
-                } else {
-                    self.joined(joined, ctx);
-                }
-                false
-            }
-            Deliver::Expelled { group } => {
-                self.lose(group, ctx);
-                false
-            }
-            Deliver::Confirm => {
-                self.confirm(ctx);
-                false
-            }
-            Deliver::End(reason) => {
-                self.close(reason, ctx);
-                false
-            }
-        };
-        if caught_up {
-            for frame in self.lane.take_slots() {
-                self.deliver(frame, ctx);
-            }
+        match message {
+            Deliver::Joined(joined) if self.closing => self.app.groups().leave(joined.group, self.id),
+            Deliver::Joined(joined) => self.joined(joined, ctx),
+            Deliver::Expelled { group } => self.lose(group, ctx),
+            Deliver::Confirm => self.confirm(ctx),
+            Deliver::End(reason) => self.close(reason, ctx),
         }
     }
 }

@@ -5,18 +5,20 @@ use std::sync::Arc;
 
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext};
+use bytestring::ByteString;
 
-use crate::domain::group::{GroupKey, GroupKind};
+use crate::domain::group::GroupKey;
 use crate::domain::ids::EventId;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::{Control, envelop};
-use crate::realtime::{Frame, Joined, Member, Recovery};
+use crate::realtime::{Joined, Member, Recovery};
 use crate::services::error::ServiceError;
 
 use super::effects::Reference;
 use super::handler::Phase;
+use super::outgoing;
 use super::session::{Context, Session};
 use super::snapshot::{self, Snapshot};
 
@@ -62,6 +64,7 @@ impl Session {
             user_id: self.state.principal.user_id,
             role: self.state.principal.role,
             lane: Arc::clone(&self.lane),
+            door: self.lane.expect(group),
             to: ctx.address().recipient(),
         };
         self.app.groups().join(group, member, since, watermark);
@@ -71,11 +74,10 @@ impl Session {
         let group = joined.group;
         let Some(subscription) = self.state.subscription(group) else {
             // Left again before the answer came.
-            self.app.groups().leave(group, self.id);
+            self.leave(group);
             return;
         };
-        let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting(Vec::new()))
-        else {
+        let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting) else {
             return;
         };
         match &joined.recovery {
@@ -83,9 +85,10 @@ impl Session {
                 let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
                 self.welcome_to(group, &joined, seq, true, ctx);
                 for frame in events.iter().chain(states) {
-                    self.write(frame, ctx);
+                    ctx.text(frame.text().clone());
+                    outgoing::written(&self.app, self.state.principal.user_id, frame);
                 }
-                self.go_live(group, joined.presence.clone(), ctx);
+                self.go_live(group, i64::MIN, joined.presence.clone(), ctx);
             }
             Recovery::SnapshotCurrent => self.begin_with_snapshot(&joined, &snapshot, ctx),
             Recovery::SnapshotNeeded => self.read_snapshot(joined, ctx),
@@ -119,7 +122,7 @@ impl Session {
                 if self.state.primary == Some(group) {
                     return self.close(CloseReason::Overload, ctx);
                 }
-                self.app.groups().leave(group, self.id);
+                self.leave(group);
                 self.state.remove(group);
             }
             ServiceError::Invalid(_)
@@ -134,14 +137,15 @@ impl Session {
 
     fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {
         let group = joined.group;
-        let Some(subscription) = self.state.subscription(group) else { return };
-        subscription.floor = snapshot.revision;
+        if self.state.subscription(group).is_none() {
+            return;
+        }
         self.welcome_to(group, joined, joined.seq, false, ctx);
         let position = format!("{{\"epoch\":\"{}\",\"seq\":{}}}", joined.epoch, joined.seq);
         let open = snapshot.body.strip_suffix('}').unwrap_or(&snapshot.body);
         let body = format!("{open},\"position\":{position}}}");
         ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
-        self.go_live(group, joined.presence.clone(), ctx);
+        self.go_live(group, snapshot.revision, joined.presence.clone(), ctx);
     }
 
     fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
@@ -154,55 +158,23 @@ impl Session {
         }
     }
 
-    fn go_live(&mut self, group: GroupKey, presence: Option<bytestring::ByteString>, ctx: &mut Context) {
+    /// Lets the group's events in: what the client has by now is its state at the revision `floor`.
+    fn go_live(&mut self, group: GroupKey, floor: i64, presence: Option<ByteString>, ctx: &mut Context) {
         if let Some(presence) = presence {
             ctx.text(presence);
         }
         if self.state.primary == Some(group) {
             self.end_early(ctx);
         }
-        let Some(subscription) = self.state.subscription(group) else { return };
-        if let Phase::Waiting(held) = std::mem::replace(&mut subscription.phase, Phase::Live) {
-            for frame in held {
-                self.write(&frame, ctx);
-            }
-        }
-    }
-
-    /// A frame out of a group.
-    pub(super) fn deliver(&mut self, frame: Arc<Frame>, ctx: &mut Context) {
-        if self.closing {
-            return;
-        }
-        // No subscription: left while the frame was under way.
-        let Some(subscription) = self.state.subscription(frame.group) else { return };
-        match &mut subscription.phase {
-            Phase::Live => self.write(&frame, ctx),
-            Phase::Waiting(held) if held.len() < self.settings.queue => held.push(frame),
-            Phase::Waiting(_) => self.close(CloseReason::TooSlow, ctx),
-            // Membership of an earlier subscription to the same group.
-            Phase::Opening | Phase::Joining(_) => {}
-        }
-    }
-
-    fn write(&mut self, frame: &Frame, ctx: &mut Context) {
-        if let Some(revision) = frame.revision {
-            let floor =
-                self.state.subscription(frame.group).map_or(i64::MIN, |subscription| subscription.floor);
-            if revision <= floor {
-                return;
-            }
-        }
-        ctx.text(frame.text.clone());
-        self.app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
-        if frame.seq.is_some() && frame.group.kind() == GroupKind::User {
-            self.app.recorder().written(self.state.principal.user_id, frame.id);
+        if let Some(subscription) = self.state.subscription(group) {
+            subscription.phase = Phase::Live;
+            self.lane.open(group, floor);
         }
     }
 
     /// The right to listen to a group is gone.
     pub(super) fn lose(&mut self, group: GroupKey, ctx: &mut Context) {
-        self.app.groups().leave(group, self.id);
+        self.leave(group);
         if self.state.primary == Some(group) {
             self.close(CloseReason::AccessLost, ctx);
             return;

@@ -1,0 +1,187 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use super::*;
+use crate::domain::ids::EventId;
+
+fn frame(text: &str) -> Arc<Frame> {
+    state(text, None)
+}
+
+fn state(text: &str, revision: Option<i64>) -> Arc<Frame> {
+    Arc::new(Frame::new(GroupKey::Admin, EventId::new(), None, revision, text, Instant::now()))
+}
+
+#[derive(Default)]
+struct Calls(AtomicUsize);
+
+impl Wake for Calls {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn next(lane: &Lane) -> Option<String> {
+    match lane.poll_next(&Context::from_waker(Waker::noop())) {
+        Poll::Ready(Next::Frame(frame)) => Some(frame.text().to_string()),
+        Poll::Ready(Next::Actor) => next(lane),
+        Poll::Pending => None,
+    }
+}
+
+/// Takes out all that is there.
+fn texts(lane: &Lane) -> Vec<String> {
+    std::iter::from_fn(|| next(lane)).collect()
+}
+
+fn open(lane: &Lane) -> DoorId {
+    let door = lane.expect(GroupKey::Admin);
+    lane.open(GroupKey::Admin, i64::MIN);
+    door
+}
+
+#[test]
+fn a_full_lane_refuses_and_stays_shut() {
+    let lane = Lane::new(2, 1000);
+    let door = open(&lane);
+    assert_eq!(lane.put(door, &frame("1"), None), Put::Taken);
+    assert_eq!(lane.put(door, &frame("2"), None), Put::Taken);
+    assert_eq!(lane.put(door, &frame("3"), None), Put::TooSlow);
+    assert!(texts(&lane).is_empty(), "what waited is read anew by `since`");
+    assert_eq!(lane.put(door, &frame("4"), None), Put::Shut);
+}
+
+#[test]
+fn bytes_are_bounded_too_but_one_frame_always_fits() {
+    let lane = Lane::new(100, 1000);
+    let door = open(&lane);
+    assert_eq!(lane.put(door, &frame(&"x".repeat(5000)), None), Put::Taken);
+    assert_eq!(lane.put(door, &frame("1"), None), Put::TooSlow);
+}
+
+#[test]
+fn room_that_was_taken_is_free_again() {
+    let lane = Lane::new(2, 20);
+    let door = open(&lane);
+    for round in 0..10 {
+        for _ in 0..2 {
+            assert_eq!(lane.put(door, &frame("1234567"), None), Put::Taken, "{round}");
+        }
+        assert_eq!(texts(&lane).len(), 2);
+    }
+}
+
+#[test]
+fn frames_wait_behind_a_door_until_it_opens_and_then_come_in_order() {
+    let lane = Lane::new(4, 1000);
+    let door = lane.expect(GroupKey::Admin);
+    lane.put(door, &frame("1"), None);
+    lane.put(door, &state("old", Some(3)), None);
+    lane.put(door, &state("new", Some(4)), None);
+    assert!(texts(&lane).is_empty());
+    lane.open(GroupKey::Admin, 3);
+    lane.put(door, &frame("5"), None);
+    lane.put(door, &state("older", Some(2)), None);
+    assert_eq!(texts(&lane), ["1", "new", "5"]);
+    // Those behind a door count like the others.
+    let door = lane.expect(GroupKey::Admin);
+    for _ in 0..4 {
+        assert_eq!(lane.put(door, &frame("x"), None), Put::Taken);
+    }
+    assert_eq!(lane.put(door, &frame("x"), None), Put::TooSlow);
+}
+
+#[test]
+fn a_membership_that_has_ended_says_nothing_to_the_next_one() {
+    let lane = Lane::new(4, 1000);
+    let first = open(&lane);
+    lane.put(first, &frame("first"), None);
+    let second = lane.expect(GroupKey::Admin);
+    assert_eq!(lane.put(first, &frame("late"), None), Put::Shut);
+    assert_eq!(lane.put(second, &frame("second"), None), Put::Taken);
+    lane.open(GroupKey::Admin, i64::MIN);
+    assert_eq!(texts(&lane), ["second"]);
+    lane.put(second, &frame("x"), None);
+    lane.shut(GroupKey::Admin);
+    assert!(texts(&lane).is_empty());
+    assert_eq!(lane.put(second, &frame("x"), None), Put::Shut);
+}
+
+#[test]
+fn ephemeral_frames_are_conflated_per_slot_once_the_session_falls_behind() {
+    let lane = Lane::new(1000, 1_000_000);
+    let door = open(&lane);
+    let (dot, eta): (Arc<str>, Arc<str>) = ("location".into(), "eta".into());
+    assert_eq!(lane.put(door, &frame("dot 0"), Some(&dot)), Put::Taken);
+    for _ in 1..CONFLATE_FROM {
+        assert_eq!(lane.put(door, &frame("must"), None), Put::Taken);
+    }
+    let slotted = |replaced| Put::Slotted { replaced };
+    assert_eq!(lane.put(door, &frame("dot 1"), Some(&dot)), slotted(false));
+    assert_eq!(lane.put(door, &frame("eta 1"), Some(&eta)), slotted(false));
+    assert_eq!(lane.put(door, &frame("dot 2"), Some(&dot)), slotted(true));
+    let got = texts(&lane);
+    assert_eq!(got.len(), CONFLATE_FROM + 2);
+    assert_eq!(got[0], "dot 0");
+    assert_eq!(got[CONFLATE_FROM..], ["eta 1", "dot 2"]);
+    assert_eq!(lane.put(door, &frame("dot 3"), Some(&dot)), Put::Taken);
+}
+
+#[test]
+fn while_a_slot_is_taken_no_ephemeral_frame_overtakes_it() {
+    let lane = Lane::new(1000, 1_000_000);
+    let (door, dot): (_, Arc<str>) = (open(&lane), "location".into());
+    for _ in 0..CONFLATE_FROM {
+        lane.put(door, &frame("must"), None);
+    }
+    lane.put(door, &frame("dot 1"), Some(&dot));
+    for _ in 0..CONFLATE_FROM {
+        assert_eq!(next(&lane).as_deref(), Some("must"));
+    }
+    assert_eq!(lane.put(door, &frame("dot 2"), Some(&dot)), Put::Slotted { replaced: true });
+    assert_eq!(texts(&lane), ["dot 2"]);
+}
+
+#[test]
+fn slots_are_bounded() {
+    let lane = Lane::new(1000, 1_000_000);
+    let door = open(&lane);
+    for _ in 0..CONFLATE_FROM {
+        lane.put(door, &frame("must"), None);
+    }
+    for index in 0..200 {
+        lane.put(door, &frame("x"), Some(&format!("slot {index}").into()));
+    }
+    assert_eq!(texts(&lane).len(), CONFLATE_FROM + MAX_SLOTS);
+}
+
+#[test]
+fn the_writer_is_called_once_for_all_that_comes_before_it_looks() {
+    let lane = Arc::new(Lane::new(1000, 1_000_000));
+    let door = open(&lane);
+    let calls = Arc::new(Calls::default());
+    let waker = Waker::from(Arc::clone(&calls));
+    let cx = Context::from_waker(&waker);
+    let called = || calls.0.load(Ordering::Relaxed);
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)), "it has to begin");
+    for round in 1..4 {
+        assert!(lane.poll_next(&cx).is_pending());
+        for _ in 0..3 {
+            lane.put(door, &frame("x"), None);
+        }
+        assert_eq!(called(), round);
+        while lane.poll_next(&cx).is_ready() {}
+    }
+    let door = lane.expect(GroupKey::Admin);
+    lane.put(door, &frame("x"), None);
+    assert_eq!(called(), 3, "nobody is called to a door that is ajar");
+    lane.open(GroupKey::Admin, 0);
+    assert_eq!(called(), 4);
+    // What the actor has to say comes before the frames.
+    Waker::from(Arc::clone(&lane)).wake();
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Frame(_))));
+    assert!(lane.poll_next(&cx).is_pending());
+    Waker::from(Arc::clone(&lane)).wake_by_ref();
+    assert_eq!(called(), 5);
+}

@@ -13,6 +13,9 @@ use waybill::server::demo::DemoOptions;
 use waybill::tools::load::LoadArgs;
 use waybill::tools::simulate::SimulateArgs;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The realtime server of an on-demand marketplace.
 #[derive(Parser)]
 #[command(version, about, long_about = None, after_help = "Settings come from the environment and from the file .env; `waybill config` lists them.")]

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use actix::{Actor, ActorContext, Context, Handler, MessageResult, Recipient};
+use actix::{Actor, ActorContext, Context, Handler, MessageResult};
 use rand::Rng;
 
 use crate::domain::ids::{FamilyId, SessionId, UserId};
 use crate::protocol::close::CloseReason;
 
 use super::handle::Counts;
+use super::lane::Lane;
 use super::messages::{Count, Deliver, EndAll, EndSessions, ListOnline, Probe, Register, Stop, Unregister};
 
 /// The actor that knows every session.
@@ -28,7 +29,7 @@ pub(super) struct Directory {
 struct SessionEntry {
     session: SessionId,
     family_id: Option<FamilyId>,
-    to: Recipient<Deliver>,
+    lane: Arc<Lane>,
 }
 
 impl Directory {
@@ -45,19 +46,19 @@ impl Handler<Register> for Directory {
     type Result = ();
 
     fn handle(&mut self, register: Register, _: &mut Self::Context) {
-        let Register { session, user_id, family_id, to, ends } = register;
+        let Register { session, user_id, family_id, lane, ends } = register;
         if ends != self.ends.load(Ordering::Acquire) {
             // An end that was dealt with before this session was known may have been meant for it.
-            to.do_send(Deliver::Confirm); // bounded: once for each session
+            lane.tell(Deliver::Confirm); // bounded: once for each session
         }
         let entries = self.users.entry(user_id).or_default();
-        entries.push(SessionEntry { session, family_id, to });
+        entries.push(SessionEntry { session, family_id, lane });
         self.sessions += 1;
         // Oldest first: entries are pushed at the end and keep their order.
         if entries.len() > self.sessions_per_user {
             let oldest = entries.remove(0);
             self.sessions -= 1;
-            oldest.to.do_send(Deliver::End(CloseReason::Replaced)); // bounded: once for each session
+            oldest.lane.tell(Deliver::End(CloseReason::Replaced)); // bounded: once for each session
         }
     }
 }
@@ -84,7 +85,7 @@ impl Handler<EndSessions> for Directory {
         let Some(entries) = self.users.get(&end.user_id) else { return };
         for entry in entries {
             if end.family_id.is_none() || entry.family_id == end.family_id {
-                entry.to.do_send(Deliver::End(end.reason)); // bounded: publishers wait for this handler
+                entry.lane.tell(Deliver::End(end.reason)); // bounded: publishers wait for this handler
             }
         }
     }
@@ -98,7 +99,7 @@ impl Handler<EndAll> for Directory {
         for entry in self.users.values().flatten() {
             // Spread, so that the clients do not all come back at once.
             let retry_in = random.random_range(0..=end.spread);
-            entry.to.do_send(Deliver::End(CloseReason::Restart { retry_in })); // bounded: once, at the end
+            entry.lane.tell(Deliver::End(CloseReason::Restart { retry_in })); // bounded: once, at the end
         }
     }
 }

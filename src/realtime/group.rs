@@ -196,7 +196,7 @@ fn hand_over(
 /// then nothing in it runs (actix-web#2441), and the kernel's TCP_USER_TIMEOUT is what ends it.
 fn put_out(member: &Member, metrics: &Metrics) {
     metrics.slow_readers.inc();
-    member.to.do_send(Deliver::End(CloseReason::TooSlow)); // bounded: one for each membership, which ends here
+    member.lane.tell(Deliver::End(CloseReason::TooSlow)); // bounded: one for each membership, which ends here
 }
 
 impl Actor for Group {
@@ -235,7 +235,7 @@ impl Handler<Admit> for Group {
             presence: self.presence_now(),
         };
         if let Some(member) = self.members.get(&session) {
-            member.to.do_send(Deliver::Joined(Box::new(joined))); // bounded: one for each subscription of the session
+            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each subscription of the session
         }
     }
 }
@@ -282,7 +282,7 @@ impl Handler<Expel> for Group {
             self.members.values().filter(theirs).map(|member| member.session).collect();
         for session in sessions {
             if let Some(member) = self.members.get(&session) {
-                member.to.do_send(Deliver::Expelled { group: self.key }); // bounded: one for each membership, which ends here
+                member.lane.tell(Deliver::Expelled { group: self.key }); // bounded: one for each membership, which ends here
             }
             self.remove(session);
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::dev::channel::channel;
-use actix::{Actor, Addr, Context, Handler, Recipient};
+use actix::{Actor, Addr, Context, Handler};
 
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
@@ -16,8 +16,9 @@ use crate::protocol::close::CloseReason;
 use crate::telemetry::Metrics;
 
 use super::directory::Directory;
+use super::lane::Lane;
 use super::messages::{
-    Count, Deliver, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
+    Count, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
     Register, Stop, Unregister,
 };
 use super::registry::GroupRegistry;
@@ -204,10 +205,10 @@ impl Groups {
         session: SessionId,
         user_id: UserId,
         family_id: Option<FamilyId>,
-        to: Recipient<Deliver>,
+        lane: Arc<Lane>,
         ends: u64,
     ) {
-        self.inner.directory.do_send(Register { session, user_id, family_id, to, ends }); // bounded: once for each session
+        self.inner.directory.do_send(Register { session, user_id, family_id, lane, ends }); // bounded: once for each session
     }
 
     /// Forgets a session.

@@ -10,14 +10,15 @@
 //! that has ended says nothing any more.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
+use actix::Recipient;
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
 
-use super::messages::Frame;
+use super::messages::{Deliver, Frame};
 
 /// From so many waiting frames on, ephemeral ones are conflated.
 pub(super) const CONFLATE_FROM: usize = 64;
@@ -28,6 +29,8 @@ const MAX_SLOTS: usize = 64;
 #[derive(Debug)]
 pub struct Lane {
     inner: Mutex<Inner>,
+    /// The session actor. One sender for all who have something to say to it: each is three allocations.
+    session: OnceLock<Recipient<Deliver>>,
     max_waiting: usize,
     max_bytes: usize,
 }
@@ -125,7 +128,19 @@ impl Lane {
             next_door: 0,
             slots: Vec::new(),
         };
-        Self { inner: Mutex::new(inner), max_waiting, max_bytes }
+        Self { inner: Mutex::new(inner), session: OnceLock::new(), max_waiting, max_bytes }
+    }
+
+    /// Whose lane this is. Before it is said, what is told is lost; said again, it has no effect.
+    pub fn belongs_to(&self, session: Recipient<Deliver>) {
+        let _ = self.session.set(session);
+    }
+
+    /// Tells the session actor what is no frame.
+    pub(super) fn tell(&self, message: Deliver) {
+        if let Some(session) = self.session.get() {
+            session.do_send(message); // bounded: each caller says by what
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix::{Message, Recipient};
+use actix::Message;
 use actix_http::ws::{OpCode, Parser};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
@@ -121,8 +121,7 @@ pub enum Recovery {
     SnapshotNeeded,
 }
 
-/// A session as a group sees it. Groups keep it as it is and never clone it (a clone of a
-/// `Recipient` owns a free slot in the mailbox, actix#515).
+/// A session as a group sees it.
 #[derive(Debug)]
 pub struct Member {
     /// Which session.
@@ -131,12 +130,10 @@ pub struct Member {
     pub user_id: UserId,
     /// As what.
     pub role: Role,
-    /// Where frames for it wait.
+    /// Where frames for it wait, and by which it is told what is no frame.
     pub lane: Arc<Lane>,
     /// Through which door of the lane this group's frames come.
     pub door: DoorId,
-    /// Where to send what is no frame.
-    pub to: Recipient<Deliver>,
 }
 
 /// Session → registry → group. Answered by [`Deliver::Joined`]. Idempotent per session.
@@ -215,7 +212,7 @@ pub(super) struct Register {
     pub session: SessionId,
     pub user_id: UserId,
     pub family_id: Option<FamilyId>,
-    pub to: Recipient<Deliver>,
+    pub lane: Arc<Lane>,
     /// How often sessions had been ended before this one's token was looked at.
     pub ends: u64,
 }

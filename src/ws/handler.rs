@@ -4,6 +4,8 @@
 
 use std::time::{Duration, Instant};
 
+use smallvec::SmallVec;
+
 use crate::domain::group::GroupKey;
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
@@ -49,7 +51,8 @@ pub(super) struct State {
     pub expires_at: Timestamp,
     /// The group of the endpoint; losing it ends the session.
     pub primary: Option<GroupKey>,
-    pub subscriptions: Vec<Subscription>,
+    /// Most sessions have one.
+    pub subscriptions: SmallVec<[Subscription; 1]>,
     allowance: Allowance,
     bad_since: Option<Instant>,
     bad_count: u32,
@@ -86,7 +89,7 @@ impl State {
             principal,
             expires_at,
             primary,
-            subscriptions: Vec::new(),
+            subscriptions: SmallVec::new(),
             allowance: Allowance { frames: 0.0, at: None },
             bad_since: None,
             bad_count: 0,

@@ -99,7 +99,7 @@ pub(super) struct Session {
     /// What is to be said once the endpoint's first frame is out; none from then on.
     early: Option<Vec<String>>,
     pub(super) lane: Arc<Lane>,
-    pub(super) state: Box<State>,
+    pub(super) state: State,
     assembly: Assembly,
     heard_at: Instant,
     pinged_at: Instant,
@@ -120,7 +120,7 @@ impl Session {
         Self {
             id: SessionId::new(),
             lane: Arc::new(Lane::new(settings.queue, settings.queue_bytes)),
-            state: Box::new(state),
+            state,
             app,
             settings,
             endpoint,
@@ -348,12 +348,13 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Self::Context) {
         let who = self.state.principal;
         self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
-        self.app.groups().register(self.id, who.user_id, who.family_id, ctx.address().recipient(), self.ends);
+        self.lane.belongs_to(ctx.address().recipient());
+        self.app.groups().register(self.id, who.user_id, who.family_id, Arc::clone(&self.lane), self.ends);
         let first = self.state.subscriptions.first_mut().map(|subscription| {
             (subscription.group, std::mem::replace(&mut subscription.phase, Phase::Opening))
         });
         match first {
-            Some((group, Phase::Joining(snapshot))) => self.join(group, *snapshot, None, ctx),
+            Some((group, Phase::Joining(snapshot))) => self.join(group, *snapshot, None),
             Some(_) | None => ctx.text(
                 Control::Welcome {
                     session_id: self.id,

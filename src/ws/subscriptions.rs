@@ -38,7 +38,7 @@ impl Session {
                 return;
             }
             match outcome {
-                Ok(snapshot) => session.join(group, snapshot, since, ctx),
+                Ok(snapshot) => session.join(group, snapshot, since),
                 Err(error) => {
                     session.state.remove(group);
                     session.refuse(&error, reference.as_deref(), ctx);
@@ -48,13 +48,7 @@ impl Session {
         ctx.spawn(joined);
     }
 
-    pub(super) fn join(
-        &mut self,
-        group: GroupKey,
-        snapshot: Snapshot,
-        since: Option<Since>,
-        ctx: &mut Context,
-    ) {
+    pub(super) fn join(&mut self, group: GroupKey, snapshot: Snapshot, since: Option<Since>) {
         let watermark = Some(snapshot.watermark);
         if let Some(subscription) = self.state.subscription(group) {
             subscription.phase = Phase::Joining(Box::new(snapshot));
@@ -65,7 +59,6 @@ impl Session {
             role: self.state.principal.role,
             lane: Arc::clone(&self.lane),
             door: self.lane.expect(group),
-            to: ctx.address().recipient(),
         };
         self.app.groups().join(group, member, since, watermark);
     }

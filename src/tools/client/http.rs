@@ -5,8 +5,8 @@ use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode, header};
-use awc::{Client, ClientRequest, Connector};
+use reqwest::header::{self, HeaderMap};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ use uuid::Uuid;
 use super::credentials::{LogIn, Secret};
 
 /// Largest answer read, bytes: a page of full orders.
-pub const LARGEST_ANSWER: usize = 4 << 20;
+const LARGEST_ANSWER: usize = 4 << 20;
 /// Shorter than servers keep an idle connection, so that none is closed just as it is used again.
 const KEEP_ALIVE: Duration = Duration::from_secs(3);
 /// Most of a refusal that is kept, characters.
@@ -25,7 +25,6 @@ const WORDS: usize = 500;
 pub struct Http {
     client: Client,
     base: Rc<str>,
-    address: SocketAddr,
 }
 
 /// A call that did not do what it was made for.
@@ -92,18 +91,30 @@ pub struct TokenPair {
 }
 
 impl Http {
-    /// For the server at `base` (without a slash at the end), over up to `connections` connections to `address`.
+    /// For the server at `base` (without a slash at the end) that listens on `address`; up to `connections` idle
+    /// connections are kept.
     #[must_use]
     pub fn new(base: &str, address: SocketAddr, connections: usize, timeout: Duration) -> Self {
-        let connector = Connector::new().limit(connections).conn_keep_alive(KEEP_ALIVE).timeout(timeout);
-        let client = Client::builder().connector(connector).timeout(timeout).disable_redirects().finish();
-        Self { client, base: base.into(), address }
+        let builder = Client::builder()
+            .pool_max_idle_per_host(connections)
+            .pool_idle_timeout(KEEP_ALIVE)
+            .timeout(timeout)
+            .tcp_nodelay(true)
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy();
+        let host = base.parse::<reqwest::Url>().ok().and_then(|url| url.host_str().map(str::to_owned));
+        let builder = match host {
+            Some(host) => builder.resolve(&host, address),
+            None => builder,
+        };
+        // TLS and proxies are what could fail, and there are none.
+        Self { client: builder.build().unwrap_or_default(), base: base.into() }
     }
 
     /// A request; `path` starts with a slash.
     #[must_use]
-    pub fn request(&self, method: Method, path: &str) -> ClientRequest {
-        self.client.request(method, format!("{}{path}", self.base)).address(self.address)
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.base))
     }
 
     /// The tokens for `who`.
@@ -128,23 +139,19 @@ impl Http {
     ) -> Result<T, CallError> {
         let failed = |failure| CallError { call: format!("{method} {}{path}", self.base), failure };
         let no_answer = |reason: String| failed(Failure::NoAnswer(reason));
-        let mut request =
-            self.request(method.clone(), path).insert_header((header::ACCEPT, "application/json"));
+        let mut request = self.request(method.clone(), path).header(header::ACCEPT, "application/json");
         if let Some(token) = token {
             request = request.bearer_auth(&token.0);
         }
         if method == Method::POST {
-            request = request.insert_header(("Idempotency-Key", Uuid::now_v7().to_string()));
+            request = request.header("Idempotency-Key", Uuid::now_v7().to_string());
         }
-        let sending = match body {
-            Some(body) => request.send_json(body),
-            None => request.send(),
-        };
-        let mut answer = sending.await.map_err(|error| no_answer(error.to_string()))?;
-        let retry_after = retry_after(answer.headers());
-        let bytes =
-            answer.body().limit(LARGEST_ANSWER).await.map_err(|error| no_answer(error.to_string()))?;
-        let status = answer.status();
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let answer = request.send().await.map_err(|error| no_answer(describe(&error)))?;
+        let (status, retry_after) = (answer.status(), retry_after(answer.headers()));
+        let bytes = read(answer).await.map_err(no_answer)?;
         if !status.is_success() {
             return Err(failed(Failure::Refused(refusal(status, retry_after, &bytes))));
         }
@@ -153,8 +160,29 @@ impl Http {
     }
 }
 
+/// An answer's body, read to its end so that the connection can be used again.
+///
+/// # Errors
+/// In words: it breaks off, or is larger than [`LARGEST_ANSWER`].
+pub async fn read(mut answer: Response) -> Result<Vec<u8>, String> {
+    let mut body = Vec::new();
+    while let Some(part) = answer.chunk().await.map_err(|error| describe(&error))? {
+        body.extend_from_slice(&part);
+        if body.len() > LARGEST_ANSWER {
+            return Err(format!("an answer of more than {LARGEST_ANSWER} bytes"));
+        }
+    }
+    Ok(body)
+}
+
+/// The error and what caused it: the outermost says little more than that a request failed.
+pub fn describe(error: &reqwest::Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
 /// Seconds only: a date would need this machine's clock to agree with the server's.
-fn retry_after(headers: &header::HeaderMap) -> Option<Duration> {
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds))
 }

@@ -3,8 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use actix_web::http::{Method, StatusCode};
 use futures_util::{StreamExt, TryStreamExt, stream};
+use reqwest::header::CONTENT_TYPE;
+use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -12,7 +13,7 @@ use super::error::LoadError;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::OrderId;
 use crate::tools::client::credentials::{LogIn, Secret};
-use crate::tools::client::http::{Http, LARGEST_ANSWER};
+use crate::tools::client::http::{self, Http};
 
 /// Orders asked for at once; the server gives no more.
 const PAGE: usize = 200;
@@ -100,15 +101,12 @@ impl Api {
     /// # Errors
     /// There was no answer: the message may have been accepted.
     pub async fn publish(&self, key: &Secret, body: String) -> Result<StatusCode, String> {
-        let request = self
-            .http
-            .request(Method::POST, "/api/v1/events")
-            .bearer_auth(&key.0)
-            .content_type("application/json");
-        let mut answer = request.send_body(body).await.map_err(|error| error.to_string())?;
-        // Read to the end, so that the connection can be used again.
-        answer.body().limit(LARGEST_ANSWER).await.map_err(|error| error.to_string())?;
-        Ok(answer.status())
+        let request = self.http.request(Method::POST, "/api/v1/events").bearer_auth(&key.0);
+        let request = request.header(CONTENT_TYPE, "application/json").body(body);
+        let answer = request.send().await.map_err(|error| http::describe(&error))?;
+        let status = answer.status();
+        http::read(answer).await?;
+        Ok(status)
     }
 }
 

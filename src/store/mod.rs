@@ -12,6 +12,7 @@ mod read;
 mod schema;
 #[cfg(test)]
 pub(crate) mod testing;
+mod threads;
 mod writer;
 
 pub mod accounts;
@@ -27,13 +28,12 @@ pub mod users;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
-
 pub use connection::{Conn, DatabaseUrl, InvalidDatabaseUrl};
 pub use error::StoreError;
 
 use crate::telemetry::Metrics;
 use connection::{Manager, Pooled};
+use threads::Threads;
 use writer::Writer;
 
 /// What the store can be told.
@@ -56,8 +56,8 @@ pub struct Store {
 #[derive(Debug)]
 struct Inner {
     pool: diesel::r2d2::Pool<Manager>,
-    /// As many as the pool has connections: jobs wait here, not on threads.
-    permits: Arc<Semaphore>,
+    /// As many as the pool has connections.
+    threads: Threads,
     /// SQLite's one writer; PostgreSQL writes through the pool.
     writer: Option<Writer>,
     wait: Duration,
@@ -87,8 +87,8 @@ impl Store {
             DatabaseUrl::Sqlite(_) => Some(Writer::start(settings.url.clone(), Arc::clone(&metrics))?),
             DatabaseUrl::Postgres(_) => None,
         };
-        let permits = Arc::new(Semaphore::new(settings.connections as usize));
-        Ok(Self { inner: Arc::new(Inner { pool, permits, writer, wait: settings.wait, metrics }) })
+        let threads = Threads::start(settings.connections)?;
+        Ok(Self { inner: Arc::new(Inner { pool, threads, writer, wait: settings.wait, metrics }) })
     }
 
     /// Runs a job that only reads.
@@ -128,19 +128,12 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        let permit = Arc::clone(&self.inner.permits).acquire_owned();
-        let permit = match tokio::time::timeout(self.inner.wait, permit).await {
-            Ok(Ok(permit)) => permit,
-            Ok(Err(_)) | Err(_) => return Err(StoreError::Busy.into()),
-        };
         let pool = self.inner.pool.clone();
-        let outcome = tokio::task::spawn_blocking(move || {
+        let job = move || {
             let mut conn = check_out(&pool)?;
-            let outcome = job(conn.get());
-            drop(permit);
-            outcome
-        });
-        outcome.await.unwrap_or_else(|_| Err(StoreError::Unavailable("the job ended early".into()).into()))
+            job(conn.get())
+        };
+        self.inner.threads.run(self.inner.wait, job).await?
     }
 
     async fn timed<T, E>(&self, kind: &str, job: impl Future<Output = Result<T, E>>) -> Result<T, E> {

@@ -16,7 +16,8 @@ use crate::domain::order::Tariff;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::Event;
 use crate::realtime::Groups;
-use crate::store::{Conn, Store, outbox};
+use crate::store::outbox::{self, NewOutboxRow};
+use crate::store::{Conn, Store};
 use crate::telemetry::Metrics;
 
 use super::accounts::{Guard, PrincipalCache};
@@ -84,7 +85,8 @@ struct Inner {
 pub struct Tx<'conn> {
     conn: &'conn mut Conn,
     now: Timestamp,
-    events: usize,
+    /// What goes out, in this order; written at the end, all at once.
+    events: Vec<NewOutboxRow>,
 }
 
 impl Tx<'_> {
@@ -100,21 +102,13 @@ impl Tx<'_> {
     }
 
     /// Lets an event go out once this is committed.
-    ///
-    /// # Errors
-    /// When the outbox cannot be written.
-    pub fn emit(&mut self, event: &Event) -> Result<(), ServiceError> {
-        self.emit_as(EventId::new(), event)
+    pub fn emit(&mut self, event: &Event) {
+        self.emit_as(EventId::new(), event);
     }
 
     /// Lets an event go out under an id of the caller's.
-    ///
-    /// # Errors
-    /// When the outbox cannot be written.
-    pub fn emit_as(&mut self, id: EventId, event: &Event) -> Result<(), ServiceError> {
-        outbox::append(self.conn, id, self.now, &event.dispatch())?;
-        self.events += 1;
-        Ok(())
+    pub fn emit_as(&mut self, event_id: EventId, event: &Event) {
+        self.events.push(NewOutboxRow { event_id, dispatch: event.dispatch() });
     }
 }
 
@@ -256,9 +250,10 @@ impl App {
             .inner
             .store
             .write(move |conn| {
-                let mut tx = Tx { conn, now: Timestamp::now(), events: 0 };
+                let mut tx = Tx { conn, now: Timestamp::now(), events: Vec::new() };
                 let value = job(&mut tx)?;
-                Ok::<_, ServiceError>((value, tx.events))
+                outbox::append(tx.conn, tx.now, &tx.events)?;
+                Ok::<_, ServiceError>((value, tx.events.len()))
             })
             .await?;
         if events > 0 {

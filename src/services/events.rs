@@ -117,7 +117,7 @@ pub async fn publish(app: &App, new: NewEvent, key: Option<Idempotency>) -> Resu
         return Ok(Reply { status: 202, body, replayed: false });
     }
     app.write_once(key, 202, move |tx| {
-        tx.emit_as(id, &Event::Published { group: new.group, kind: new.kind, data: new.data })?;
+        tx.emit_as(id, &Event::Published { group: new.group, kind: new.kind, data: new.data });
         Ok(PublishedView { id })
     })
     .await

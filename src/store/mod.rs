@@ -10,6 +10,7 @@ mod error;
 mod migrate;
 mod read;
 mod schema;
+mod statement;
 #[cfg(test)]
 pub(crate) mod testing;
 mod threads;

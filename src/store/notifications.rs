@@ -15,6 +15,7 @@ use super::Conn;
 use super::error::StoreError;
 use super::read::id;
 use super::schema::{inboxes, notification_preferences, notifications, users};
+use super::statement::Statement;
 
 /// A notification that is about to be stored, unread.
 #[derive(Debug, Clone)]
@@ -134,18 +135,13 @@ pub fn addressee(
 /// # Errors
 /// When the database fails.
 pub fn lock_inbox(conn: &mut Conn, user_id: UserId) -> Result<Inbox, StoreError> {
-    let query = "SELECT unread, revision FROM inboxes WHERE user_id = $1";
-    let inbox = match conn {
-        Conn::Sqlite(conn) => {
-            diesel::sql_query(query).bind::<Text, _>(user_id.to_string()).get_result(conn).optional()?
-        }
+    let query = match conn {
+        Conn::Sqlite(_) => "SELECT unread, revision FROM inboxes WHERE user_id = ?",
         // A statement of its own, before those that look at notifications: PostgreSQL lets a statement that
         // waited for a lock see the locked row as it is now, but every other row as it was before.
-        Conn::Postgres(conn) => diesel::sql_query(format!("{query} FOR UPDATE"))
-            .bind::<Text, _>(user_id.to_string())
-            .get_result(conn)
-            .optional()?,
+        Conn::Postgres(_) => "SELECT unread, revision FROM inboxes WHERE user_id = ? FOR UPDATE",
     };
+    let inbox = Statement::new(query).text(user_id.to_string()).get_result(conn).optional()?;
     inbox.ok_or_else(|| no_inbox(user_id))
 }
 
@@ -155,13 +151,12 @@ pub fn lock_inbox(conn: &mut Conn, user_id: UserId) -> Result<Inbox, StoreError>
 /// # Errors
 /// When the database fails.
 pub fn change_unread(conn: &mut Conn, user_id: UserId, by: i64) -> Result<Inbox, StoreError> {
-    // The numbers are in the order in which they stand in the text: to SQLite `$1` is a name, not a place.
-    diesel::sql_query(
-        "UPDATE inboxes SET unread = unread + $1, revision = revision + 1 WHERE user_id = $2 \
+    Statement::new(
+        "UPDATE inboxes SET unread = unread + ?, revision = revision + 1 WHERE user_id = ? \
          RETURNING unread, revision",
     )
-    .bind::<BigInt, _>(by)
-    .bind::<Text, _>(user_id.to_string())
+    .bigint(by)
+    .text(user_id.to_string())
     .get_result(conn)
     .optional()?
     .ok_or_else(|| no_inbox(user_id))

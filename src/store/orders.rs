@@ -1,7 +1,6 @@
 //! Rows of orders, their timelines and their ratings.
 
 use diesel::prelude::*;
-use diesel::sql_types::Text;
 
 use crate::domain::geo::{Place, Position};
 use crate::domain::ids::{OrderId, PartnerId, UserId};
@@ -13,6 +12,7 @@ use super::Conn;
 use super::error::StoreError;
 use super::read::{id, optional_id, parsed};
 use super::schema::{order_steps, orders, partner_users, partners, ratings, users};
+use super::statement::Statement;
 
 #[derive(Queryable)]
 struct Row {
@@ -158,9 +158,8 @@ pub fn find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Option<Order>, 
         // One transaction writes at a time.
         Conn::Sqlite(_) => {}
         Conn::Postgres(conn) => {
-            diesel::sql_query("SELECT 1 FROM orders WHERE id = $1 FOR UPDATE")
-                .bind::<Text, _>(order_id.to_string())
-                .execute(conn)?;
+            let lock = Statement::new("SELECT 1 FROM orders WHERE id = ? FOR UPDATE");
+            lock.text(order_id.to_string()).execute(conn)?;
         }
     }
     find(conn, order_id)
@@ -223,13 +222,12 @@ pub fn count_by_status(conn: &mut Conn) -> Result<Vec<(OrderStatus, i64)>, Store
 /// # Errors
 /// When the database fails.
 pub fn update(conn: &mut Conn, order: &Order) -> Result<(), StoreError> {
-    diesel::update(orders::table.filter(orders::id.eq(order.id.to_string())))
-        .set((
-            orders::status.eq(order.status.as_str()),
-            orders::version.eq(order.version),
-            orders::partner_id.eq(order.partner.as_ref().map(|partner| partner.partner_id.to_string())),
-            orders::updated_at.eq(order.updated_at.as_millis()),
-        ))
+    Statement::new("UPDATE orders SET status = ?, version = ?, partner_id = ?, updated_at = ? WHERE id = ?")
+        .text(order.status.as_str())
+        .bigint(order.version)
+        .optional_text(order.partner.as_ref().map(|partner| partner.partner_id.to_string()))
+        .bigint(order.updated_at.as_millis())
+        .text(order.id.to_string())
         .execute(conn)?;
     Ok(())
 }

@@ -3,7 +3,6 @@
 //! Changes of one order, or of one inbox, are in order because each holds that row's lock until it commits.
 
 use diesel::prelude::*;
-use diesel::sql_types::BigInt;
 
 use crate::domain::ids::EventId;
 use crate::domain::time::Timestamp;
@@ -12,6 +11,7 @@ use crate::protocol::dispatch::Dispatch;
 use super::Conn;
 use super::error::StoreError;
 use super::schema::outbox;
+use super::statement::Statement;
 
 /// One waiting row.
 #[derive(Debug)]
@@ -26,24 +26,33 @@ pub struct OutboxRow {
     pub dispatch: Dispatch,
 }
 
-/// Appends one dispatch.
+/// A dispatch that is about to be stored.
+#[derive(Debug)]
+pub struct NewOutboxRow {
+    /// The event's id on the wire.
+    pub event_id: EventId,
+    /// What to do.
+    pub dispatch: Dispatch,
+}
+
+/// The most rows in one statement, each number of rows being a statement of its own.
+const CHUNK: usize = 8;
+
+/// Appends dispatches, in this order.
 ///
 /// # Errors
-/// When the row cannot be written.
-pub fn append(
-    conn: &mut Conn,
-    event_id: EventId,
-    at: Timestamp,
-    dispatch: &Dispatch,
-) -> Result<(), StoreError> {
-    let text = crate::protocol::server::to_json(dispatch);
-    diesel::insert_into(outbox::table)
-        .values((
-            outbox::event_id.eq(event_id.to_string()),
-            outbox::at.eq(at.as_millis()),
-            outbox::dispatch.eq(text),
-        ))
-        .execute(conn)?;
+/// When they cannot be written.
+pub fn append(conn: &mut Conn, at: Timestamp, rows: &[NewOutboxRow]) -> Result<(), StoreError> {
+    for chunk in rows.chunks(CHUNK) {
+        let places = vec!["(?, ?, ?)"; chunk.len()].join(", ");
+        // Both databases number the rows of a list in its order.
+        let text = format!("INSERT INTO outbox (event_id, at, dispatch) VALUES {places}");
+        let statement = chunk.iter().fold(Statement::new(text), |statement, row| {
+            let dispatch = crate::protocol::server::to_json(&row.dispatch);
+            statement.text(row.event_id.to_string()).bigint(at.as_millis()).text(dispatch)
+        });
+        statement.execute(conn)?;
+    }
     Ok(())
 }
 
@@ -89,10 +98,8 @@ pub fn count(conn: &mut Conn) -> Result<i64, StoreError> {
 pub fn remove(conn: &mut Conn, ids: &[i64]) -> Result<(), StoreError> {
     // One statement a run of neighbours: a list of hundreds of binds would be parsed anew each time.
     for (first, last) in runs(ids) {
-        diesel::sql_query("DELETE FROM outbox WHERE id BETWEEN $1 AND $2")
-            .bind::<BigInt, _>(first)
-            .bind::<BigInt, _>(last)
-            .execute(conn)?;
+        let statement = Statement::new("DELETE FROM outbox WHERE id BETWEEN ? AND ?");
+        statement.bigint(first).bigint(last).execute(conn)?;
     }
     Ok(())
 }

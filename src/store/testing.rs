@@ -10,7 +10,7 @@ use crate::domain::ids::UserId;
 use crate::telemetry::Metrics;
 
 use super::connection::open;
-use super::{DatabaseUrl, Store, StoreSettings};
+use super::{Conn, DatabaseUrl, Store, StoreSettings};
 
 /// Names a PostgreSQL server on which tests may create databases, as a libpq URL.
 const SERVER: &str = "WAYBILL_TEST_POSTGRES";
@@ -55,6 +55,11 @@ impl TestDatabase {
                 DatabaseUrl::Postgres(url.into())
             }
         }
+    }
+
+    /// A connection to it, as it is.
+    pub(crate) fn connect(&self) -> Conn {
+        open(&self.url()).expect("the database opens")
     }
 
     /// Opens it, its tables made.

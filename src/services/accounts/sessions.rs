@@ -93,7 +93,7 @@ pub async fn log_in(app: &App, log_in: LogIn) -> Result<LoggedIn, ServiceError> 
                 action: "logged_in",
                 order_id: None,
                 at: tx.now(),
-            })?;
+            });
             Ok(LoggedIn { user: view(&user), tokens })
         }
     });
@@ -222,7 +222,7 @@ async fn find(app: &App, hash: &str) -> Result<Option<rows::StoredToken>, Servic
 fn end(tx: &mut Tx<'_>, user_id: UserId, family_id: FamilyId) -> Result<(), ServiceError> {
     let now = tx.now();
     if rows::revoke_family(tx.conn(), family_id, now)? {
-        tx.emit(&Event::SessionsEnded { user_id, family_id: Some(family_id), reason: CloseReason::Token })?;
+        tx.emit(&Event::SessionsEnded { user_id, family_id: Some(family_id), reason: CloseReason::Token });
     }
     Ok(())
 }

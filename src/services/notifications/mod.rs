@@ -73,8 +73,9 @@ pub fn add(tx: &mut Tx<'_>, user_id: UserId, content: &NotificationContent) -> R
     let now = tx.now();
     deliveries::queue(tx.conn(), view.id, Channel::InApp, now)?;
     let event_id = EventId::from(view.id);
-    tx.emit_as(event_id, &Event::NotificationAdded { user_id, notification: Box::new(view) })?;
-    tell_count(tx, user_id, inbox)
+    tx.emit_as(event_id, &Event::NotificationAdded { user_id, notification: Box::new(view) });
+    tell_count(tx, user_id, inbox);
+    Ok(())
 }
 
 /// Notifies several users, always in the same order, so that two transactions that do so cannot wait for each
@@ -93,8 +94,8 @@ fn is_wanted(kind: NotificationKind, choice: Option<bool>) -> bool {
     Preferences::from_stored(choice).allows(kind, Channel::InApp)
 }
 
-fn tell_count(tx: &mut Tx<'_>, user_id: UserId, inbox: Inbox) -> Result<(), ServiceError> {
-    tx.emit(&Event::UnreadCountChanged { user_id, count: inbox.unread, revision: inbox.revision })
+fn tell_count(tx: &mut Tx<'_>, user_id: UserId, inbox: Inbox) {
+    tx.emit(&Event::UnreadCountChanged { user_id, count: inbox.unread, revision: inbox.revision });
 }
 
 /// Marks one of the caller's own notifications as read, and gives the number of those that are left. Reading
@@ -171,7 +172,7 @@ pub async fn mark_all_read_once(
 
 fn count_down(tx: &mut Tx<'_>, user_id: UserId, read: i64) -> Result<i64, ServiceError> {
     let inbox = rows::change_unread(tx.conn(), user_id, -read)?;
-    tell_count(tx, user_id, inbox)?;
+    tell_count(tx, user_id, inbox);
     Ok(inbox.unread)
 }
 

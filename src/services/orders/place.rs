@@ -112,7 +112,7 @@ fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Resu
     };
     rows::insert(tx.conn(), &order)?;
     save_step(tx.conn(), &order, None, Party::Customer, Some(who.user_id), Words::default(), None)?;
-    tx.emit(&Event::OrderCreated { order: Box::new(OrderView::of(&order, Party::Admin, None)) })?;
+    tx.emit(&Event::OrderCreated { order: Box::new(OrderView::of(&order, Party::Admin, None)) });
     let content = NotificationContent::OrderPlaced { order_id: order.id, price };
     notifications::add(tx, order.customer_id, &content)?;
     Ok(order)

@@ -309,7 +309,7 @@ fn announce(
         update,
         customer_id: order.customer_id,
         partner_id: concerned.map(|partner| partner.partner_id),
-    })?;
+    });
     let Some(concerned) = concerned else { return Ok(()) };
     let action = match (partner.is_some(), before.is_some()) {
         (true, _) if order.status.is_end() => QueueAction::Removed,
@@ -328,9 +328,9 @@ fn announce(
         order_id: order.id,
         action,
         order: seen,
-    })?;
+    });
     if partner.is_none() {
-        tx.emit(&Event::AccessLost { group: GroupKey::Order(order.id), user_id: concerned.user_id })?;
+        tx.emit(&Event::AccessLost { group: GroupKey::Order(order.id), user_id: concerned.user_id });
     }
     Ok(())
 }

@@ -112,7 +112,6 @@ impl Http {
     }
 
     /// A request; `path` starts with a slash.
-    #[must_use]
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }

@@ -9,7 +9,7 @@ use waybill::domain::group::GroupKey;
 use waybill::domain::ids::EventId;
 use waybill::domain::time::Timestamp;
 use waybill::protocol::dispatch::Dispatch;
-use waybill::store::outbox;
+use waybill::store::outbox::{self, NewOutboxRow};
 
 use super::caller::{Call, Caller};
 use super::stage::{SERVICE_KEY, Stage, direct, kill, waiting};
@@ -21,7 +21,8 @@ fn leave_behind(database: &TestDatabase, group: GroupKey) -> String {
     let frame = to_raw_value(&json!({"type": "left_behind", "data": {}})).expect("JSON");
     let id = EventId::new();
     let dispatch = Dispatch::Publish { groups: vec![group], frame };
-    outbox::append(&mut direct(database), id, Timestamp::now(), &dispatch).expect("a row");
+    let row = NewOutboxRow { event_id: id, dispatch };
+    outbox::append(&mut direct(database), Timestamp::now(), &[row]).expect("a row");
     id.to_string()
 }
 

@@ -270,9 +270,15 @@ impl Groups {
     ///
     /// # Errors
     /// `Overloaded` when the registry has too much to do: the frame goes to nobody.
-    pub fn publish_ephemeral(&self, key: GroupKey, slot: &str, body: Arc<str>) -> Result<(), Overloaded> {
+    pub fn publish_ephemeral(
+        &self,
+        key: GroupKey,
+        id: EventId,
+        slot: &str,
+        body: Arc<str>,
+    ) -> Result<(), Overloaded> {
         let lane = PublishLane::Ephemeral { slot: slot.into() };
-        let (id, at) = (EventId::new(), Timestamp::now());
+        let at = Timestamp::now();
         let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
         self.registry(key).try_send(publish).map_err(|_| Overloaded)
     }

@@ -49,6 +49,8 @@ struct Inner {
     called: bool,
     /// Whether there is something for the actor.
     actor_called: bool,
+    /// How many frames of `queue` were there before that, and come first.
+    ahead: usize,
     closed: bool,
     doors: SmallVec<[Door; 1]>,
     next_door: u32,
@@ -123,6 +125,7 @@ impl Lane {
             called: false,
             // It has not begun yet.
             actor_called: true,
+            ahead: 0,
             closed: false,
             doors: SmallVec::new(),
             next_door: 0,
@@ -231,12 +234,13 @@ impl Lane {
     /// What is to be done next. With nothing to do, the task of `cx` is woken once there is.
     pub fn poll_next(&self, cx: &Context<'_>) -> Poll<Next> {
         let mut inner = self.lock();
+        let is_actors_turn = inner.actor_called && inner.ahead == 0;
+        if !is_actors_turn && let Some(frame) = inner.next_frame() {
+            return Poll::Ready(Next::Frame(frame));
+        }
         if inner.actor_called {
             inner.actor_called = false;
             return Poll::Ready(Next::Actor);
-        }
-        if let Some(frame) = inner.next_frame() {
-            return Poll::Ready(Next::Frame(frame));
         }
         inner.called = false;
         if !inner.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
@@ -245,10 +249,14 @@ impl Lane {
         Poll::Pending
     }
 
-    /// Notes that there is something for the actor.
+    /// Notes that there is something for the actor. It has its turn after the frames that wait by now, as if they
+    /// had gone through its mailbox: what it answers overtakes none of them, and they do not keep it from answering.
     pub fn call_actor(&self) {
         let mut inner = self.lock();
-        inner.actor_called = true;
+        if !inner.actor_called {
+            inner.actor_called = true;
+            inner.ahead = inner.queue.len();
+        }
         inner.call();
     }
 }
@@ -277,10 +285,12 @@ impl Inner {
     fn next_frame(&mut self) -> Option<Arc<Frame>> {
         while let Some(Waiting { door, frame }) = self.queue.pop_front() {
             self.bytes -= frame.size();
+            self.ahead = self.ahead.saturating_sub(1);
             if self.is_open(door) {
                 return Some(frame);
             }
         }
+        self.ahead = 0;
         if !self.slots.is_empty() {
             return Some(self.slots.remove(0).waiting.frame);
         }
@@ -321,6 +331,7 @@ impl Inner {
     fn close(&mut self) {
         self.closed = true;
         self.queue = VecDeque::new();
+        self.ahead = 0;
         self.slots = Vec::new();
         self.doors = SmallVec::new();
         (self.bytes, self.held) = (0, 0);

@@ -124,6 +124,21 @@ impl ServiceError {
         }
     }
 
+    /// Whether it says nothing about what was asked for: the same may well be answered in a moment.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(_) | Self::Overloaded(_) | Self::Internal(_) => true,
+            Self::Invalid(_)
+            | Self::Unauthenticated { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Limited { .. }
+            | Self::Draining => false,
+        }
+    }
+
     /// What a client may read: never the text of a database or of a fault.
     #[must_use]
     pub fn public_detail(&self) -> String {

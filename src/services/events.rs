@@ -112,7 +112,7 @@ pub async fn publish(app: &App, new: NewEvent, key: Option<Idempotency>) -> Resu
     let id = new.id.unwrap_or_default();
     if new.ephemeral {
         let body = published_frame(&new.kind, &new.data);
-        app.groups().publish_ephemeral(new.group, &new.kind, body.into())?;
+        app.groups().publish_ephemeral(new.group, id, &new.kind, body.into())?;
         let body = crate::protocol::server::to_json(&PublishedView { id });
         return Ok(Reply { status: 202, body, replayed: false });
     }

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{EventId, OrderId};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
@@ -92,7 +92,8 @@ pub async fn ingest(app: &App, who: Principal, sample: LocationSample) -> Result
         // One that came late says nothing new about where the partner is.
         if app.last_seen().put(order.id, &sample) {
             let body = EphemeralFrame::Location { location: &view(&sample, now) }.to_text();
-            app.groups().publish_ephemeral(GroupKey::Order(order.id), "location", body.into())?;
+            let group = GroupKey::Order(order.id);
+            app.groups().publish_ephemeral(group, EventId::new(), "location", body.into())?;
         }
     }
     if shown {

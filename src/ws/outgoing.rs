@@ -2,7 +2,8 @@
 //!
 //! Frames do not pass through the actor. It opens and shuts the doors of the lane; what comes through goes from the
 //! group to the socket as the bytes that all members share, and the actor is polled only when there is something for
-//! it. What it says comes first: a snapshot that it has written is out before the frames that it then lets in.
+//! it. What it says overtakes no frame that was there before, and a snapshot that it has written is out before the
+//! frames that it then lets in.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -247,15 +247,16 @@ impl Session {
         ctx.spawn(answered);
     }
 
-    /// Makes sure that the token's user and log-in are still there; without an answer they are not.
+    /// Makes sure that the token's user and log-in are still there. Without an answer the session ends, too, and the
+    /// client is to come back.
     fn confirm(&mut self, ctx: &mut Context) {
         let (app, who) = (self.app.clone(), self.state.principal);
         let confirmed = wrap_future::<_, Self>(async move { accounts::confirm(&app, &who).await });
         ctx.spawn(confirmed.map(|outcome, session: &mut Self, ctx: &mut Context| {
-            if let Err(error) = outcome {
-                log::debug!("session {} is not confirmed: {error}", session.id);
-                session.close(CloseReason::Token, ctx);
-            }
+            let Err(error) = outcome else { return };
+            log::debug!("session {} is not confirmed: {error}", session.id);
+            let reason = if error.is_passing() { CloseReason::Overload } else { CloseReason::Token };
+            session.close(reason, ctx);
         }));
     }
 

@@ -109,23 +109,15 @@ impl Session {
         let subscription = self.state.subscription(group);
         let reference = subscription.and_then(|subscription| subscription.reference.clone());
         self.refuse(error, reference.as_deref(), ctx);
-        match error {
-            // The right is not lost, only out of sight: the client is to come back.
-            ServiceError::Store(_) | ServiceError::Overloaded(_) | ServiceError::Internal(_) => {
-                if self.state.primary == Some(group) {
-                    return self.close(CloseReason::Overload, ctx);
-                }
-                self.leave(group);
-                self.state.remove(group);
-            }
-            ServiceError::Invalid(_)
-            | ServiceError::Unauthenticated { .. }
-            | ServiceError::Forbidden { .. }
-            | ServiceError::NotFound { .. }
-            | ServiceError::Conflict { .. }
-            | ServiceError::Limited { .. }
-            | ServiceError::Draining => self.lose(group, ctx),
+        if !error.is_passing() {
+            return self.lose(group, ctx);
         }
+        // The right is not lost, only out of sight: the client is to come back.
+        if self.state.primary == Some(group) {
+            return self.close(CloseReason::Overload, ctx);
+        }
+        self.leave(group);
+        self.state.remove(group);
     }
 
     fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {

@@ -116,6 +116,24 @@ async fn data_arrives_byte_for_byte_with_a_number_or_without_one() {
 }
 
 #[actix_web::test]
+async fn the_answer_and_the_frame_name_the_same_id_which_may_be_the_callers_own() {
+    let app = TestApp::start_with(&[SETTINGS]).await;
+    let (_, mut socket, group) = listening(&app).await;
+    for ephemeral in [false, true] {
+        let own = "01a20544-bc86-7628-90e5-0b8b55b08802";
+        for id in [None, Some(own)] {
+            let mut body = json!({"group": group, "type": "named", "data": 1, "ephemeral": ephemeral});
+            if let Some(id) = id {
+                body["id"] = json!(id);
+            }
+            let answer = shop(&app).post("/events", body).await.expect(202);
+            assert_eq!(socket.expect("named").await["id"], answer["id"]);
+            assert!(id.is_none_or(|id| answer["id"] == id), "{answer}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn only_back_ends_with_a_key_publish() {
     let app = TestApp::start_with(&[SETTINGS]).await;
     let (customer, mut socket, group) = listening(&app).await;

@@ -234,3 +234,23 @@ async fn a_server_that_is_going_away_takes_no_new_sessions() {
     assert!(answer.header("retry-after").is_some());
     assert_eq!(open.next().await["type"], "welcome", "those who are there are told in good time");
 }
+
+#[actix_web::test]
+async fn a_user_who_opens_sockets_all_the_time_is_told_when_to_come_back() {
+    let app = TestApp::start_with(&[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let (customer, other) = (app.customer().await, app.customer().await);
+    let mut opened = 0;
+    let answer = loop {
+        match Raw::open(app.address(), "/ws/", &bearer(&customer)).await {
+            Ok(_) => opened += 1,
+            Err(answer) => break answer,
+        }
+        assert!(opened < 1000, "nobody is refused");
+    };
+    refused(&answer, 429, "rate_limited");
+    assert!(opened >= 60, "only {opened} were let in");
+    let seconds = answer.header("retry-after").and_then(|value| value.parse::<u64>().ok());
+    assert!(seconds.is_some_and(|seconds| seconds >= 1), "{answer:?}");
+    // Another user is none the worse for it.
+    app.connect(&other, "/ws/").await.expect("welcome").await;
+}

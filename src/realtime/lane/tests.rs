@@ -177,11 +177,26 @@ fn the_writer_is_called_once_for_all_that_comes_before_it_looks() {
     assert_eq!(called(), 3, "nobody is called to a door that is ajar");
     lane.open(GroupKey::Admin, 0);
     assert_eq!(called(), 4);
-    // What the actor has to say comes before the frames.
+    // What the actor says comes after the frames that were there before it was called, and before later ones.
     Waker::from(Arc::clone(&lane)).wake();
-    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+    lane.put(door, &frame("later"), None);
     assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Frame(_))));
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Frame(frame)) if **frame.text() == *"later"));
     assert!(lane.poll_next(&cx).is_pending());
     Waker::from(Arc::clone(&lane)).wake_by_ref();
     assert_eq!(called(), 5);
+}
+
+#[test]
+fn the_actor_is_not_forgotten_over_frames_that_nobody_wants_any_more() {
+    let lane = Arc::new(Lane::new(1000, 1_000_000));
+    let cx = Context::from_waker(Waker::noop());
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+    let door = open(&lane);
+    lane.put(door, &frame("x"), None);
+    lane.call_actor();
+    lane.shut(GroupKey::Admin);
+    assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+    assert!(lane.poll_next(&cx).is_pending());
 }

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use crate::domain::ids::UserId;
 use crate::services::error::ServiceError;
 use crate::services::limits::{Familiar, Limiter, Rate};
 
@@ -39,6 +40,9 @@ const REGISTRATIONS: Rate = rate(100, Duration::from_secs(5));
 /// Registrations from an address that were told that the e-mail address is taken.
 const TAKEN: Rate = rate(10, Duration::from_secs(60));
 
+/// Handshakes of a user: what clients that wait before they come back do not reach, on all their devices.
+const HANDSHAKES: Rate = rate(60, Duration::from_millis(250));
+
 const fn rate(burst: u32, every: Duration) -> Rate {
     Rate { burst, every }
 }
@@ -55,6 +59,7 @@ pub(in crate::services) struct Guard {
     familiar: Familiar,
     registrations: Limiter,
     taken: Limiter,
+    handshakes: Limiter,
     /// Whether limits apply. The gate always does.
     is_limiting: bool,
 }
@@ -71,6 +76,7 @@ impl Guard {
             familiar: Familiar::new(KEYS),
             registrations: Limiter::new(REGISTRATIONS, KEYS),
             taken: Limiter::new(TAKEN, KEYS),
+            handshakes: Limiter::new(HANDSHAKES, KEYS),
             is_limiting,
         }
     }
@@ -144,6 +150,14 @@ impl Guard {
     /// `Limited` when it may not be told: of many that asked at once, only some are answered.
     pub(super) fn admit_taken(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
         self.limited(|| self.taken.take(&network(address), now))
+    }
+
+    /// Counts a WebSocket handshake of a user.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(super) fn admit_handshake(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
+        self.limited(|| self.handshakes.take(&user_id, now))
     }
 
     fn limited(&self, limit: impl FnOnce() -> Result<(), Duration>) -> Result<(), ServiceError> {

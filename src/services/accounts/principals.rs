@@ -103,9 +103,12 @@ pub async fn authenticate(
 /// it opens lasts as long as an access token that is made at the same time.
 ///
 /// # Errors
-/// `Unauthenticated` with the reason, `token_used` among them; the database's.
+/// `Unauthenticated` with the reason, `token_used` among them; `Limited` when the user opens too many sockets one
+/// after the other; the database's.
 pub async fn authenticate_handshake(app: &App, token: &str) -> Result<Authenticated, ServiceError> {
     let mut authenticated = authenticate(app, token, &[TokenType::Access, TokenType::Ticket]).await?;
+    // Before a ticket is used up: it is good for the next try.
+    app.guard().admit_handshake(authenticated.principal.user_id, Instant::now())?;
     match authenticated.token_type {
         TokenType::Access => {}
         TokenType::Ticket => {

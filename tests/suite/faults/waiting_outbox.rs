@@ -115,3 +115,36 @@ async fn a_row_that_cannot_be_removed_is_published_once_all_the_same() {
     let after = before_a_marker(&process, user, &mut socket).await;
     assert!(after.iter().all(|frame| frame["type"] != "left_behind"), "{after:?}");
 }
+
+#[actix_web::test]
+async fn guarantee_4_what_comes_twice_after_a_fault_has_the_same_id() {
+    let database = TestDatabase::Sqlite(tempfile::TempDir::new().expect("a folder"));
+    let (stage, cast) = Stage::on(database, 1, &[]).await;
+    let user = &cast.customers[0];
+    let first = stage.serve().await;
+    let mut socket = listen(&first, user).await;
+    let id = leave_behind(stage.database(), GroupKey::User(user.id));
+    // Published, and killed before the row could be removed.
+    let mut lock = direct(stage.database());
+    lock.batch_execute("BEGIN IMMEDIATE").expect("the lock");
+    let once = socket.expect("left_behind").await;
+    kill(first).await;
+    lock.batch_execute("COMMIT").expect("the lock is given up");
+
+    // What the next server would publish as it starts waits until there is a session that can see it.
+    let mut conn = direct(stage.database());
+    let (mut rows, unreadable) = outbox::waiting(&mut conn, 10).expect("the outbox can be read");
+    let row = rows.pop().expect("the row is still there");
+    assert_eq!((rows.len(), unreadable.len()), (0, 0));
+    outbox::remove(&mut conn, &[row.id]).expect("it is taken out");
+    let second = stage.serve().await;
+    let mut socket = listen(&second, user).await;
+    let back = NewOutboxRow { event_id: row.event_id, dispatch: row.dispatch };
+    outbox::append(&mut conn, row.at, &[back]).expect("it is put back");
+    let twice = socket.expect("left_behind").await;
+    assert_eq!(twice["id"], id.as_str());
+    for same in ["id", "at", "data", "group"] {
+        assert_eq!(twice[same], once[same], "{same}");
+    }
+    until_nothing_waits(stage.database()).await;
+}

@@ -159,6 +159,7 @@ impl Group {
             since.filter(|since| *since.epoch == *self.epoch).and_then(|since| self.ring.since(since.seq));
         match missed {
             Some(events) => Recovery::Events {
+                is_current: snapshot_current,
                 events,
                 // They have no numbers, so whether they were missed is not known.
                 states: self.states.iter().map(|(_, frame)| Arc::clone(frame)).collect(),
@@ -223,12 +224,13 @@ impl Handler<Admit> for Group {
             // Before it joins: it hears of itself by the full list.
             self.announce(Some(present), None);
         }
-        let session = member.session;
+        let (session, door) = (member.session, member.door);
         let recovery = self.recovery(since, snapshot_current);
         self.members.insert(session, member);
         self.size.store(self.members.len(), Ordering::Release);
         let joined = Joined {
             group: self.key,
+            door,
             epoch: Arc::clone(&self.epoch),
             seq: self.ring.last(),
             recovery,

@@ -277,6 +277,10 @@ impl Groups {
         slot: &str,
         body: Arc<str>,
     ) -> Result<(), Overloaded> {
+        if self.inner.stopped.load(Ordering::Acquire) {
+            // As for those that wait in `settle`: nobody is left to hear it.
+            return Ok(());
+        }
         let lane = PublishLane::Ephemeral { slot: slot.into() };
         let at = Timestamp::now();
         let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };

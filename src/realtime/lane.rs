@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 
-use actix::Recipient;
+use actix::{Recipient, WeakRecipient};
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
@@ -29,8 +29,9 @@ const MAX_SLOTS: usize = 64;
 #[derive(Debug)]
 pub struct Lane {
     inner: Mutex<Inner>,
-    /// The session actor. One sender for all who have something to say to it: each is three allocations.
-    session: OnceLock<Recipient<Deliver>>,
+    /// The session actor. One sender for all who have something to say to it: each is three allocations. Weak, since
+    /// the actor's mailbox holds this lane in turn, as the waker of whoever polls it.
+    session: OnceLock<WeakRecipient<Deliver>>,
     max_waiting: usize,
     max_bytes: usize,
 }
@@ -55,6 +56,8 @@ struct Inner {
     doors: SmallVec<[Door; 1]>,
     next_door: u32,
     slots: Vec<Slot>,
+    /// Of the frames in `slots`.
+    slot_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -82,8 +85,8 @@ struct Door {
 
 #[derive(Debug)]
 enum DoorState {
-    /// Until the snapshot is written.
-    Ajar(Vec<Arc<Frame>>),
+    /// Until the snapshot is written. Ephemeral frames with the name of their slot.
+    Ajar(Vec<(Option<Arc<str>>, Arc<Frame>)>),
     /// The snapshot held this revision of the group's state: older ones say nothing new.
     Open { floor: i64 },
 }
@@ -130,18 +133,19 @@ impl Lane {
             doors: SmallVec::new(),
             next_door: 0,
             slots: Vec::new(),
+            slot_bytes: 0,
         };
         Self { inner: Mutex::new(inner), session: OnceLock::new(), max_waiting, max_bytes }
     }
 
     /// Whose lane this is. Before it is said, what is told is lost; said again, it has no effect.
-    pub fn belongs_to(&self, session: Recipient<Deliver>) {
-        let _ = self.session.set(session);
+    pub fn belongs_to(&self, session: &Recipient<Deliver>) {
+        let _ = self.session.set(session.downgrade());
     }
 
     /// Tells the session actor what is no frame.
     pub(super) fn tell(&self, message: Deliver) {
-        if let Some(session) = self.session.get() {
+        if let Some(session) = self.session.get().and_then(WeakRecipient::upgrade) {
             session.do_send(message); // bounded: each caller says by what
         }
     }
@@ -172,7 +176,7 @@ impl Lane {
             return;
         };
         inner.held -= frames.len();
-        for frame in frames {
+        for (_, frame) in frames {
             if is_news(&frame, floor) {
                 inner.queue.push_back(Waiting { door: id, frame });
             } else {
@@ -204,10 +208,20 @@ impl Lane {
                 if let Some(slot) = slot
                     && (waiting >= CONFLATE_FROM || !inner.slots.is_empty())
                 {
-                    return inner.put_into_slot(door, frame, slot);
+                    return inner.put_into_slot(door, frame, slot, self.max_bytes);
                 }
             }
-            DoorState::Ajar(_) => {}
+            DoorState::Ajar(frames) => {
+                if slot.is_some()
+                    && frames.len() >= CONFLATE_FROM
+                    && let Some(place) = frames.iter().position(|(name, _)| name.as_ref() == slot)
+                {
+                    let (_, older) = frames.remove(place);
+                    frames.push((slot.cloned(), Arc::clone(frame)));
+                    inner.bytes = inner.bytes + frame.size() - older.size();
+                    return Put::Slotted { replaced: true };
+                }
+            }
         }
         // One frame always fits, however large.
         let is_full = waiting + inner.held >= self.max_waiting
@@ -221,7 +235,7 @@ impl Lane {
         match &mut found.state {
             DoorState::Ajar(frames) => {
                 inner.held += 1;
-                frames.push(frame);
+                frames.push((slot.cloned(), frame));
             }
             DoorState::Open { .. } => {
                 inner.queue.push_back(Waiting { door, frame });
@@ -289,10 +303,13 @@ impl Inner {
             if self.is_open(door) {
                 return Some(frame);
             }
+            if self.actor_called && self.ahead == 0 {
+                return None;
+            }
         }
         self.ahead = 0;
         if !self.slots.is_empty() {
-            return Some(self.slots.remove(0).waiting.frame);
+            return Some(self.take_slot(0));
         }
         if self.queue.capacity() > CONFLATE_FROM {
             // The memory of a bad moment.
@@ -305,26 +322,42 @@ impl Inner {
         self.doors.iter().any(|found| found.id == door)
     }
 
-    fn put_into_slot(&mut self, door: DoorId, frame: &Arc<Frame>, slot: &Arc<str>) -> Put {
+    fn put_into_slot(&mut self, door: DoorId, frame: &Arc<Frame>, slot: &Arc<str>, max_bytes: usize) -> Put {
         let place = self.slots.iter().position(|held| held.name == *slot && held.waiting.door == door);
-        let replaced = place.is_some() || self.slots.len() >= MAX_SLOTS;
-        if replaced {
+        let mut replaced = place.is_some();
+        if let Some(place) = place {
             // Out of its old place and to the end, so that slots keep the order of their latest frames.
-            self.slots.remove(place.unwrap_or(0));
+            self.take_slot(place);
         }
+        let is_full = |slots: &[Slot], bytes| {
+            slots.len() >= MAX_SLOTS || (!slots.is_empty() && bytes + frame.size() > max_bytes)
+        };
+        while is_full(&self.slots, self.slot_bytes) {
+            self.take_slot(0);
+            replaced = true;
+        }
+        self.slot_bytes += frame.size();
         self.slots.push(Slot { name: Arc::clone(slot), waiting: Waiting { door, frame: Arc::clone(frame) } });
         self.call();
         Put::Slotted { replaced }
+    }
+
+    /// Takes a frame out of the slots; there must be one at `place`.
+    fn take_slot(&mut self, place: usize) -> Arc<Frame> {
+        let frame = self.slots.remove(place).waiting.frame;
+        self.slot_bytes -= frame.size();
+        frame
     }
 
     fn shut(&mut self, group: GroupKey) {
         let Some(place) = self.doors.iter().position(|door| door.group == group) else { return };
         let door = self.doors.swap_remove(place);
         self.slots.retain(|slot| slot.waiting.door != door.id);
+        self.slot_bytes = self.slots.iter().map(|slot| slot.waiting.frame.size()).sum();
         // What is in the queue is dropped when its turn comes.
         if let DoorState::Ajar(frames) = door.state {
             self.held -= frames.len();
-            self.bytes -= frames.iter().map(|frame| frame.size()).sum::<usize>();
+            self.bytes -= frames.iter().map(|(_, frame)| frame.size()).sum::<usize>();
         }
     }
 
@@ -334,7 +367,7 @@ impl Inner {
         self.ahead = 0;
         self.slots = Vec::new();
         self.doors = SmallVec::new();
-        (self.bytes, self.held) = (0, 0);
+        (self.bytes, self.held, self.slot_bytes) = (0, 0, 0);
     }
 }
 

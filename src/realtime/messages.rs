@@ -95,6 +95,8 @@ pub enum Deliver {
 pub struct Joined {
     /// Of which group.
     pub group: GroupKey,
+    /// The door that the session has opened for it: of several memberships, one after the other, it tells which.
+    pub door: DoorId,
     /// The group's numbering.
     pub epoch: Arc<str>,
     /// The last number given out; with [`Recovery::Events`], that of the last of those.
@@ -110,6 +112,8 @@ pub struct Joined {
 pub enum Recovery {
     /// Exactly these events, and what the group's states are by now.
     Events {
+        /// Whether nothing was published since the right to listen was looked at; otherwise it may be gone.
+        is_current: bool,
         /// Every event since, with its number.
         events: Vec<Arc<Frame>>,
         /// The latest frame of each state, missed or not.

@@ -237,10 +237,9 @@ impl Running {
             demo.stop();
         }
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
-        // Its own limit is `listen::finish_within`.
-        self.http.stop(true).await;
-        // The registries lived on the threads that have ended with it.
+        // Before the threads on which they live end, one sooner than another.
         self.app.groups().stop();
+        self.http.stop(true).await;
         self.background.stop().await;
         self.app.store().close();
         drop(self.claim);

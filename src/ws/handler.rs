@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::client::{self, BadFrame, ClientFrame, Request, Since};
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::Control;
+use crate::realtime::DoorId;
 
 use super::SessionSettings;
 use super::effects::{Effect, Reference};
@@ -39,6 +40,10 @@ pub(super) enum Phase {
 pub(super) struct Subscription {
     pub group: GroupKey,
     pub phase: Phase,
+    /// Tells it from earlier subscriptions to the same group, whose answers may still be under way.
+    pub attempt: u64,
+    /// Its door in the lane, once the group was asked for membership.
+    pub door: Option<DoorId>,
     /// Whether the client asked by a frame, and is answered by `subscribed`.
     pub asked: bool,
     pub reference: Reference,
@@ -53,6 +58,7 @@ pub(super) struct State {
     pub primary: Option<GroupKey>,
     /// Most sessions have one.
     pub subscriptions: SmallVec<[Subscription; 1]>,
+    attempts: u64,
     allowance: Allowance,
     bad_since: Option<Instant>,
     bad_count: u32,
@@ -90,6 +96,7 @@ impl State {
             expires_at,
             primary,
             subscriptions: SmallVec::new(),
+            attempts: 0,
             allowance: Allowance { frames: 0.0, at: None },
             bad_since: None,
             bad_count: 0,
@@ -100,6 +107,11 @@ impl State {
         self.subscriptions.iter_mut().find(|subscription| subscription.group == group)
     }
 
+    /// A subscription, if it still is the one that got this door.
+    pub(super) fn behind(&mut self, group: GroupKey, door: DoorId) -> Option<&mut Subscription> {
+        self.subscription(group).filter(|subscription| subscription.door == Some(door))
+    }
+
     /// Forgets a subscription; `false` when there was none.
     pub(super) fn remove(&mut self, group: GroupKey) -> bool {
         let before = self.subscriptions.len();
@@ -108,7 +120,9 @@ impl State {
     }
 
     pub(super) fn add(&mut self, group: GroupKey, phase: Phase, asked: bool, reference: Reference) {
-        self.subscriptions.push(Subscription { group, phase, asked, reference });
+        self.attempts += 1;
+        let attempt = self.attempts;
+        self.subscriptions.push(Subscription { group, phase, attempt, door: None, asked, reference });
     }
 }
 

@@ -349,7 +349,7 @@ impl Actor for Session {
     fn started(&mut self, ctx: &mut Self::Context) {
         let who = self.state.principal;
         self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
-        self.lane.belongs_to(ctx.address().recipient());
+        self.lane.belongs_to(&ctx.address().recipient());
         self.app.groups().register(self.id, who.user_id, who.family_id, Arc::clone(&self.lane), self.ends);
         let first = self.state.subscriptions.first_mut().map(|subscription| {
             (subscription.group, std::mem::replace(&mut subscription.phase, Phase::Opening))

@@ -17,7 +17,7 @@ use crate::realtime::{Joined, Member, Recovery};
 use crate::services::error::ServiceError;
 
 use super::effects::Reference;
-use super::handler::Phase;
+use super::handler::{Phase, Subscription};
 use super::outgoing;
 use super::session::{Context, Session};
 use super::snapshot::{self, Snapshot};
@@ -31,10 +31,14 @@ impl Session {
         ctx: &mut Context,
     ) {
         let (app, who) = (self.app.clone(), self.state.principal);
+        let Some(attempt) = self.state.subscription(group).map(|subscription| subscription.attempt) else {
+            return;
+        };
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let joined = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
-            // The client may have unsubscribed, or the session may be closing, by now.
-            if session.closing || session.state.subscription(group).is_none() {
+            // The client may have unsubscribed, and subscribed anew, or the session may be closing, by now.
+            let is_wanted = |found: &mut Subscription| found.attempt == attempt;
+            if session.closing || !session.state.subscription(group).is_some_and(is_wanted) {
                 return;
             }
             match outcome {
@@ -49,59 +53,65 @@ impl Session {
     }
 
     pub(super) fn join(&mut self, group: GroupKey, snapshot: Snapshot, since: Option<Since>) {
+        let Some(subscription) = self.state.subscription(group) else { return };
         let watermark = Some(snapshot.watermark);
-        if let Some(subscription) = self.state.subscription(group) {
-            subscription.phase = Phase::Joining(Box::new(snapshot));
-        }
+        let door = self.lane.expect(group);
+        subscription.door = Some(door);
+        subscription.phase = Phase::Joining(Box::new(snapshot));
         let member = Member {
             session: self.id,
             user_id: self.state.principal.user_id,
             role: self.state.principal.role,
             lane: Arc::clone(&self.lane),
-            door: self.lane.expect(group),
+            door,
         };
         self.app.groups().join(group, member, since, watermark);
     }
 
+    /// The group has let the session in.
     pub(super) fn joined(&mut self, joined: Box<Joined>, ctx: &mut Context) {
-        let group = joined.group;
-        let Some(subscription) = self.state.subscription(group) else {
-            // Left again before the answer came.
-            self.leave(group);
-            return;
-        };
+        // Without such a subscription the answer is to one that was given up since, and so was the membership.
+        let Some(subscription) = self.state.behind(joined.group, joined.door) else { return };
         let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting) else {
             return;
         };
         match &joined.recovery {
-            Recovery::Events { events, states } => {
-                let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
-                self.welcome_to(group, &joined, seq, true, ctx);
-                for frame in events.iter().chain(states) {
-                    ctx.text(frame.text().clone());
-                    outgoing::written(&self.app, self.state.principal.user_id, frame);
-                }
-                self.go_live(group, i64::MIN, joined.presence.clone(), ctx);
-            }
+            Recovery::Events { is_current: true, .. } => self.begin_with_events(&joined, ctx),
             Recovery::SnapshotCurrent => self.begin_with_snapshot(&joined, &snapshot, ctx),
-            Recovery::SnapshotNeeded => self.read_snapshot(joined, ctx),
+            Recovery::Events { is_current: false, .. } | Recovery::SnapshotNeeded => {
+                self.look_again(joined, ctx)
+            }
         }
     }
 
-    /// Something was published between the snapshot and the join: reads it anew, now as a member.
-    fn read_snapshot(&mut self, joined: Box<Joined>, ctx: &mut Context) {
+    /// Something was published between the look at right and snapshot and the join: looks anew, now as a member.
+    fn look_again(&mut self, joined: Box<Joined>, ctx: &mut Context) {
         let (app, who, group) = (self.app.clone(), self.state.principal, joined.group);
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
-            if session.closing {
+            if session.closing || session.state.behind(group, joined.door).is_none() {
                 return;
             }
-            match outcome {
-                Ok(snapshot) => session.begin_with_snapshot(&joined, &snapshot, ctx),
-                Err(error) => session.not_begun(group, &error, ctx),
+            match (outcome, &joined.recovery) {
+                (Ok(_), Recovery::Events { .. }) => session.begin_with_events(&joined, ctx),
+                (Ok(snapshot), Recovery::SnapshotCurrent | Recovery::SnapshotNeeded) => {
+                    session.begin_with_snapshot(&joined, &snapshot, ctx);
+                }
+                (Err(error), _) => session.not_begun(group, &error, ctx),
             }
         });
         ctx.spawn(begun);
+    }
+
+    fn begin_with_events(&mut self, joined: &Joined, ctx: &mut Context) {
+        let Recovery::Events { events, states, .. } = &joined.recovery else { return };
+        let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
+        self.welcome_to(joined.group, joined, seq, true, ctx);
+        for frame in events.iter().chain(states) {
+            ctx.text(frame.text().clone());
+            outgoing::written(&self.app, self.state.principal.user_id, frame);
+        }
+        self.go_live(joined.group, i64::MIN, joined.presence.clone(), ctx);
     }
 
     /// The snapshot cannot be read: the subscription does not stand after all.

@@ -30,6 +30,36 @@ async fn is_alive(socket: &mut Socket) {
 }
 
 #[actix_web::test]
+async fn subscribing_leaving_and_subscribing_in_one_breath_makes_one_subscription_that_stands() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    let group = format!("order_{order}");
+    let mut sockets = Vec::new();
+    for _ in 0..10 {
+        let mut socket = session(&app, &customer).await;
+        for (kind, mark) in [("subscribe", "1"), ("unsubscribe", "2"), ("subscribe", "3")] {
+            socket.send(json!({"type": kind, "group": group, "ref": mark})).await;
+        }
+        let answers = socket.until_match("the last answer", |frame| frame["ref"] == "3").await;
+        let of_first = answers.iter().filter(|frame| frame["ref"] == "1" && frame["type"] == "subscribed");
+        assert!(of_first.count() <= 1, "{answers:?}");
+        assert_eq!(answers.last().expect("the last")["type"], "subscribed", "{answers:?}");
+        // It stands: were it still being made, this would be refused.
+        assert_eq!(socket.expect("order_status").await["order"]["id"], order.as_str());
+        assert_eq!(subscribe(&mut socket, &group).await["type"], "subscribed");
+        socket.expect("order_status").await;
+        sockets.push(socket);
+    }
+    app.step(&partner, &order, "en_route").await;
+    for mut socket in sockets {
+        socket.expect("order_update").await;
+        let more = socket.so_far().await;
+        assert!(more.iter().all(|frame| frame["type"] != "order_update"), "{more:?}");
+    }
+}
+
+#[actix_web::test]
 async fn a_subscription_is_answered_begins_with_a_snapshot_and_ends_when_asked() {
     let app = TestApp::start().await;
     let (customer, partner, order) = app.assigned_order().await;

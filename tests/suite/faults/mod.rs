@@ -4,6 +4,7 @@
 mod caller;
 mod coming_back;
 mod killed;
+mod leaving;
 mod listener;
 mod no_space;
 mod postgres;

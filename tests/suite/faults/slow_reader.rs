@@ -147,7 +147,8 @@ impl Sluggish {
 }
 
 /// Bytes of memory that a process has in use.
-fn memory_of(process: u32) -> u64 {
+/// What a process has of the machine's memory, bytes.
+pub fn memory_of(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).expect("the process is there");
     let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a line with the memory");
     let kibibytes: u64 = line.split_whitespace().nth(1).and_then(|text| text.parse().ok()).expect("a number");

@@ -182,7 +182,7 @@ impl Groups {
         self.inner.watermarks.get(key)
     }
 
-    /// Asks for membership; [`Deliver::Joined`] answers.
+    /// Asks for membership; [`Deliver::Joined`](super::Deliver::Joined) answers.
     pub fn join(&self, key: GroupKey, member: Member, since: Option<Since>, watermark: Option<u64>) {
         self.registry(key).do_send(Join { key, member, since, watermark }); // bounded: by the subscriptions that a session may have
     }

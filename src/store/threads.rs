@@ -135,6 +135,27 @@ mod tests {
     }
 
     #[actix_web::test]
+    async fn a_job_whose_caller_has_gone_is_not_begun() {
+        let threads = Threads::start(1).expect("a thread");
+        let (end, may_end) = mpsc::channel::<()>();
+        let (done, was_done) = mpsc::channel();
+        {
+            let mut first = Box::pin(threads.run(LONG, move || may_end.recv()));
+            let mut second = Box::pin(threads.run(LONG, move || done.send(())));
+            // Both are in the queue after this, and the one thread has the first.
+            let waker = std::task::Waker::noop();
+            let mut cx = std::task::Context::from_waker(waker);
+            assert!(first.as_mut().poll(&mut cx).is_pending());
+            assert!(second.as_mut().poll(&mut cx).is_pending());
+            drop(second);
+            end.send(()).expect("it waits");
+            first.await.expect("an answer").expect("it was let end");
+        }
+        assert_eq!(threads.run(LONG, || 8).await.expect("an answer"), 8);
+        assert!(was_done.try_recv().is_err(), "nobody was there for it");
+    }
+
+    #[actix_web::test]
     async fn a_panic_ends_one_job_and_no_thread() {
         let threads = Threads::start(1).expect("a thread");
         let failed = threads.run(LONG, || panic!("on purpose")).await;

@@ -200,3 +200,36 @@ fn the_actor_is_not_forgotten_over_frames_that_nobody_wants_any_more() {
     assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
     assert!(lane.poll_next(&cx).is_pending());
 }
+
+#[test]
+fn the_bytes_in_slots_are_bounded_and_the_oldest_give_way() {
+    let lane = Lane::new(1000, 4096);
+    let door = open(&lane);
+    for _ in 0..CONFLATE_FROM {
+        lane.put(door, &frame("must"), None);
+    }
+    for index in 0..10 {
+        let large = frame(&index.to_string().repeat(1500));
+        lane.put(door, &large, Some(&format!("slot {index}").into()));
+    }
+    let got = texts(&lane);
+    let slotted: Vec<&str> = got[CONFLATE_FROM..].iter().map(|text| &text[..1]).collect();
+    assert_eq!(slotted, ["8", "9"]);
+}
+
+#[test]
+fn ephemeral_frames_behind_a_door_are_conflated_too() {
+    let lane = Lane::new(CONFLATE_FROM + 8, 1_000_000);
+    let (door, dot): (_, Arc<str>) = (lane.expect(GroupKey::Admin), "location".into());
+    for _ in 1..CONFLATE_FROM {
+        assert_eq!(lane.put(door, &frame("must"), None), Put::Taken);
+    }
+    assert_eq!(lane.put(door, &frame("dot 0"), Some(&dot)), Put::Taken);
+    for number in 1..100 {
+        let put = lane.put(door, &frame(&format!("dot {number}")), Some(&dot));
+        assert_eq!(put, Put::Slotted { replaced: true });
+    }
+    lane.open(GroupKey::Admin, i64::MIN);
+    let got = texts(&lane);
+    assert_eq!((got.len(), got.last().map(String::as_str)), (CONFLATE_FROM, Some("dot 99")));
+}

@@ -40,9 +40,8 @@ pub(super) enum Phase {
 pub(super) struct Subscription {
     pub group: GroupKey,
     pub phase: Phase,
-    /// Tells it from earlier subscriptions to the same group, whose answers may still be under way.
-    pub attempt: u64,
-    /// Its door in the lane, once the group was asked for membership.
+    /// Its door in the lane, once it is being opened. It tells it from earlier subscriptions to the same group, whose
+    /// answers may still be under way.
     pub door: Option<DoorId>,
     /// Whether the client asked by a frame, and is answered by `subscribed`.
     pub asked: bool,
@@ -58,7 +57,6 @@ pub(super) struct State {
     pub primary: Option<GroupKey>,
     /// Most sessions have one.
     pub subscriptions: SmallVec<[Subscription; 1]>,
-    attempts: u64,
     allowance: Allowance,
     bad_since: Option<Instant>,
     bad_count: u32,
@@ -96,7 +94,6 @@ impl State {
             expires_at,
             primary,
             subscriptions: SmallVec::new(),
-            attempts: 0,
             allowance: Allowance { frames: 0.0, at: None },
             bad_since: None,
             bad_count: 0,
@@ -120,9 +117,7 @@ impl State {
     }
 
     pub(super) fn add(&mut self, group: GroupKey, phase: Phase, asked: bool, reference: Reference) {
-        self.attempts += 1;
-        let attempt = self.attempts;
-        self.subscriptions.push(Subscription { group, phase, attempt, door: None, asked, reference });
+        self.subscriptions.push(Subscription { group, phase, door: None, asked, reference });
     }
 }
 

@@ -355,7 +355,10 @@ impl Actor for Session {
             (subscription.group, std::mem::replace(&mut subscription.phase, Phase::Opening))
         });
         match first {
-            Some((group, Phase::Joining(snapshot))) => self.join(group, *snapshot, None),
+            Some((group, Phase::Joining(snapshot))) => {
+                let door = self.lane.expect(group);
+                self.join(group, door, *snapshot, None);
+            }
             Some(_) | None => ctx.text(
                 Control::Welcome {
                     session_id: self.id,

@@ -13,11 +13,11 @@ use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::{Control, envelop};
-use crate::realtime::{Joined, Member, Recovery};
+use crate::realtime::{DoorId, Joined, Member, Recovery};
 use crate::services::error::ServiceError;
 
 use super::effects::Reference;
-use super::handler::{Phase, Subscription};
+use super::handler::Phase;
 use super::outgoing;
 use super::session::{Context, Session};
 use super::snapshot::{self, Snapshot};
@@ -31,19 +31,19 @@ impl Session {
         ctx: &mut Context,
     ) {
         let (app, who) = (self.app.clone(), self.state.principal);
-        let Some(attempt) = self.state.subscription(group).map(|subscription| subscription.attempt) else {
-            return;
-        };
+        let door = self.lane.expect(group);
+        let Some(subscription) = self.state.subscription(group) else { return };
+        subscription.door = Some(door);
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let joined = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
             // The client may have unsubscribed, and subscribed anew, or the session may be closing, by now.
-            let is_wanted = |found: &mut Subscription| found.attempt == attempt;
-            if session.closing || !session.state.subscription(group).is_some_and(is_wanted) {
+            if session.closing || session.state.behind(group, door).is_none() {
                 return;
             }
             match outcome {
-                Ok(snapshot) => session.join(group, snapshot, since),
+                Ok(snapshot) => session.join(group, door, snapshot, since),
                 Err(error) => {
+                    session.lane.shut(group);
                     session.state.remove(group);
                     session.refuse(&error, reference.as_deref(), ctx);
                 }
@@ -52,10 +52,9 @@ impl Session {
         ctx.spawn(joined);
     }
 
-    pub(super) fn join(&mut self, group: GroupKey, snapshot: Snapshot, since: Option<Since>) {
+    pub(super) fn join(&mut self, group: GroupKey, door: DoorId, snapshot: Snapshot, since: Option<Since>) {
         let Some(subscription) = self.state.subscription(group) else { return };
         let watermark = Some(snapshot.watermark);
-        let door = self.lane.expect(group);
         subscription.door = Some(door);
         subscription.phase = Phase::Joining(Box::new(snapshot));
         let member = Member {

@@ -1,15 +1,21 @@
 //! The HTTP server: its routes, its middleware, and its sockets.
 
-use std::any::Any;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use actix_web::dev::{Extensions, Server};
+use actix_codec::Framed;
+use actix_http::body::MessageBody;
+use actix_http::{HttpService, Request, h1};
+use actix_service::{
+    IntoServiceFactory, ServiceFactory, ServiceFactoryExt, fn_factory, fn_service, map_config,
+};
+use actix_web::dev::{AppConfig, Server, ServiceResponse};
 use actix_web::middleware::{NormalizePath, from_fn};
 use actix_web::rt::net::TcpStream;
-use actix_web::{App as Routes, HttpServer, web};
-use socket2::SockRef;
+use actix_web::{App as Routes, Error, web};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::http::access;
 use crate::http::extract::MAX_BODY;
@@ -25,13 +31,13 @@ use super::settings::Settings;
 /// How long an idle connection waits for its next request: longer than reverse proxies do (60 s), so that
 /// none of them sends into a connection that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
-/// Bytes of answers that wait for the socket; a session that cannot write more is no longer polled, and what
-/// is for it then waits in its bounded queue.
-const WRITE_BUFFER: usize = 16 * 1024;
 /// Connections that wait to be accepted: all clients come back at once after a restart.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 /// Connections for each thread. The limit that counts is that of the process's open files.
 const CONNECTIONS: usize = 1_000_000;
+
+/// A request that asks for WebSocket, and its connection.
+type Upgrade = (Request, Framed<TcpStream, h1::Codec>);
 
 /// A server that has its address and will take requests once it is polled.
 pub(super) struct Listening {
@@ -91,11 +97,12 @@ pub(super) fn listen(
     let sessions = web::Data::new(Arc::new(settings.sessions()));
     let socket =
         SocketSettings { send_buffer: settings.send_buffer, user_timeout: settings.tcp_user_timeout };
-    let failed = |problem| ServerError::Listen { address: settings.listen, problem };
     let shares = Shares::new(residents, settings.workers);
-    let server = HttpServer::new(move || {
-        // Called once on each thread that serves.
-        shares.move_in();
+    let handshake_timeout = settings.handshake_timeout;
+    let failed = |problem| ServerError::Listen { address: settings.listen, problem };
+    let listener = bind(settings.listen).map_err(failed)?;
+    let address = listener.local_addr().map_err(failed)?;
+    let routes = move || {
         Routes::new()
             .app_data(app.clone())
             .app_data(http.clone())
@@ -104,21 +111,69 @@ pub(super) fn listen(
             .wrap(from_fn(access::around))
             .wrap(NormalizePath::trim())
             .configure(routes(demo.clone()))
+    };
+    let builder = Server::build()
+        .workers(settings.workers)
+        .max_concurrent_connections(CONNECTIONS)
+        .shutdown_timeout(finish_within(settings.drain))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    // Not by actix-web's `HttpServer`, which has no way to take a connection over from its HTTP dispatcher.
+    let builder = builder.listen("waybill", listener, move || {
+        // Called once on each thread that serves.
+        shares.move_in();
+        let stopping = stopping.clone();
+        let service = || map_config(routes().into_factory(), |()| AppConfig::default());
+        HttpService::build()
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .keep_alive(KEEP_ALIVE)
+            .client_request_timeout(handshake_timeout)
+            .local_addr(address)
+            .on_connect_ext(move |stream: &TcpStream, _| socket.apply(stream))
+            .upgrade(sessions_of(service()))
+            .finish(service().map_err(|error| error.error_response()))
+            .tcp()
+    });
+    Ok(Listening { http: builder.map_err(failed)?.run(), address })
+}
+
+/// Serves connections from a request that asks for WebSocket on.
+fn sessions_of<F, B>(
+    routes: F,
+) -> impl ServiceFactory<Upgrade, Config = (), Response = (), Error = Error, InitError = F::InitError>
+where
+    F: ServiceFactory<Request, Config = (), Response = ServiceResponse<B>, Error = Error>,
+    F::Service: 'static,
+    B: MessageBody + 'static,
+{
+    fn_factory(move || {
+        let routes = routes.new_service(());
+        async move {
+            let routes = Rc::new(routes.await?);
+            Ok(fn_service(move |(request, connection): Upgrade| {
+                let session = ws::serve(Rc::clone(&routes), request, connection);
+                async move {
+                    if let Err(error) = session.await {
+                        // Clients vanish: nothing is wrong here.
+                        log::debug!("a connection broke: {error}");
+                    }
+                    Ok(())
+                }
+            }))
+        }
     })
-    .workers(settings.workers)
-    .keep_alive(KEEP_ALIVE)
-    .client_request_timeout(settings.handshake_timeout)
-    .h1_write_buffer_size(WRITE_BUFFER)
-    .max_connections(CONNECTIONS)
-    .backlog(BACKLOG)
-    .shutdown_timeout(finish_within(settings.drain))
-    .disable_signals()
-    // Must stand before `bind`, which takes what is there.
-    .on_connect(move |io, _: &mut Extensions| socket.apply(io))
-    .bind(settings.listen)
-    .map_err(failed)?;
-    let address = server.addrs().first().copied().unwrap_or(settings.listen);
-    Ok(Listening { http: server.run(), address })
+}
+
+fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // A server that starts again takes the place of the one before although connections of that are still fading.
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
 }
 
 /// What is set on every socket that is accepted.
@@ -129,8 +184,7 @@ struct SocketSettings {
 }
 
 impl SocketSettings {
-    fn apply(self, io: &dyn Any) {
-        let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    fn apply(self, stream: &TcpStream) {
         let socket = SockRef::from(stream);
         let outcome = socket
             .set_tcp_nodelay(true)

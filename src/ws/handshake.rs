@@ -18,7 +18,7 @@ use crate::services::error::ServiceError;
 
 use super::SessionSettings;
 use super::session::{self, Opening};
-use super::snapshot;
+use super::{snapshot, takeover};
 
 /// The five endpoints.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -38,41 +38,32 @@ pub fn routes(config: &mut web::ServiceConfig) {
 /// What every handshake takes.
 type Parts = (web::Data<App>, web::Data<Arc<SessionSettings>>);
 
-async fn notifications(
-    request: HttpRequest,
-    payload: web::Payload,
-    parts: Parts,
-) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, Endpoint::Notifications, |who| Ok(Some(GroupKey::User(who.user_id))))
-        .await
+async fn notifications(request: HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
+    shake(&request, parts, Endpoint::Notifications, |who| Ok(Some(GroupKey::User(who.user_id)))).await
 }
 
-async fn order(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
+async fn order(request: HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
     let order_id = path_id(request.match_info().query("order_id"), "order");
-    shake(&request, payload, parts, Endpoint::Order, |_| order_id.map(|id| Some(GroupKey::Order(id)))).await
+    shake(&request, parts, Endpoint::Order, |_| order_id.map(|id| Some(GroupKey::Order(id)))).await
 }
 
-async fn partner(
-    request: HttpRequest,
-    payload: web::Payload,
-    parts: Parts,
-) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, Endpoint::Partner, |who| match who.partner_id {
+async fn partner(request: HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
+    shake(&request, parts, Endpoint::Partner, |who| match who.partner_id {
         Some(partner_id) => Ok(Some(GroupKey::Partner(partner_id))),
         None => Err(only(Role::Partner)),
     })
     .await
 }
 
-async fn admin(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, Endpoint::Admin, |who| {
+async fn admin(request: HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
+    shake(&request, parts, Endpoint::Admin, |who| {
         if who.is_admin() { Ok(Some(GroupKey::Admin)) } else { Err(only(Role::Admin)) }
     })
     .await
 }
 
-async fn any(request: HttpRequest, payload: web::Payload, parts: Parts) -> Result<HttpResponse, ApiError> {
-    shake(&request, payload, parts, Endpoint::Any, |_| Ok(None)).await
+async fn any(request: HttpRequest, parts: Parts) -> Result<HttpResponse, ApiError> {
+    shake(&request, parts, Endpoint::Any, |_| Ok(None)).await
 }
 
 fn only(role: Role) -> ApiError {
@@ -82,13 +73,11 @@ fn only(role: Role) -> ApiError {
 
 async fn shake(
     request: &HttpRequest,
-    payload: web::Payload,
     (app, settings): Parts,
     endpoint: Endpoint,
     group: impl FnOnce(&Principal) -> Result<Option<GroupKey>, ApiError>,
 ) -> Result<HttpResponse, ApiError> {
     let outcome = admit(request, &app, &settings, endpoint, group).await;
-    let outcome = outcome.and_then(|opening| session::start(opening, request, payload));
     let label = match &outcome {
         Ok(_) => "accepted",
         Err(ApiError::Service(error)) => error.code(),
@@ -104,7 +93,7 @@ async fn admit(
     settings: &Arc<SessionSettings>,
     endpoint: Endpoint,
     group: impl FnOnce(&Principal) -> Result<Option<GroupKey>, ApiError>,
-) -> Result<Opening, ApiError> {
+) -> Result<HttpResponse, ApiError> {
     if app.is_draining() {
         return Err(ServiceError::Draining.into());
     }
@@ -118,15 +107,16 @@ async fn admit(
         Some(group) => Some((group, snapshot::open(app, who, group).await?)),
         None => None,
     };
-    Ok(Opening {
+    let answer = session::accept(request, echo_bearer)?;
+    takeover::of(request)?.give(Opening {
         app: app.clone(),
         settings: Arc::clone(settings),
         authenticated,
         ends,
         endpoint: endpoint.as_str(),
         primary,
-        echo_bearer,
-    })
+    });
+    Ok(answer)
 }
 
 /// Whether it is meant as a handshake at all, and in the version of the protocol that is spoken here.

@@ -1,14 +1,18 @@
-//! Watches the bytes that come in, and stops at a frame over the limit as soon as its head says so.
+//! Watches the bytes that come in: stops at a frame over the limit as soon as its head says so, and reads no further
+//! while frames that are whole wait for the session.
 //!
-//! actix-http looks at a frame's size once the frame is whole, and keeps all of it until then: without this a
-//! client could announce a gigabyte and have it kept.
+//! actix-http looks at a frame's size once the frame is whole, and keeps all of it until then: without the first a
+//! client could announce a gigabyte and have it kept. And actix-web-actors reads all that there is before it looks at
+//! the next frame: without the second it would keep whatever a client sends faster than its frames are handled.
 
+use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
 use actix_web::error::PayloadError;
-use actix_web::web::{Bytes, Payload};
+use actix_web::web::Bytes;
 use futures_util::Stream;
 
 /// What the error says that stands for a frame over the limit. The transport passes on nothing but the text.
@@ -40,11 +44,32 @@ struct OverLimit {
 struct Heads {
     place: Place,
     limit: u64,
+    /// Frames that are whole.
+    whole: usize,
+}
+
+/// Frames that are whole and that the session has not handled yet.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Backlog(Rc<Cell<usize>>);
+
+impl Backlog {
+    /// The session has one of them.
+    pub(super) fn handled(&self) {
+        self.0.set(self.0.get().saturating_sub(1));
+    }
+
+    fn add(&self, frames: usize) {
+        self.0.set(self.0.get().saturating_add(frames));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.get() == 0
+    }
 }
 
 impl Heads {
     fn new(limit: usize) -> Self {
-        Self { place: Place::Begin, limit: u64::try_from(limit).unwrap_or(u64::MAX) }
+        Self { place: Place::Begin, limit: u64::try_from(limit).unwrap_or(u64::MAX), whole: 0 }
     }
 
     fn follow(&mut self, bytes: &[u8]) -> Result<(), OverLimit> {
@@ -53,16 +78,26 @@ impl Heads {
             if let Place::Payload { missing } = self.place {
                 let skipped = usize::try_from(missing).unwrap_or(usize::MAX).min(rest.len());
                 rest = rest.get(skipped..).unwrap_or_default();
-                self.place = payload(missing.saturating_sub(skipped as u64));
+                self.arrive(payload(missing.saturating_sub(skipped as u64)));
                 continue;
             }
             if self.place == Place::Begin {
                 begin = bytes.len() - rest.len();
             }
-            self.place = self.next(byte).map_err(|()| OverLimit { after: begin })?;
+            let place = self.next(byte).map_err(|()| OverLimit { after: begin })?;
+            self.arrive(place);
             rest = tail;
         }
         Ok(())
+    }
+
+    fn arrive(&mut self, place: Place) {
+        self.whole += usize::from(place == Place::Begin);
+        self.place = place;
+    }
+
+    fn take_whole(&mut self) -> usize {
+        std::mem::take(&mut self.whole)
     }
 
     /// Where one is after a byte that is none of the payload.
@@ -104,10 +139,11 @@ fn payload(missing: u64) -> Place {
 
 /// The bytes of a connection, up to the first frame over the limit: then comes an error that says [`OVER_LIMIT`],
 /// and whatever follows is dropped.
-pub(super) struct Intake {
-    payload: Payload,
+pub(super) struct Intake<S> {
+    bytes: S,
     heads: Heads,
     over: Over,
+    backlog: Backlog,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,32 +154,44 @@ enum Over {
     Told,
 }
 
-impl Intake {
-    pub(super) fn new(payload: Payload, limit: usize) -> Self {
-        Self { payload, heads: Heads::new(limit), over: Over::No }
+impl<S> Intake<S> {
+    pub(super) fn new(bytes: S, limit: usize, backlog: Backlog) -> Self {
+        Self { bytes, heads: Heads::new(limit), over: Over::No, backlog }
     }
 }
 
-impl Stream for Intake {
+impl<S> Stream for Intake<S>
+where
+    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
+{
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
         loop {
-            if self.over == Over::Untold {
-                self.over = Over::Told;
+            if !this.backlog.is_empty() {
+                // Asked again once the session has handled them: the decoder gives them one by one.
+                return Poll::Pending;
+            }
+            if this.over == Over::Untold {
+                this.over = Over::Told;
                 return Poll::Ready(Some(Err(PayloadError::Io(io::Error::other(OVER_LIMIT)))));
             }
-            match ready!(Pin::new(&mut self.payload).poll_next(cx)) {
+            match ready!(Pin::new(&mut this.bytes).poll_next(cx)) {
                 // Taken in all the same: a connection that is closed with bytes unread is reset, and the client
                 // might not get to read why.
-                Some(Ok(_)) if self.over == Over::Told => {}
-                Some(Ok(bytes)) => match self.heads.follow(&bytes) {
-                    Ok(()) => return Poll::Ready(Some(Ok(bytes))),
-                    Err(OverLimit { after }) => {
-                        self.over = Over::Untold;
-                        return Poll::Ready(Some(Ok(bytes.slice(..after))));
-                    }
-                },
+                Some(Ok(_)) if this.over == Over::Told => {}
+                Some(Ok(bytes)) => {
+                    let outcome = this.heads.follow(&bytes);
+                    this.backlog.add(this.heads.take_whole());
+                    return Poll::Ready(Some(Ok(match outcome {
+                        Ok(()) => bytes,
+                        Err(OverLimit { after }) => {
+                            this.over = Over::Untold;
+                            bytes.slice(..after)
+                        }
+                    })));
+                }
                 end => return Poll::Ready(end),
             }
         }
@@ -187,7 +235,7 @@ mod tests {
             for chunk in stream.chunks(size) {
                 assert_eq!(heads.follow(chunk), Ok(()));
             }
-            assert_eq!(heads.place, Place::Begin, "cut into {size}");
+            assert_eq!((heads.place, heads.whole), (Place::Begin, 14), "cut into {size}");
         }
     }
 

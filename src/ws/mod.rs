@@ -11,11 +11,14 @@ mod intake;
 mod outgoing;
 mod session;
 mod snapshot;
+mod socket;
 mod subscriptions;
+mod takeover;
 
 use std::time::Duration;
 
 pub use handshake::routes;
+pub use takeover::serve;
 
 /// What sessions can be told.
 #[derive(Debug, Clone)]

@@ -1,13 +1,13 @@
 //! What goes out on one socket: what the session actor says, and the frames that wait in its lane.
 //!
-//! Frames do not pass through the actor. It opens and shuts the doors of the lane; what comes through goes from the
+//! Nothing is taken from either while the socket takes nothing. Frames do not pass through the actor. It opens and shuts the doors of the lane; what comes through goes from the
 //! group to the socket as the bytes that all members share, and the actor is polled only when there is something for
 //! it. What it says overtakes no frame that was there before, and a snapshot that it has written is out before the
 //! frames that it then lets in.
 
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use actix_web::web::Bytes;
 use futures_util::Stream;
@@ -17,20 +17,38 @@ use crate::domain::ids::UserId;
 use crate::realtime::{Frame, Lane, Next};
 use crate::services::app::App;
 
-/// The body of the answer to a handshake.
+use super::socket::Writer;
+
+/// A session's life: done when its actor has stopped and all that it said is written, or when the socket breaks.
 pub(super) struct Outgoing<S> {
-    actor: Pin<Box<S>>,
+    source: Source<S>,
+    writer: Writer,
+}
+
+/// Where bytes come from.
+struct Source<S> {
+    /// None once it has stopped.
+    actor: Option<Pin<Box<S>>>,
     lane: Arc<Lane>,
     app: App,
     user_id: UserId,
+}
+
+/// Why there is nothing to write.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Empty {
+    /// The task is woken once there is.
+    ForNow,
+    /// Nothing follows.
+    ForGood,
 }
 
 impl<S, E> Outgoing<S>
 where
     S: Stream<Item = Result<Bytes, E>>,
 {
-    pub(super) fn new(actor: S, lane: Arc<Lane>, app: App, user_id: UserId) -> Self {
-        Self { actor: Box::pin(actor), lane, app, user_id }
+    pub(super) fn new(actor: S, writer: Writer, lane: Arc<Lane>, app: App, user_id: UserId) -> Self {
+        Self { source: Source { actor: Some(Box::pin(actor)), lane, app, user_id }, writer }
     }
 }
 
@@ -42,31 +60,48 @@ pub(super) fn written(app: &App, user_id: UserId, frame: &Frame) {
     }
 }
 
-impl<S, E> Stream for Outgoing<S>
+impl<S, E> Source<S>
 where
     S: Stream<Item = Result<Bytes, E>>,
 {
-    type Item = Result<Bytes, E>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
+    fn next(&mut self, cx: &Context<'_>) -> Result<Bytes, Empty> {
         loop {
-            match this.lane.poll_next(cx) {
+            let Some(actor) = &mut self.actor else { return Err(Empty::ForGood) };
+            match self.lane.poll_next(cx) {
                 Poll::Ready(Next::Frame(frame)) => {
-                    written(&this.app, this.user_id, &frame);
-                    return Poll::Ready(Some(Ok(frame.wire().clone())));
+                    written(&self.app, self.user_id, &frame);
+                    return Ok(frame.wire().clone());
                 }
                 Poll::Ready(Next::Actor) => {
-                    let waker = Waker::from(Arc::clone(&this.lane));
-                    let said = this.actor.as_mut().poll_next(&mut Context::from_waker(&waker));
-                    if said.is_ready() {
-                        // It has not come to the point at which it waits to be called.
-                        this.lane.call_actor();
-                        return said;
+                    let waker = Waker::from(Arc::clone(&self.lane));
+                    match actor.as_mut().poll_next(&mut Context::from_waker(&waker)) {
+                        Poll::Ready(Some(Ok(said))) => {
+                            // It has not come to the point at which it waits to be called.
+                            self.lane.call_actor();
+                            return Ok(said);
+                        }
+                        Poll::Ready(Some(Err(_)) | None) => self.actor = None,
+                        Poll::Pending => {}
                     }
                 }
-                Poll::Pending => return Poll::Pending,
+                Poll::Pending => return Err(Empty::ForNow),
             }
+        }
+    }
+}
+
+impl<S, E> Future for Outgoing<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+{
+    type Output = std::io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { source, writer } = &mut *self;
+        ready!(writer.poll_flush(cx))?;
+        match ready!(writer.poll_write(cx, |cx| source.next(cx)))? {
+            Empty::ForNow => Poll::Pending,
+            Empty::ForGood => writer.poll_shutdown(cx),
         }
     }
 }

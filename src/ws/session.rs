@@ -5,6 +5,7 @@
 //! everything in here, its timers included. Groups judge such a session by its lane, and the kernel's
 //! `TCP_USER_TIMEOUT` ends it.
 
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,7 +15,9 @@ use actix::{
 };
 use actix_http::ws::{Codec, Item};
 use actix_web::http::StatusCode;
-use actix_web::{HttpRequest, HttpResponse, ResponseError, web};
+use actix_web::rt::net::TcpStream;
+use actix_web::web::Bytes;
+use actix_web::{HttpRequest, HttpResponse, ResponseError};
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
 use rand::Rng;
 
@@ -35,9 +38,10 @@ use super::SessionSettings;
 use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
-use super::intake::{self, Intake};
+use super::intake::{self, Backlog, Intake};
 use super::outgoing::Outgoing;
 use super::snapshot::Snapshot;
+use super::socket;
 
 /// A session is told so long before its token ends.
 const TOKEN_WARNING: Duration = Duration::from_secs(60);
@@ -58,35 +62,39 @@ pub(super) struct Opening {
     pub endpoint: &'static str,
     /// The group of the endpoint, and what it stands at.
     pub primary: Option<(GroupKey, Snapshot)>,
-    /// Answer with `Sec-WebSocket-Protocol: bearer`.
-    pub echo_bearer: bool,
 }
 
-/// Answers the handshake and starts the session.
+/// The answer to a handshake: 101, with `Sec-WebSocket-Protocol: bearer` if that was offered with the token.
 ///
 /// # Errors
 /// 400 when the request is no WebSocket handshake after RFC 6455.
-pub(super) fn start(
-    opening: Opening,
-    request: &HttpRequest,
-    payload: web::Payload,
-) -> Result<HttpResponse, ApiError> {
-    let max_frame = opening.settings.max_frame;
-    let protocols: &[&str] = if opening.echo_bearer { &["bearer"] } else { &[] };
-    let mut answer = ws::handshake_with_protocols(request, protocols).map_err(|error| ApiError::Http {
+pub(super) fn accept(request: &HttpRequest, echo_bearer: bool) -> Result<HttpResponse, ApiError> {
+    let protocols: &[&str] = if echo_bearer { &["bearer"] } else { &[] };
+    let answer = ws::handshake_with_protocols(request, protocols).map_err(|error| ApiError::Http {
         status: match error.status_code() {
             StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
             _other => StatusCode::BAD_REQUEST,
         },
         code: "bad_handshake",
         detail: format!("Not a WebSocket handshake: {error}"),
-    })?;
+    });
+    Ok(answer?.finish())
+}
+
+/// Starts the session on a connection whose handshake is answered. `early` is what the client sent behind it.
+pub(super) fn start(
+    opening: Opening,
+    stream: TcpStream,
+    early: Bytes,
+) -> impl Future<Output = io::Result<()>> {
+    let max_frame = opening.settings.max_frame;
     let session = Session::new(opening);
     let (lane, app, user_id) =
         (Arc::clone(&session.lane), session.app.clone(), session.state.principal.user_id);
+    let (incoming, writer) = socket::split(stream, early);
+    let intake = Intake::new(incoming, max_frame, session.backlog.clone());
     let codec = Codec::new().max_size(max_frame);
-    let actor = WebsocketContext::with_codec(session, Intake::new(payload, max_frame), codec);
-    Ok(answer.streaming(Outgoing::new(actor, lane, app, user_id)))
+    Outgoing::new(WebsocketContext::with_codec(session, intake, codec), writer, lane, app, user_id)
 }
 
 /// One WebSocket session.
@@ -100,6 +108,7 @@ pub(super) struct Session {
     early: Option<Vec<String>>,
     pub(super) lane: Arc<Lane>,
     pub(super) state: State,
+    backlog: Backlog,
     assembly: Assembly,
     heard_at: Instant,
     pinged_at: Instant,
@@ -110,7 +119,7 @@ pub(super) struct Session {
 
 impl Session {
     fn new(opening: Opening) -> Self {
-        let Opening { app, settings, authenticated, ends, endpoint, primary, .. } = opening;
+        let Opening { app, settings, authenticated, ends, endpoint, primary } = opening;
         let now = Instant::now();
         let group = primary.as_ref().map(|(group, _)| *group);
         let mut state = State::new(authenticated.principal, authenticated.expires_at, group);
@@ -126,6 +135,7 @@ impl Session {
             endpoint,
             ends,
             early: group.map(|_| Vec::new()),
+            backlog: Backlog::default(),
             assembly: Assembly::default(),
             heard_at: now,
             pinged_at: now,
@@ -404,6 +414,7 @@ impl Handler<Deliver> for Session {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
+        self.backlog.handled();
         self.heard_at = Instant::now();
         if self.closing {
             // Only the client's own good-bye is waited for.

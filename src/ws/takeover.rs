@@ -1,0 +1,87 @@
+//! How a connection comes from the HTTP server to a session: the route of a handshake leaves what the session needs,
+//! and once its answer is written the connection is the session's.
+
+use std::cell::RefCell;
+use std::io;
+use std::rc::Rc;
+
+use actix_codec::Framed;
+use actix_http::body::{BoxBody, MessageBody, to_bytes};
+use actix_http::h1::{Codec, SendResponse};
+use actix_http::{HttpMessage, Request, Response};
+use actix_web::HttpRequest;
+use actix_web::dev::{Service, ServiceResponse};
+use actix_web::http::StatusCode;
+use actix_web::rt::net::TcpStream;
+use actix_web::web::Bytes;
+use tokio::io::AsyncWriteExt;
+
+use crate::http::error::ApiError;
+
+use super::session::{self, Opening};
+
+/// Where the route of a handshake leaves the session that it admits. In the extensions of a request whose connection
+/// can be taken over.
+#[derive(Clone, Default)]
+pub(super) struct Takeover(Rc<RefCell<Option<Opening>>>);
+
+impl Takeover {
+    /// Leaves a session, to be started once the answer is out.
+    pub(super) fn give(&self, opening: Opening) {
+        *self.0.borrow_mut() = Some(opening);
+    }
+}
+
+/// The place for the session of this handshake.
+///
+/// # Errors
+/// 400 when the connection cannot be taken over: a handshake with a body.
+pub(super) fn of(request: &HttpRequest) -> Result<Takeover, ApiError> {
+    request.extensions().get::<Takeover>().cloned().ok_or_else(|| ApiError::Http {
+        status: StatusCode::BAD_REQUEST,
+        code: "bad_handshake",
+        detail: "Not a WebSocket handshake: a handshake has no body.".into(),
+    })
+}
+
+/// Serves a connection from a request that asks for WebSocket on: lets the routes answer, and runs the session if they
+/// admit one. Otherwise the connection is closed behind the answer.
+///
+/// # Errors
+/// Why the connection broke.
+pub async fn serve<S, B>(app: S, request: Request, connection: Framed<TcpStream, Codec>) -> io::Result<()>
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    // Boxed, and so gone with all its buffers while the session lives.
+    match Box::pin(answer(app, request, connection)).await? {
+        (Some(opening), stream, early) => session::start(opening, stream, early).await,
+        (None, mut stream, _) => stream.shutdown().await,
+    }
+}
+
+/// Answers a request. Returns the session to be started, if one is admitted, the connection, and what came on it behind
+/// the request.
+async fn answer<S, B>(
+    app: S,
+    request: Request,
+    connection: Framed<TcpStream, Codec>,
+) -> io::Result<(Option<Opening>, TcpStream, Bytes)>
+where
+    S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
+    B: MessageBody + 'static,
+{
+    let takeover = Takeover::default();
+    request.extensions_mut().insert(takeover.clone());
+    let response = match app.call(request).await {
+        Ok(answer) => answer.into_parts().1.map_into_boxed_body(),
+        Err(error) => error.error_response(),
+    };
+    let (head, body) = Response::<BoxBody>::from(response).into_parts();
+    let body = to_bytes(body).await.map_err(|error| io::Error::other(error.to_string()))?;
+    let answered = SendResponse::new(connection, head.set_body(body)).await;
+    let parts = answered.map_err(|error| io::Error::other(error.to_string()))?.into_parts();
+    // A copy, so that the whole buffer is not kept for a few bytes.
+    Ok((takeover.0.take(), parts.io, Bytes::copy_from_slice(&parts.read_buf)))
+}

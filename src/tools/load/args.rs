@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 
+use super::cpu::Process;
 use super::error::LoadError;
 use super::ledger::Order;
 use crate::domain::group::GroupKey;
@@ -55,6 +56,9 @@ pub struct LoadArgs {
     /// Groups that the sessions are spread over.
     #[arg(long, default_value_t = 10)]
     pub groups: usize,
+    /// Groups that each session subscribes to.
+    #[arg(long, default_value_t = 1)]
+    pub subscriptions: usize,
     /// Messages a second, over all groups.
     #[arg(long, default_value_t = 10.0)]
     pub rate: f64,
@@ -103,6 +107,9 @@ pub struct LoadArgs {
     /// Seconds that a handshake or a request may take.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub timeout: Duration,
+    /// The server's process on this machine: tells how much processor time a delivery took.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
     /// Write the report as JSON to this file, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -120,6 +127,7 @@ impl Default for LoadArgs {
             url: "http://127.0.0.1:8000".to_owned(),
             sessions: 100,
             groups: 10,
+            subscriptions: 1,
             rate: 10.0,
             duration: Duration::from_secs(10),
             warmup: Duration::from_secs(2),
@@ -136,6 +144,7 @@ impl Default for LoadArgs {
             publishers: 16,
             handshakes: 64,
             timeout: Duration::from_secs(30),
+            server_pid: None,
             json: None,
             quiet: false,
             i_own_this_server: false,
@@ -170,6 +179,8 @@ pub struct Plan {
     pub groups: Option<Vec<String>>,
     /// Allows to publish.
     pub service_key: Secret,
+    /// The server's process.
+    pub process: Option<Process>,
 }
 
 impl Plan {
@@ -189,6 +200,7 @@ impl Plan {
             customer: log_in("--customer-", &args.customer_email, &args.customer_password)?,
             groups: args.groups_file.as_deref().map(|file| groups(file, args.groups)).transpose()?,
             service_key,
+            process: args.server_pid.map(Process::new).transpose()?,
         })
     }
 }
@@ -201,14 +213,20 @@ fn check_numbers(args: &LoadArgs) -> Result<(), LoadError> {
     let counts = [
         ("--sessions", args.sessions),
         ("--groups", args.groups),
+        ("--subscriptions", args.subscriptions),
         ("--publishers", args.publishers),
         ("--handshakes", args.handshakes),
     ];
     if let Some((name, _)) = counts.iter().find(|(_, count)| *count == 0) {
         return Err(wrong(format!("{name} must be at least 1")));
     }
-    if args.groups > args.sessions {
-        return Err(wrong("--groups must not exceed --sessions: nobody would hear the others"));
+    if args.groups > args.sessions.saturating_mul(args.subscriptions) {
+        return Err(wrong(
+            "--groups must not exceed --sessions times --subscriptions: nobody would hear the others",
+        ));
+    }
+    if args.subscriptions > args.groups {
+        return Err(wrong("--subscriptions must not exceed --groups"));
     }
     if !(args.rate.is_finite() && args.rate > 0.0) {
         return Err(wrong("--rate must be above 0"));

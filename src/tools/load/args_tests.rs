@@ -86,6 +86,10 @@ fn numbers_that_make_no_load_are_refused() {
     refusal(&LoadArgs { publishers: 0, ..good() });
     refusal(&LoadArgs { handshakes: 0, ..good() });
     refusal(&LoadArgs { sessions: 2, groups: 3, ..good() });
+    refusal(&LoadArgs { subscriptions: 0, ..good() });
+    refusal(&LoadArgs { sessions: 2, groups: 5, subscriptions: 2, ..good() });
+    refusal(&LoadArgs { groups: 3, subscriptions: 4, ..good() });
+    refusal(&LoadArgs { server_pid: Some(u32::MAX), ..good() });
     refusal(&LoadArgs { duration: Duration::ZERO, ..good() });
     refusal(&LoadArgs { rate: 1e9, ..good() });
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {

@@ -1,6 +1,7 @@
 //! What all sessions and publishers of a run share. One thread, so cells will do.
 
 use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -26,6 +27,10 @@ pub struct Floor {
     pub timeout: Duration,
     /// The names of the groups.
     pub groups: Vec<String>,
+    /// Which group has which name.
+    pub index: HashMap<String, usize>,
+    /// How many groups each session subscribes to.
+    pub subscriptions: usize,
     /// What kind of messages.
     pub mode: Mode,
     /// When which message is due.

@@ -1,7 +1,7 @@
-//! What each session was to receive and what it did receive.
+//! What each session was to receive and what it did receive, by its subscriptions.
 //!
 //! Pure accounting: no sockets, no clock. Messages are numbered from 0 over all groups; message `n` goes to
-//! group `n % groups`, where it is the `n / groups`-th. A session follows one group.
+//! group `n % groups`, where it is the `n / groups`-th. A subscription is one session's to one group.
 
 use uuid::Uuid;
 
@@ -31,17 +31,17 @@ pub struct Stamp<'a> {
 /// What an arrival was.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// A message that this session had not received before: its latency counts.
+    /// A message that this subscription had not received before: its latency counts.
     First,
     /// A message that it had.
     Repeat,
-    /// A message that does not belong to this session's group.
+    /// A message that does not belong to the subscription's group.
     Stray,
     /// An event that is not this client's: only its position was noted.
     Other,
 }
 
-/// What went wrong for one session.
+/// What went wrong for one subscription.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct Faults {
     /// Accepted messages that never came.
@@ -52,23 +52,23 @@ pub struct Faults {
     pub out_of_order: u64,
     /// Positions in the group's numbering that never came, whosever event it was.
     pub holes: u64,
-    /// Messages of a group that the session had not subscribed to.
+    /// Messages of a group that its session had not subscribed to.
     pub stray: u64,
-    /// Durable messages without `seq`, `epoch` or a UUID as `id`, or with others than another session was told.
+    /// Durable messages without `seq`, `epoch` or a UUID as `id`, or with others than another subscription was told.
     pub misnumbered: u64,
     /// Times that the group's numbering began anew. Not a fault in itself: what it lost is `missing`.
     pub epochs: u64,
 }
 
 impl Faults {
-    /// Whether the server kept its promises towards this session.
+    /// Whether the server kept its promises towards this subscription.
     #[must_use]
     pub fn is_clean(&self) -> bool {
         let Self { missing, doubled, out_of_order, holes, stray, misnumbered, epochs: _ } = *self;
         missing + doubled + out_of_order + holes + stray + misnumbered == 0
     }
 
-    /// Adds another session's.
+    /// Adds another subscription's.
     pub fn add(&mut self, other: &Self) {
         self.missing += other.missing;
         self.doubled += other.doubled;
@@ -80,7 +80,7 @@ impl Faults {
     }
 }
 
-/// A session in the ledger.
+/// A subscription in the ledger.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Seat(usize);
 
@@ -88,7 +88,7 @@ pub struct Seat(usize);
 struct Message {
     accepted: bool,
     received: u64,
-    /// What the first session to receive it was told: epoch (by its number in the group), seq, id.
+    /// What the first subscription to receive it was told: epoch (by its number in the group), seq, id.
     told: Option<(usize, u64, Uuid)>,
 }
 
@@ -117,7 +117,7 @@ impl Group {
 }
 
 #[derive(Debug)]
-struct Session {
+struct Subscription {
     group: usize,
     received: Bits,
     /// The latest in the client's own numbering, as its place in the group, plus one.
@@ -132,7 +132,7 @@ struct Session {
 pub struct Ledger {
     order: Order,
     groups: Vec<Group>,
-    sessions: Vec<Session>,
+    subscriptions: Vec<Subscription>,
     /// One for each accepted message and member of its group.
     expected: u64,
     /// Of these, how many have come.
@@ -145,12 +145,12 @@ impl Ledger {
     #[must_use]
     pub fn new(groups: usize, order: Order) -> Self {
         let groups = (0..groups.max(1)).map(|_| Group::default()).collect();
-        Self { order, groups, sessions: Vec::new(), expected: 0, arrived: 0, received: 0 }
+        Self { order, groups, subscriptions: Vec::new(), expected: 0, arrived: 0, received: 0 }
     }
 
     /// A session has subscribed to `group` (counted modulo the groups), whose position is `since` (epoch, seq)
     /// where the server told one. To be called before anything is published: what was accepted earlier would
-    /// be counted as expected of sessions that it was never meant for.
+    /// be counted as expected of subscriptions that it was never meant for.
     pub fn join(&mut self, group: usize, since: Option<(&str, u64)>) -> Seat {
         let group = group % self.groups.len();
         let mut epoch = None;
@@ -158,7 +158,7 @@ impl Ledger {
             entry.members += 1;
             epoch = since.map(|(name, _)| entry.epoch(name));
         }
-        self.sessions.push(Session {
+        self.subscriptions.push(Subscription {
             group,
             received: Bits::default(),
             latest: 0,
@@ -166,7 +166,7 @@ impl Ledger {
             track: since.map_or_else(Track::unplaced, |(_, seq)| Track::after(seq)),
             faults: Faults::default(),
         });
-        Seat(self.sessions.len() - 1)
+        Seat(self.subscriptions.len() - 1)
     }
 
     /// The server has answered message `n` with success: every member of its group is to receive it.
@@ -182,28 +182,28 @@ impl Ledger {
         }
     }
 
-    /// Something has arrived at a session: message `n` of this client, or (`None`) an event of somebody else.
+    /// Something has arrived for a subscription: message `n` of this client, or (`None`) an event of somebody else.
     pub fn arrive(&mut self, seat: Seat, n: Option<usize>, stamp: Option<&Stamp<'_>>) -> Verdict {
         let count = self.groups.len();
-        let Some(session) = self.sessions.get_mut(seat.0) else { return Verdict::Other };
-        let Some(group) = self.groups.get_mut(session.group) else { return Verdict::Other };
-        if n.is_some_and(|n| n % count != session.group) {
-            session.faults.stray += 1;
+        let Some(subscription) = self.subscriptions.get_mut(seat.0) else { return Verdict::Other };
+        let Some(group) = self.groups.get_mut(subscription.group) else { return Verdict::Other };
+        if n.is_some_and(|n| n % count != subscription.group) {
+            subscription.faults.stray += 1;
             return Verdict::Stray;
         }
-        let position = stamp.map(|stamp| session.place(group.epoch(stamp.epoch), stamp.seq));
+        let position = stamp.map(|stamp| subscription.place(group.epoch(stamp.epoch), stamp.seq));
         let Some(n) = n else {
             match position {
-                Some(Place::Repeat) => session.faults.doubled += 1,
-                Some(Place::Late) => session.faults.out_of_order += 1,
+                Some(Place::Repeat) => subscription.faults.doubled += 1,
+                Some(Place::Late) => subscription.faults.out_of_order += 1,
                 Some(Place::Next | Place::Ahead) | None => {}
             }
             return Verdict::Other;
         };
         self.received += 1;
-        let first = session.take(n / count, position, self.order);
+        let first = subscription.take(n / count, position, self.order);
         if self.order == Order::Seq && !agrees(group, n / count, stamp) {
-            session.faults.misnumbered += 1;
+            subscription.faults.misnumbered += 1;
         }
         if !first {
             return Verdict::Repeat;
@@ -215,10 +215,10 @@ impl Ledger {
         Verdict::First
     }
 
-    /// An event of a group that the session had not subscribed to has arrived.
+    /// An event of a group that the session had not subscribed to has arrived; noted for one of its subscriptions.
     pub fn stray(&mut self, seat: Seat) {
-        if let Some(session) = self.sessions.get_mut(seat.0) {
-            session.faults.stray += 1;
+        if let Some(subscription) = self.subscriptions.get_mut(seat.0) {
+            subscription.faults.stray += 1;
         }
     }
 
@@ -240,22 +240,22 @@ impl Ledger {
         self.received
     }
 
-    /// How each session fared, by the order of joining, with the group's index.
+    /// How each subscription fared, by the order of joining, with the group's index.
     pub fn faults(&self) -> impl Iterator<Item = (usize, Faults)> {
-        self.sessions.iter().map(|session| {
-            let accepted = self.groups.get(session.group).map_or(&[][..], |group| &group.messages);
+        self.subscriptions.iter().map(|subscription| {
+            let accepted = self.groups.get(subscription.group).map_or(&[][..], |group| &group.messages);
             let missing = accepted
                 .iter()
                 .enumerate()
-                .filter(|(place, message)| message.accepted && !session.received.contains(*place))
+                .filter(|(place, message)| message.accepted && !subscription.received.contains(*place))
                 .count();
             let missing = u64::try_from(missing).unwrap_or(u64::MAX);
-            (session.group, Faults { missing, holes: session.track.holes(), ..session.faults })
+            (subscription.group, Faults { missing, holes: subscription.track.holes(), ..subscription.faults })
         })
     }
 }
 
-impl Session {
+impl Subscription {
     fn place(&mut self, epoch: usize, seq: u64) -> Place {
         if self.epoch != Some(epoch) {
             if self.epoch.is_some() {
@@ -267,7 +267,7 @@ impl Session {
         self.track.place(seq)
     }
 
-    /// Enters a message of this session's group; whether it is the first time.
+    /// Enters a message of this subscription's group; whether it is the first time.
     fn take(&mut self, place: usize, position: Option<Place>, order: Order) -> bool {
         let first = self.received.insert(place);
         let late = match order {
@@ -284,7 +284,7 @@ impl Session {
     }
 }
 
-/// Whether a message carries everything that a durable event must, and the same as for the other sessions.
+/// Whether a message carries everything that a durable event must, and the same as for the other subscriptions.
 fn agrees(group: &mut Group, place: usize, stamp: Option<&Stamp<'_>>) -> bool {
     let Some(Stamp { epoch, seq, id: Some(id) }) = stamp.copied() else { return false };
     let told = (group.epoch(epoch), seq, id);

@@ -12,6 +12,7 @@ pub mod report;
 
 mod api;
 mod bits;
+mod cpu;
 mod floor;
 mod frame;
 mod limits;
@@ -36,6 +37,7 @@ use tokio::sync::Notify;
 
 use api::Api;
 use args::{Access, Plan};
+use cpu::Process;
 use floor::{Floor, start_publishers};
 use ledger::Ledger;
 use meters::{Meters, count, total};
@@ -111,6 +113,8 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
         ledger: RefCell::new(Ledger::new(groups.len(), args.mode.order())),
         meters: RefCell::new(Meters::new()?),
         over: Notify::new(),
+        index: groups.iter().enumerate().map(|(index, name)| (name.clone(), index)).collect(),
+        subscriptions: args.subscriptions,
         groups,
     });
     let progress = (!args.quiet).then(|| Progress::start(&floor, args.sessions));
@@ -118,9 +122,12 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     let began = Instant::now();
     let sessions = open_sessions(&floor, args, &tokens).await?;
     let opening = began.elapsed();
+    let used = || plan.process.and_then(Process::used);
+    let before = used();
     publish(&floor, args, &plan.service_key, &api).await?;
+    let server_cpu = before.zip(used()).map(|(before, after)| after.saturating_sub(before));
     // What the report says of sessions is what was so before they are told to go.
-    let report = report(&floor, args, opening);
+    let report = report(&floor, args, opening, server_cpu);
     drop(progress);
     floor.over.notify_waiters();
     // None takes longer than its close may.
@@ -216,13 +223,14 @@ async fn publish(floor: &Rc<Floor>, args: &LoadArgs, key: &Secret, api: &Api) ->
     Ok(())
 }
 
-fn report(floor: &Floor, args: &LoadArgs, opening: Duration) -> Report {
+fn report(floor: &Floor, args: &LoadArgs, opening: Duration, server_cpu: Option<Duration>) -> Report {
     let meters = floor.meters.borrow();
     let setting = Setting {
         url: args.url.clone(),
         mode: args.mode.as_str(),
         sessions: args.sessions,
         groups: floor.groups.len(),
+        subscriptions: args.subscriptions,
         rate: args.rate,
         warmup_secs: args.warmup.as_secs_f64(),
         duration_secs: args.duration.as_secs_f64(),
@@ -236,7 +244,11 @@ fn report(floor: &Floor, args: &LoadArgs, opening: Duration) -> Report {
         handshake: meters.handshake.quantiles(),
         join: meters.join.quantiles(),
     };
-    Report::new(setting, sessions, publishing(floor, &meters), delivery(floor, &meters))
+    let mut delivery = delivery(floor, &meters);
+    delivery.server_cpu_us = server_cpu
+        .filter(|_| delivery.delivered > 0)
+        .map(|used| used.as_secs_f64() * 1e6 / delivery.delivered as f64);
+    Report::new(setting, sessions, publishing(floor, &meters), delivery)
 }
 
 fn publishing(floor: &Floor, meters: &Meters) -> Publishing {
@@ -270,12 +282,12 @@ fn delivery(floor: &Floor, meters: &Meters) -> Delivery {
         latency: meters.delivery.quantiles(),
         ..Delivery::default()
     };
-    for (session, (group, faults)) in ledger.faults().enumerate() {
+    for (subscription, (group, faults)) in ledger.faults().enumerate() {
         delivery.faults.add(&faults);
         if !faults.is_clean() {
             delivery.affected += 1;
             if delivery.listed.len() < LISTED {
-                delivery.listed.push(Affected { session, group, faults });
+                delivery.listed.push(Affected { subscription, group, faults });
             }
         }
     }

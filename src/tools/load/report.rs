@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::ledger::Faults;
 use super::meters::{Counts, Quantiles, total};
 
-/// Most sessions with faults that are listed one by one.
+/// Most subscriptions with faults that are listed one by one.
 pub const LISTED: usize = 20;
 
 /// What was asked for.
@@ -21,6 +21,8 @@ pub struct Setting {
     pub sessions: usize,
     /// Groups.
     pub groups: usize,
+    /// Groups that each session subscribed to.
+    pub subscriptions: usize,
     /// Messages a second over all groups.
     pub rate: f64,
     /// Seconds at that rate before the measured ones.
@@ -69,11 +71,11 @@ pub struct Publishing {
     pub answer: Quantiles,
 }
 
-/// A session that something went wrong for.
+/// A subscription that something went wrong for.
 #[derive(Debug, Clone, Serialize)]
 pub struct Affected {
     /// Which one, by the order of joining.
-    pub session: usize,
+    pub subscription: usize,
     /// The index of its group.
     pub group: usize,
     /// What.
@@ -83,7 +85,7 @@ pub struct Affected {
 /// What arrived.
 #[derive(Debug, Clone, Default, Serialize)]
 pub struct Delivery {
-    /// One for each accepted message and session of its group.
+    /// One for each accepted message and session in its group.
     pub expected: u64,
     /// How many of these came.
     pub delivered: u64,
@@ -91,7 +93,7 @@ pub struct Delivery {
     pub received: u64,
     /// What went wrong, over all sessions.
     pub faults: Faults,
-    /// Sessions that something went wrong for.
+    /// Subscriptions that something went wrong for.
     pub affected: u64,
     /// The first [`LISTED`] of them.
     pub listed: Vec<Affected>,
@@ -105,6 +107,8 @@ pub struct Delivery {
     pub latency: Quantiles,
     /// Measured arrivals a second.
     pub per_second: f64,
+    /// Processor time of the server for each arrival, µs, warm-up included; none unless asked for.
+    pub server_cpu_us: Option<f64>,
 }
 
 /// What a run found.
@@ -164,10 +168,10 @@ fn problems(sessions: &Sessions, publishing: &Publishing, delivery: &Delivery) -
 impl Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { setting, sessions, publishing, delivery, problems } = self;
-        let Setting { url, mode, groups, rate, duration_secs, .. } = setting;
+        let Setting { url, mode, groups, subscriptions, rate, duration_secs, .. } = setting;
         writeln!(
             f,
-            "{url}: {} sessions in {groups} groups, {rate} {mode} messages/s for {duration_secs} s",
+            "{url}: {} sessions in {groups} groups, each in {subscriptions}, {rate} {mode} messages/s for {duration_secs} s",
             setting.sessions
         )?;
         writeln!(
@@ -194,6 +198,9 @@ impl Display for Report {
         counts(f, "unanswered", &publishing.unanswered)?;
         let Delivery { expected, delivered, per_second, .. } = delivery;
         line(f, "deliveries", format!("{delivered} of {expected}, {per_second:.0}/s"))?;
+        if let Some(cpu) = delivery.server_cpu_us {
+            line(f, "server CPU", format!("{cpu:.2} µs a delivery"))?;
+        }
         let Faults { missing, doubled, out_of_order, holes, stray, misnumbered, epochs } = delivery.faults;
         line(f, "faults", format!("{missing} missing, {doubled} doubled, {out_of_order} out of order"))?;
         if holes + stray + misnumbered + epochs + delivery.resyncs + delivery.unreadable > 0 {
@@ -206,11 +213,11 @@ impl Display for Report {
             )?;
         }
         counts(f, "errors", &delivery.errors)?;
-        for Affected { session, group, faults } in &delivery.listed {
+        for Affected { subscription, group, faults } in &delivery.listed {
             let Faults { missing, doubled, out_of_order, holes, .. } = faults;
             line(
                 f,
-                &format!("  session {session}"),
+                &format!("  subscription {subscription}"),
                 format!(
                     "group {group}: {missing} missing, {doubled} doubled, {out_of_order} out of order, {holes} holes"
                 ),
@@ -257,6 +264,7 @@ mod tests {
             url: "http://127.0.0.1:8000".to_owned(),
             mode: "durable",
             sessions: 100,
+            subscriptions: 1,
             groups: 10,
             rate: 50.0,
             warmup_secs: 2.0,

@@ -18,12 +18,12 @@ use crate::tools::client::socket::{self, Socket, closed, in_words, short};
 /// A session that has subscribed.
 pub struct Session {
     socket: Socket,
-    group: usize,
-    seat: Seat,
+    /// By group; at least one.
+    seats: Vec<(usize, Seat)>,
 }
 
 impl Session {
-    /// Opens session number `at` with `token`, and subscribes it to its group.
+    /// Opens session number `at` with `token`, and subscribes it to its groups.
     ///
     /// # Errors
     /// In words, why it could not.
@@ -39,23 +39,27 @@ impl Session {
         let mut socket =
             socket::open(floor.address, &floor.socket_url, token).await.map_err(|error| in_words(&error))?;
         floor.meters.borrow_mut().handshake.record(began.elapsed());
-        let group = at % floor.groups.len();
-        let name = floor.groups.get(group).map_or("", |name| name);
-        let request = Subscribe { kind: "subscribe", group: name, reference: "load" };
-        let request = serde_json::to_string(&request).map_err(|error| error.to_string())?;
+        let groups: Vec<usize> =
+            (0..floor.subscriptions).map(|k| (at * floor.subscriptions + k) % floor.groups.len()).collect();
+        let mut seats = Vec::with_capacity(groups.len());
+        let mut next = groups.iter();
         loop {
             let text = next_text(&mut socket).await?;
             match Incoming::read(&text).map_err(|error| format!("{error} in {text}"))?.meaning() {
-                Meaning::Welcome => {
-                    let sent = socket.send(Message::text(request.as_str())).await;
-                    sent.map_err(|error| in_words(&error))?;
-                }
+                Meaning::Welcome => subscribe(&mut socket, floor, next.next()).await?,
                 Meaning::Subscribed(since) => {
-                    let seat = floor.ledger.borrow_mut().join(group, since);
-                    let mut meters = floor.meters.borrow_mut();
-                    meters.join.record(began.elapsed());
-                    meters.open += 1;
-                    return Ok(Self { socket, group, seat });
+                    let Some(group) = groups.get(seats.len()) else {
+                        return Err("subscribed unasked".into());
+                    };
+                    seats.push((*group, floor.ledger.borrow_mut().join(*group, since)));
+                    if seats.len() == groups.len() {
+                        let mut meters = floor.meters.borrow_mut();
+                        meters.join.record(began.elapsed());
+                        meters.open += 1;
+                        seats.sort_unstable_by_key(|(group, _)| *group);
+                        return Ok(Self { socket, seats });
+                    }
+                    subscribe(&mut socket, floor, next.next()).await?;
                 }
                 Meaning::Error(why) => return Err(format!("error {}", short(&why))),
                 // Whatever comes before the answer was not asked for.
@@ -93,32 +97,52 @@ impl Session {
         let _ = timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
 
+    /// The seat in a group; without one, what came was not for this session, and is noted as that.
+    fn seat(&self, floor: &Floor, group: &str) -> Option<Seat> {
+        let index = floor.index.get(group);
+        let place = index.and_then(|index| self.seats.binary_search_by_key(index, |(group, _)| *group).ok());
+        let seat = place.and_then(|place| self.seats.get(place)).map(|(_, seat)| *seat);
+        if seat.is_none()
+            && let Some((_, any)) = self.seats.first()
+        {
+            floor.ledger.borrow_mut().stray(*any);
+        }
+        seat
+    }
+
     fn enter(&self, floor: &Floor, text: &str) {
         let now = Instant::now();
         let Ok(frame) = Incoming::read(text) else {
             floor.meters.borrow_mut().unreadable += 1;
             return;
         };
-        let mine = floor.groups.get(self.group).map_or("", |name| name);
         match frame.meaning() {
-            Meaning::Load { group, .. } if group != mine => floor.ledger.borrow_mut().stray(self.seat),
-            Meaning::Event { group, .. } if group != mine => floor.ledger.borrow_mut().stray(self.seat),
-            Meaning::Load { load, stamp, .. } => {
+            Meaning::Load { load, group, stamp } => {
+                let Some(seat) = self.seat(floor, &group) else { return };
                 let own = load.run == floor.run && load.n < floor.schedule.total;
                 let n = own.then_some(load.n);
-                let verdict = floor.ledger.borrow_mut().arrive(self.seat, n, stamp.as_ref());
+                let verdict = floor.ledger.borrow_mut().arrive(seat, n, stamp.as_ref());
                 if verdict == Verdict::First {
                     floor.time(load.n, now);
                 }
             }
-            Meaning::Event { stamp, .. } => {
-                floor.ledger.borrow_mut().arrive(self.seat, None, Some(&stamp));
+            Meaning::Event { group, stamp } => {
+                let Some(seat) = self.seat(floor, &group) else { return };
+                floor.ledger.borrow_mut().arrive(seat, None, Some(&stamp));
             }
             Meaning::Error(why) => count(&mut floor.meters.borrow_mut().errors, short(&why)),
             Meaning::Resync => floor.meters.borrow_mut().resyncs += 1,
             Meaning::Welcome | Meaning::Subscribed(_) | Meaning::Nothing => {}
         }
     }
+}
+
+/// Asks for a group, if there is one more to ask for.
+async fn subscribe(socket: &mut Socket, floor: &Floor, group: Option<&usize>) -> Result<(), String> {
+    let Some(name) = group.and_then(|group| floor.groups.get(*group)) else { return Ok(()) };
+    let request = Subscribe { kind: "subscribe", group: name, reference: "load" };
+    let request = serde_json::to_string(&request).map_err(|error| error.to_string())?;
+    socket.send(Message::text(request)).await.map_err(|error| in_words(&error))
 }
 
 async fn next_text(socket: &mut Socket) -> Result<tokio_tungstenite::tungstenite::Utf8Bytes, String> {

@@ -54,6 +54,47 @@ async fn guarantee_6_a_partner_who_loses_an_order_hears_of_it_no_more() {
 }
 
 #[actix_web::test]
+async fn guarantee_6_a_right_that_is_lost_just_as_one_joins_is_lost() {
+    let app = TestApp::start().await;
+    let (customer, admin) = (app.customer().await, app.admin().await);
+    let mut partners = [app.partner().await, app.partner().await];
+    let order = app.order(&customer).await;
+    let group = format!("order_{order}");
+    app.assign(&admin, &order, &partners[0]).await;
+    let mut socket = app.connect(&partners[0], "/ws/").await;
+    socket.expect("welcome").await;
+    socket.send(json!({"type": "subscribe", "group": group})).await;
+    let subscribed = socket.expect("subscribed").await;
+    let since = json!({"epoch": subscribed["epoch"], "seq": subscribed["seq"]});
+
+    for round in 0..60 {
+        let [loses, gets] = &partners;
+        let mut socket = app.connect(loses, "/ws/").await;
+        socket.expect("welcome").await;
+        let mut frame = json!({"type": "subscribe", "group": group});
+        if round % 4 < 2 {
+            frame["since"] = since.clone();
+        }
+        let subscribing = async {
+            // Now a little earlier, now a little later than the other.
+            for _ in 0..round % 10 {
+                tokio::task::yield_now().await;
+            }
+            socket.send(frame).await;
+        };
+        tokio::join!(subscribing, app.assign(&admin, &order, gets));
+        // Refused, or let in and put out again.
+        let frames = socket.until_match("the end", |frame| {
+            frame["type"] == "unsubscribed" && frame["code"] == "access_lost" || frame["type"] == "error"
+        });
+        frames.await;
+        partners.swap(0, 1);
+        app.published().await;
+        assert_eq!(socket.so_far().await, Vec::<Value>::new(), "round {round}");
+    }
+}
+
+#[actix_web::test]
 async fn guarantee_6_logging_out_ends_the_sessions_of_that_log_in_and_no_others() {
     let app = TestApp::start().await;
     let user = app.customer().await;

@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod frames;
 mod handshakes;
+mod load;
 mod operating;
 mod orders;
 mod recovery;

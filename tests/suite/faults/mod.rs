@@ -13,7 +13,7 @@ mod secrets;
 mod sigterm;
 mod silence;
 mod slow_reader;
-mod stage;
+pub mod stage;
 mod two_at_once;
 mod waiting_outbox;
 mod writer;

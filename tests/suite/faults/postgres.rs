@@ -103,6 +103,20 @@ impl Cluster {
         TestDatabase::Postgres { server, name }
     }
 
+    /// Has it take writes, or refuse them from now on, also on the connections that there are.
+    pub fn take_writes(&self, takes: bool) {
+        let mut conn = PgConnection::establish(&self.url("postgres")).expect("the server answers");
+        for query in [
+            format!("ALTER SYSTEM SET default_transaction_read_only = {}", if takes { "off" } else { "on" }),
+            "SELECT pg_reload_conf()".into(),
+        ] {
+            diesel::sql_query("SET default_transaction_read_only = off")
+                .execute(&mut conn)
+                .expect("it is set");
+            diesel::sql_query(query).execute(&mut conn).expect("it is done");
+        }
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://waybill@localhost/{database}?host={}", self.folder.path().display())
     }

@@ -1,4 +1,5 @@
-//! PostgreSQL ends without a good-bye, stays away for some seconds, and comes back.
+//! PostgreSQL ends without a good-bye, stays away for some seconds, and comes back; or takes no writes for a while, as
+//! a standby does that is not yet promoted.
 
 use std::rc::Rc;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -85,6 +86,63 @@ async fn postgres_may_go_and_come_back_under_load_and_nothing_answered_is_lost()
         let figures = timeout(Duration::from_secs(60), listener).await.expect("everything has arrived");
         let figures = figures.expect("nothing came out of order");
         assert_eq!(figures.connections, 1, "a session was ended: {figures:?}");
+    }
+    process.signal(rustix::process::Signal::TERM);
+    let end = ended(process).await;
+    assert_eq!(end.code, Some(0), "{}", end.log);
+    // The database goes before its server.
+    drop(stage);
+}
+
+#[actix_web::test]
+async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_written() {
+    let cluster = spawn_blocking(Cluster::start).await.expect("PostgreSQL starts");
+    let (stage, cast) = Stage::on(cluster.database(), 1, &[]).await;
+    let process = stage.serve().await;
+    let (address, caller, customer) = (process.address, Caller::new(), &cast.customers[0]);
+    let bearer = format!("Bearer {}", customer.token);
+    let headers = [("Authorization", bearer.as_str())];
+    let mut screen = Socket::open(address, "/ws/notifications/", &headers).await.expect("it opens");
+    screen.expect("unread_count").await;
+    let order = || Call::post(&customer.token, "/orders", an_order());
+    let mut placed = Vec::new();
+
+    for _ in 0..2 {
+        cluster.take_writes(false);
+        // Its processes hear of the setting one by one.
+        let refused = order();
+        loop {
+            match caller.once(address, &order()).await.expect("an answer") {
+                (201, order) => placed.push(order),
+                (503, problem) => {
+                    assert_eq!(problem["code"], "unavailable", "{problem}");
+                    break;
+                }
+                (status, body) => panic!("{status} {body}"),
+            }
+        }
+        let before = state_of(&caller, address, customer).await;
+        assert_eq!(before.orders.len(), placed.len());
+        for _ in 0..10 {
+            assert_eq!(caller.once(address, &refused).await.expect("an answer").0, 503);
+        }
+        let after = state_of(&caller, address, customer).await;
+        assert_eq!((before.orders, before.unread), (after.orders, after.unread));
+        screen.so_far().await;
+
+        cluster.take_writes(true);
+        // With the key of the refused call: nothing of that was kept.
+        let order = loop {
+            match caller.once(address, &refused).await.expect("an answer") {
+                (201, order) => break order,
+                (503, _) => {}
+                (status, body) => panic!("{status} {body}"),
+            }
+        };
+        screen
+            .until_match("the order", |frame| frame["notification"]["data"]["order_id"] == order["id"])
+            .await;
+        placed.push(order);
     }
     process.signal(rustix::process::Signal::TERM);
     let end = ended(process).await;

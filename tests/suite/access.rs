@@ -55,7 +55,7 @@ async fn guarantee_6_a_partner_who_loses_an_order_hears_of_it_no_more() {
 
 #[actix_web::test]
 async fn guarantee_6_a_right_that_is_lost_just_as_one_joins_is_lost() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("WAYBILL_SESSIONS_PER_USER", "1000")]).await;
     let (customer, admin) = (app.customer().await, app.admin().await);
     let mut partners = [app.partner().await, app.partner().await];
     let order = app.order(&customer).await;
@@ -66,31 +66,39 @@ async fn guarantee_6_a_right_that_is_lost_just_as_one_joins_is_lost() {
     socket.send(json!({"type": "subscribe", "group": group})).await;
     let subscribed = socket.expect("subscribed").await;
     let since = json!({"epoch": subscribed["epoch"], "seq": subscribed["seq"]});
-
-    for round in 0..60 {
+    for round in 0..8 {
         let [loses, gets] = &partners;
-        let mut socket = app.connect(loses, "/ws/").await;
-        socket.expect("welcome").await;
-        let mut frame = json!({"type": "subscribe", "group": group});
-        if round % 4 < 2 {
-            frame["since"] = since.clone();
+        let mut sockets = Vec::new();
+        for _ in 0..25 {
+            let mut socket = app.connect(loses, "/ws/").await;
+            socket.expect("welcome").await;
+            sockets.push(socket);
         }
+        // One after another, so that for some of them the order changes hands between the look at the right and the
+        // join.
         let subscribing = async {
-            // Now a little earlier, now a little later than the other.
-            for _ in 0..round % 10 {
+            for (place, socket) in sockets.iter_mut().enumerate() {
+                let mut frame = json!({"type": "subscribe", "group": group});
+                if place % 2 == 0 {
+                    frame["since"] = since.clone();
+                }
+                socket.send(frame).await;
                 tokio::task::yield_now().await;
             }
-            socket.send(frame).await;
         };
         tokio::join!(subscribing, app.assign(&admin, &order, gets));
-        // Refused, or let in and put out again.
-        let frames = socket.until_match("the end", |frame| {
-            frame["type"] == "unsubscribed" && frame["code"] == "access_lost" || frame["type"] == "error"
-        });
-        frames.await;
-        partners.swap(0, 1);
+        for socket in &mut sockets {
+            // Refused, or let in and put out again.
+            let is_out = |frame: &Value| {
+                frame["type"] == "error" || frame["type"] == "unsubscribed" && frame["code"] == "access_lost"
+            };
+            socket.until_match("the end", is_out).await;
+        }
         app.published().await;
-        assert_eq!(socket.so_far().await, Vec::<Value>::new(), "round {round}");
+        for socket in &mut sockets {
+            assert_eq!(socket.so_far().await, Vec::<Value>::new(), "round {round}");
+        }
+        partners.swap(0, 1);
     }
 }
 

@@ -2,8 +2,8 @@
 //! session falls behind, slots in which the latest ephemeral frame takes the place of the one before.
 //!
 //! An actor's mailbox would do neither: it cannot replace what waits, it has a free slot for each sender, and a
-//! session whose socket is full is not polled, so that nothing could be taken out of it (actix-web#2441). So groups
-//! put frames here, and whatever writes the socket takes them out as the socket has room.
+//! session whose socket is full is not polled, so that nothing could be taken out of it. So groups put frames here, and
+//! whatever writes the socket takes them out as the socket has room.
 //!
 //! A session opens a door for each group that it joins. Behind a door that is ajar frames wait until the snapshot is
 //! written; through an open one they come at once; what is sent to one that was shut is dropped, so that a membership

@@ -1,9 +1,11 @@
 //! What goes out on one socket: what the session actor says, and the frames that wait in its lane.
 //!
-//! Nothing is taken from either while the socket takes nothing. Frames do not pass through the actor. It opens and shuts the doors of the lane; what comes through goes from the
+//! Frames do not pass through the actor. It opens and shuts the doors of the lane; what comes through goes from the
 //! group to the socket as the bytes that all members share, and the actor is polled only when there is something for
 //! it. What it says overtakes no frame that was there before, and a snapshot that it has written is out before the
 //! frames that it then lets in.
+//!
+//! Nothing is taken from either while the socket takes nothing: what a client does not read must not pile up here.
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,9 +1,9 @@
 //! The session actor: one for each WebSocket connection. It does what effects ask for, and decides which groups'
 //! frames may come through its [`Lane`].
 //!
-//! Polled only while its socket takes what is written (actix-web#2441): a client that stops reading stops
-//! everything in here, its timers included. Groups judge such a session by its lane, and the kernel's
-//! `TCP_USER_TIMEOUT` ends it.
+//! Polled only while its socket takes what is written: a client that stops reading stops everything in here, its
+//! timers included. Groups judge such a session by its lane. It is told why it ends if it reads on; if it does not, the
+//! kernel's `TCP_USER_TIMEOUT` ends it.
 
 use std::io;
 use std::sync::Arc;

@@ -8,10 +8,10 @@ use std::rc::Rc;
 use actix_codec::Framed;
 use actix_http::body::{BoxBody, MessageBody, to_bytes};
 use actix_http::h1::{Codec, SendResponse};
-use actix_http::{HttpMessage, Request, Response};
+use actix_http::{ConnectionType, HttpMessage, Request, Response};
 use actix_web::HttpRequest;
 use actix_web::dev::{Service, ServiceResponse};
-use actix_web::http::StatusCode;
+use actix_web::http::{StatusCode, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use tokio::io::AsyncWriteExt;
@@ -35,9 +35,11 @@ impl Takeover {
 /// The place for the session of this handshake.
 ///
 /// # Errors
-/// 400 when the connection cannot be taken over: a handshake with a body.
+/// 400 for a handshake with a body: it would be taken for frames.
 pub(super) fn of(request: &HttpRequest) -> Result<Takeover, ApiError> {
-    request.extensions().get::<Takeover>().cloned().ok_or_else(|| ApiError::Http {
+    let length = request.headers().get(header::CONTENT_LENGTH);
+    let takeover = request.extensions().get::<Takeover>().cloned();
+    takeover.filter(|_| length.is_none_or(|length| length == "0")).ok_or_else(|| ApiError::Http {
         status: StatusCode::BAD_REQUEST,
         code: "bad_handshake",
         detail: "Not a WebSocket handshake: a handshake has no body.".into(),
@@ -78,10 +80,15 @@ where
         Ok(answer) => answer.into_parts().1.map_into_boxed_body(),
         Err(error) => error.error_response(),
     };
-    let (head, body) = Response::<BoxBody>::from(response).into_parts();
+    let opening = takeover.0.take();
+    let (mut head, body) = Response::<BoxBody>::from(response).into_parts();
+    if opening.is_none() {
+        // What it asked to be upgraded to is not to come, and this connection is not used for anything else.
+        head.head_mut().set_connection_type(ConnectionType::Close);
+    }
     let body = to_bytes(body).await.map_err(|error| io::Error::other(error.to_string()))?;
     let answered = SendResponse::new(connection, head.set_body(body)).await;
     let parts = answered.map_err(|error| io::Error::other(error.to_string()))?.into_parts();
     // A copy, so that the whole buffer is not kept for a few bytes.
-    Ok((takeover.0.take(), parts.io, Bytes::copy_from_slice(&parts.read_buf)))
+    Ok((opening, parts.io, Bytes::copy_from_slice(&parts.read_buf)))
 }

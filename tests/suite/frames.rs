@@ -326,6 +326,40 @@ async fn pings_of_the_protocol_are_answered_with_what_they_carry() {
 }
 
 #[actix_web::test]
+async fn thousands_of_frames_at_once_are_answered_one_by_one() {
+    const PINGS: u32 = 20_000;
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    let mut raw = session(&app, &user).await;
+    let pings: Vec<u8> = (0..PINGS).flat_map(|n| frame(true, PING, &n.to_be_bytes())).collect();
+    raw.write(&pings).await;
+    for n in 0..PINGS {
+        assert_eq!(raw.expect_opcode(PONG).await.payload, n.to_be_bytes());
+    }
+    is_alive(&mut raw).await;
+}
+
+#[actix_web::test]
+async fn of_a_client_that_sends_and_does_not_read_no_more_is_taken_than_the_kernel_keeps() {
+    /// More than the buffers of both ends.
+    const MUCH: usize = 64 * 1024 * 1024;
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    let mut raw = session(&app, &user).await;
+    let pings = frame(true, PING, &[7; 125]).repeat(1000);
+    let mut sent = 0;
+    while let Some(written) = raw.write_at_once(&pings).await {
+        sent += written;
+        assert!(sent < MUCH, "the server keeps what it cannot answer");
+    }
+    // Whole frames have gone out but for the last one.
+    let whole = sent / frame(true, PING, &[7; 125]).len();
+    for _ in 0..whole {
+        assert_eq!(raw.expect_opcode(PONG).await.payload, [7; 125]);
+    }
+}
+
+#[actix_web::test]
 async fn a_clients_good_bye_is_answered_in_kind_and_the_connection_ends() {
     let app = TestApp::start().await;
     let user = app.customer().await;

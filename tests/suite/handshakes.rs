@@ -199,6 +199,23 @@ async fn what_is_no_handshake_is_told_what_is_missing() {
         ask("POST", &format!("Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n{key}"))
             .await;
     refused(&answer, 405, "method_not_allowed");
+    let all = format!("Upgrade: websocket\nConnection: Upgrade\nSec-WebSocket-Version: 13\n{key}");
+    for body in ["Content-Length: 2", "Transfer-Encoding: chunked"] {
+        refused(&ask("GET", &format!("{all}\n{body}")).await, 400, "bad_handshake");
+    }
+    assert_eq!(ask("GET", &format!("{all}\nContent-Length: 0")).await.status, 101);
+}
+
+#[actix_web::test]
+async fn what_asks_for_websocket_elsewhere_is_answered_and_the_connection_closed() {
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    for (path, status) in [("/healthz", 200), ("/nowhere", 404), ("/ws/orders/nonsense/", 404)] {
+        let mut raw = Raw::connect(app.address()).await;
+        let answer = raw.upgrade(app.address(), path, &bearer(&user)).await;
+        assert_eq!((answer.status, answer.header("connection")), (status, Some("close")), "{path}");
+        assert_eq!(raw.receive().await, None, "{path}");
+    }
 }
 
 #[actix_web::test]

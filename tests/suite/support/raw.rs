@@ -106,6 +106,12 @@ impl Raw {
         let _ = patiently("writing", self.stream.write_all(bytes)).await;
     }
 
+    /// Writes as much as the connection takes within a good while; `None` when that is nothing.
+    pub async fn write_at_once(&mut self, bytes: &[u8]) -> Option<usize> {
+        let written = tokio::time::timeout(Duration::from_secs(1), self.stream.write(bytes)).await;
+        written.ok().map(|written| written.expect("the connection is open"))
+    }
+
     async fn more(&mut self) -> bool {
         let mut buffer = [0; 16 * 1024];
         match patiently("reading", self.stream.read(&mut buffer)).await {

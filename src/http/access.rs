@@ -40,6 +40,10 @@ impl RequestId {
     }
 }
 
+/// Marks a request whose body cannot be read: it asks for WebSocket, and whatever follows its head is taken for frames.
+#[derive(Debug, Clone, Copy)]
+pub struct Bodiless;
+
 /// Whether an id can stand in a log and in a header without doing harm there.
 fn is_sane(id: &str) -> bool {
     (1..=MAX_ID).contains(&id.len())
@@ -54,9 +58,17 @@ pub async fn around(request: ServiceRequest, next: Next<BoxBody>) -> Result<Serv
     let begin = Instant::now();
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
-    let mut response = match next.call(request).await {
-        Ok(response) => with_problem(response),
-        Err(error) => return Err(error),
+    let is_bodiless = request.extensions().get::<Bodiless>().is_some();
+    let mut response = if is_bodiless && request.method() != Method::GET {
+        // A route would act as if it had no body.
+        let problem = ApiError::Http {
+            status: StatusCode::BAD_REQUEST,
+            code: "bad_handshake",
+            detail: "Only GET asks for WebSocket.".into(),
+        };
+        request.into_response(problem.error_response())
+    } else {
+        with_problem(next.call(request).await?)
     };
     if let Ok(value) = HeaderValue::from_str(id.as_str()) {
         response.headers_mut().insert(REQUEST_ID, value);

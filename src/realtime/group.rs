@@ -193,8 +193,7 @@ fn hand_over(
     }
 }
 
-/// Ends a membership that does not keep up. The session reads this when, and if, its socket drains: until
-/// then nothing in it runs, and the kernel's TCP_USER_TIMEOUT is what ends it.
+/// Ends a membership that does not keep up. The session says so if its socket drains in time.
 fn put_out(member: &Member, metrics: &Metrics) {
     metrics.slow_readers.inc();
     member.lane.tell(Deliver::End(CloseReason::TooSlow)); // bounded: one for each membership, which ends here

@@ -53,6 +53,8 @@ struct Inner {
     /// How many frames of `queue` were there before that, and come first.
     ahead: usize,
     closed: bool,
+    /// Whether the actor has been told to end the session.
+    is_ending: bool,
     doors: SmallVec<[Door; 1]>,
     next_door: u32,
     slots: Vec<Slot>,
@@ -130,6 +132,7 @@ impl Lane {
             actor_called: true,
             ahead: 0,
             closed: false,
+            is_ending: false,
             doors: SmallVec::new(),
             next_door: 0,
             slots: Vec::new(),
@@ -143,10 +146,20 @@ impl Lane {
         let _ = self.session.set(session.downgrade());
     }
 
-    /// Tells the session actor what is no frame.
+    /// Tells the session actor what is no frame. What ends the session reaches it even while its socket takes nothing.
     pub(super) fn tell(&self, message: Deliver) {
+        let is_end = match &message {
+            Deliver::End(_) => true,
+            Deliver::Joined(_) | Deliver::Expelled { .. } | Deliver::Confirm => false,
+        };
         if let Some(session) = self.session.get().and_then(WeakRecipient::upgrade) {
             session.do_send(message); // bounded: each caller says by what
+        }
+        if is_end {
+            let mut inner = self.lock();
+            inner.is_ending = true;
+            inner.called = false;
+            inner.call();
         }
     }
 
@@ -256,9 +269,23 @@ impl Lane {
             inner.actor_called = false;
             return Poll::Ready(Next::Actor);
         }
-        inner.called = false;
-        if !inner.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
-            inner.writer = Some(cx.waker().clone());
+        inner.wait(cx);
+        Poll::Pending
+    }
+
+    /// For a socket that takes nothing: ready when the actor is to be polled all the same, since the session ends. If it
+    /// does not, or has nothing to do for that, the task of `cx` is woken once there is.
+    pub fn poll_end(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut inner = self.lock();
+        if inner.is_ending && inner.actor_called {
+            inner.actor_called = false;
+            return Poll::Ready(());
+        }
+        if inner.is_ending {
+            inner.wait(cx);
+        } else {
+            // Frames do not wake it meanwhile: there is no room for them.
+            inner.keep_waker(cx);
         }
         Poll::Pending
     }
@@ -287,6 +314,17 @@ impl Wake for Lane {
 }
 
 impl Inner {
+    fn keep_waker(&mut self, cx: &Context<'_>) {
+        if !self.writer.as_ref().is_some_and(|writer| writer.will_wake(cx.waker())) {
+            self.writer = Some(cx.waker().clone());
+        }
+    }
+
+    fn wait(&mut self, cx: &Context<'_>) {
+        self.called = false;
+        self.keep_waker(cx);
+    }
+
     fn call(&mut self) {
         if !self.called {
             self.called = true;

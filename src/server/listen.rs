@@ -31,6 +31,10 @@ use super::settings::Settings;
 /// How long an idle connection waits for its next request: longer than reverse proxies do (60 s), so that
 /// none of them sends into a connection that is just being closed.
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
+/// How long a client may take to close its side of a connection that is done.
+const DISCONNECT: Duration = Duration::from_secs(1);
+/// Bytes of an answer that wait for the socket.
+const WRITE_BUFFER: usize = 16 * 1024;
 /// Connections that wait to be accepted: all clients come back at once after a restart.
 const BACKLOG: i32 = 4096;
 /// Connections for each thread. The limit that counts is that of the process's open files.
@@ -131,6 +135,9 @@ pub(super) fn listen(
             })
             .keep_alive(KEEP_ALIVE)
             .client_request_timeout(handshake_timeout)
+            // Also how long what a client still sends is taken in after an early answer, lest a reset overtake that.
+            .client_disconnect_timeout(DISCONNECT)
+            .h1_write_buffer_size(WRITE_BUFFER)
             .local_addr(address)
             .on_connect_ext(move |stream: &TcpStream, _| socket.apply(stream))
             .upgrade(sessions_of(service()))

@@ -54,7 +54,7 @@ pub enum ServerError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The address cannot be listened on.
-    #[error("cannot listen on {address}: {problem}")]
+    #[error("cannot listen on {address}: {problem}; WAYBILL_LISTEN sets another address")]
     Listen {
         /// The address.
         address: SocketAddr,

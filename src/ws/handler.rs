@@ -22,6 +22,9 @@ use super::snapshot::Snapshot;
 const ABUSE_LIMIT: u32 = 20;
 const ABUSE_SPAN: Duration = Duration::from_secs(60);
 
+/// So many control frames and fragments may come for each frame.
+const PARTS: u32 = 20;
+
 /// How far a subscription has come.
 #[derive(Debug)]
 pub(super) enum Phase {
@@ -58,6 +61,8 @@ pub(super) struct State {
     /// Most sessions have one.
     pub subscriptions: SmallVec<[Subscription; 1]>,
     allowance: Allowance,
+    /// The same for control frames and fragments.
+    parts: Allowance,
     bad_since: Option<Instant>,
     bad_count: u32,
 }
@@ -95,6 +100,7 @@ impl State {
             primary,
             subscriptions: SmallVec::new(),
             allowance: Allowance { frames: 0.0, at: None },
+            parts: Allowance { frames: 0.0, at: None },
             bad_since: None,
             bad_count: 0,
         }
@@ -136,6 +142,12 @@ pub(super) fn on_text(
         Ok(request) => on_client_frame(state, settings, request, now),
         Err(bad) => on_bad(state, bad, now),
     }
+}
+
+/// Whether the client may send one more control frame or fragment. They cost less than frames, and more of them are
+/// in order: a message may be in many pieces.
+pub(super) fn may_send_part(state: &mut State, settings: &SessionSettings, now: Instant) -> bool {
+    state.parts.take(settings.frames_per_second.saturating_mul(PARTS), now)
 }
 
 /// A message that is no frame: told, counted, and in the end too much.

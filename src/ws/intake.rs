@@ -1,198 +1,107 @@
-//! Watches the bytes that come in: stops at a frame over the limit as soon as its head says so, and reads no further
-//! while frames that are whole wait for the session.
+//! From the bytes of a connection to its messages, one at a time.
 //!
-//! actix-http looks at a frame's size once the frame is whole, and keeps all of it until then: without the first a
-//! client could announce a gigabyte and have it kept. And actix-web-actors reads all that there is before it looks at
-//! the next frame: without the second it would keep whatever a client sends faster than its frames are handled.
+//! actix-web-actors has a stream for this, too. It reads all that there is before it looks at the next frame, so that it
+//! keeps whatever a client sends faster than its frames are handled; its buffer stays as large as the largest frame was;
+//! and a frame over the limit is noticed once it is whole. Here bytes are read when no whole frame is left, a session
+//! that has handled everything keeps none, and a frame over the limit is refused by its head.
 
-use std::cell::Cell;
 use std::io;
 use std::pin::Pin;
-use std::rc::Rc;
 use std::task::{Context, Poll, ready};
 
-use actix_web::error::PayloadError;
-use actix_web::web::Bytes;
+use actix_codec::Decoder;
+use actix_http::ws::{Codec, Frame, Message, ProtocolError};
+use bytes::BytesMut;
+use bytestring::ByteString;
 use futures_util::Stream;
 
-/// What the error says that stands for a frame over the limit. The transport passes on nothing but the text.
-pub(super) const OVER_LIMIT: &str = "a frame is over the limit";
+use super::socket::Reader;
 
-/// Where one is in the frames of a stream (RFC 6455, section 5.2).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
-    /// Before a frame.
-    Begin,
-    /// Before the byte with the mask bit and the length.
-    Length,
-    /// Within a length of several bytes.
-    LongLength { missing: u8, length: u64, masked: bool },
-    /// Within the mask.
-    Mask { missing: u8, length: u64 },
-    /// Within the payload.
-    Payload { missing: u64 },
+/// Text that is no UTF-8. Inside a [`ProtocolError::Io`], which has no variant for it.
+#[derive(Debug, thiserror::Error)]
+#[error("text that is no UTF-8")]
+struct NotUtf8;
+
+/// Whether that is what is wrong.
+pub(super) fn is_not_utf8(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<NotUtf8>())
 }
 
-/// A frame over the limit, and after how many bytes it begins; 0 also when it began before them.
-#[derive(Debug, PartialEq, Eq)]
-struct OverLimit {
-    after: usize,
-}
-
-/// Follows frames by their heads.
-#[derive(Debug)]
-struct Heads {
-    place: Place,
+/// The messages of a connection. The first error is the last item but the end: what follows it is read and dropped, since
+/// a connection that is closed with bytes unread is reset, and the client might not get to read why.
+pub(super) struct Intake {
+    reader: Reader,
+    bytes: BytesMut,
+    codec: Codec,
     limit: u64,
-    /// Frames that are whole.
-    whole: usize,
+    is_broken: bool,
 }
 
-/// Frames that are whole and that the session has not handled yet.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Backlog(Rc<Cell<usize>>);
-
-impl Backlog {
-    /// The session has one of them.
-    pub(super) fn handled(&self) {
-        self.0.set(self.0.get().saturating_sub(1));
+impl Intake {
+    /// `limit` is the largest frame that is taken, bytes.
+    pub(super) fn new(reader: Reader, codec: Codec, limit: usize) -> Self {
+        let limit = u64::try_from(limit).unwrap_or(u64::MAX);
+        Self { reader, bytes: BytesMut::new(), codec, limit, is_broken: false }
     }
 
-    fn add(&self, frames: usize) {
-        self.0.set(self.0.get().saturating_add(frames));
-    }
-
-    fn is_empty(&self) -> bool {
-        self.0.get() == 0
-    }
-}
-
-impl Heads {
-    fn new(limit: usize) -> Self {
-        Self { place: Place::Begin, limit: u64::try_from(limit).unwrap_or(u64::MAX), whole: 0 }
-    }
-
-    fn follow(&mut self, bytes: &[u8]) -> Result<(), OverLimit> {
-        let (mut rest, mut begin) = (bytes, 0);
-        while let Some((&byte, tail)) = rest.split_first() {
-            if let Place::Payload { missing } = self.place {
-                let skipped = usize::try_from(missing).unwrap_or(usize::MAX).min(rest.len());
-                rest = rest.get(skipped..).unwrap_or_default();
-                self.arrive(payload(missing.saturating_sub(skipped as u64)));
-                continue;
-            }
-            if self.place == Place::Begin {
-                begin = bytes.len() - rest.len();
-            }
-            let place = self.next(byte).map_err(|()| OverLimit { after: begin })?;
-            self.arrive(place);
-            rest = tail;
+    /// The next message, if all of it is there.
+    fn next_message(&mut self) -> Result<Option<Message>, ProtocolError> {
+        if announced(&self.bytes).is_some_and(|length| length > self.limit) {
+            return Err(ProtocolError::Overflow);
         }
-        Ok(())
-    }
-
-    fn arrive(&mut self, place: Place) {
-        self.whole += usize::from(place == Place::Begin);
-        self.place = place;
-    }
-
-    fn take_whole(&mut self) -> usize {
-        std::mem::take(&mut self.whole)
-    }
-
-    /// Where one is after a byte that is none of the payload.
-    fn next(&self, byte: u8) -> Result<Place, ()> {
-        match self.place {
-            Place::Begin => Ok(Place::Length),
-            Place::Length => {
-                let masked = byte & 0x80 != 0;
-                match byte & 0x7f {
-                    126 => Ok(Place::LongLength { missing: 2, length: 0, masked }),
-                    127 => Ok(Place::LongLength { missing: 8, length: 0, masked }),
-                    length => self.after_length(u64::from(length), masked),
-                }
+        Ok(match self.codec.decode(&mut self.bytes)? {
+            None => None,
+            Some(Frame::Text(text)) => {
+                let text = ByteString::try_from(text);
+                let text = text.map_err(|_| io::Error::new(io::ErrorKind::InvalidData, NotUtf8))?;
+                Some(Message::Text(text))
             }
-            Place::LongLength { missing, length, masked } => {
-                let length = length << 8 | u64::from(byte);
-                match missing {
-                    0 | 1 => self.after_length(length, masked),
-                    2.. => Ok(Place::LongLength { missing: missing - 1, length, masked }),
-                }
-            }
-            Place::Mask { missing: 0 | 1, length } => Ok(payload(length)),
-            Place::Mask { missing, length } => Ok(Place::Mask { missing: missing - 1, length }),
-            Place::Payload { missing } => Ok(payload(missing.saturating_sub(1))),
-        }
-    }
-
-    fn after_length(&self, length: u64, masked: bool) -> Result<Place, ()> {
-        if length > self.limit {
-            return Err(());
-        }
-        Ok(if masked { Place::Mask { missing: 4, length } } else { payload(length) })
+            Some(Frame::Binary(bytes)) => Some(Message::Binary(bytes)),
+            Some(Frame::Continuation(item)) => Some(Message::Continuation(item)),
+            Some(Frame::Ping(bytes)) => Some(Message::Ping(bytes)),
+            Some(Frame::Pong(bytes)) => Some(Message::Pong(bytes)),
+            Some(Frame::Close(reason)) => Some(Message::Close(reason)),
+        })
     }
 }
 
-fn payload(missing: u64) -> Place {
-    if missing == 0 { Place::Begin } else { Place::Payload { missing } }
-}
-
-/// The bytes of a connection, up to the first frame over the limit: then comes an error that says [`OVER_LIMIT`],
-/// and whatever follows is dropped.
-pub(super) struct Intake<S> {
-    bytes: S,
-    heads: Heads,
-    over: Over,
-    backlog: Backlog,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Over {
-    No,
-    /// It is, and that has to be said.
-    Untold,
-    Told,
-}
-
-impl<S> Intake<S> {
-    pub(super) fn new(bytes: S, limit: usize, backlog: Backlog) -> Self {
-        Self { bytes, heads: Heads::new(limit), over: Over::No, backlog }
+/// How long the payload of the first frame is to be (RFC 6455, section 5.2), once that can be told.
+fn announced(bytes: &[u8]) -> Option<u64> {
+    let [_, second, rest @ ..] = bytes else { return None };
+    match second & 0x7f {
+        126 => rest.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length))),
+        127 => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
+        length => Some(u64::from(length)),
     }
 }
 
-impl<S> Stream for Intake<S>
-where
-    S: Stream<Item = Result<Bytes, PayloadError>> + Unpin,
-{
-    type Item = Result<Bytes, PayloadError>;
+impl Stream for Intake {
+    type Item = Result<Message, ProtocolError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if !this.backlog.is_empty() {
-                // Asked again once the session has handled them: the decoder gives them one by one.
-                return Poll::Pending;
-            }
-            if this.over == Over::Untold {
-                this.over = Over::Told;
-                return Poll::Ready(Some(Err(PayloadError::Io(io::Error::other(OVER_LIMIT)))));
-            }
-            match ready!(Pin::new(&mut this.bytes).poll_next(cx)) {
-                // Taken in all the same: a connection that is closed with bytes unread is reset, and the client
-                // might not get to read why.
-                Some(Ok(_)) if this.over == Over::Told => {}
-                Some(Ok(bytes)) => {
-                    let outcome = this.heads.follow(&bytes);
-                    this.backlog.add(this.heads.take_whole());
-                    return Poll::Ready(Some(Ok(match outcome {
-                        Ok(()) => bytes,
-                        Err(OverLimit { after }) => {
-                            this.over = Over::Untold;
-                            bytes.slice(..after)
-                        }
-                    })));
+            if !this.is_broken {
+                match this.next_message() {
+                    Ok(Some(message)) => return Poll::Ready(Some(Ok(message))),
+                    Ok(None) => {}
+                    Err(error) => {
+                        this.is_broken = true;
+                        return Poll::Ready(Some(Err(error)));
+                    }
                 }
-                end => return Poll::Ready(end),
+            }
+            if this.is_broken || this.bytes.is_empty() {
+                // Also of the buffer: a large frame is rare, and sessions are many.
+                this.bytes = BytesMut::new();
+            }
+            match ready!(this.reader.poll_read(cx, &mut this.bytes)) {
+                Ok(0) => return Poll::Ready(None),
+                Ok(_) => {}
+                Err(error) => {
+                    log::debug!("a connection broke: {error}");
+                    return Poll::Ready(None);
+                }
             }
         }
     }
@@ -202,54 +111,21 @@ where
 mod tests {
     use super::*;
 
-    /// A frame that says that it is so long, and holds as much of that as is given.
-    fn frame(length: u64, masked: bool, payload: usize) -> Vec<u8> {
-        let mask = u8::from(masked) << 7;
-        let mut bytes = vec![0x81];
-        match length {
-            0..=125 => bytes.push(mask | length as u8),
-            126..=0xffff => {
-                bytes.push(mask | 126);
-                bytes.extend((length as u16).to_be_bytes());
-            }
-            0x1_0000.. => {
-                bytes.push(mask | 127);
-                bytes.extend(length.to_be_bytes());
-            }
-        }
-        bytes.extend(vec![7; if masked { 4 } else { 0 }]);
-        bytes.extend(vec![0xff; payload]);
-        bytes
-    }
-
     #[test]
-    fn frames_within_the_limit_pass_however_they_are_cut() {
-        let stream: Vec<u8> = [0, 1, 125, 126, 300, 0x1_0000, 5]
-            .into_iter()
-            .flat_map(|length| {
-                [frame(length, true, length as usize), frame(length, false, length as usize)].concat()
-            })
-            .collect();
-        for size in [1, 2, 3, 7, 1000, stream.len()] {
-            let mut heads = Heads::new(0x1_0000);
-            for chunk in stream.chunks(size) {
-                assert_eq!(heads.follow(chunk), Ok(()));
-            }
-            assert_eq!((heads.place, heads.whole), (Place::Begin, 14), "cut into {size}");
-        }
-    }
-
-    #[test]
-    fn a_frame_over_the_limit_is_seen_by_its_head() {
-        for length in [11, 126, 0xffff, 0x1_0000, u64::MAX] {
-            let good = frame(10, true, 10);
-            let bytes = [good.clone(), frame(length, true, 0)].concat();
-            assert_eq!(Heads::new(10).follow(&bytes), Err(OverLimit { after: good.len() }), "{length}");
-            // Its head may come byte by byte.
-            let mut heads = Heads::new(10);
-            let outcome: Result<Vec<()>, OverLimit> =
-                bytes.iter().map(|byte| heads.follow(&[*byte])).collect();
-            assert_eq!(outcome, Err(OverLimit { after: 0 }), "{length}");
+    fn a_length_is_told_as_soon_as_it_is_there() {
+        for (bytes, length) in [
+            (&[][..], None),
+            (&[0x81], None),
+            (&[0x81, 0x80], Some(0)),
+            (&[0x81, 0x80 | 125], Some(125)),
+            (&[0x81, 125], Some(125)),
+            (&[0x81, 0x80 | 126, 1], None),
+            (&[0x81, 0x80 | 126, 1, 2], Some(0x102)),
+            (&[0x81, 0x80 | 127, 0, 0, 0, 0, 0, 1, 2], None),
+            (&[0x81, 0x80 | 127, 0, 0, 0, 0, 0, 1, 2, 3, 4], Some(0x1_0203)),
+            (&[0x81, 0x80 | 127, 255, 255, 255, 255, 255, 255, 255, 255], Some(u64::MAX)),
+        ] {
+            assert_eq!(announced(bytes), length, "{bytes:?}");
         }
     }
 }

@@ -5,14 +5,17 @@
 //! it. What it says overtakes no frame that was there before, and a snapshot that it has written is out before the
 //! frames that it then lets in.
 //!
-//! Nothing is taken from either while the socket takes nothing: what a client does not read must not pile up here.
+//! Nothing is taken from either while the socket takes nothing: what a client does not read must not pile up here. Only
+//! what ends the session reaches the actor all the same; it has its last words, and waits for no more than it is patient.
 
+use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker, ready};
 
 use actix_web::web::Bytes;
 use futures_util::Stream;
+use smallvec::SmallVec;
 
 use crate::domain::group::GroupKind;
 use crate::domain::ids::UserId;
@@ -20,6 +23,9 @@ use crate::realtime::{Frame, Lane, Next};
 use crate::services::app::App;
 
 use super::socket::Writer;
+
+/// How often the actor is polled in one go: it may have much to do, and others wait for the thread.
+const TURNS: u32 = 16;
 
 /// A session's life: done when its actor has stopped and all that it said is written, or when the socket breaks.
 pub(super) struct Outgoing<S> {
@@ -34,6 +40,10 @@ struct Source<S> {
     lane: Arc<Lane>,
     app: App,
     user_id: UserId,
+    /// How often the actor may still be polled in this go.
+    turns: u32,
+    /// Frames on their way into the socket.
+    taken: SmallVec<[Arc<Frame>; 2]>,
 }
 
 /// Why there is nothing to write.
@@ -43,15 +53,6 @@ enum Empty {
     ForNow,
     /// Nothing follows.
     ForGood,
-}
-
-impl<S, E> Outgoing<S>
-where
-    S: Stream<Item = Result<Bytes, E>>,
-{
-    pub(super) fn new(actor: S, writer: Writer, lane: Arc<Lane>, app: App, user_id: UserId) -> Self {
-        Self { source: Source { actor: Some(Box::pin(actor)), lane, app, user_id }, writer }
-    }
 }
 
 /// Notes that a frame is written.
@@ -68,25 +69,99 @@ where
 {
     fn next(&mut self, cx: &Context<'_>) -> Result<Bytes, Empty> {
         loop {
-            let Some(actor) = &mut self.actor else { return Err(Empty::ForGood) };
+            if self.actor.is_none() {
+                return Err(Empty::ForGood);
+            }
+            if self.turns == 0 {
+                cx.waker().wake_by_ref();
+                return Err(Empty::ForNow);
+            }
             match self.lane.poll_next(cx) {
                 Poll::Ready(Next::Frame(frame)) => {
-                    written(&self.app, self.user_id, &frame);
-                    return Ok(frame.wire().clone());
+                    let bytes = frame.wire().clone();
+                    self.taken.push(frame);
+                    return Ok(bytes);
                 }
                 Poll::Ready(Next::Actor) => {
-                    let waker = Waker::from(Arc::clone(&self.lane));
-                    match actor.as_mut().poll_next(&mut Context::from_waker(&waker)) {
-                        Poll::Ready(Some(Ok(said))) => {
-                            // It has not come to the point at which it waits to be called.
-                            self.lane.call_actor();
-                            return Ok(said);
-                        }
-                        Poll::Ready(Some(Err(_)) | None) => self.actor = None,
-                        Poll::Pending => {}
+                    if let Some(said) = self.poll_actor() {
+                        return Ok(said);
                     }
                 }
                 Poll::Pending => return Err(Empty::ForNow),
+            }
+        }
+    }
+
+    /// Lets the actor work; what it says.
+    fn poll_actor(&mut self) -> Option<Bytes> {
+        self.turns = self.turns.saturating_sub(1);
+        let waker = Waker::from(Arc::clone(&self.lane));
+        match self.actor.as_mut()?.as_mut().poll_next(&mut Context::from_waker(&waker)) {
+            Poll::Ready(Some(Ok(said))) => {
+                // It has not come to the point at which it waits to be called.
+                self.lane.call_actor();
+                Some(said)
+            }
+            Poll::Ready(Some(Err(_)) | None) => {
+                self.actor = None;
+                None
+            }
+            Poll::Pending => None,
+        }
+    }
+
+    /// What the actor says while the socket takes nothing: only once it has been told to end the session.
+    fn last_words(&mut self, cx: &Context<'_>) -> Result<Bytes, Empty> {
+        // Stopped before: only what it said is waited for.
+        while self.actor.is_some() {
+            if self.turns == 0 {
+                cx.waker().wake_by_ref();
+                return Err(Empty::ForNow);
+            }
+            if self.lane.poll_end(cx).is_pending() {
+                return Err(Empty::ForNow);
+            }
+            if let Some(said) = self.poll_actor() {
+                return Ok(said);
+            }
+            if self.actor.is_none() {
+                return Err(Empty::ForGood);
+            }
+        }
+        Err(Empty::ForNow)
+    }
+
+    fn note_written(&mut self) {
+        for frame in self.taken.drain(..) {
+            written(&self.app, self.user_id, &frame);
+        }
+    }
+}
+
+impl<S, E> Outgoing<S>
+where
+    S: Stream<Item = Result<Bytes, E>>,
+{
+    pub(super) fn new(actor: S, writer: Writer, lane: Arc<Lane>, app: App, user_id: UserId) -> Self {
+        let source =
+            Source { actor: Some(Box::pin(actor)), lane, app, user_id, turns: 0, taken: SmallVec::new() };
+        Self { source, writer }
+    }
+
+    fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Self { source, writer } = self;
+        loop {
+            match writer.poll_flush(cx) {
+                Poll::Ready(flushed) => {
+                    flushed?;
+                    source.note_written();
+                    return Poll::Ready(Ok(()));
+                }
+                Poll::Pending => match source.last_words(cx) {
+                    Ok(said) => writer.append(&said),
+                    Err(Empty::ForNow) => return Poll::Pending,
+                    Err(Empty::ForGood) => return Poll::Ready(Err(io::ErrorKind::TimedOut.into())),
+                },
             }
         }
     }
@@ -96,14 +171,23 @@ impl<S, E> Future for Outgoing<S>
 where
     S: Stream<Item = Result<Bytes, E>>,
 {
-    type Output = std::io::Result<()>;
+    type Output = io::Result<()>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let Self { source, writer } = &mut *self;
-        ready!(writer.poll_flush(cx))?;
-        match ready!(writer.poll_write(cx, |cx| source.next(cx)))? {
-            Empty::ForNow => Poll::Pending,
-            Empty::ForGood => writer.poll_shutdown(cx),
+        let this = &mut *self;
+        this.source.turns = TURNS;
+        ready!(this.poll_flush(cx))?;
+        loop {
+            let Self { source, writer } = &mut *this;
+            let end = writer.fill(|| source.next(cx));
+            if !writer.is_flushed() {
+                ready!(this.poll_flush(cx))?;
+            }
+            match end {
+                None => {}
+                Some(Empty::ForNow) => return Poll::Pending,
+                Some(Empty::ForGood) => return this.writer.poll_shutdown(cx),
+            }
         }
     }
 }

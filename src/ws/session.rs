@@ -1,9 +1,9 @@
 //! The session actor: one for each WebSocket connection. It does what effects ask for, and decides which groups'
 //! frames may come through its [`Lane`].
 //!
-//! Polled only while its socket takes what is written: a client that stops reading stops everything in here, its
-//! timers included. Groups judge such a session by its lane. It is told why it ends if it reads on; if it does not, the
-//! kernel's `TCP_USER_TIMEOUT` ends it.
+//! Polled only while its socket takes what is written, so that what it says does not pile up: a client that stops
+//! reading stops everything in here, but for being told to end. Groups judge such a session by its lane, and the
+//! kernel's `TCP_USER_TIMEOUT` ends one to which nothing is published.
 
 use std::io;
 use std::sync::Arc;
@@ -14,11 +14,14 @@ use actix::{
     Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Running, SpawnHandle, StreamHandler,
 };
 use actix_http::ws::{Codec, Item};
-use actix_web::http::StatusCode;
+use actix_web::http::{Version, header};
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
-use actix_web::{HttpRequest, HttpResponse, ResponseError};
+use actix_web::{HttpRequest, HttpResponse};
 use actix_web_actors::ws::{self, Message, ProtocolError, WebsocketContext};
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use futures_util::stream;
 use rand::Rng;
 
 use crate::domain::group::GroupKey;
@@ -38,15 +41,18 @@ use super::SessionSettings;
 use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
-use super::intake::{self, Backlog, Intake};
+use super::intake::{self, Intake};
 use super::outgoing::Outgoing;
 use super::snapshot::Snapshot;
 use super::socket;
+use super::takeover::not_a_handshake;
 
 /// A session is told so long before its token ends.
 const TOKEN_WARNING: Duration = Duration::from_secs(60);
 /// How long a client may take to answer a close frame.
 const CLOSE_PATIENCE: Duration = Duration::from_secs(2);
+/// How long one may take that was too slow: it has much to read before.
+const SLOW_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a session works in.
 pub(super) type Context = WebsocketContext<Session>;
@@ -70,31 +76,36 @@ pub(super) struct Opening {
 /// 400 when the request is no WebSocket handshake after RFC 6455.
 pub(super) fn accept(request: &HttpRequest, echo_bearer: bool) -> Result<HttpResponse, ApiError> {
     let protocols: &[&str] = if echo_bearer { &["bearer"] } else { &[] };
-    let answer = ws::handshake_with_protocols(request, protocols).map_err(|error| ApiError::Http {
-        status: match error.status_code() {
-            StatusCode::METHOD_NOT_ALLOWED => StatusCode::METHOD_NOT_ALLOWED,
-            _other => StatusCode::BAD_REQUEST,
-        },
-        code: "bad_handshake",
-        detail: format!("Not a WebSocket handshake: {error}"),
-    });
-    Ok(answer?.finish())
+    let mut answer = ws::handshake_with_protocols(request, protocols)
+        .map_err(|error| not_a_handshake(&error.to_string()))?;
+    // RFC 6455, section 4.2.1, of which the library looks at the rest.
+    if request.version() < Version::HTTP_11 {
+        return Err(not_a_handshake("it takes HTTP/1.1 or higher."));
+    }
+    let key = request.headers().get(header::SEC_WEBSOCKET_KEY);
+    let key = key.and_then(|key| BASE64_STANDARD.decode(key).ok());
+    if key.is_none_or(|key| key.len() != 16) {
+        return Err(not_a_handshake("Sec-WebSocket-Key is to be 16 bytes in Base64."));
+    }
+    Ok(answer.finish())
 }
 
 /// Starts the session on a connection whose handshake is answered. `early` is what the client sent behind it.
 pub(super) fn start(
     opening: Opening,
-    stream: TcpStream,
+    connection: TcpStream,
     early: Bytes,
 ) -> impl Future<Output = io::Result<()>> {
     let max_frame = opening.settings.max_frame;
-    let session = Session::new(opening);
+    let mut session = Session::new(opening);
     let (lane, app, user_id) =
         (Arc::clone(&session.lane), session.app.clone(), session.state.principal.user_id);
-    let (incoming, writer) = socket::split(stream, early);
-    let intake = Intake::new(incoming, max_frame, session.backlog.clone());
-    let codec = Codec::new().max_size(max_frame);
-    Outgoing::new(WebsocketContext::with_codec(session, intake, codec), writer, lane, app, user_id)
+    let (reader, writer) = socket::split(connection, early);
+    let codec = || Codec::new().max_size(max_frame);
+    session.intake = Some(Box::new(Intake::new(reader, codec(), max_frame)));
+    // The context's own stream of messages stays silent: see `Intake`.
+    let actor = WebsocketContext::with_codec(session, stream::pending(), codec());
+    Outgoing::new(actor, writer, lane, app, user_id)
 }
 
 /// One WebSocket session.
@@ -108,7 +119,8 @@ pub(super) struct Session {
     early: Option<Vec<String>>,
     pub(super) lane: Arc<Lane>,
     pub(super) state: State,
-    backlog: Backlog,
+    /// Until the actor has started.
+    intake: Option<Box<Intake>>,
     assembly: Assembly,
     heard_at: Instant,
     pinged_at: Instant,
@@ -135,7 +147,7 @@ impl Session {
             endpoint,
             ends,
             early: group.map(|_| Vec::new()),
-            backlog: Backlog::default(),
+            intake: None,
             assembly: Assembly::default(),
             heard_at: now,
             pinged_at: now,
@@ -282,7 +294,8 @@ impl Session {
         log::debug!("session {} of user {} ends: {}", self.id, self.state.principal.user_id, reason.as_str());
         let description = Some(reason.text()).filter(|text| !text.is_empty());
         ctx.close(Some(ws::CloseReason { code: reason.code().into(), description }));
-        ctx.run_later(CLOSE_PATIENCE, |_, ctx| ctx.stop());
+        let patience = if reason == CloseReason::TooSlow { SLOW_PATIENCE } else { CLOSE_PATIENCE };
+        ctx.run_later(patience, |_, ctx| ctx.stop());
     }
 
     /// Ends a membership; the subscription may be gone already.
@@ -358,6 +371,9 @@ impl Actor for Session {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let who = self.state.principal;
+        if let Some(intake) = self.intake.take() {
+            ctx.add_stream(*intake);
+        }
         self.app.metrics().sessions.with_label_values(&[self.endpoint]).inc();
         self.lane.belongs_to(&ctx.address().recipient());
         self.app.groups().register(self.id, who.user_id, who.family_id, Arc::clone(&self.lane), self.ends);
@@ -414,7 +430,6 @@ impl Handler<Deliver> for Session {
 
 impl StreamHandler<Result<Message, ProtocolError>> for Session {
     fn handle(&mut self, message: Result<Message, ProtocolError>, ctx: &mut Self::Context) {
-        self.backlog.handled();
         self.heard_at = Instant::now();
         if self.closing {
             // Only the client's own good-bye is waited for.
@@ -426,6 +441,11 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
         match message {
             Ok(Message::Text(text)) => self.take_part(Part::Text(&text), ctx),
             Ok(Message::Binary(_)) => self.take_part(Part::Binary, ctx),
+            Ok(Message::Continuation(_) | Message::Ping(_) | Message::Pong(_))
+                if !handler::may_send_part(&mut self.state, &self.settings, self.heard_at) =>
+            {
+                self.close(CloseReason::Abuse, ctx);
+            }
             Ok(Message::Continuation(Item::FirstText(bytes))) => self.take_part(Part::FirstText(&bytes), ctx),
             Ok(Message::Continuation(Item::FirstBinary(bytes))) => {
                 self.take_part(Part::FirstBinary(bytes.len()), ctx);
@@ -442,14 +462,9 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
                 ctx.stop();
             }
             Err(ProtocolError::Overflow) => self.close(CloseReason::TooBig, ctx),
-            Err(ProtocolError::Io(error)) if error.to_string().contains(intake::OVER_LIMIT) => {
-                self.close(CloseReason::TooBig, ctx);
-            }
-            // The codec's only Io error that is not the connection's own is text that is no UTF-8.
-            Err(ProtocolError::Io(error)) if error.to_string().contains("utf-8") => {
+            Err(ProtocolError::Io(error)) if intake::is_not_utf8(&error) => {
                 self.close(CloseReason::InvalidText, ctx);
             }
-            Err(ProtocolError::Io(_)) => ctx.stop(),
             Err(error) => {
                 log::debug!("session {}: {error}", self.id);
                 self.close(CloseReason::Protocol, ctx);

@@ -9,11 +9,9 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use actix_web::error::PayloadError;
 use actix_web::rt::net::TcpStream;
 use actix_web::web::Bytes;
 use bytes::{Buf, BytesMut};
-use futures_util::Stream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
@@ -28,31 +26,34 @@ thread_local! {
 }
 
 /// Takes a connection apart. `early` is what the client sent right behind its handshake.
-pub(super) fn split(stream: TcpStream, early: Bytes) -> (Incoming, Writer) {
+pub(super) fn split(stream: TcpStream, early: Bytes) -> (Reader, Writer) {
     let (read, write) = stream.into_split();
-    (Incoming { io: read, early }, Writer { io: write, rest: Bytes::new() })
+    (Reader { io: read, early }, Writer { io: write, rest: Bytes::new(), is_batch: false })
 }
 
-/// What the client sends, as it comes.
-pub(super) struct Incoming {
+/// What the client sends.
+pub(super) struct Reader {
     io: OwnedReadHalf,
     early: Bytes,
 }
 
-impl Stream for Incoming {
-    type Item = Result<Bytes, PayloadError>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+impl Reader {
+    /// Adds what comes next to `bytes`; how much that is, 0 at the end of the stream.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
         if !self.early.is_empty() {
-            return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
+            let early = std::mem::take(&mut self.early);
+            bytes.extend_from_slice(&early);
+            return Poll::Ready(Ok(early.len()));
         }
         READ_BUFFER.with_borrow_mut(|buffer| {
             let mut buffer = ReadBuf::new(buffer);
-            Poll::Ready(match ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer)) {
-                Ok(()) if buffer.filled().is_empty() => None,
-                Ok(()) => Some(Ok(Bytes::copy_from_slice(buffer.filled()))),
-                Err(error) => Some(Err(PayloadError::Io(error))),
-            })
+            ready!(Pin::new(&mut self.io).poll_read(cx, &mut buffer))?;
+            bytes.extend_from_slice(buffer.filled());
+            Poll::Ready(Ok(buffer.filled().len()))
         })
     }
 }
@@ -61,16 +62,30 @@ impl Stream for Incoming {
 pub(super) struct Writer {
     io: OwnedWriteHalf,
     rest: Bytes,
+    /// Whether `rest` is in the thread's buffer.
+    is_batch: bool,
 }
 
 impl Writer {
-    /// Writes what is left of the last batch.
+    /// Whether everything is written.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// Writes what there is.
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.rest.is_empty() {
-            match ready!(Pin::new(&mut self.io).poll_write(cx, &self.rest)) {
-                Ok(0) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
-                Ok(written) => self.rest.advance(written),
-                Err(error) => return Poll::Ready(Err(error)),
+            match Pin::new(&mut self.io).poll_write(cx, &self.rest) {
+                Poll::Ready(Ok(0)) => return Poll::Ready(Err(io::ErrorKind::WriteZero.into())),
+                Poll::Ready(Ok(written)) => self.rest.advance(written),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {
+                    if std::mem::take(&mut self.is_batch) {
+                        // That buffer is for all; who is slow gets a copy of what is left.
+                        self.rest = Bytes::copy_from_slice(&self.rest);
+                    }
+                    return Poll::Pending;
+                }
             }
         }
         // Let go of the frame.
@@ -78,50 +93,35 @@ impl Writer {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes what `next` gives, many frames at once when there are many, until it has no more or the socket takes no
-    /// more. The last batch must have been flushed. Returns what `next` said last, if it was not bytes.
-    pub(super) fn poll_write<E>(
-        &mut self,
-        cx: &mut Context<'_>,
-        mut next: impl FnMut(&mut Context<'_>) -> Result<Bytes, E>,
-    ) -> Poll<io::Result<E>> {
-        loop {
-            let first = match next(cx) {
-                Ok(first) => first,
-                Err(end) => return Poll::Ready(Ok(end)),
-            };
-            let (batch, is_alone, end) = match next(cx) {
-                // It goes out as the bytes that all members share.
-                Err(end) => (first, true, Some(end)),
-                Ok(second) => BATCH.with_borrow_mut(|batch| {
-                    batch.extend_from_slice(&first);
-                    batch.extend_from_slice(&second);
-                    let mut end = None;
-                    while end.is_none() && batch.len() < WRITE {
-                        match next(cx) {
-                            Ok(bytes) => batch.extend_from_slice(&bytes),
-                            Err(last) => end = Some(last),
-                        }
-                    }
-                    (batch.split().freeze(), false, end)
-                }),
-            };
-            self.rest = batch;
-            match self.poll_flush(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
-                Poll::Pending => {
-                    if !is_alone {
-                        // The buffer of the thread is for all; who is slow gets a copy of what is left.
-                        self.rest = Bytes::copy_from_slice(&self.rest);
-                    }
-                    return Poll::Pending;
+    /// Takes what `next` gives: one frame as the bytes that all members share, or many, in one piece. To be called once
+    /// everything is flushed. Returns what `next` said instead of bytes, if it came to that.
+    pub(super) fn fill<E>(&mut self, mut next: impl FnMut() -> Result<Bytes, E>) -> Option<E> {
+        self.rest = match next() {
+            Ok(first) => first,
+            Err(end) => return Some(end),
+        };
+        let second = match next() {
+            Ok(second) => second,
+            Err(end) => return Some(end),
+        };
+        BATCH.with_borrow_mut(|batch| {
+            batch.extend_from_slice(&self.rest);
+            batch.extend_from_slice(&second);
+            let mut end = None;
+            while end.is_none() && batch.len() < WRITE {
+                match next() {
+                    Ok(bytes) => batch.extend_from_slice(&bytes),
+                    Err(last) => end = Some(last),
                 }
             }
-            if let Some(end) = end {
-                return Poll::Ready(Ok(end));
-            }
-        }
+            (self.rest, self.is_batch) = (batch.split().freeze(), true);
+            end
+        })
+    }
+
+    /// Adds last words to what the socket has not taken yet.
+    pub(super) fn append(&mut self, bytes: &Bytes) {
+        self.rest = [&self.rest[..], bytes].concat().into();
     }
 
     /// Says that nothing follows.

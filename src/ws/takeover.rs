@@ -4,21 +4,28 @@
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
+use std::time::Duration;
 
-use actix_codec::Framed;
-use actix_http::body::{BoxBody, MessageBody, to_bytes};
-use actix_http::h1::{Codec, SendResponse};
+use actix_codec::{Encoder, Framed, FramedParts};
+use actix_http::body::{BodySize, BoxBody, MessageBody, to_bytes};
+use actix_http::h1::{Codec, Message};
 use actix_http::{ConnectionType, HttpMessage, Request, Response};
 use actix_web::HttpRequest;
 use actix_web::dev::{Service, ServiceResponse};
 use actix_web::http::{StatusCode, header};
 use actix_web::rt::net::TcpStream;
+use actix_web::rt::time::timeout;
 use actix_web::web::Bytes;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
+use crate::http::access::Bodiless;
 use crate::http::error::ApiError;
 
 use super::session::{self, Opening};
+
+/// How long what a refused client still sends is taken in, and how much of it, bytes.
+const LINGER: Duration = Duration::from_secs(1);
+const MAX_REST: u64 = 256 * 1024;
 
 /// Where the route of a handshake leaves the session that it admits. In the extensions of a request whose connection
 /// can be taken over.
@@ -39,11 +46,18 @@ impl Takeover {
 pub(super) fn of(request: &HttpRequest) -> Result<Takeover, ApiError> {
     let length = request.headers().get(header::CONTENT_LENGTH);
     let takeover = request.extensions().get::<Takeover>().cloned();
-    takeover.filter(|_| length.is_none_or(|length| length == "0")).ok_or_else(|| ApiError::Http {
+    takeover
+        .filter(|_| length.is_none_or(|length| length == "0"))
+        .ok_or_else(|| not_a_handshake("a handshake has no body."))
+}
+
+/// 400, with what is wrong.
+pub(super) fn not_a_handshake(why: &str) -> ApiError {
+    ApiError::Http {
         status: StatusCode::BAD_REQUEST,
         code: "bad_handshake",
-        detail: "Not a WebSocket handshake: a handshake has no body.".into(),
-    })
+        detail: format!("Not a WebSocket handshake: {why}"),
+    }
 }
 
 /// Serves a connection from a request that asks for WebSocket on: lets the routes answer, and runs the session if they
@@ -59,7 +73,7 @@ where
     // Boxed, and so gone with all its buffers while the session lives.
     match Box::pin(answer(app, request, connection)).await? {
         (Some(opening), stream, early) => session::start(opening, stream, early).await,
-        (None, mut stream, _) => stream.shutdown().await,
+        (None, stream, _) => linger(stream).await,
     }
 }
 
@@ -76,6 +90,7 @@ where
 {
     let takeover = Takeover::default();
     request.extensions_mut().insert(takeover.clone());
+    request.extensions_mut().insert(Bodiless);
     let response = match app.call(request).await {
         Ok(answer) => answer.into_parts().1.map_into_boxed_body(),
         Err(error) => error.error_response(),
@@ -87,8 +102,23 @@ where
         head.head_mut().set_connection_type(ConnectionType::Close);
     }
     let body = to_bytes(body).await.map_err(|error| io::Error::other(error.to_string()))?;
-    let answered = SendResponse::new(connection, head.set_body(body)).await;
-    let parts = answered.map_err(|error| io::Error::other(error.to_string()))?.into_parts();
+    let FramedParts { mut io, mut codec, read_buf, mut write_buf, .. } = connection.into_parts();
+    let length = BodySize::Sized(u64::try_from(body.len()).unwrap_or(u64::MAX));
+    codec.encode(Message::Item((head.drop_body(), length)), &mut write_buf)?;
+    if opening.is_none() {
+        codec.encode(Message::Chunk(Some(body)), &mut write_buf)?;
+    }
+    io.write_all_buf(&mut write_buf).await?;
     // A copy, so that the whole buffer is not kept for a few bytes.
-    Ok((opening, parts.io, Bytes::copy_from_slice(&parts.read_buf)))
+    Ok((opening, io, Bytes::copy_from_slice(&read_buf)))
+}
+
+/// Takes leave of a client that may still be sending: a connection that is closed with bytes unread is reset, and the
+/// client might not get to read the answer.
+async fn linger(mut stream: TcpStream) -> io::Result<()> {
+    stream.shutdown().await?;
+    let mut rest = stream.take(MAX_REST);
+    // Neither its end nor its errors are of interest any more.
+    let _ = timeout(LINGER, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+    Ok(())
 }

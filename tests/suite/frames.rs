@@ -293,6 +293,7 @@ async fn a_client_that_breaks_the_protocol_is_told_so_with_1002() {
     let unmasked = b"\x81\x0f{\"type\":\"ping\"}".to_vec();
     let cases: Vec<(&str, Vec<u8>)> = vec![
         ("not masked", unmasked),
+        ("compressed, though nobody agreed to that", [&[0xc1][..], &frame(true, TEXT, b"x")[1..]].concat()),
         ("reserved opcode 3", frame(true, 3, b"x")),
         ("reserved opcode 11", frame(true, 11, b"x")),
         ("a piece of nothing", frame(false, CONTINUATION, b"x")),
@@ -328,7 +329,7 @@ async fn pings_of_the_protocol_are_answered_with_what_they_carry() {
 #[actix_web::test]
 async fn thousands_of_frames_at_once_are_answered_one_by_one() {
     const PINGS: u32 = 20_000;
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("WAYBILL_FRAMES_PER_SECOND", "100000")]).await;
     let user = app.customer().await;
     let mut raw = session(&app, &user).await;
     let pings: Vec<u8> = (0..PINGS).flat_map(|n| frame(true, PING, &n.to_be_bytes())).collect();
@@ -343,7 +344,7 @@ async fn thousands_of_frames_at_once_are_answered_one_by_one() {
 async fn of_a_client_that_sends_and_does_not_read_no_more_is_taken_than_the_kernel_keeps() {
     /// More than the buffers of both ends.
     const MUCH: usize = 64 * 1024 * 1024;
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("WAYBILL_FRAMES_PER_SECOND", "100000")]).await;
     let user = app.customer().await;
     let mut raw = session(&app, &user).await;
     let pings = frame(true, PING, &[7; 125]).repeat(1000);
@@ -356,6 +357,21 @@ async fn of_a_client_that_sends_and_does_not_read_no_more_is_taken_than_the_kern
     let whole = sent / frame(true, PING, &[7; 125]).len();
     for _ in 0..whole {
         assert_eq!(raw.expect_opcode(PONG).await.payload, [7; 125]);
+    }
+}
+
+#[actix_web::test]
+async fn a_flood_of_control_frames_or_fragments_is_ended_with_1008() {
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    for flood in [frame(true, PING, b""), frame(true, PONG, b""), frame(false, CONTINUATION, b"")] {
+        let mut raw = session(&app, &user).await;
+        if flood == frame(false, CONTINUATION, b"") {
+            raw.send(false, TEXT, b"").await;
+        }
+        // As many as may come at once, and some more.
+        raw.write(&flood.repeat(2_100)).await;
+        assert_eq!(raw.expect_close().await, 1008);
     }
 }
 

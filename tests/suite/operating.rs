@@ -2,6 +2,8 @@
 
 use awc::http::Method;
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use uuid::Uuid;
 
 use crate::support::TestApp;
@@ -106,4 +108,29 @@ async fn a_body_without_end_is_refused() {
     let customer = app.customer().await;
     let body = json!({"notes": "x".repeat(300_000)});
     app.as_user(&customer).post("/orders", body).await.refused(413, "body_too_large");
+}
+
+#[actix_web::test]
+async fn who_goes_on_sending_after_a_refusal_can_read_it() {
+    let app = TestApp::start().await;
+    let token = app.customer().await.token;
+    let mut stream = TcpStream::connect(app.address()).await.expect("it accepts");
+    let head = format!(
+        "POST /api/v1/orders HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {token}\r\n\
+         Content-Type: application/json\r\nContent-Length: 2000000\r\n\r\n",
+        app.address()
+    );
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    stream.write_all(&[b' '; 300_000]).await.expect("sent");
+    let mut status = [0; 12];
+    stream.read_exact(&mut status).await.expect("an answer");
+    assert_eq!(&status, b"HTTP/1.1 413");
+    for _ in 0..20 {
+        stream.write_all(&[b' '; 20_000]).await.expect("the connection is not reset");
+        // A reset would have come by now.
+        app.as_nobody().get("/me").await.refused(401, "token_missing");
+    }
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).await.expect("the rest of it");
+    assert!(rest.contains("body_too_large"), "{rest}");
 }

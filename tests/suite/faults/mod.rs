@@ -14,6 +14,7 @@ mod sigterm;
 mod silence;
 mod slow_reader;
 pub mod stage;
+mod stuck;
 mod two_at_once;
 mod waiting_outbox;
 mod writer;

@@ -19,7 +19,7 @@ use super::writer::{Writer, check_answers, state_of};
 use crate::support::{Socket, an_order};
 
 /// How long it is away.
-const AWAY: Duration = Duration::from_secs(3);
+const AWAY: Duration = Duration::from_secs(10);
 
 #[actix_web::test]
 async fn postgres_may_go_and_come_back_under_load_and_nothing_answered_is_lost() {

@@ -158,7 +158,7 @@ fn idempotency_key(request: &HttpRequest) -> Result<Option<String>, ApiError> {
         Ok(_) | Err(_) => Err(ApiError::Service(ServiceError::invalid(
             "Idempotency-Key",
             "invalid",
-            format!("expected 1 to {MAX_KEY} visible ASCII characters"),
+            format!("expected 1 to {MAX_KEY} printable ASCII characters"),
         ))),
     }
 }

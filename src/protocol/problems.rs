@@ -82,6 +82,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     frame("already_subscribing", "The subscription to this group is being made."),
     frame("binary", "The message is binary; frames are texts."),
     frame("not_subscribed", "The session does not listen to that group."),
+    frame("too_big", "The frame has more bytes than a frame may have."),
     frame("too_many_subscriptions", "The session listens to as many groups as it may."),
     frame("unknown_type", "There is no frame of this `type`."),
 ];

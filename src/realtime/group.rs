@@ -120,8 +120,9 @@ impl Group {
 
     fn announce(&mut self, joined: Option<PresentView>, left: Option<PresentView>) {
         let Some(who) = joined.or(left) else { return };
-        let body =
-            EphemeralFrame::Presence { members: None, joined, left, count: self.members.len() }.to_text();
+        // Who joins is not among the members yet.
+        let count = self.members.len() + usize::from(joined.is_some());
+        let body = EphemeralFrame::Presence { members: None, joined, left, count }.to_text();
         let slot: Arc<str> = format!("presence {}", who.user_id).into();
         let publish = Publish {
             key: self.key,

@@ -104,6 +104,7 @@ pub struct Running {
     claim: Option<Claim>,
     drain: Duration,
     retry_spread: Duration,
+    drain_notice: Duration,
 }
 
 /// Makes what signs and verifies tokens.
@@ -188,6 +189,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         claim,
         drain: settings.drain,
         retry_spread: settings.retry_spread,
+        drain_notice: settings.drain_notice,
     })
 }
 
@@ -236,6 +238,8 @@ impl Running {
         if let Some(demo) = self.demo {
             demo.stop();
         }
+        // Whoever spreads the load is to see that this server will not take more, before it does not.
+        sleep(self.drain_notice.min(self.drain / 3)).await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.
         self.app.groups().stop();

@@ -35,6 +35,8 @@ pub struct ServiceSettings {
     pub refresh_lifetime: Duration,
     /// Whether an order is confirmed as soon as it is placed.
     pub auto_confirm: bool,
+    /// How long after its delivery an order is completed when its customer does not do it.
+    pub complete_after: Duration,
     /// What carrying an order costs.
     pub tariff: Tariff,
     /// Whether rate limits apply.

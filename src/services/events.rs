@@ -39,6 +39,10 @@ pub struct NewEvent {
     pub ephemeral: bool,
 }
 
+/// Frames that clients take for the server's word on their session.
+const RESERVED: [&str; 8] =
+    ["authenticated", "error", "pong", "resync", "subscribed", "token_expiring", "unsubscribed", "welcome"];
+
 /// What became of it.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PublishedView {
@@ -72,6 +76,9 @@ fn check(new: &NewEvent) -> Result<(), ServiceError> {
     let is_name = kind.iter().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || *byte == b'_');
     if kind.is_empty() || kind.len() > MAX_TYPE || !is_name {
         checks.fail("type", "invalid", "expected 1 to 64 lower-case letters, digits and underscores");
+    }
+    if RESERVED.contains(&new.kind.as_str()) {
+        checks.fail("type", "invalid", "this is a frame by which the server speaks of the session itself");
     }
     if new.data.get().len() > MAX_DATA {
         checks.fail("data", "too_long", format!("expected at most {MAX_DATA} bytes"));

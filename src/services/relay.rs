@@ -10,7 +10,6 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::protocol::dispatch::Dispatch;
-use crate::realtime::Groups;
 use crate::store::outbox::{self, OutboxRow};
 
 use super::app::App;
@@ -19,7 +18,7 @@ use super::error::ServiceError;
 /// The most rows in one pass.
 const BATCH: i64 = 500;
 /// How long the relay sleeps when nothing wakes it.
-const IDLE: Duration = Duration::from_secs(1);
+const IDLE: Duration = Duration::from_millis(500);
 
 /// Runs until `stop` resolves, and then once more, so that what was committed before is published.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
@@ -70,7 +69,7 @@ impl Relay {
         for row in rows {
             done.push(row.id);
             if self.published.insert(row.id) {
-                publish(self.app.groups(), &row);
+                publish(&self.app, &row);
                 self.app.relay_pulse().beat();
                 self.app.metrics().outbox_published.inc();
             }
@@ -103,7 +102,8 @@ struct FrameType<'a> {
     kind: std::borrow::Cow<'a, str>,
 }
 
-fn publish(groups: &Groups, row: &OutboxRow) {
+fn publish(app: &App, row: &OutboxRow) {
+    let groups = app.groups();
     match &row.dispatch {
         Dispatch::Publish { groups: keys, frame } => {
             let body: Arc<str> = frame.get().into();
@@ -123,6 +123,8 @@ fn publish(groups: &Groups, row: &OutboxRow) {
         }
         Dispatch::Expel { group, user_id } => groups.expel(*group, *user_id),
         Dispatch::EndSessions { user_id, family_id, reason } => {
+            // Whoever comes in anew is looked up anew.
+            app.principals().forget(*user_id);
             groups.end_sessions(*user_id, *family_id, *reason);
         }
     }

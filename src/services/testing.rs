@@ -62,6 +62,7 @@ impl TestApp {
         let mut settings = ServiceSettings {
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
+            complete_after: Duration::from_secs(24 * 3600),
             tariff: Tariff { base_fee: 300, fee_per_km: 80 },
             rate_limits: false,
             service_keys: Vec::new(),

@@ -82,18 +82,19 @@ enum Use {
 }
 
 /// Opens a connection that may write.
-pub(super) fn open(url: &DatabaseUrl) -> Result<Conn, StoreError> {
-    connect(url, Use::All).map_err(|error| StoreError::Unavailable(error.to_string()))
+pub(super) fn open(url: &DatabaseUrl, wait: Duration) -> Result<Conn, StoreError> {
+    connect(url, Use::All, wait).map_err(|error| StoreError::Unavailable(error.to_string()))
 }
 
-fn connect(url: &DatabaseUrl, purpose: Use) -> Result<Conn, diesel::r2d2::Error> {
+fn connect(url: &DatabaseUrl, purpose: Use, wait: Duration) -> Result<Conn, diesel::r2d2::Error> {
     match url {
         DatabaseUrl::Sqlite(path) => {
             let mut conn =
                 SqliteConnection::establish(&file_uri(path)).map_err(diesel::r2d2::Error::ConnectionError)?;
             // The busy timeout first: the others may have to wait.
+            let busy_timeout = format!("PRAGMA busy_timeout = {}", wait.as_millis());
             for pragma in [
-                "PRAGMA busy_timeout = 5000",
+                busy_timeout.as_str(),
                 "PRAGMA journal_mode = WAL",
                 // NORMAL loses the last commits at a power cut.
                 "PRAGMA synchronous = FULL",
@@ -138,15 +139,16 @@ impl Idle {
 pub(super) struct Manager {
     url: DatabaseUrl,
     purpose: Use,
+    wait: Duration,
 }
 
 impl Manager {
-    pub(super) fn readers(url: DatabaseUrl) -> Self {
+    pub(super) fn readers(url: DatabaseUrl, wait: Duration) -> Self {
         let purpose = match &url {
             DatabaseUrl::Sqlite(_) => Use::Reading,
             DatabaseUrl::Postgres(_) => Use::All,
         };
-        Self { url, purpose }
+        Self { url, purpose, wait }
     }
 }
 
@@ -155,7 +157,7 @@ impl ManageConnection for Manager {
     type Error = diesel::r2d2::Error;
 
     fn connect(&self) -> Result<Idle, Self::Error> {
-        Ok(Idle { conn: connect(&self.url, self.purpose)?, used_at: Instant::now() })
+        Ok(Idle { conn: connect(&self.url, self.purpose, self.wait)?, used_at: Instant::now() })
     }
 
     fn is_valid(&self, idle: &mut Idle) -> Result<(), Self::Error> {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::path::Path;
+use std::time::Duration;
 
 use diesel::connection::SimpleConnection;
 use diesel::{Connection, RunQueryDsl};
@@ -13,6 +14,9 @@ use super::error::StoreError;
 const SQLITE: EmbeddedMigrations = embed_migrations!("migrations/sqlite");
 const POSTGRES: EmbeddedMigrations = embed_migrations!("migrations/postgres");
 
+/// How long another process may keep the file, which no request waits for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Names the advisory lock that migrating processes take on PostgreSQL: "waybill" in ASCII.
 const LOCK: i64 = 0x77_61_79_62_69_6c_6c;
 
@@ -22,7 +26,7 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
         DatabaseUrl::Sqlite(path) => Some(lock_beside(path)?),
         DatabaseUrl::Postgres(_) => None,
     };
-    let mut conn = open(url)?;
+    let mut conn = open(url, PATIENCE)?;
     match &mut conn {
         Conn::Sqlite(conn) => run_pending(conn, SQLITE),
         Conn::Postgres(conn) => {

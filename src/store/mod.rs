@@ -74,7 +74,7 @@ impl Store {
     /// they are then as they were before.
     pub fn open(settings: &StoreSettings, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
         migrate::run(&settings.url)?;
-        let manager = Manager::readers(settings.url.clone());
+        let manager = Manager::readers(settings.url.clone(), settings.wait);
         let pool = diesel::r2d2::Pool::builder()
             .max_size(settings.connections)
             .min_idle(Some(1))
@@ -85,7 +85,9 @@ impl Store {
             .build(manager)
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let writer = match &settings.url {
-            DatabaseUrl::Sqlite(_) => Some(Writer::start(settings.url.clone(), Arc::clone(&metrics))?),
+            DatabaseUrl::Sqlite(_) => {
+                Some(Writer::start(settings.url.clone(), settings.wait, Arc::clone(&metrics))?)
+            }
             DatabaseUrl::Postgres(_) => None,
         };
         let threads = Threads::start(settings.connections)?;

@@ -59,12 +59,17 @@ impl TestDatabase {
 
     /// A connection to it, as it is.
     pub(crate) fn connect(&self) -> Conn {
-        open(&self.url()).expect("the database opens")
+        open(&self.url(), Duration::from_secs(30)).expect("the database opens")
     }
 
     /// Opens it, its tables made.
     pub(crate) fn open(&self, metrics: &Arc<Metrics>) -> Store {
-        let settings = StoreSettings { url: self.url(), connections: 8, wait: Duration::from_secs(30) };
+        self.open_with(Duration::from_secs(30), metrics)
+    }
+
+    /// The same, with a patience of one's own.
+    pub(crate) fn open_with(&self, wait: Duration, metrics: &Arc<Metrics>) -> Store {
+        let settings = StoreSettings { url: self.url(), connections: 8, wait };
         Store::open(&settings, Arc::clone(metrics)).expect("the database opens")
     }
 }
@@ -80,6 +85,7 @@ impl Drop for TestDatabase {
 }
 
 fn run(server: &str, statement: &str) {
-    let mut conn = open(&DatabaseUrl::Postgres(server.into())).expect("the PostgreSQL server answers");
+    let mut conn = open(&DatabaseUrl::Postgres(server.into()), Duration::from_secs(30))
+        .expect("the PostgreSQL server answers");
     diesel::sql_query(statement).execute(&mut conn).expect("the statement runs");
 }

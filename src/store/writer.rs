@@ -70,12 +70,12 @@ where
 }
 
 impl Writer {
-    pub(super) fn start(url: DatabaseUrl, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
-        let conn = open(&url)?;
+    pub(super) fn start(url: DatabaseUrl, wait: Duration, metrics: Arc<Metrics>) -> Result<Self, StoreError> {
+        let conn = open(&url, wait)?;
         let (jobs, queue) = mpsc::channel(QUEUE);
         std::thread::Builder::new()
             .name("sqlite-writer".into())
-            .spawn(move || write_all(&url, conn, queue, &metrics))
+            .spawn(move || write_all(&url, wait, conn, queue, &metrics))
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         Ok(Self { jobs: Mutex::new(Some(jobs)) })
     }
@@ -105,7 +105,13 @@ impl Writer {
     }
 }
 
-fn write_all(url: &DatabaseUrl, conn: Conn, mut queue: mpsc::Receiver<Box<dyn Job>>, metrics: &Metrics) {
+fn write_all(
+    url: &DatabaseUrl,
+    wait: Duration,
+    conn: Conn,
+    mut queue: mpsc::Receiver<Box<dyn Job>>,
+    metrics: &Metrics,
+) {
     let mut conn = Some(conn);
     while let Some(first) = queue.blocking_recv() {
         let mut batch = vec![first];
@@ -116,17 +122,24 @@ fn write_all(url: &DatabaseUrl, conn: Conn, mut queue: mpsc::Receiver<Box<dyn Jo
             }
         }
         metrics.commit_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
-        let failure = match connection(url, &mut conn) {
+        let failure = match connection(url, wait, &mut conn) {
             Ok(open) => write_batch(open, &mut batch).err(),
             Err(error) => Some(error),
         };
         if let Some(error) = &failure {
-            log::error!("{} writes were not made: {error}", batch.len());
+            // Whoever waits for one of them says so where that is handled.
+            log::debug!("{} writes were not made: {error}", batch.len());
             metrics.database_failures.with_label_values(&[error.as_str()]).inc();
             // What state the connection is in is not worth finding out.
             conn = None;
         }
-        let failure = failure.map(|error| error.to_string());
+        let failure = failure.map(|error| match error {
+            StoreError::Unavailable(text) => text,
+            error @ (StoreError::Busy
+            | StoreError::Migration(_)
+            | StoreError::Corrupt { .. }
+            | StoreError::Query(_)) => error.to_string(),
+        });
         for job in batch {
             job.answer(failure.as_deref());
         }
@@ -135,11 +148,12 @@ fn write_all(url: &DatabaseUrl, conn: Conn, mut queue: mpsc::Receiver<Box<dyn Jo
 
 fn connection<'conn>(
     url: &DatabaseUrl,
+    wait: Duration,
     conn: &'conn mut Option<Conn>,
 ) -> Result<&'conn mut Conn, StoreError> {
     match conn {
         Some(conn) => Ok(conn),
-        None => Ok(conn.insert(open(url)?)),
+        None => Ok(conn.insert(open(url, wait)?)),
     }
 }
 
@@ -149,4 +163,30 @@ fn write_batch(conn: &mut Conn, batch: &mut [Box<dyn Job>]) -> Result<(), StoreE
         job.run(conn)?;
     }
     commit(conn)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use diesel::connection::SimpleConnection;
+
+    use super::*;
+    use crate::store::testing::TestDatabase;
+
+    #[actix_web::test]
+    async fn a_write_waits_for_another_process_no_longer_than_it_is_told() {
+        let database = TestDatabase::sqlite();
+        let metrics = Metrics::new().expect("no figure twice");
+        let store = database.open_with(Duration::from_millis(300), &metrics);
+        let mut other = database.connect();
+        other.batch_execute("BEGIN IMMEDIATE").expect("nobody else writes");
+        let begin = Instant::now();
+        let outcome = store.write(|_| Ok::<_, StoreError>(())).await;
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{outcome:?}");
+        let took = begin.elapsed();
+        assert!((Duration::from_millis(300)..Duration::from_secs(3)).contains(&took), "{took:?}");
+        other.batch_execute("ROLLBACK").expect("it ends");
+        store.write(|_| Ok::<_, StoreError>(())).await.expect("and then it goes on");
+    }
 }

@@ -10,8 +10,8 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use actix_codec::Decoder;
-use actix_http::ws::{Codec, Frame, Message, ProtocolError};
-use bytes::BytesMut;
+use actix_http::ws::{Codec, Frame, Item, Message, ProtocolError};
+use bytes::{Buf, BytesMut};
 use bytestring::ByteString;
 use futures_util::Stream;
 
@@ -34,21 +34,58 @@ pub(super) struct Intake {
     bytes: BytesMut,
     codec: Codec,
     limit: u64,
+    /// Bytes of a frame over the limit that are to be dropped.
+    skip: u64,
+    /// Whether a message in pieces is under way.
+    in_pieces: bool,
     is_broken: bool,
 }
+
+/// A frame over the limit is dropped up to so many times the limit; a larger one breaks the connection.
+const SKIPPED: u64 = 16;
 
 impl Intake {
     /// `limit` is the largest frame that is taken, bytes.
     pub(super) fn new(reader: Reader, codec: Codec, limit: usize) -> Self {
         let limit = u64::try_from(limit).unwrap_or(u64::MAX);
-        Self { reader, bytes: BytesMut::new(), codec, limit, is_broken: false }
+        Self { reader, bytes: BytesMut::new(), codec, limit, skip: 0, in_pieces: false, is_broken: false }
     }
 
-    /// The next message, if all of it is there.
+    /// The next message, if all of it is there. `Nop` stands for one that was over the limit.
     fn next_message(&mut self) -> Result<Option<Message>, ProtocolError> {
-        if announced(&self.bytes).is_some_and(|length| length > self.limit) {
-            return Err(ProtocolError::Overflow);
+        if let Some(length) = announced(&self.bytes).filter(|length| *length > self.limit && self.skip == 0) {
+            // Whole and masked: what follows it can be read. Pieces of a message are not worth the trouble.
+            let is_whole = matches!(self.bytes.as_ref(), [0x81 | 0x82, 0x80..=0xff, ..]) && !self.in_pieces;
+            if !is_whole || length > self.limit.saturating_mul(SKIPPED) {
+                return Err(ProtocolError::Overflow);
+            }
+            self.skip = length + head_size(length);
         }
+        if self.skip > 0 {
+            let dropped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.bytes.len());
+            self.bytes.advance(dropped);
+            self.skip -= dropped as u64;
+            return Ok((self.skip == 0).then_some(Message::Nop));
+        }
+        let message = self.decode()?;
+        match &message {
+            Some(Message::Continuation(Item::FirstText(_) | Item::FirstBinary(_))) => self.in_pieces = true,
+            Some(Message::Continuation(Item::Last(_))) => self.in_pieces = false,
+            Some(
+                Message::Continuation(Item::Continue(_))
+                | Message::Text(_)
+                | Message::Binary(_)
+                | Message::Ping(_)
+                | Message::Pong(_)
+                | Message::Close(_)
+                | Message::Nop,
+            )
+            | None => {}
+        }
+        Ok(message)
+    }
+
+    fn decode(&mut self) -> Result<Option<Message>, ProtocolError> {
         Ok(match self.codec.decode(&mut self.bytes)? {
             None => None,
             Some(Frame::Text(text)) => {
@@ -72,6 +109,15 @@ fn announced(bytes: &[u8]) -> Option<u64> {
         126 => rest.first_chunk().map(|length| u64::from(u16::from_be_bytes(*length))),
         127 => rest.first_chunk().map(|length| u64::from_be_bytes(*length)),
         length => Some(u64::from(length)),
+    }
+}
+
+/// The bytes before the payload of a masked frame.
+fn head_size(length: u64) -> u64 {
+    match length {
+        0..=125 => 6,
+        126..=0xffff => 8,
+        0x1_0000.. => 14,
     }
 }
 

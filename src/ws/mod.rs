@@ -1,7 +1,8 @@
 //! WebSocket sessions: the handshake, the session actor, and what a client's frames ask for.
 //!
-//! Invariant: `session` is the only file that knows actix-web-actors. That crate is deprecated; what would
-//! replace it replaces this one file.
+//! Invariant: `session` is the only file that knows actix-web-actors, of which it uses the actor's context and nothing
+//! else: that crate is deprecated. Bytes come in by `intake` and go out by `outgoing`; `takeover` gets the connection
+//! out of actix-http.
 
 mod effects;
 mod handler;

@@ -28,6 +28,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::SessionId;
 use crate::domain::time::Timestamp;
 use crate::http::error::ApiError;
+use crate::protocol::client::BadFrame;
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::Control;
 use crate::realtime::{Deliver, Lane};
@@ -348,6 +349,14 @@ impl Session {
         self.set_clock(ctx);
     }
 
+    /// A frame was over the limit and is gone.
+    fn take_too_big(&mut self, ctx: &mut Context) {
+        let message = format!("a frame has at most {} bytes", self.settings.max_frame);
+        let bad = BadFrame { code: "too_big", message, reference: None };
+        let effects = handler::on_bad(&mut self.state, bad, Instant::now());
+        self.apply(effects, ctx);
+    }
+
     fn take_part(&mut self, part: Part<'_>, ctx: &mut Context) {
         let now = Instant::now();
         let effects = match self.assembly.take(part, self.settings.max_frame) {
@@ -355,7 +364,7 @@ impl Session {
             Ok(Some(Whole::Text(text))) => handler::on_text(&mut self.state, &self.settings, &text, now),
             Ok(Some(Whole::Binary)) => {
                 let message = "frames are JSON texts, not binary messages".into();
-                let bad = crate::protocol::client::BadFrame { code: "binary", message, reference: None };
+                let bad = BadFrame { code: "binary", message, reference: None };
                 handler::on_bad(&mut self.state, bad, now)
             }
             Err(Broken::TooBig) => vec![Effect::Close(CloseReason::TooBig)],
@@ -453,7 +462,8 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Continuation(Item::Continue(bytes))) => self.take_part(Part::Middle(&bytes), ctx),
             Ok(Message::Continuation(Item::Last(bytes))) => self.take_part(Part::Last(&bytes), ctx),
             Ok(Message::Ping(payload)) => ctx.pong(&payload),
-            Ok(Message::Pong(_) | Message::Nop) => {}
+            Ok(Message::Pong(_)) => {}
+            Ok(Message::Nop) => self.take_too_big(ctx),
             Ok(Message::Close(reason)) => {
                 self.closing = true;
                 self.leave_all();

@@ -118,15 +118,16 @@ impl Session {
         let subscription = self.state.subscription(group);
         let reference = subscription.and_then(|subscription| subscription.reference.clone());
         self.refuse(error, reference.as_deref(), ctx);
-        if !error.is_passing() {
-            return self.lose(group, ctx);
+        if self.state.primary != Some(group) {
+            // The client was not told that it stood.
+            self.leave(group);
+            self.state.remove(group);
+        } else if error.is_passing() {
+            // The right is not lost, only out of sight: the client is to come back.
+            self.close(CloseReason::Overload, ctx);
+        } else {
+            self.lose(group, ctx);
         }
-        // The right is not lost, only out of sight: the client is to come back.
-        if self.state.primary == Some(group) {
-            return self.close(CloseReason::Overload, ctx);
-        }
-        self.leave(group);
-        self.state.remove(group);
     }
 
     fn begin_with_snapshot(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {

@@ -1,8 +1,10 @@
 //! The right to listen is checked at the join and for as long as it lasts.
 
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 
+use crate::faults::stage::direct;
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestUser};
 
@@ -134,6 +136,30 @@ async fn guarantee_6_logging_out_ends_the_sessions_of_that_log_in_and_no_others(
     let refused =
         Socket::open(app.address(), "/ws/", &[("Authorization", &bearer)]).await.err().expect("refused");
     assert_eq!((refused.status, &refused.body["code"]), (401, &json!("token_revoked")));
+}
+
+#[actix_web::test]
+async fn guarantee_6_whoever_changes_a_role_or_deletes_a_user_ends_their_sessions() {
+    let app = TestApp::start().await;
+    for change in ["role = 'customer'", "deleted_at = 1"] {
+        let admin = app.admin().await;
+        let mut dashboard = app.connect(&admin, "/ws/admin/").await;
+        dashboard.expect("dashboard").await;
+        let mut any = app.connect(&admin, "/ws/").await;
+        any.expect("welcome").await;
+        // Not by this server.
+        direct(app.database())
+            .batch_execute(&format!("UPDATE users SET {change} WHERE id = '{}'", admin.id))
+            .expect("it is changed");
+        let begin = std::time::Instant::now();
+        for socket in [&mut dashboard, &mut any] {
+            assert_eq!(socket.closed().await.0, 4401, "{change}");
+        }
+        assert!(begin.elapsed() < std::time::Duration::from_secs(5), "{:?}", begin.elapsed());
+        let bearer = format!("Bearer {}", admin.token);
+        let again = Socket::open(app.address(), "/ws/admin/", &[("Authorization", &bearer)]).await;
+        assert_eq!(again.err().expect("refused").status, 401, "{change}");
+    }
 }
 
 #[actix_web::test]

@@ -314,3 +314,25 @@ async fn guarantee_5_a_reader_that_is_too_slow_is_put_out_and_recovers_without_a
     let ids: HashSet<u64> = seen.iter().copied().collect();
     assert_eq!(ids.len(), seen.len());
 }
+
+#[actix_web::test]
+async fn a_back_end_cannot_speak_of_a_session_in_the_servers_place() {
+    let app = TestApp::start_with(&[SETTINGS]).await;
+    let shop = shop(&app);
+    for kind in [
+        "welcome",
+        "error",
+        "subscribed",
+        "unsubscribed",
+        "authenticated",
+        "token_expiring",
+        "pong",
+        "resync",
+    ] {
+        for ephemeral in [true, false] {
+            let event = json!({"group": "admin_dashboard", "type": kind, "data": {}, "ephemeral": ephemeral});
+            let problem = shop.post("/events", event).await.refused(422, "invalid_fields");
+            assert_eq!(problem["errors"][0]["field"], "type", "{problem}");
+        }
+    }
+}

@@ -218,6 +218,19 @@ async fn a_message_of_the_largest_size_is_taken_whole_and_in_pieces() {
 }
 
 #[actix_web::test]
+async fn a_frame_over_the_limit_is_a_bad_frame() {
+    let app = TestApp::start().await;
+    let mut raw = session(&app, &app.customer().await).await;
+    for (opcode, size) in [(TEXT, LIMIT + 1), (BINARY, LIMIT + 1), (TEXT, LIMIT * 2), (TEXT, LIMIT * 16)] {
+        let pair =
+            [frame(true, opcode, ping_of(size).as_bytes()), frame(true, TEXT, ping_of(LIMIT).as_bytes())];
+        raw.write(&pair.concat()).await;
+        assert_eq!(raw.next_text().await["code"], "too_big", "{opcode}, {size}");
+        assert_eq!(raw.next_text().await["type"], "pong");
+    }
+}
+
+#[actix_web::test]
 async fn a_message_over_the_limit_ends_the_session_with_1009() {
     let app = TestApp::start().await;
     let user = app.customer().await;
@@ -229,9 +242,11 @@ async fn a_message_over_the_limit_ends_the_session_with_1009() {
         head
     };
     let pieces = |opcode| [frame(false, opcode, &[b' '; LIMIT]), frame(false, CONTINUATION, b" ")].concat();
+    let within =
+        |opcode| [frame(false, opcode, b" "), frame(true, CONTINUATION, &[b' '; LIMIT + 1])].concat();
     let cases = [TEXT, BINARY].into_iter().flat_map(|opcode| {
-        let whole = frame(true, opcode, ping_of(LIMIT + 1).as_bytes());
-        [("whole", opcode, whole), ("in pieces", opcode, pieces(opcode)), ("announced", opcode, huge(opcode))]
+        let pieces = [("in pieces", opcode, pieces(opcode)), ("one large piece", opcode, within(opcode))];
+        pieces.into_iter().chain([("announced", opcode, huge(opcode))])
     });
     // At once, since a server that does not read on waits a moment for the answer to its good-bye.
     let (app, user) = (&app, &user);

@@ -137,6 +137,7 @@ impl Settings {
         ServiceSettings {
             refresh_lifetime: self.refresh_lifetime,
             auto_confirm: self.auto_confirm,
+            complete_after: self.complete_after,
             tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
             rate_limits: self.rate_limits,
             service_keys: self.service_keys.clone(),

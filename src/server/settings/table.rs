@@ -87,7 +87,7 @@ macro_rules! settings {
 }
 
 settings! {
-    /// The database: `sqlite://path/to/file.db`, or `postgres://user:password@host/name` for several instances.
+    /// The database: `sqlite://path/to/file.db`, or `postgres://user:password@host/name`.
     "DATABASE_URL" Url database_url: DatabaseUrl = "sqlite://data/waybill.db", parse::database_url;
 
     /// Database connections: for reading with SQLite, which has one more for writing; for all with PostgreSQL.
@@ -128,6 +128,9 @@ settings! {
 
     /// Whether an order is confirmed as soon as it is placed: `on` or `off`.
     "WAYBILL_AUTO_CONFIRM" Plain auto_confirm: bool = "on", parse::switch;
+
+    /// Seconds after its delivery until an order is completed when its customer does not do it. Default: a day.
+    "WAYBILL_COMPLETE_AFTER_SECS" Plain complete_after: Duration = "86400", |text| parse::secs(text, 1..=31_536_000);
 
     /// What carrying an order costs whatever the distance, in minor units of its currency.
     "WAYBILL_BASE_FEE" Plain base_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
@@ -174,6 +177,9 @@ settings! {
     /// Seconds within which the server stops when it is told to.
     "WAYBILL_DRAIN_SECS" Plain drain: Duration = "30", |text| parse::secs(text, 3..=600);
 
+    /// Milliseconds for which a server that is told to stop goes on taking connections, and says in `/readyz` that it will not, before it ends its sessions: so long load balancers may take to notice.
+    "WAYBILL_DRAIN_NOTICE_MS" Plain drain_notice: Duration = "1000", |text| parse::millis(text, 0..=60_000);
+
     /// Milliseconds over which clients are told to spread their return when the server stops.
     "WAYBILL_RETRY_SPREAD_MS" Plain retry_spread: Duration = "5000", |text| parse::millis(text, 0..=600_000);
 
@@ -187,7 +193,7 @@ settings! {
     "WAYBILL_LOG_FORMAT" Plain log_format: LogFormat = "text", parse::log_format;
 
     /// What is logged: a level (`error`, `warn`, `info`, `debug`, `trace`), or such as `info,waybill::store=debug`.
-    "RUST_LOG" Plain log_filter: String = "info,actix_server=warn", parse::log_filter;
+    "RUST_LOG" Plain log_filter: String = "info,actix_server=warn,actix_http=off", parse::log_filter;
 }
 
 /// Names that begin like this are read by others: the tests, the load client, the benchmarks.

@@ -9,6 +9,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
 use crate::domain::principal::{Principal, Role};
+use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
@@ -18,6 +19,9 @@ use crate::services::notifications;
 use crate::store::{orders as rows, users};
 
 use super::{Words, notices, save_step, with_party};
+
+/// How many overdue orders are looked up at once.
+const OVERDUE: i64 = 100;
 
 /// A step as a client asks for it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -143,6 +147,33 @@ pub async fn assign(
     .await
 }
 
+/// Completes orders that were delivered so long ago that their customers will not do it any more. Answers whether there
+/// may be more of them; call it again then.
+///
+/// # Errors
+/// The database's.
+pub async fn complete_overdue(app: &App) -> Result<bool, ServiceError> {
+    let before = Timestamp::now().before(app.settings().complete_after);
+    let overdue = app.read(move |conn| Ok(rows::delivered_before(conn, before, OVERDUE)?)).await?;
+    let count = overdue.len();
+    for order_id in overdue {
+        app.write(move |tx| {
+            let order = rows::find_locked(tx.conn(), order_id)?;
+            // Somebody may have been faster, another instance say.
+            let is_overdue =
+                |order: &Order| order.status == OrderStatus::Delivered && order.updated_at <= before;
+            if let Some(order) = order.filter(is_overdue) {
+                legal(&order, OrderStatus::Completed, Party::System)?;
+                let to = Taken { to: OrderStatus::Completed, party: Party::System, by: None, partner: None };
+                take(tx, order, to, Words::default(), None)?;
+            }
+            Ok(())
+        })
+        .await?;
+    }
+    Ok(i64::try_from(count).is_ok_and(|count| count >= OVERDUE))
+}
+
 fn find_partner(tx: &mut Tx<'_>, partner_id: PartnerId) -> Result<Assignee, ServiceError> {
     let user = users::find_by_partner(tx.conn(), partner_id)?.filter(|user| user.deleted_at.is_none());
     let user =
@@ -152,7 +183,7 @@ fn find_partner(tx: &mut Tx<'_>, partner_id: PartnerId) -> Result<Assignee, Serv
 
 /// Where the partner is, for the timeline.
 fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
-    let seen = app.last_seen().get(order_id, crate::domain::time::Timestamp::now())?;
+    let seen = app.last_seen().get(order_id, Timestamp::now())?;
     Some(Position { latitude: seen.latitude, longitude: seen.longitude })
 }
 

@@ -145,6 +145,28 @@ async fn is_shut(address: SocketAddr, user: &TestUser) -> bool {
 }
 
 #[actix_web::test]
+async fn at_sigterm_it_says_for_a_while_that_it_will_not_take_more_before_it_does_not() {
+    let (stage, cast) = Stage::new(1, &[("WAYBILL_DRAIN_NOTICE_MS", "4000")]).await;
+    let process = stage.serve().await;
+    let (address, caller, user) = (process.address, Caller::new(), &cast.customers[0]);
+    let mut socket = open(address, user).await;
+    assert_eq!(caller.page(address, "/readyz").await.0, 200);
+    process.signal(Signal::TERM);
+    timeout(Duration::from_secs(3), caller.until_status(address, "/readyz", 503)).await.expect("it says so");
+    assert_eq!(caller.page(address, "/healthz").await.0, 200);
+    let bearer = format!("Bearer {}", user.token);
+    let refused = Socket::open(address, "/ws/", &[("Authorization", &bearer)]).await.err().expect("refused");
+    assert_eq!((refused.status, refused.body["code"].as_str()), (503, Some("draining")));
+    // Requests are served, and sessions hear of what they do.
+    let placed = caller.once(address, &Call::post(&user.token, "/orders", an_order())).await;
+    assert_eq!(placed.expect("an answer").0, 201);
+    socket.expect("notification").await;
+    assert_eq!(socket.closed().await.0, 1012);
+    let end = ended(process).await;
+    assert_eq!(end.code, Some(0), "{}", end.log);
+}
+
+#[actix_web::test]
 async fn a_second_sigterm_ends_it_at_once() {
     let (stage, cast) = Stage::new(1, &[("WAYBILL_DRAIN_SECS", "600")]).await;
     let process = stage.serve().await;

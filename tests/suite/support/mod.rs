@@ -161,6 +161,8 @@ fn variables(database: &TestDatabase, settings: &[(&str, &str)]) -> Vec<(String,
         ("WAYBILL_JWT_SECRET", JWT_SECRET),
         ("WAYBILL_RATE_LIMITS", "off"),
         ("WAYBILL_WORKERS", "1"),
+        // No load balancer has to notice.
+        ("WAYBILL_DRAIN_NOTICE_MS", "0"),
         ("WAYBILL_DATABASE_CONNECTIONS", "4"),
         // The machine may be busy with other tests.
         ("WAYBILL_DATABASE_WAIT_MS", "30000"),

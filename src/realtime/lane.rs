@@ -277,11 +277,13 @@ impl Lane {
     /// does not, or has nothing to do for that, the task of `cx` is woken once there is.
     pub fn poll_end(&self, cx: &Context<'_>) -> Poll<()> {
         let mut inner = self.lock();
-        if inner.is_ending && inner.actor_called {
+        // Closed: the session ends itself, and no more frames come.
+        let is_ending = inner.is_ending || inner.closed;
+        if is_ending && inner.actor_called {
             inner.actor_called = false;
             return Poll::Ready(());
         }
-        if inner.is_ending {
+        if is_ending {
             inner.wait(cx);
         } else {
             // Frames do not wake it meanwhile: there is no room for them.

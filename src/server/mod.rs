@@ -239,7 +239,7 @@ impl Running {
             demo.stop();
         }
         // Whoever spreads the load is to see that this server will not take more, before it does not.
-        sleep(self.drain_notice.min(self.drain / 3)).await;
+        sleep(self.drain_notice.min(self.drain / 6)).await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.
         self.app.groups().stop();

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::Connection;
 use diesel::connection::TransactionManager;
@@ -31,6 +31,10 @@ trait Job: Send {
     /// Runs it within a savepoint. Fails when the transaction around it is gone: SQLite ends the whole of
     /// it at some errors, a full disk among them.
     fn run(&mut self, conn: &mut Conn) -> Result<(), StoreError>;
+    /// When it began to wait.
+    fn since(&self) -> Instant;
+    /// Answers that it has waited for too long.
+    fn refuse(self: Box<Self>);
     /// Gives the caller its answer. `failure` says why the commit that it was part of failed.
     fn answer(self: Box<Self>, failure: Option<&str>);
 }
@@ -39,6 +43,7 @@ struct Task<T, E, F> {
     job: Option<F>,
     outcome: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    since: Instant,
 }
 
 impl<T, E, F> Job for Task<T, E, F>
@@ -55,6 +60,15 @@ where
         let ended = if outcome.is_ok() { commit(conn) } else { roll_back(conn) };
         self.outcome = Some(outcome);
         ended
+    }
+
+    fn since(&self) -> Instant {
+        self.since
+    }
+
+    fn refuse(self: Box<Self>) {
+        // The caller may have gone away.
+        let _ = self.reply.send(Err(StoreError::Busy.into()));
     }
 
     fn answer(self: Box<Self>, failure: Option<&str>) {
@@ -90,7 +104,7 @@ impl Writer {
         let gone = || E::from(StoreError::Unavailable("the writer has ended".into()));
         let jobs = jobs.ok_or_else(gone)?;
         let (reply, answer) = oneshot::channel();
-        let task = Box::new(Task { job: Some(job), outcome: None, reply });
+        let task = Box::new(Task { job: Some(job), outcome: None, reply, since: Instant::now() });
         match tokio::time::timeout(wait, jobs.send(task)).await {
             Ok(Ok(())) => {}
             Ok(Err(_)) => return Err(gone()),
@@ -114,12 +128,19 @@ fn write_all(
 ) {
     let mut conn = Some(conn);
     while let Some(first) = queue.blocking_recv() {
-        let mut batch = vec![first];
-        while batch.len() < BATCH {
-            match queue.try_recv() {
-                Ok(job) => batch.push(job),
-                Err(_) => break,
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(job) = next {
+            // After a while in which nothing could be written there may be many of these.
+            if job.since().elapsed() > wait {
+                job.refuse()
+            } else {
+                batch.push(job)
             }
+            next = if batch.len() < BATCH { queue.try_recv().ok() } else { None };
+        }
+        if batch.is_empty() {
+            continue;
         }
         metrics.commit_batch.observe(f64::from(u32::try_from(batch.len()).unwrap_or(u32::MAX)));
         let failure = match connection(url, wait, &mut conn) {
@@ -167,8 +188,6 @@ fn write_batch(conn: &mut Conn, batch: &mut [Box<dyn Job>]) -> Result<(), StoreE
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use diesel::connection::SimpleConnection;
 
     use super::*;

@@ -59,7 +59,7 @@ impl Intake {
             if !is_whole || length > self.limit.saturating_mul(SKIPPED) {
                 return Err(ProtocolError::Overflow);
             }
-            self.skip = length + head_size(length);
+            self.skip = length.saturating_add(head_size(&self.bytes));
         }
         if self.skip > 0 {
             let dropped = usize::try_from(self.skip).unwrap_or(usize::MAX).min(self.bytes.len());
@@ -112,12 +112,12 @@ fn announced(bytes: &[u8]) -> Option<u64> {
     }
 }
 
-/// The bytes before the payload of a masked frame.
-fn head_size(length: u64) -> u64 {
-    match length {
-        0..=125 => 6,
-        126..=0xffff => 8,
-        0x1_0000.. => 14,
+/// How many bytes there are before the payload of a masked frame.
+fn head_size(bytes: &[u8]) -> u64 {
+    match bytes.get(1).map(|second| second & 0x7f) {
+        Some(126) => 8,
+        Some(127) => 14,
+        Some(_) | None => 6,
     }
 }
 

@@ -96,6 +96,7 @@ impl Writer {
     /// Takes what `next` gives: one frame as the bytes that all members share, or many, in one piece. To be called once
     /// everything is flushed. Returns what `next` said instead of bytes, if it came to that.
     pub(super) fn fill<E>(&mut self, mut next: impl FnMut() -> Result<Bytes, E>) -> Option<E> {
+        self.is_batch = false;
         self.rest = match next() {
             Ok(first) => first,
             Err(end) => return Some(end),
@@ -105,6 +106,7 @@ impl Writer {
             Err(end) => return Some(end),
         };
         BATCH.with_borrow_mut(|batch| {
+            batch.clear();
             batch.extend_from_slice(&self.rest);
             batch.extend_from_slice(&second);
             let mut end = None;

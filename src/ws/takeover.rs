@@ -65,15 +65,27 @@ pub(super) fn not_a_handshake(why: &str) -> ApiError {
 ///
 /// # Errors
 /// Why the connection broke.
-pub async fn serve<S, B>(app: S, request: Request, connection: Framed<TcpStream, Codec>) -> io::Result<()>
+pub fn serve<S, B>(
+    app: S,
+    request: Request,
+    connection: Framed<TcpStream, Codec>,
+) -> impl Future<Output = io::Result<()>>
 where
     S: Service<Request, Response = ServiceResponse<B>, Error = actix_web::Error>,
     B: MessageBody + 'static,
 {
-    // Boxed, and so gone with all its buffers while the session lives.
-    match Box::pin(answer(app, request, connection)).await? {
-        (Some(opening), stream, early) => session::start(opening, stream, early).await,
-        (None, stream, _) => linger(stream).await,
+    // Boxed, the session as well: what a future moves it keeps room for, and this one is kept for each connection.
+    let begun = Box::pin(async move {
+        match answer(app, request, connection).await? {
+            (Some(opening), stream, early) => Ok(Some(Box::pin(session::start(opening, stream, early)))),
+            (None, stream, _) => linger(stream).await.map(|()| None),
+        }
+    });
+    async move {
+        match begun.await? {
+            Some(session) => session.await,
+            None => Ok(()),
+        }
     }
 }
 

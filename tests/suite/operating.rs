@@ -125,7 +125,7 @@ async fn who_goes_on_sending_after_a_refusal_can_read_it() {
     let mut status = [0; 12];
     stream.read_exact(&mut status).await.expect("an answer");
     assert_eq!(&status, b"HTTP/1.1 413");
-    for _ in 0..20 {
+    for _ in 0..4 {
         stream.write_all(&[b' '; 20_000]).await.expect("the connection is not reset");
         // A reset would have come by now.
         app.as_nobody().get("/me").await.refused(401, "token_missing");

@@ -4,6 +4,7 @@
 //! deleted, have another role, or have logged out. So each is looked up, at most half a second ago.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ type Holder = (UserId, Option<FamilyId>);
 #[derive(Debug, Default)]
 pub(in crate::services) struct PrincipalCache {
     holders: Mutex<HashMap<Holder, Known>>,
+    /// How often users were forgotten: a look-up that began before may say what was so before.
+    forgotten: AtomicU64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +45,12 @@ impl PrincipalCache {
         holders.get(&holder).copied().filter(|known| known.at.elapsed() < TRUSTED)
     }
 
-    fn put(&self, holder: Holder, known: Known) {
+    /// Keeps what a look-up found that began when users had been `forgotten` so often.
+    fn put(&self, holder: Holder, known: Known, forgotten: u64) {
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.forgotten.load(Ordering::Acquire) != forgotten {
+            return;
+        }
         if holders.len() >= KEPT {
             holders.retain(|_, known| known.at.elapsed() < TRUSTED);
         }
@@ -55,6 +62,7 @@ impl PrincipalCache {
     /// Makes the next look-up of a user ask the database.
     pub(in crate::services) fn forget(&self, user_id: UserId) {
         let mut holders = self.holders.lock().unwrap_or_else(PoisonError::into_inner);
+        self.forgotten.fetch_add(1, Ordering::AcqRel);
         holders.retain(|(known, _), _| *known != user_id);
     }
 }
@@ -151,8 +159,9 @@ fn authenticated(verified: Verified, known: Known) -> Authenticated {
 }
 
 async fn look_up(app: &App, holder: Holder) -> Result<Known, ServiceError> {
+    let forgotten = app.principals().forgotten.load(Ordering::Acquire);
     let known = app.read(move |conn| find(conn, holder)).await?;
-    app.principals().put(holder, known);
+    app.principals().put(holder, known, forgotten);
     Ok(known)
 }
 

@@ -148,30 +148,34 @@ pub async fn assign(
 }
 
 /// Completes orders that were delivered so long ago that their customers will not do it any more. Answers whether there
-/// may be more of them; call it again then.
+/// may be more of them; call it again then. One that cannot be completed is logged, and does not keep the others.
 ///
 /// # Errors
-/// The database's.
+/// The database's, when it cannot be asked which orders these are.
 pub async fn complete_overdue(app: &App) -> Result<bool, ServiceError> {
     let before = Timestamp::now().before(app.settings().complete_after);
     let overdue = app.read(move |conn| Ok(rows::delivered_before(conn, before, OVERDUE)?)).await?;
-    let count = overdue.len();
+    let is_full = i64::try_from(overdue.len()).is_ok_and(|count| count >= OVERDUE);
+    let mut completed = 0;
     for order_id in overdue {
-        app.write(move |tx| {
-            let order = rows::find_locked(tx.conn(), order_id)?;
-            // Somebody may have been faster, another instance say.
-            let is_overdue =
-                |order: &Order| order.status == OrderStatus::Delivered && order.updated_at <= before;
-            if let Some(order) = order.filter(is_overdue) {
-                legal(&order, OrderStatus::Completed, Party::System)?;
-                let to = Taken { to: OrderStatus::Completed, party: Party::System, by: None, partner: None };
-                take(tx, order, to, Words::default(), None)?;
-            }
-            Ok(())
-        })
-        .await?;
+        match app.write(move |tx| complete(tx, order_id, before)).await {
+            Ok(()) => completed += 1,
+            Err(error) => log::warn!("order {order_id} cannot be completed: {error}"),
+        }
     }
-    Ok(i64::try_from(count).is_ok_and(|count| count >= OVERDUE))
+    Ok(is_full && completed > 0)
+}
+
+fn complete(tx: &mut Tx<'_>, order_id: OrderId, before: Timestamp) -> Result<(), ServiceError> {
+    let order = rows::find_locked(tx.conn(), order_id)?;
+    // Somebody may have been faster, another instance say.
+    let is_overdue = |order: &Order| order.status == OrderStatus::Delivered && order.updated_at <= before;
+    if let Some(order) = order.filter(is_overdue) {
+        legal(&order, OrderStatus::Completed, Party::System)?;
+        let to = Taken { to: OrderStatus::Completed, party: Party::System, by: None, partner: None };
+        take(tx, order, to, Words::default(), None)?;
+    }
+    Ok(())
 }
 
 fn find_partner(tx: &mut Tx<'_>, partner_id: PartnerId) -> Result<Assignee, ServiceError> {

@@ -58,6 +58,7 @@ impl Background {
     /// Stops them one by one, each when it has done what waits.
     pub(super) async fn stop(self) {
         for Task { name, stop, handle } in self.tasks.into_iter().rev() {
+            log::debug!("{name} is to stop");
             let was_running = stop.send(()).is_ok();
             let ended: Result<(), JoinError> = handle.await;
             if !was_running || ended.is_err() {

@@ -17,8 +17,6 @@ use super::error::ServiceError;
 
 /// The most rows in one pass.
 const BATCH: i64 = 500;
-/// How long the groups may take for what they were given in one pass.
-const PATIENCE: Duration = Duration::from_secs(5);
 /// How long the relay sleeps when nothing wakes it.
 const IDLE: Duration = Duration::from_millis(500);
 
@@ -82,9 +80,7 @@ impl Relay {
         }
         done.sort_unstable();
         // Only what the registries have taken is removed; and no more than one batch ever waits for them.
-        // A registry whose thread has ended, at a stop say, may never answer; the rows then wait for the next start.
-        let settled = tokio::time::timeout(PATIENCE, self.app.groups().settle()).await;
-        let settled = settled.map_err(|_| ServiceError::Internal("the groups do not answer".into()))?;
+        let settled = self.app.groups().settle().await;
         settled.map_err(|error| ServiceError::Internal(error.to_string()))?;
         self.remove(done).await?;
         Ok(waiting > 0 || found >= usize::try_from(limit).unwrap_or(usize::MAX))

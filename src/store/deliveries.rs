@@ -3,8 +3,6 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::query_builder::BoxedSqlQuery;
-use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::domain::ids::{EventId, NotificationId, OrderId, UserId};
 use crate::domain::notification::Channel;
@@ -14,11 +12,10 @@ use super::Conn;
 use super::error::StoreError;
 use super::read::{id, optional_id, parsed};
 use super::schema::{deliveries, notifications};
+use super::statement::Statement;
 
 /// Names the lock that lets one instance at a time note what was seen: "deliver" in ASCII.
 const LOCK: i64 = 0x64_65_6c_69_76_65_72;
-/// The most rows in one statement: SQLite takes 32,766 values, but long statements are slow to read.
-const CHUNK: usize = 250;
 
 /// Opens the ledger for a notification on a channel: it is on its way.
 ///
@@ -63,36 +60,35 @@ pub fn record(conn: &mut Conn, seen: &[Seen]) -> Result<(), StoreError> {
         // Two instances that note many rows at once, in orders of their own, would wait for each other.
         diesel::sql_query(format!("SELECT pg_advisory_xact_lock({LOCK})")).execute(conn)?;
     }
-    seen.chunks(CHUNK).try_for_each(|chunk| record_chunk(conn, chunk))
+    for row in seen {
+        if let Some(at) = row.written_at {
+            note(conn, row, WRITTEN, at)?;
+        }
+        if let Some(at) = row.acked_at {
+            note(conn, row, ACKED, at)?;
+        }
+    }
+    Ok(())
 }
 
-fn record_chunk(conn: &mut Conn, chunk: &[Seen]) -> Result<(), StoreError> {
-    type Query<'a> = BoxedSqlQuery<'a, <Conn as Connection>::Backend, diesel::query_builder::SqlQuery>;
+// Each by the row's key. All rows in one statement, joined with the ledger, would be less work where the planner knows
+// the tables; of young ones PostgreSQL knows nothing, takes them for almost empty, and compares every row of the ledger
+// with every row that was seen: seconds for a few hundred.
+const WRITTEN: &str = "UPDATE deliveries SET written_at = ? \
+    WHERE notification_id = ? AND channel = 'in_app' AND written_at IS NULL \
+    AND EXISTS (SELECT 1 FROM notifications WHERE id = ? AND user_id = ?)";
+const ACKED: &str = "UPDATE deliveries SET acked_at = ? \
+    WHERE notification_id = ? AND channel = 'in_app' AND acked_at IS NULL \
+    AND EXISTS (SELECT 1 FROM notifications WHERE id = ? AND user_id = ?)";
 
-    let rows: Vec<String> = (0..chunk.len())
-        .map(|row| 4 * row)
-        .map(|at| format!("(${}, ${}, ${}, ${})", at + 1, at + 2, at + 3, at + 4))
-        .collect();
-    let mut query: Query<'_> = diesel::sql_query(format!(
-        "WITH seen (event_id, user_id, written_at, acked_at) AS (VALUES {}) \
-         UPDATE deliveries SET written_at = COALESCE(deliveries.written_at, seen.written_at), \
-         acked_at = COALESCE(deliveries.acked_at, seen.acked_at) \
-         FROM seen JOIN notifications ON notifications.id = seen.event_id \
-         AND notifications.user_id = seen.user_id \
-         WHERE deliveries.notification_id = notifications.id AND deliveries.channel = 'in_app' \
-         AND ((deliveries.written_at IS NULL AND seen.written_at IS NOT NULL) \
-         OR (deliveries.acked_at IS NULL AND seen.acked_at IS NOT NULL))",
-        rows.join(", ")
-    ))
-    .into_boxed();
-    for seen in chunk {
-        query = query
-            .bind::<Text, _>(seen.event_id.to_string())
-            .bind::<Text, _>(seen.user_id.to_string())
-            .bind::<Nullable<BigInt>, _>(seen.written_at.map(Timestamp::as_millis))
-            .bind::<Nullable<BigInt>, _>(seen.acked_at.map(Timestamp::as_millis));
-    }
-    query.execute(conn)?;
+fn note(conn: &mut Conn, seen: &Seen, text: &'static str, at: Timestamp) -> Result<(), StoreError> {
+    let id = seen.event_id.to_string();
+    Statement::new(text)
+        .bigint(at.as_millis())
+        .text(id.clone())
+        .text(id)
+        .text(seen.user_id.to_string())
+        .execute(conn)?;
     Ok(())
 }
 

@@ -1,8 +1,11 @@
 //! The delivery ledger, and what sessions report into it.
 
+use diesel::RunQueryDsl;
+
 use super::*;
 use crate::domain::time::Timestamp;
 use crate::services::notifications::{DeliveryState, DeliveryView, ack, flush, ledger, run_recorder};
+use crate::store::Conn;
 use crate::store::deliveries::{Seen, Subject, record};
 
 async fn delivery(app: &App, id: NotificationId) -> DeliveryView {
@@ -84,6 +87,52 @@ async fn a_long_batch_is_written_in_full() {
         flush(&app).await.expect("written down");
         for id in [first, last] {
             assert_eq!(delivery(&app, id).await.state, DeliveryState::Acked);
+        }
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Touched {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    rows: i64,
+}
+
+/// How many rows of the ledger the transaction has looked at; SQLite does not count them.
+fn touched(conn: &mut Conn) -> Option<i64> {
+    match conn {
+        Conn::Sqlite(_) => None,
+        Conn::Postgres(conn) => {
+            let query = "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) AS rows FROM pg_stat_xact_user_tables \
+                         WHERE relname = 'deliveries'";
+            Some(diesel::sql_query(query).get_result::<Touched>(conn).expect("figures").rows)
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_report_looks_at_its_own_row_however_long_the_ledger_and_whatever_the_planner_knows_of_it() {
+    for app in TestApp::each() {
+        let customer = app.user(Role::Customer).await;
+        let user_id = customer.user_id;
+        for _ in 0..10 {
+            let many = (0..200).map(|_| (user_id, confirmed())).collect();
+            app.write(move |tx| add_all(tx, many)).await.expect("stored");
+        }
+        let at = Some(Timestamp::from_millis(1_000));
+        let latest = list(&app, customer, Filter::default(), 200).await.expect("a list");
+        let seen: Vec<Seen> = latest
+            .iter()
+            .map(|row| Seen { user_id, event_id: row.id.into(), written_at: at, acked_at: None })
+            .collect();
+        let looked_at = app.write(move |tx| {
+            record(tx.conn(), &seen)?;
+            Ok(touched(tx.conn()))
+        });
+        let looked_at = looked_at.await.expect("noted");
+        // Each is found and changed.
+        assert!(looked_at.is_none_or(|rows| rows <= 2 * 200), "{looked_at:?}");
+        for row in [latest.first(), latest.last()] {
+            assert_eq!(delivery(&app, row.expect("200 of them").id).await.written_at, at);
         }
     }
 }

@@ -59,15 +59,18 @@ async fn a_request_in_hand_is_finished() {
     let body = an_order().to_string();
     let head = format!(
         "POST /api/v1/orders HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
         customer.token,
         body.len()
     );
     let (first, second) = body.split_at(body.len() / 2);
     let mut half_sent = TcpStream::connect(app.address()).await.expect("it accepts");
-    half_sent.write_all(format!("{head}{first}").as_bytes()).await.expect("sent");
-    // The one thread that serves has seen it once it has answered what came after it.
-    app.as_user(&customer).get("/me").await.expect(200);
+    half_sent.write_all(head.as_bytes()).await.expect("sent");
+    // Now it is known to be in hand.
+    let mut goes_on = [0; 25];
+    half_sent.read_exact(&mut goes_on).await.expect("an answer");
+    assert_eq!(&goes_on, b"HTTP/1.1 100 Continue\r\n\r\n");
+    half_sent.write_all(first.as_bytes()).await.expect("sent");
 
     let stopped = app.tell_to_stop();
     until_refused(app.address()).await;

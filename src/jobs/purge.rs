@@ -8,29 +8,26 @@ use crate::services::error::ServiceError;
 use crate::services::idempotency::KEPT;
 use crate::store::idempotency;
 
+use super::repeat;
+
 /// Between two passes.
 const PERIOD: Duration = Duration::from_secs(600);
 
 /// Runs until `stop` resolves.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
-    let mut stop = std::pin::pin!(stop);
-    loop {
-        if let Err(error) = pass(&app).await {
-            log::warn!("old rows stay for now: {error}");
-        }
-        tokio::select! {
-            () = &mut stop => return,
-            () = tokio::time::sleep(PERIOD) => {}
-        }
-    }
+    repeat(stop, PERIOD, "old rows stay for now", || pass(&app)).await;
 }
 
-async fn pass(app: &App) -> Result<(), ServiceError> {
-    while accounts::purge(app).await? > 0 {}
+/// Whether there may be more.
+async fn pass(app: &App) -> Result<bool, ServiceError> {
+    if accounts::purge(app).await? > 0 {
+        return Ok(true);
+    }
     app.write(|tx| {
         let before = tx.now().before(KEPT);
         idempotency::purge(tx.conn(), before)?;
         Ok(())
     })
-    .await
+    .await?;
+    Ok(false)
 }

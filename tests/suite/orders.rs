@@ -487,21 +487,3 @@ async fn a_key_holds_for_calls_at_the_same_time() {
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(ids(&client.get("/orders").await.expect(200)).len(), 1);
 }
-
-#[actix_web::test]
-async fn an_order_that_its_customer_does_not_complete_completes_by_itself() {
-    let app = TestApp::start_with(&[("WAYBILL_COMPLETE_AFTER_SECS", "1")]).await;
-    let (customer, partner, order) = app.assigned_order().await;
-    let order = text(&order, "id");
-    let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
-    app.carry_to(&partner, &order, "delivered").await;
-    let completed = |frame: &Value| frame["update"]["status"] == "completed";
-    screen.until_match("completed", completed).await;
-    let timeline = app.as_user(&customer).get(&format!("/orders/{order}/timeline")).await.expect(200);
-    let last = timeline["items"].as_array().and_then(|items| items.last()).expect("a step");
-    assert_eq!(
-        (&last["to"], &last["by"], &last["user_id"]),
-        (&json!("completed"), &json!("system"), &Value::Null)
-    );
-    app.try_step(&customer, &order, json!({"to": "completed"})).await.refused(409, "illegal_transition");
-}

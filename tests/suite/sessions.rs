@@ -192,7 +192,12 @@ async fn who_is_there_is_told_in_the_groups_of_orders_and_admins() {
         let mut found = ids(&present);
         found.sort();
         assert_eq!(found, expected);
-        assert_eq!(watching.expect("presence").await["joined"]["user_id"], json!(second.id));
+        let joined = watching.expect("presence").await;
+        assert_eq!(
+            (&joined["joined"]["user_id"], &joined["count"]),
+            (&json!(second.id), &json!(2)),
+            "{joined}"
+        );
         // The same user once more is no news, and neither is the first of two leaving.
         let mut again = app.connect(second, &path).await;
         again.expect("presence").await;
@@ -200,6 +205,7 @@ async fn who_is_there_is_told_in_the_groups_of_orders_and_admins() {
         again.close().await;
         let left = watching.expect("presence").await;
         assert_eq!((&left["left"]["user_id"], left.get("joined")), (&json!(second.id), None), "{left}");
+        assert_eq!(left["count"], 1, "{left}");
     }
 }
 

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::TestApp;
+use crate::support::steps::text;
 
 #[actix_web::test]
 async fn a_customer_sees_the_partner_set_out() {
@@ -58,4 +59,22 @@ async fn what_a_user_has_turned_off_is_not_in_the_inbox() {
     let items = inbox["items"].as_array().expect("a list");
     assert!(items.iter().any(|item| item["type"] == "order_confirmed"), "{inbox}");
     assert!(!items.iter().any(|item| item["type"] == "order_placed"), "{inbox}");
+}
+
+#[actix_web::test]
+async fn an_order_that_its_customer_does_not_complete_completes_by_itself() {
+    let app = TestApp::start_with(&[("WAYBILL_COMPLETE_AFTER_SECS", "1")]).await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
+    app.carry_to(&partner, &order, "delivered").await;
+    let completed = |frame: &Value| frame["update"]["status"] == "completed";
+    screen.until_match("completed", completed).await;
+    let timeline = app.as_user(&customer).get(&format!("/orders/{order}/timeline")).await.expect(200);
+    let last = timeline["items"].as_array().and_then(|items| items.last()).expect("a step");
+    assert_eq!(
+        (&last["to"], &last["by"], &last["user_id"]),
+        (&json!("completed"), &json!("system"), &Value::Null)
+    );
+    app.try_step(&customer, &order, json!({"to": "completed"})).await.refused(409, "illegal_transition");
 }

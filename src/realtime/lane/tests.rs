@@ -233,3 +233,37 @@ fn ephemeral_frames_behind_a_door_are_conflated_too() {
     let got = texts(&lane);
     assert_eq!((got.len(), got.last().map(String::as_str)), (CONFLATE_FROM, Some("dot 99")));
 }
+
+#[test]
+fn while_the_socket_takes_nothing_only_the_end_reaches_the_actor() {
+    use crate::protocol::close::CloseReason;
+
+    let told = |lane: &Lane| lane.tell(Deliver::End(CloseReason::Silent));
+    for end in [told, |lane: &Lane| lane.close()] {
+        let lane = Arc::new(Lane::new(1000, 1_000_000));
+        let door = open(&lane);
+        let calls = Arc::new(Calls::default());
+        let waker = Waker::from(Arc::clone(&calls));
+        let cx = Context::from_waker(&waker);
+        let called = || calls.0.load(Ordering::Relaxed);
+        assert!(matches!(lane.poll_next(&cx), Poll::Ready(Next::Actor)));
+        assert!(lane.poll_next(&cx).is_pending());
+        // The first frame calls the task, whose socket is full; the others find no room, and wake nobody.
+        for _ in 0..3 {
+            lane.put(door, &frame("x"), None);
+            assert!(lane.poll_end(&cx).is_pending());
+        }
+        lane.call_actor();
+        assert!(lane.poll_end(&cx).is_pending(), "what the actor would say has to wait");
+        assert_eq!(called(), 1);
+
+        end(&lane);
+        assert!(lane.poll_end(&cx).is_ready(), "it has something to do");
+        assert!(lane.poll_end(&cx).is_pending());
+        let before = called();
+        // Its patience is over, say.
+        lane.call_actor();
+        assert_eq!(called(), before + 1);
+        assert!(lane.poll_end(&cx).is_ready());
+    }
+}

@@ -105,7 +105,7 @@ async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_wri
     let mut screen = Socket::open(address, "/ws/notifications/", &headers).await.expect("it opens");
     screen.expect("unread_count").await;
     let order = || Call::post(&customer.token, "/orders", an_order());
-    let mut placed = Vec::new();
+    let (mut placed, mut refusals) = (Vec::new(), 0);
 
     for _ in 0..2 {
         cluster.take_writes(false);
@@ -116,6 +116,7 @@ async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_wri
                 (201, order) => placed.push(order),
                 (503, problem) => {
                     assert_eq!(problem["code"], "unavailable", "{problem}");
+                    refusals += 1;
                     break;
                 }
                 (status, body) => panic!("{status} {body}"),
@@ -125,6 +126,7 @@ async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_wri
         assert_eq!(before.orders.len(), placed.len());
         for _ in 0..10 {
             assert_eq!(caller.once(address, &refused).await.expect("an answer").0, 503);
+            refusals += 1;
         }
         let after = state_of(&caller, address, customer).await;
         assert_eq!((before.orders, before.unread), (after.orders, after.unread));
@@ -135,7 +137,7 @@ async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_wri
         let order = loop {
             match caller.once(address, &refused).await.expect("an answer") {
                 (201, order) => break order,
-                (503, _) => {}
+                (503, _) => refusals += 1,
                 (status, body) => panic!("{status} {body}"),
             }
         };
@@ -147,6 +149,9 @@ async fn while_postgres_takes_no_writes_they_are_refused_and_nothing_is_half_wri
     process.signal(rustix::process::Signal::TERM);
     let end = ended(process).await;
     assert_eq!(end.code, Some(0), "{}", end.log);
+    // One line for each, where it was answered.
+    let about = |words: &str| end.log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((about("request failed"), about(" ERROR ")), (refusals, 0), "{}", end.log);
     // The database goes before its server.
     drop(stage);
 }

@@ -238,7 +238,7 @@ fn ephemeral_frames_behind_a_door_are_conflated_too() {
 fn while_the_socket_takes_nothing_only_the_end_reaches_the_actor() {
     use crate::protocol::close::CloseReason;
 
-    let told = |lane: &Lane| lane.tell(Deliver::End(CloseReason::Silent));
+    let told = |lane: &Lane| lane.tell(Deliver::End(CloseReason::Silent)); // bounded: the end of a session
     for end in [told, |lane: &Lane| lane.close()] {
         let lane = Arc::new(Lane::new(1000, 1_000_000));
         let door = open(&lane);

@@ -45,6 +45,12 @@ pub struct Metrics {
     pub commit_batch: Histogram,
     /// Jobs that wait for the database.
     pub database_queue: IntGauge,
+    /// Whether Redis can be reached: 1 or 0; 0, too, where none is used.
+    pub redis_up: IntGauge,
+    /// How often the link to Redis was lost.
+    pub redis_losses: IntCounter,
+    /// Commands that Redis refused or did not get.
+    pub redis_failures: IntCounter,
     /// HTTP requests, seconds, by route, method and status.
     pub http: HistogramVec,
 }
@@ -118,6 +124,12 @@ impl Metrics {
                 &prometheus::exponential_buckets(1.0, 2.0, 9)?
             ))),
             database_queue: add!(IntGauge::new("database_queue", "Jobs that wait for the database.")),
+            redis_up: add!(IntGauge::new("redis_up", "Whether Redis can be reached.")),
+            redis_losses: add!(IntCounter::new("redis_losses_total", "Losses of the link to Redis.")),
+            redis_failures: add!(IntCounter::new(
+                "redis_failures_total",
+                "Commands that Redis refused or did not get."
+            )),
             http: add!(HistogramVec::new(
                 buckets("http_request_seconds", "HTTP requests.", &slow),
                 &["route", "method", "status"]

@@ -74,6 +74,8 @@ ids! {
     FamilyId
     /// One WebSocket session.
     SessionId
+    /// One run of one server.
+    InstanceId
 }
 
 /// The event that brings a notification bears the notification's id, so that who acks the one acks the other.

@@ -23,7 +23,7 @@ pub struct Since {
 }
 
 /// Where a partner's device was.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LocationSample {
     /// WGS 84 degrees.

@@ -1,6 +1,6 @@
 //! Frames that come with no promise: they have no number, nobody keeps them, and only the latest counts.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::domain::ids::UserId;
@@ -37,7 +37,7 @@ pub enum EphemeralFrame<'a> {
 }
 
 /// A user who is listening to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct PresentView {
     /// Who.
     pub user_id: UserId,

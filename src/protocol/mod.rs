@@ -3,6 +3,7 @@
 //! Invariant: shapes and text only. Nothing here knows a database, a socket or an actor.
 
 pub mod asyncapi;
+pub mod channel;
 pub mod client;
 pub mod close;
 pub mod dispatch;

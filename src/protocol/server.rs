@@ -48,6 +48,16 @@ pub enum Control<'a> {
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<&'a str>,
     },
+    /// A subscription goes on under another numbering, without the client having asked: the position that it had means
+    /// nothing any more. A snapshot follows.
+    Resync {
+        /// To which group.
+        group: GroupKey,
+        /// The numbering that `seq` belongs to.
+        epoch: &'a str,
+        /// The position of the subscription: what follows has higher numbers.
+        seq: u64,
+    },
     /// A subscription has ended.
     Unsubscribed {
         /// To which group.

@@ -57,7 +57,7 @@ pub struct DashboardView {
     pub recent: Vec<OrderView>,
     /// Open sessions on this instance.
     pub sessions: usize,
-    /// Users with at least one session on this instance.
+    /// Users with at least one session. From 200 on, who has some on two instances counts twice.
     pub users_online: usize,
     /// Some of them, at most 200.
     pub online: Vec<UserId>,

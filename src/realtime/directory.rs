@@ -3,16 +3,21 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use actix::{Actor, ActorContext, Context, Handler, MessageResult};
+use actix::{Actor, ActorContext, AsyncContext, Context, Handler, MessageResult};
 use rand::Rng;
 
 use crate::domain::ids::{FamilyId, SessionId, UserId};
 use crate::protocol::close::CloseReason;
 
+use super::bridge::{BridgeAddress, Note, Reenter, Replace};
 use super::handle::Counts;
 use super::lane::Lane;
 use super::messages::{Count, Deliver, EndAll, EndSessions, ListOnline, Probe, Register, Stop, Unregister};
+
+/// How often the notes on sessions are renewed that several instances share.
+const RENEW: Duration = Duration::from_secs(60 * 60);
 
 /// The actor that knows every session.
 #[derive(Debug)]
@@ -22,6 +27,7 @@ pub(super) struct Directory {
     sessions_per_user: usize,
     /// How often sessions were ended, shared with the handle.
     ends: Arc<AtomicU64>,
+    bridge: Option<BridgeAddress>,
 }
 
 /// One session as the directory keeps it.
@@ -33,13 +39,35 @@ struct SessionEntry {
 }
 
 impl Directory {
-    pub(super) fn new(sessions_per_user: usize, ends: Arc<AtomicU64>) -> Self {
-        Self { users: HashMap::new(), sessions: 0, sessions_per_user: sessions_per_user.max(1), ends }
+    pub(super) fn new(sessions_per_user: usize, ends: Arc<AtomicU64>, bridge: Option<BridgeAddress>) -> Self {
+        let sessions_per_user = sessions_per_user.max(1);
+        Self { users: HashMap::new(), sessions: 0, sessions_per_user, ends, bridge }
+    }
+
+    /// Lets the other instances count a session, or stop counting it.
+    fn note(&self, user_id: UserId, session: SessionId, is_here: bool) {
+        if let Some(bridge) = &self.bridge {
+            bridge.address.do_send(Note { user_id, session, is_here }); // bounded: twice for each session, and now and then again
+        }
+    }
+
+    fn note_all(&self) {
+        for (user_id, entries) in &self.users {
+            for entry in entries {
+                self.note(*user_id, entry.session, true);
+            }
+        }
     }
 }
 
 impl Actor for Directory {
     type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        if self.bridge.is_some() {
+            ctx.run_interval(RENEW, |directory, _| directory.note_all());
+        }
+    }
 }
 
 impl Handler<Register> for Directory {
@@ -59,7 +87,9 @@ impl Handler<Register> for Directory {
             let oldest = entries.remove(0);
             self.sessions -= 1;
             oldest.lane.tell(Deliver::End(CloseReason::Replaced)); // bounded: once for each session
+            self.note(user_id, oldest.session, false);
         }
+        self.note(user_id, session, true);
     }
 }
 
@@ -71,8 +101,12 @@ impl Handler<Unregister> for Directory {
         let before = entries.len();
         entries.retain(|entry| entry.session != leave.session);
         self.sessions -= before - entries.len();
+        let was_known = before > entries.len();
         if entries.is_empty() {
             self.users.remove(&leave.user_id);
+        }
+        if was_known {
+            self.note(leave.user_id, leave.session, false);
         }
     }
 }
@@ -86,6 +120,33 @@ impl Handler<EndSessions> for Directory {
         for entry in entries {
             if end.family_id.is_none() || entry.family_id == end.family_id {
                 entry.lane.tell(Deliver::End(end.reason)); // bounded: publishers wait for this handler
+            }
+        }
+    }
+}
+
+impl Handler<Replace> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, replace: Replace, _: &mut Self::Context) {
+        let Some(entries) = self.users.get(&replace.user_id) else { return };
+        // It may be another instance's.
+        if let Some(entry) = entries.iter().find(|entry| entry.session == replace.session) {
+            entry.lane.tell(Deliver::End(CloseReason::Replaced)); // bounded: once for each session
+        }
+    }
+}
+
+impl Handler<Reenter> for Directory {
+    type Result = ();
+
+    fn handle(&mut self, reenter: Reenter, _: &mut Self::Context) {
+        self.note_all();
+        if reenter.is_again {
+            // Log-outs of the meantime were not heard of.
+            self.ends.fetch_add(1, Ordering::Release);
+            for entry in self.users.values().flatten() {
+                entry.lane.tell(Deliver::Confirm); // bounded: once for each link
             }
         }
     }

@@ -1,34 +1,47 @@
 //! One group: who is in it, the numbers of its events, and handing them over.
 //!
+//! Where there is one instance, the group numbers its events itself. Where there are several, Redis does it for all of
+//! them (see [`shared`]), and this group numbers its events itself only while Redis is away.
+//!
 //! Invariant: no timer in here. A group ends when its registry drops the last address; a timer would keep
 //! it alive.
 
+mod presence;
+mod shared;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler};
-use bytestring::ByteString;
 use indexmap::IndexMap;
 use uuid::Uuid;
 
-use crate::domain::group::{GroupKey, GroupKind};
-use crate::domain::ids::{EventId, SessionId};
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, InstanceId, SessionId, UserId};
 use crate::domain::time::Timestamp;
+use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
-use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
+use super::bridge::BridgeAddress;
 use super::lane::Put;
 use super::messages::{Admit, Deliver, Expel, Frame, Joined, Leave, Member, Publish, PublishLane, Recovery};
 use super::ring::{Ring, Window};
-
-/// Comings and goings are told while a group has at most so many sessions; past that they would cost the
-/// square of the group's size, and nobody reads them.
-const MAX_ANNOUNCED: usize = 32;
+use shared::Shared;
 
 type Members = IndexMap<SessionId, Member>;
+
+/// Who gives the group's events their numbers.
+#[derive(Debug)]
+enum Numbers {
+    /// The group itself.
+    Own,
+    /// Redis, for all instances.
+    Shared(Box<Shared>),
+}
 
 /// The actor of one group.
 #[derive(Debug)]
@@ -41,41 +54,61 @@ pub(super) struct Group {
     members: Members,
     /// The latest frame of each state that went through.
     states: Vec<(Arc<str>, Arc<Frame>)>,
+    numbers: Numbers,
+    bridge: Option<BridgeAddress>,
+    /// Who is there on other instances.
+    remote: IndexMap<InstanceId, Present>,
     /// Shared with the registry, which ends groups that stay empty.
     size: Arc<AtomicUsize>,
     metrics: Arc<Metrics>,
 }
 
-fn present(member: &Member) -> PresentView {
-    PresentView { user_id: member.user_id, role: member.role }
+/// A numbering of its own.
+fn new_epoch() -> Arc<str> {
+    Uuid::now_v7().simple().to_string().into()
 }
 
 impl Group {
-    pub(super) fn new(key: GroupKey, window: Window, size: Arc<AtomicUsize>, metrics: Arc<Metrics>) -> Self {
+    /// A group without members. With a `bridge` it is one of several instances' and begins with asking where it stands,
+    /// unless Redis is away (`is_alone`).
+    pub(super) fn new(
+        key: GroupKey,
+        window: Window,
+        size: Arc<AtomicUsize>,
+        bridge: Option<BridgeAddress>,
+        is_alone: bool,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let numbers = match &bridge {
+            Some(_) if !is_alone => Numbers::Shared(Box::default()),
+            Some(_) | None => Numbers::Own,
+        };
         Self {
             key,
             name: key.to_string().into(),
-            epoch: Uuid::now_v7().simple().to_string().into(),
+            epoch: new_epoch(),
             window,
             ring: Ring::default(),
             members: Members::default(),
             states: Vec::new(),
+            numbers,
+            bridge,
+            remote: IndexMap::new(),
             size,
             metrics,
         }
     }
 
-    fn tells_presence(&self) -> bool {
-        match self.key.kind() {
-            GroupKind::Order | GroupKind::Admin => self.members.len() <= MAX_ANNOUNCED,
-            GroupKind::User | GroupKind::Partner => false,
-        }
-    }
-
-    fn frame(&self, publish: &Publish, seq: Option<u64>, revision: Option<i64>) -> Arc<Frame> {
+    fn frame(
+        &self,
+        stamped: Stamped<'_>,
+        seq: Option<u64>,
+        revision: Option<i64>,
+        accepted_at: Instant,
+    ) -> Arc<Frame> {
         let numbering = seq.map(|seq| Numbering { seq, epoch: &self.epoch });
-        let text = envelop(&publish.body, &self.name, publish.id, publish.at, numbering);
-        Arc::new(Frame::new(self.key, publish.id, seq, revision, &text, publish.accepted_at))
+        let text = envelop(stamped.body, &self.name, stamped.id, stamped.at, numbering);
+        Arc::new(Frame::new(self.key, stamped.id, seq, revision, &text, accepted_at))
     }
 
     /// Keeps the latest frame of a state; `false` when a newer one was there.
@@ -91,6 +124,25 @@ impl Group {
                 true
             }
         }
+    }
+
+    /// An event that has its number: the one after the last.
+    fn take_event(&mut self, stamped: Stamped<'_>, seq: u64, accepted_at: Instant) {
+        let frame = self.frame(stamped, Some(seq), None, accepted_at);
+        self.ring.keep(seq, Arc::clone(&frame), self.window);
+        self.fan_out(&frame, None);
+    }
+
+    fn take_state(&mut self, slot: &Arc<str>, revision: i64, stamped: Stamped<'_>, accepted_at: Instant) {
+        let frame = self.frame(stamped, None, Some(revision), accepted_at);
+        if self.is_news(slot, &frame) {
+            self.fan_out(&frame, Some(slot));
+        }
+    }
+
+    fn take_ephemeral(&mut self, slot: &Arc<str>, stamped: Stamped<'_>, accepted_at: Instant) {
+        let frame = self.frame(stamped, None, None, accepted_at);
+        self.fan_out(&frame, Some(slot));
     }
 
     /// Offers `frame` to every member once, and puts out those who are gone or do not keep up.
@@ -110,49 +162,23 @@ impl Group {
     }
 
     fn remove(&mut self, session: SessionId) {
+        self.forget_joiner(session);
         let Some(member) = self.members.swap_remove(&session) else { return };
-        self.size.store(self.members.len(), Ordering::Release);
-        let present = present(&member);
-        if self.tells_presence() && !self.members.values().any(|other| other.user_id == present.user_id) {
-            self.announce(None, Some(present));
-        }
+        self.note_size();
+        self.tell_gone(&member);
     }
 
-    fn announce(&mut self, joined: Option<PresentView>, left: Option<PresentView>) {
-        let Some(who) = joined.or(left) else { return };
-        // Who joins is not among the members yet.
-        let count = self.members.len() + usize::from(joined.is_some());
-        let body = EphemeralFrame::Presence { members: None, joined, left, count }.to_text();
-        let slot: Arc<str> = format!("presence {}", who.user_id).into();
-        let publish = Publish {
-            key: self.key,
-            id: EventId::new(),
-            at: Timestamp::now(),
-            accepted_at: std::time::Instant::now(),
-            lane: PublishLane::Ephemeral { slot: Arc::clone(&slot) },
-            body: body.into(),
-        };
-        let frame = self.frame(&publish, None, None);
-        self.fan_out(&frame, Some(&slot));
-    }
-
-    fn presence_now(&self) -> Option<ByteString> {
-        match self.key.kind() {
-            GroupKind::Order | GroupKind::Admin => {}
-            GroupKind::User | GroupKind::Partner => return None,
-        }
-        let count = self.members.len();
-        let members = (count <= MAX_ANNOUNCED).then(|| {
-            let mut members: Vec<PresentView> = Vec::new();
-            for present in self.members.values().map(present) {
-                if !members.contains(&present) {
-                    members.push(present);
-                }
+    fn expel(&mut self, user_id: UserId) {
+        let theirs = |member: &&Member| member.user_id == user_id;
+        let sessions: Vec<SessionId> =
+            self.members.values().filter(theirs).map(|member| member.session).collect();
+        for session in sessions {
+            if let Some(member) = self.members.get(&session) {
+                member.lane.tell(Deliver::Expelled { group: self.key }); // bounded: one for each membership, which ends here
             }
-            members
-        });
-        let body = EphemeralFrame::Presence { members, joined: None, left: None, count }.to_text();
-        Some(envelop(&body, &self.name, EventId::new(), Timestamp::now(), None).into())
+            self.remove(session);
+        }
+        // Who is about to join has its right looked at again, after this.
     }
 
     fn recovery(&self, since: Option<Since>, snapshot_current: bool) -> Recovery {
@@ -167,6 +193,50 @@ impl Group {
             },
             None if snapshot_current => Recovery::SnapshotCurrent,
             None => Recovery::SnapshotNeeded,
+        }
+    }
+
+    fn admit(&mut self, Admit { member, since, snapshot_current }: Admit) {
+        // Before it joins: it hears of itself by the full list.
+        self.tell_coming(&member);
+        let recovery = self.recovery(since, snapshot_current);
+        let joined = self.joined(&member, recovery, false);
+        let session = member.session;
+        self.members.insert(session, member);
+        self.note_size();
+        self.report_presence();
+        let presence = self.presence_now();
+        if let Some(member) = self.members.get(&session) {
+            let joined = Joined { presence, ..joined };
+            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each subscription of the session
+        }
+    }
+
+    /// Lets the registry know how many are here, or are about to be.
+    fn note_size(&self) {
+        self.size.store(self.members.len() + self.joiners(), Ordering::Release);
+    }
+
+    fn joined(&self, member: &Member, recovery: Recovery, is_again: bool) -> Joined {
+        Joined {
+            group: self.key,
+            door: member.door,
+            epoch: Arc::clone(&self.epoch),
+            seq: self.ring.last(),
+            recovery,
+            presence: None,
+            is_again,
+        }
+    }
+
+    /// Lets every member begin anew, since the numbers that it has mean nothing any more.
+    fn rejoin_all(&mut self) {
+        let presence = self.presence_now();
+        for member in self.members.values() {
+            member.lane.hold(member.door);
+            let joined = self.joined(member, Recovery::SnapshotNeeded, true);
+            let joined = Joined { presence: presence.clone(), ..joined };
+            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each change of the numbering
         }
     }
 }
@@ -207,6 +277,7 @@ impl Actor for Group {
         // The registry sends with do_send, bounded by the handle; this is for probes.
         ctx.set_mailbox_capacity(1024);
         self.metrics.groups.with_label_values(&[self.key.kind().as_str()]).inc();
+        self.ask();
     }
 
     fn stopped(&mut self, _: &mut Self::Context) {
@@ -217,27 +288,9 @@ impl Actor for Group {
 impl Handler<Admit> for Group {
     type Result = ();
 
-    fn handle(&mut self, Admit { member, since, snapshot_current }: Admit, _: &mut Self::Context) {
-        let present = present(&member);
-        let tells = self.tells_presence() && self.members.len() < MAX_ANNOUNCED;
-        if tells && !self.members.values().any(|other| other.user_id == present.user_id) {
-            // Before it joins: it hears of itself by the full list.
-            self.announce(Some(present), None);
-        }
-        let (session, door) = (member.session, member.door);
-        let recovery = self.recovery(since, snapshot_current);
-        self.members.insert(session, member);
-        self.size.store(self.members.len(), Ordering::Release);
-        let joined = Joined {
-            group: self.key,
-            door,
-            epoch: Arc::clone(&self.epoch),
-            seq: self.ring.last(),
-            recovery,
-            presence: self.presence_now(),
-        };
-        if let Some(member) = self.members.get(&session) {
-            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each subscription of the session
+    fn handle(&mut self, admit: Admit, _: &mut Self::Context) {
+        if let Some(admit) = self.wait_for_place(admit) {
+            self.admit(admit);
         }
     }
 }
@@ -254,23 +307,17 @@ impl Handler<Publish> for Group {
     type Result = ();
 
     fn handle(&mut self, publish: Publish, _: &mut Self::Context) {
+        let stamped = Stamped { id: publish.id, at: publish.at, body: &publish.body };
         match &publish.lane {
             PublishLane::Durable => {
-                let seq = self.ring.number();
-                let frame = self.frame(&publish, Some(seq), None);
-                self.ring.keep(Arc::clone(&frame), self.window);
-                self.fan_out(&frame, None);
+                self.go_alone();
+                self.take_event(stamped, self.ring.last() + 1, publish.accepted_at);
             }
             PublishLane::State { slot, revision } => {
-                let frame = self.frame(&publish, None, Some(*revision));
-                if self.is_news(slot, &frame) {
-                    self.fan_out(&frame, Some(slot));
-                }
+                self.go_alone();
+                self.take_state(slot, *revision, stamped, publish.accepted_at);
             }
-            PublishLane::Ephemeral { slot } => {
-                let frame = self.frame(&publish, None, None);
-                self.fan_out(&frame, Some(slot));
-            }
+            PublishLane::Ephemeral { slot } => self.take_ephemeral(slot, stamped, publish.accepted_at),
         }
     }
 }
@@ -279,14 +326,17 @@ impl Handler<Expel> for Group {
     type Result = ();
 
     fn handle(&mut self, expel: Expel, _: &mut Self::Context) {
-        let theirs = |member: &&Member| member.user_id == expel.user_id;
-        let sessions: Vec<SessionId> =
-            self.members.values().filter(theirs).map(|member| member.session).collect();
-        for session in sessions {
-            if let Some(member) = self.members.get(&session) {
-                member.lane.tell(Deliver::Expelled { group: self.key }); // bounded: one for each membership, which ends here
-            }
-            self.remove(session);
-        }
+        self.expel(expel.user_id);
     }
+}
+
+/// How old an event is that happened `at`, as a point in time of this process.
+fn moment(at: Timestamp) -> Instant {
+    let age: Duration = Timestamp::now().since(at);
+    Instant::now().checked_sub(age).unwrap_or_else(Instant::now)
+}
+
+/// An event's id, if the ring still has the last one.
+fn last_id(ring: &Ring) -> Option<EventId> {
+    ring.newest().map(|frame| frame.id)
 }

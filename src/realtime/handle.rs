@@ -1,28 +1,34 @@
 //! The handle on groups that the rest of the house holds.
 
-use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::dev::channel::channel;
+use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Actor, Addr, Context, Handler};
+use tokio::sync::mpsc;
 
 use crate::domain::group::{GroupKey, GroupKind};
-use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
+use crate::domain::ids::{EventId, FamilyId, InstanceId, SessionId, UserId};
 use crate::domain::time::Timestamp;
+use crate::protocol::channel::{GroupMessage, Say, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::telemetry::Metrics;
 
+use super::bridge::{
+    Bridge, BridgeAddress, BridgeSettings, BridgeStatus, Depart, Ephemeral, Neighbours, Outgoing, Peers,
+    Relay, RelayError, Tell, Try,
+};
 use super::directory::Directory;
 use super::lane::Lane;
 use super::messages::{
     Count, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
-    Register, Stop, Unregister,
+    Register, Share, Stop, Unregister,
 };
 use super::registry::GroupRegistry;
 use super::ring::Window;
+use super::watermarks::Watermarks;
 
 /// What the realtime room can be told.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +58,9 @@ pub struct ProbeFailed {
     pub part: &'static str,
 }
 
+/// How much of what other instances say may wait to be heeded.
+const SAYS: usize = 4_096;
+
 /// As the directory is named when it does not answer.
 const DIRECTORY: &str = "the directory of sessions";
 
@@ -59,34 +68,6 @@ const DIRECTORY: &str = "the directory of sessions";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the groups have too much to do")]
 pub struct Overloaded;
-
-/// Counts publications by group, many groups to a counter, so that a snapshot can be told to be current.
-#[derive(Debug)]
-pub(super) struct Watermarks {
-    hasher: RandomState,
-    marks: Box<[AtomicU64]>,
-}
-
-impl Watermarks {
-    fn new() -> Self {
-        Self { hasher: RandomState::new(), marks: (0..4096).map(|_| AtomicU64::new(0)).collect() }
-    }
-
-    fn mark(&self, key: GroupKey) -> Option<&AtomicU64> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % 4096).unwrap_or(0);
-        self.marks.get(hash)
-    }
-
-    pub(super) fn get(&self, key: GroupKey) -> u64 {
-        self.mark(key).map_or(0, |mark| mark.load(Ordering::Acquire))
-    }
-
-    pub(super) fn raise(&self, key: GroupKey) {
-        if let Some(mark) = self.mark(key) {
-            mark.fetch_add(1, Ordering::Release);
-        }
-    }
-}
 
 /// A handle on all groups and sessions of this instance. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -104,6 +85,17 @@ struct Inner {
     watermarks: Arc<Watermarks>,
     ends: Arc<AtomicU64>,
     stopped: AtomicBool,
+    /// Whether groups number their events themselves although there is a bridge: Redis is away.
+    is_alone: Arc<AtomicBool>,
+    bridge: Option<Across>,
+}
+
+/// What there is with several instances.
+#[derive(Debug)]
+struct Across {
+    at: BridgeAddress,
+    status: Arc<BridgeStatus>,
+    says: Mutex<Option<mpsc::Receiver<Say>>>,
 }
 
 /// A registry, or the directory, that has its address already and waits for a thread to live on. What it is sent
@@ -112,19 +104,30 @@ pub struct Resident {
     move_in: Box<dyn FnOnce() + Send>,
 }
 
-impl Resident {
-    fn new<A>(actor: A) -> (Addr<A>, Self)
-    where
-        A: Actor<Context = Context<A>> + Send,
-    {
+/// A place for an actor that is yet to be made, since others need its address first.
+struct Vacancy<A: Actor> {
+    receiver: AddressReceiver<A>,
+}
+
+impl<A> Vacancy<A>
+where
+    A: Actor<Context = Context<A>> + Send,
+{
+    fn new() -> (Addr<A>, Self) {
         // The actor sets the capacity that it needs when it starts.
         let (sender, receiver) = channel(16);
-        let move_in = move || {
-            Context::with_receiver(receiver).run(actor);
-        };
-        (Addr::new(sender), Self { move_in: Box::new(move_in) })
+        (Addr::new(sender), Self { receiver })
     }
 
+    fn fill(self, actor: A) -> Resident {
+        let move_in = move || {
+            Context::with_receiver(self.receiver).run(actor);
+        };
+        Resident { move_in: Box::new(move_in) }
+    }
+}
+
+impl Resident {
     /// Starts it on the present thread, which must be one of an actix `System`, or within one of its tasks.
     pub fn move_in(self) {
         (self.move_in)();
@@ -140,30 +143,129 @@ impl std::fmt::Debug for Resident {
 impl Groups {
     /// Makes the handle, and the actors behind it, which have yet to [move in](Resident::move_in).
     ///
-    /// They are to live on the threads that serve sockets: waking another thread costs more than handing a frame to
+    /// They are to live on the threads that serve sockets, but for the last one, the bridge, which outlives those: waking another thread costs more than handing a frame to
     /// a small group (see `docs/performance.md`).
     #[must_use]
-    pub fn new(settings: RealtimeSettings, metrics: &Arc<Metrics>) -> (Self, Vec<Resident>) {
+    pub fn new(
+        settings: RealtimeSettings,
+        bridge: Option<BridgeSettings>,
+        metrics: &Arc<Metrics>,
+    ) -> (Self, Vec<Resident>, Option<Resident>) {
         let watermarks = Arc::new(Watermarks::new());
         let ends = Arc::new(AtomicU64::new(0));
+        let is_alone = Arc::new(AtomicBool::new(false));
         let window = Window { events: settings.replay_events, age: settings.replay_age };
+        let (bridge_at, bridge_vacancy) = Vacancy::<Bridge>::new();
+        let instance = InstanceId::new();
+        let at = bridge.is_some().then_some(BridgeAddress { address: bridge_at, instance });
         let mut residents = Vec::new();
         let mut registry = |kind: GroupKind| {
             let (watermarks, metrics) = (Arc::clone(&watermarks), Arc::clone(metrics));
-            let (registry, resident) = Resident::new(GroupRegistry::new(kind, window, watermarks, metrics));
-            residents.push(resident);
-            registry
+            let (address, vacancy) = Vacancy::new();
+            let (at, is_alone) = (at.clone(), Arc::clone(&is_alone));
+            residents.push(vacancy.fill(GroupRegistry::new(kind, window, watermarks, at, is_alone, metrics)));
+            address
         };
         let order = registry(GroupKind::Order);
         let user = registry(GroupKind::User);
         let partner = registry(GroupKind::Partner);
         let admin = registry(GroupKind::Admin);
-        let (directory, resident) =
-            Resident::new(Directory::new(settings.sessions_per_user, Arc::clone(&ends)));
-        residents.push(resident);
+        let (directory, vacancy) = Vacancy::new();
+        residents.push(vacancy.fill(Directory::new(
+            settings.sessions_per_user,
+            Arc::clone(&ends),
+            at.clone(),
+        )));
+        let bridge = bridge.zip(at).map(|(bridge, at)| {
+            let neighbours = Neighbours {
+                user: user.clone(),
+                partner: partner.clone(),
+                order: order.clone(),
+                admin: admin.clone(),
+                directory: directory.clone(),
+            };
+            let (sender, receiver) = mpsc::channel(SAYS);
+            let status = Arc::new(BridgeStatus::new());
+            let (metrics, shared) = (Arc::clone(metrics), Arc::clone(&status));
+            let bridge = Bridge::new(bridge, settings, neighbours, shared, metrics, sender, instance);
+            (Across { at, status, says: Mutex::new(Some(receiver)) }, bridge_vacancy.fill(bridge))
+        });
+        let (bridge, bridge_resident) = bridge.unzip();
         let stopped = AtomicBool::new(false);
-        let inner = Inner { user, partner, order, admin, directory, watermarks, ends, stopped };
-        (Self { inner: Arc::new(inner) }, residents)
+        let inner =
+            Inner { user, partner, order, admin, directory, watermarks, ends, stopped, is_alone, bridge };
+        (Self { inner: Arc::new(inner) }, residents, bridge_resident)
+    }
+
+    /// What the other instances say, for whoever asks first; `None` without a bridge.
+    #[must_use]
+    pub fn take_says(&self) -> Option<mpsc::Receiver<Say>> {
+        let across = self.inner.bridge.as_ref()?;
+        across.says.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// Says something to every instance, as far as they can be reached. Waits for nothing.
+    pub fn tell(&self, say: Say) {
+        if let Some(across) = &self.inner.bridge {
+            across.at.address.do_send(Tell(say)); // bounded: each caller says a thing once for each event
+        }
+    }
+
+    /// Whether there may be other instances.
+    #[must_use]
+    pub fn has_bridge(&self) -> bool {
+        self.inner.bridge.is_some()
+    }
+
+    /// This instance, where there may be others.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.inner.bridge.as_ref().map(|across| across.at.instance)
+    }
+
+    /// For how long Redis has been away, and why; `None` while it is there, or where none is used.
+    #[must_use]
+    pub fn away(&self) -> Option<(Duration, String)> {
+        self.inner.bridge.as_ref().and_then(|across| across.status.away())
+    }
+
+    /// What the other instances have.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        self.inner.bridge.as_ref().map(|across| across.status.peers()).unwrap_or_default()
+    }
+
+    /// Publishes events to all instances, in this order, and waits until Redis has them.
+    ///
+    /// # Errors
+    /// `Away` when Redis cannot take them, or none is used; `Fenced` when somebody with a higher fence publishes.
+    pub async fn relay(
+        &self,
+        batch: Vec<Arc<Outgoing>>,
+        fence: u64,
+        repeated: bool,
+    ) -> Result<(), RelayError> {
+        let away = |why: &str| RelayError::Away(why.into());
+        let Some(across) = &self.inner.bridge else { return Err(away("there is none")) };
+        let sent = across.at.address.send(Relay { batch, fence, repeated }).await;
+        sent.unwrap_or_else(|_| Err(away("the bridge has ended")))
+    }
+
+    /// Whether Redis could take events now.
+    pub async fn can_relay(&self) -> bool {
+        let Some(across) = &self.inner.bridge else { return false };
+        across.at.address.send(Try).await.unwrap_or(false)
+    }
+
+    /// Lets groups number their events themselves, since Redis is away, or no longer. Those that know where they stand
+    /// begin with their next event.
+    pub fn set_alone(&self, is_alone: bool) {
+        let was_alone = self.inner.is_alone.swap(is_alone, Ordering::AcqRel);
+        if was_alone != is_alone {
+            for (_, registry) in self.registries() {
+                registry.do_send(Share { by_redis: !is_alone }); // bounded: once for each loss and return of Redis
+            }
+        }
     }
 
     fn registry(&self, key: GroupKey) -> &Addr<GroupRegistry> {
@@ -281,10 +383,21 @@ impl Groups {
             // As for those that wait in `settle`: nobody is left to hear it.
             return Ok(());
         }
-        let lane = PublishLane::Ephemeral { slot: slot.into() };
         let at = Timestamp::now();
+        if let Some(across) = self.across() {
+            let stamped = Stamped { id, at, body: &body };
+            let text = GroupMessage::Ephemeral { slot, stamped }.to_text();
+            return across.at.address.try_send(Ephemeral { key, text }).map_err(|_| Overloaded);
+        }
+        let lane = PublishLane::Ephemeral { slot: slot.into() };
         let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
         self.registry(key).try_send(publish).map_err(|_| Overloaded)
+    }
+
+    /// The way to the other instances, while it is open.
+    fn across(&self) -> Option<&Across> {
+        let is_alone = self.inner.is_alone.load(Ordering::Acquire);
+        self.inner.bridge.as_ref().filter(|across| !is_alone && across.status.away().is_none())
     }
 
     /// Puts every session of a user out of a group. Waits for nothing, like [`Groups::publish`].
@@ -345,6 +458,15 @@ impl Groups {
             stop(registry);
         }
         stop(&self.inner.directory);
+    }
+
+    /// Lets the other instances know that this one is gone, and ends the bridge to them. Nothing is published afterwards.
+    pub async fn stop_bridge(&self) {
+        let Some(across) = &self.inner.bridge else { return };
+        if across.at.address.send(Depart).await.is_err() {
+            log::debug!("the bridge has ended before");
+        }
+        stop(&across.at.address);
     }
 }
 

@@ -150,7 +150,9 @@ impl Lane {
     pub(super) fn tell(&self, message: Deliver) {
         let is_end = match &message {
             Deliver::End(_) => true,
-            Deliver::Joined(_) | Deliver::Expelled { .. } | Deliver::Confirm => false,
+            Deliver::Joined(_) | Deliver::Expelled { .. } | Deliver::Recheck { .. } | Deliver::Confirm => {
+                false
+            }
         };
         if let Some(session) = self.session.get().and_then(WeakRecipient::upgrade) {
             session.do_send(message); // bounded: each caller says by what
@@ -197,6 +199,18 @@ impl Lane {
             }
         }
         inner.call();
+    }
+
+    /// Lets a door stand ajar again, if it is there: what comes from now on waits for another snapshot. What waited
+    /// behind it is in that snapshot.
+    pub(super) fn hold(&self, door: DoorId) {
+        let mut inner = self.lock();
+        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return };
+        let before = std::mem::replace(&mut found.state, DoorState::Ajar(Vec::new()));
+        if let DoorState::Ajar(frames) = before {
+            inner.held -= frames.len();
+            inner.bytes -= frames.iter().map(|(_, frame)| frame.size()).sum::<usize>();
+        }
     }
 
     /// Shuts a group's door: nothing more of that membership comes through.

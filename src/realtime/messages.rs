@@ -84,6 +84,11 @@ pub enum Deliver {
         /// Which group.
         group: GroupKey,
     },
+    /// Somebody lost the right to listen to a group: the session has to make sure that it was not this one.
+    Recheck {
+        /// Which group.
+        group: GroupKey,
+    },
     /// Sessions were ended while this one was being opened: it has to make sure that it may still be.
     Confirm,
     /// The session has to end.
@@ -105,6 +110,8 @@ pub struct Joined {
     pub recovery: Recovery,
     /// Who else is there, as the body of a `presence` frame, for kinds that tell.
     pub presence: Option<ByteString>,
+    /// Whether the session was a member before: the numbers that it has mean nothing any more.
+    pub is_again: bool,
 }
 
 /// What a joining session has missed.
@@ -197,6 +204,13 @@ pub(super) enum PublishLane {
 pub(super) struct Expel {
     pub key: GroupKey,
     pub user_id: UserId,
+}
+
+/// Handle → registries → groups: whether Redis numbers events. Those that wait for it need not while it is away.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Share {
+    pub by_redis: bool,
 }
 
 /// Handle → registry or directory, for readiness. The reply is that it lives.

@@ -6,6 +6,7 @@
 //!
 //! Invariant: this room knows frames as text and nothing of orders, users' data or SQL.
 
+mod bridge;
 mod directory;
 mod group;
 mod handle;
@@ -13,7 +14,11 @@ mod lane;
 mod messages;
 mod registry;
 mod ring;
+mod watermarks;
 
+pub use bridge::{
+    BridgeSettings, InvalidRedisUrl, Outgoing, Peers, RedisUrl, RelayError, check as check_redis, slot_of,
+};
 pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings, Resident};
 pub use lane::{DoorId, Lane, Next};
 pub use messages::{Deliver, Frame, Joined, Member, Recovery};

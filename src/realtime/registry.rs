@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
@@ -10,13 +10,16 @@ use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::telemetry::Metrics;
 
+use super::bridge::{BridgeAddress, Departed, Detach, Heard, Reattach, Resume, Synced};
 use super::group::Group;
-use super::handle::Watermarks;
-use super::messages::{Admit, Expel, Join, Leave, Probe, Publish, Stop};
+use super::messages::{Admit, Expel, Join, Leave, Probe, Publish, Share, Stop};
 use super::ring::Window;
+use super::watermarks::Watermarks;
 
 /// How many ephemeral frames may wait for a registry; more are refused.
 const MAILBOX: usize = 16_384;
+/// How long a group of several instances stays that is empty and silent here.
+const RETIRE: Duration = Duration::from_secs(10);
 
 /// The actor that looks after all groups of one kind.
 #[derive(Debug)]
@@ -25,6 +28,11 @@ pub(super) struct GroupRegistry {
     window: Window,
     groups: HashMap<GroupKey, Entry>,
     watermarks: Arc<Watermarks>,
+    bridge: Option<BridgeAddress>,
+    /// Whether Redis is away, so that groups number their events themselves. Shared with the handle.
+    is_alone: Arc<AtomicBool>,
+    /// When groups last asked Redis where they stand.
+    asked: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -42,29 +50,64 @@ impl GroupRegistry {
         kind: GroupKind,
         window: Window,
         watermarks: Arc<Watermarks>,
+        bridge: Option<BridgeAddress>,
+        is_alone: Arc<AtomicBool>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        Self { kind, window, groups: HashMap::new(), watermarks, metrics }
+        let (groups, asked) = (HashMap::new(), Instant::now());
+        Self { kind, window, groups, watermarks, bridge, is_alone, asked, metrics }
+    }
+
+    /// How long a group stays that is empty and silent.
+    fn patience(&self) -> Duration {
+        match &self.bridge {
+            // Redis keeps what those who come back may want.
+            Some(_) => RETIRE.min(self.window.age),
+            None => self.window.age,
+        }
     }
 
     fn group(&mut self, key: GroupKey) -> &Addr<Group> {
         let entry = self.groups.entry(key).or_insert_with(|| {
             let size = Arc::new(AtomicUsize::new(0));
-            let group = Group::new(key, self.window, Arc::clone(&size), Arc::clone(&self.metrics));
+            let is_alone = self.is_alone.load(Ordering::Acquire);
+            let (bridge, metrics) = (self.bridge.clone(), Arc::clone(&self.metrics));
+            let group = Group::new(key, self.window, Arc::clone(&size), bridge, is_alone, metrics);
             Entry { group: group.start(), size, touched: Instant::now() }
         });
         entry.touched = Instant::now();
         &entry.group
     }
 
-    /// Ends groups that were empty and silent for as long as anybody could come back to them.
+    /// Ends groups that were empty and silent for as long as they are of use.
     fn sweep(&mut self) {
-        let now = Instant::now();
-        let age = self.window.age;
-        self.groups.retain(|_, entry| {
-            entry.size.load(Ordering::Acquire) > 0 || now.saturating_duration_since(entry.touched) <= age
+        let (now, patience) = (Instant::now(), self.patience());
+        let bridge = self.bridge.as_ref();
+        self.groups.retain(|key, entry| {
+            let stays = entry.size.load(Ordering::Acquire) > 0
+                || now.saturating_duration_since(entry.touched) <= patience;
+            if !stays && let Some(bridge) = bridge {
+                bridge.address.do_send(Detach { key: *key }); // bounded: once for each group
+            }
+            stays
         });
         self.groups.shrink_to(self.groups.len().saturating_mul(2));
+        if bridge.is_some() && now.saturating_duration_since(self.asked) >= self.window.age / 4 {
+            // Makes sure that nothing was missed, and that Redis keeps what belongs to the group.
+            self.asked = now;
+            self.tell_all(Reattach);
+        }
+    }
+
+    /// Tells every group that has members.
+    fn tell_all<M>(&self, message: M)
+    where
+        M: actix::Message<Result = ()> + Copy + Send + 'static,
+        Group: Handler<M>,
+    {
+        for entry in self.groups.values() {
+            entry.group.do_send(message); // bounded: now and then one for each group
+        }
     }
 }
 
@@ -73,7 +116,7 @@ impl Actor for GroupRegistry {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.set_mailbox_capacity(MAILBOX);
-        let period = (self.window.age / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
+        let period = (self.patience() / 4).clamp(Duration::from_millis(100), Duration::from_secs(30));
         ctx.run_interval(period, |registry, _| registry.sweep());
         log::debug!("registry of {} groups started", self.kind.as_str());
     }
@@ -123,6 +166,66 @@ impl Handler<Expel> for GroupRegistry {
         if let Some(entry) = self.groups.get(&expel.key) {
             entry.group.do_send(expel); // bounded: publishers wait for this handler
         }
+    }
+}
+
+impl Handler<Heard> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, heard: Heard, _: &mut Self::Context) {
+        if heard.is_change() {
+            self.watermarks.raise(heard.key);
+        }
+        if let Some(entry) = self.groups.get(&heard.key) {
+            entry.group.do_send(heard); // bounded: as it came, and the group shares this thread
+        }
+    }
+}
+
+impl Handler<Synced> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, synced: Synced, _: &mut Self::Context) {
+        // It may bring what a snapshot that was read before lacks.
+        self.watermarks.raise(synced.key);
+        if let Some(entry) = self.groups.get(&synced.key) {
+            entry.group.do_send(synced); // bounded: answers a question of the group
+        }
+    }
+}
+
+impl Handler<Resume> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, resume: Resume, _: &mut Self::Context) {
+        if let Some(entry) = self.groups.get(&resume.key) {
+            entry.group.do_send(resume); // bounded: answers a question of the group
+        }
+    }
+}
+
+impl Handler<Reattach> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, reattach: Reattach, _: &mut Self::Context) {
+        self.asked = Instant::now();
+        self.tell_all(reattach);
+    }
+}
+
+impl Handler<Departed> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, departed: Departed, _: &mut Self::Context) {
+        self.tell_all(departed);
+    }
+}
+
+impl Handler<Share> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, share: Share, _: &mut Self::Context) {
+        self.tell_all(share);
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) struct Window {
     pub age: Duration,
 }
 
-/// Numbers events from 1 and keeps the latest.
+/// Keeps the latest events, which are numbered from 1 without holes.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     last: u64,
@@ -28,14 +28,24 @@ impl Ring {
         self.last
     }
 
-    /// The next number.
-    pub(super) fn number(&mut self) -> u64 {
-        self.last += 1;
-        self.last
+    /// A ring that begins after the number `last`, with nothing kept.
+    pub(super) fn at(last: u64) -> Self {
+        Self { last, events: VecDeque::new() }
     }
 
-    /// Keeps an event that carries the number given out last.
-    pub(super) fn keep(&mut self, frame: Arc<Frame>, window: Window) {
+    /// The newest event that is kept.
+    pub(super) fn newest(&self) -> Option<&Arc<Frame>> {
+        self.events.back()
+    }
+
+    /// Keeps the event with the next number, which is `seq`.
+    pub(super) fn keep(&mut self, seq: u64, frame: Arc<Frame>, window: Window) {
+        self.last = seq;
+        self.restore(frame, window);
+    }
+
+    /// Keeps an event whose number was given out before: that after the newest one that is kept.
+    pub(super) fn restore(&mut self, frame: Arc<Frame>, window: Window) {
         self.events.push_back(frame);
         let now = self.events.back().map(|frame| frame.accepted_at);
         while self.events.len() > window.events || self.is_front_too_old(now, window.age) {
@@ -67,9 +77,9 @@ mod tests {
     use crate::domain::ids::EventId;
 
     fn push(ring: &mut Ring, window: Window, accepted_at: Instant) {
-        let seq = Some(ring.number());
-        let frame = Frame::new(GroupKey::Admin, EventId::new(), seq, None, "{}", accepted_at);
-        ring.keep(Arc::new(frame), window);
+        let seq = ring.last() + 1;
+        let frame = Frame::new(GroupKey::Admin, EventId::new(), Some(seq), None, "{}", accepted_at);
+        ring.keep(seq, Arc::new(frame), window);
     }
 
     proptest! {

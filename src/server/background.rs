@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::jobs::{announcements, completing, purge};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
-use crate::services::relay;
+use crate::services::{leadership, others, relay};
 
 use super::ServerError;
 
@@ -28,7 +28,12 @@ impl Background {
     /// Starts them all on the present thread.
     pub(super) fn start(app: &App) -> Self {
         let mut background = Self { tasks: Vec::new() };
-        // The relay stops last: what the others commit has to go out as well.
+        if app.groups().has_bridge() {
+            // Last of all: the relay needs the lease to its end.
+            background.add("the lease of the outbox", |stop| leadership::run(app.clone(), stop));
+            background.add("what other instances say", |stop| others::run(app.clone(), stop));
+        }
+        // The relay stops after these: what they commit has to go out as well.
         background.add("the outbox relay", |stop| relay::run(app.clone(), stop));
         background.add("the delivery recorder", |stop| run_recorder(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));

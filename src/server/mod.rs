@@ -22,7 +22,7 @@ use actix_web::rt::task::JoinHandle;
 use actix_web::rt::time::{sleep, timeout};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::realtime::Groups;
+use crate::realtime::{Groups, check_redis};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::tokens::{TokenConfigError, Tokens};
@@ -159,7 +159,15 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         let opened = actix_web::rt::task::spawn_blocking(move || open_store(&settings, &metrics)).await;
         opened.map_err(|error| ServerError::Internal(error.to_string()))??
     };
-    let (groups, residents) = Groups::new(settings.realtime(), &metrics);
+    let bridge = settings.bridge();
+    if let Some(bridge) = &bridge {
+        let refused = |problem| SettingError::new("REDIS_URL", format!("Redis refuses: {problem}"));
+        check_redis(bridge).await.map_err(refused)?;
+    }
+    let (groups, residents, bridge) = Groups::new(settings.realtime(), bridge, &metrics);
+    if let Some(bridge) = bridge {
+        bridge.move_in();
+    }
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
     let background = Background::start(&app);
@@ -245,6 +253,7 @@ impl Running {
         self.app.groups().stop();
         self.http.stop(true).await;
         self.background.stop().await;
+        self.app.groups().stop_bridge().await;
         self.app.store().close();
         drop(self.claim);
     }

@@ -4,9 +4,9 @@
 //! transaction, and the relay is woken once that is committed. So no event can be forgotten, and none goes out
 //! that was not committed.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::Notify;
@@ -23,6 +23,7 @@ use crate::telemetry::Metrics;
 use super::accounts::{Guard, PrincipalCache};
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
+use super::leadership::Leadership;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
@@ -79,6 +80,8 @@ struct Inner {
     recorder: Recorder,
     draining: AtomicBool,
     relay_pulse: Pulse,
+    relay_failing: Mutex<Option<Instant>>,
+    leadership: Leadership,
     principals: PrincipalCache,
     guard: Guard,
 }
@@ -147,6 +150,8 @@ impl App {
             recorder: Recorder::default(),
             draining: AtomicBool::new(false),
             relay_pulse: Pulse::default(),
+            relay_failing: Mutex::new(None),
+            leadership: Leadership::default(),
             principals: PrincipalCache::default(),
             guard,
         };
@@ -210,6 +215,23 @@ impl App {
     #[must_use]
     pub fn relay_pulse(&self) -> &Pulse {
         &self.inner.relay_pulse
+    }
+
+    /// Which instance takes events out of the outbox.
+    #[must_use]
+    pub fn leadership(&self) -> &Leadership {
+        &self.inner.leadership
+    }
+
+    /// For how long Redis has refused the events of the outbox.
+    pub(super) fn relay_failing(&self) -> Option<Duration> {
+        let since = *self.inner.relay_failing.lock().unwrap_or_else(PoisonError::into_inner);
+        since.map(|since| since.elapsed())
+    }
+
+    pub(super) fn set_relay_failing(&self, is_failing: bool) {
+        let mut since = self.inner.relay_failing.lock().unwrap_or_else(PoisonError::into_inner);
+        *since = is_failing.then(|| since.unwrap_or_else(Instant::now));
     }
 
     /// Users whose tokens were looked up a moment ago.

@@ -51,7 +51,7 @@ impl TestApp {
             replay_age: Duration::from_secs(600),
             sessions_per_user: 20,
         };
-        let (groups, residents) = Groups::new(realtime, &metrics);
+        let (groups, residents, _) = Groups::new(realtime, None, &metrics);
         residents.into_iter().for_each(Resident::move_in);
         let tokens = Tokens::new(TokenSettings {
             secret: b"a shared secret of more than 32 bytes, for tests".to_vec(),

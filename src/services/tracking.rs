@@ -8,6 +8,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, OrderId};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
+use crate::protocol::channel::Say;
 use crate::protocol::client::LocationSample;
 use crate::protocol::ephemeral::EphemeralFrame;
 use crate::protocol::views::{Freshness, LocationView};
@@ -82,21 +83,27 @@ pub async fn ingest(app: &App, who: Principal, sample: LocationSample) -> Result
     check(&sample, now)?;
     let filter = Filter { open: true, partner_id: who.partner_id, ..Filter::default() };
     let orders = app.read(move |conn| Ok(rows::list(conn, &filter, MAX_ORDERS)?)).await?;
-    let mut shown = false;
+    let mut shown = Vec::new();
+    let mut is_meant_for_any = false;
     for order in orders {
         let is_meant = sample.order_id.is_none_or(|order_id| order_id == order.id);
         if who.partner_id.is_none() || !is_meant || !order.status.shows_location() {
             continue;
         }
-        shown = true;
+        is_meant_for_any = true;
         // One that came late says nothing new about where the partner is.
         if app.last_seen().put(order.id, &sample) {
+            shown.push(order.id);
             let body = EphemeralFrame::Location { location: &view(&sample, now) }.to_text();
             let group = GroupKey::Order(order.id);
             app.groups().publish_ephemeral(group, EventId::new(), "location", body.into())?;
         }
     }
-    if shown {
+    if !shown.is_empty() {
+        // They show it to whoever asks them for the order.
+        app.groups().tell(Say::Located { orders: shown, sample });
+    }
+    if is_meant_for_any {
         return Ok(());
     }
     Err(ServiceError::conflict("no_active_order", "The partner is not under way with such an order."))

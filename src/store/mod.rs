@@ -21,6 +21,7 @@ pub mod announcements;
 pub mod deliveries;
 pub mod demo;
 pub mod idempotency;
+pub mod leases;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;

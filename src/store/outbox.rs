@@ -56,13 +56,14 @@ pub fn append(conn: &mut Conn, at: Timestamp, rows: &[NewOutboxRow]) -> Result<(
     Ok(())
 }
 
-/// What waits, oldest first, at most `limit` rows. Rows that cannot be read are left out, logged, and
+/// What waits behind the row `after`, oldest first, at most `limit` rows. Rows that cannot be read are left out, logged, and
 /// given back as the second part, so that one of them does not stop all that follow.
 ///
 /// # Errors
 /// When the table cannot be read.
-pub fn waiting(conn: &mut Conn, limit: i64) -> Result<(Vec<OutboxRow>, Vec<i64>), StoreError> {
+pub fn waiting(conn: &mut Conn, after: i64, limit: i64) -> Result<(Vec<OutboxRow>, Vec<i64>), StoreError> {
     let rows: Vec<(i64, String, i64, String)> = outbox::table
+        .filter(outbox::id.gt(after))
         .order(outbox::id)
         .limit(limit)
         .select((outbox::id, outbox::event_id, outbox::at, outbox::dispatch))
@@ -81,6 +82,15 @@ pub fn waiting(conn: &mut Conn, limit: i64) -> Result<(Vec<OutboxRow>, Vec<i64>)
         }
     }
     Ok((read, unreadable))
+}
+
+/// The last row that waits; 0 when none does.
+///
+/// # Errors
+/// When the table cannot be read.
+pub fn last(conn: &mut Conn) -> Result<i64, StoreError> {
+    let last: Option<i64> = outbox::table.select(diesel::dsl::max(outbox::id)).first(conn)?;
+    Ok(last.unwrap_or(0))
 }
 
 /// How many rows wait.

@@ -122,6 +122,13 @@ tables! {
         at -> BigInt,
         dispatch -> Text,
     } }
+    { leases (name) {
+        name -> Text,
+        holder -> Text,
+        term -> BigInt,
+        route -> Text,
+        expires_at -> BigInt,
+    } }
     { idempotency_keys (scope, key) {
         scope -> Text,
         key -> Text,

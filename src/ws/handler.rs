@@ -46,6 +46,10 @@ pub(super) struct Subscription {
     /// Its door in the lane, once it is being opened. It tells it from earlier subscriptions to the same group, whose
     /// answers may still be under way.
     pub door: Option<DoorId>,
+    /// Counts the looks that were taken for it, of which only the last one counts.
+    pub look: u32,
+    /// Whether the client has been told that it stands.
+    pub stands: bool,
     /// Whether the client asked by a frame, and is answered by `subscribed`.
     pub asked: bool,
     pub reference: Reference,
@@ -123,7 +127,8 @@ impl State {
     }
 
     pub(super) fn add(&mut self, group: GroupKey, phase: Phase, asked: bool, reference: Reference) {
-        self.subscriptions.push(Subscription { group, phase, door: None, asked, reference });
+        let (door, look, stands) = (None, 0, false);
+        self.subscriptions.push(Subscription { group, phase, door, look, stands, asked, reference });
     }
 }
 

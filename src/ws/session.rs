@@ -431,6 +431,7 @@ impl Handler<Deliver> for Session {
             Deliver::Joined(joined) if self.closing => self.app.groups().leave(joined.group, self.id),
             Deliver::Joined(joined) => self.joined(joined, ctx),
             Deliver::Expelled { group } => self.lose(group, ctx),
+            Deliver::Recheck { group } => self.recheck(group, ctx),
             Deliver::Confirm => self.confirm(ctx),
             Deliver::End(reason) => self.close(reason, ctx),
         }

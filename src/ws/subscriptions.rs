@@ -71,24 +71,31 @@ impl Session {
     pub(super) fn joined(&mut self, joined: Box<Joined>, ctx: &mut Context) {
         // Without such a subscription the answer is to one that was given up since, and so was the membership.
         let Some(subscription) = self.state.behind(joined.group, joined.door) else { return };
-        let Phase::Joining(snapshot) = std::mem::replace(&mut subscription.phase, Phase::Waiting) else {
-            return;
-        };
-        match &joined.recovery {
-            Recovery::Events { is_current: true, .. } => self.begin_with_events(&joined, ctx),
-            Recovery::SnapshotCurrent => self.begin_with_snapshot(&joined, &snapshot, ctx),
-            Recovery::Events { is_current: false, .. } | Recovery::SnapshotNeeded => {
-                self.look_again(joined, ctx)
+        let before = std::mem::replace(&mut subscription.phase, Phase::Waiting);
+        match (before, &joined.recovery) {
+            (Phase::Joining(snapshot), Recovery::SnapshotCurrent) => {
+                self.begin_with_snapshot(&joined, &snapshot, ctx);
+            }
+            (Phase::Joining(_), Recovery::Events { is_current: true, .. }) => {
+                self.begin_with_events(&joined, ctx);
+            }
+            (Phase::Opening | Phase::Joining(_) | Phase::Waiting | Phase::Live, _) => {
+                self.look_again(joined, ctx);
             }
         }
     }
 
-    /// Something was published between the look at right and snapshot and the join: looks anew, now as a member.
+    /// Something was published between the look at right and snapshot and the join, or the numbers have changed: looks
+    /// anew, now as a member.
     fn look_again(&mut self, joined: Box<Joined>, ctx: &mut Context) {
-        let (app, who, group) = (self.app.clone(), self.state.principal, joined.group);
+        let (app, who, group, door) = (self.app.clone(), self.state.principal, joined.group, joined.door);
+        let Some(subscription) = self.state.behind(group, door) else { return };
+        subscription.look = subscription.look.wrapping_add(1);
+        let look = subscription.look;
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
-            if session.closing || session.state.behind(group, joined.door).is_none() {
+            let is_last = session.state.behind(group, door).is_some_and(|found| found.look == look);
+            if session.closing || !is_last {
                 return;
             }
             match (outcome, &joined.recovery) {
@@ -100,6 +107,23 @@ impl Session {
             }
         });
         ctx.spawn(begun);
+    }
+
+    /// Somebody lost the right to listen to a group: makes sure that it was not this one.
+    pub(super) fn recheck(&mut self, group: GroupKey, ctx: &mut Context) {
+        let (app, who) = (self.app.clone(), self.state.principal);
+        let Some(door) = self.state.subscription(group).and_then(|subscription| subscription.door) else {
+            return;
+        };
+        let looked = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        ctx.spawn(looked.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            if let Err(error) = outcome
+                && !session.closing
+                && session.state.behind(group, door).is_some()
+            {
+                session.not_begun(group, &error, ctx);
+            }
+        }));
     }
 
     fn begin_with_events(&mut self, joined: &Joined, ctx: &mut Context) {
@@ -118,7 +142,8 @@ impl Session {
         let subscription = self.state.subscription(group);
         let reference = subscription.and_then(|subscription| subscription.reference.clone());
         self.refuse(error, reference.as_deref(), ctx);
-        if self.state.primary != Some(group) {
+        let stands = self.state.subscription(group).is_some_and(|subscription| subscription.stands);
+        if self.state.primary != Some(group) && !stands {
             // The client was not told that it stood.
             self.leave(group);
             self.state.remove(group);
@@ -145,7 +170,12 @@ impl Session {
 
     fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
         let Some(subscription) = self.state.subscription(group) else { return };
-        if subscription.asked {
+        let stood = std::mem::replace(&mut subscription.stands, true);
+        if stood {
+            if joined.is_again {
+                self.say(Control::Resync { group, epoch: &joined.epoch, seq }.to_text(), ctx);
+            }
+        } else if subscription.asked {
             let reference = subscription.reference.as_deref();
             let epoch = &*joined.epoch;
             let text = Control::Subscribed { group, epoch, seq, recovered, reference }.to_text();

@@ -271,7 +271,8 @@ async fn guarantee_5_a_reader_that_is_too_slow_is_put_out_and_recovers_without_a
     let app = TestApp::start_with(&[
         SETTINGS,
         ("WAYBILL_SEND_BUFFER_BYTES", "4096"),
-        ("WAYBILL_SESSION_QUEUE", "32"),
+        // More than come at once to somebody who reads.
+        ("WAYBILL_SESSION_QUEUE", "128"),
         ("WAYBILL_TCP_USER_TIMEOUT_MS", "600000"),
     ])
     .await;

@@ -42,7 +42,11 @@ fn shown(row: &Row, text: &str) -> String {
         Show::Plain => text.into(),
         Show::Hidden if text.is_empty() => String::new(),
         Show::Hidden => "(hidden)".into(),
-        Show::Url => super::parse::database_url(text).map_or("(hidden)".into(), |url| url.to_string()),
+        Show::Url if text.is_empty() => String::new(),
+        Show::Url => super::parse::database_url(text)
+            .map(|url| url.to_string())
+            .or_else(|_| super::parse::redis_url(text).map(|url| url.to_string()))
+            .unwrap_or_else(|_| "(hidden)".into()),
     }
 }
 

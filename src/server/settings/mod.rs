@@ -18,7 +18,7 @@ pub use table::Settings;
 
 use crate::domain::order::Tariff;
 use crate::http::settings::HttpSettings;
-use crate::realtime::RealtimeSettings;
+use crate::realtime::{BridgeSettings, RealtimeSettings};
 use crate::services::app::ServiceSettings;
 use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
 use crate::store::{DatabaseUrl, StoreSettings};
@@ -129,6 +129,13 @@ impl Settings {
             replay_age: self.replay_age,
             sessions_per_user: self.sessions_per_user,
         }
+    }
+
+    /// What the bridge to other instances needs to know, if there is to be one.
+    #[must_use]
+    pub fn bridge(&self) -> Option<BridgeSettings> {
+        let url = self.redis_url.clone()?;
+        Some(BridgeSettings { url, prefix: self.redis_prefix.clone() })
     }
 
     /// What the use cases need to know.

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::http::settings::parse_networks;
+use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
 use crate::store::DatabaseUrl;
 
@@ -19,6 +20,18 @@ pub(super) type Parsed<T> = Result<T, String>;
 
 pub(super) fn database_url(text: &str) -> Parsed<DatabaseUrl> {
     text.parse().map_err(|error: crate::store::InvalidDatabaseUrl| error.to_string())
+}
+
+pub(super) fn redis_url(text: &str) -> Parsed<RedisUrl> {
+    text.parse().map_err(|error: crate::realtime::InvalidRedisUrl| error.to_string())
+}
+
+pub(super) fn redis_prefix(text: &str) -> Parsed<String> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.' | b':');
+    if (1..=64).contains(&text.len()) && text.bytes().all(is_plain) {
+        return Ok(text.into());
+    }
+    Err("expected 1 to 64 letters, digits and . _ - :".into())
 }
 
 pub(super) fn address(text: &str) -> Parsed<SocketAddr> {

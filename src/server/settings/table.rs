@@ -7,6 +7,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
 use crate::store::DatabaseUrl;
 
@@ -95,6 +96,12 @@ settings! {
 
     /// Milliseconds that a request waits for the database before it is answered with 503.
     "WAYBILL_DATABASE_WAIT_MS" Plain database_wait: Duration = "3000", |text| parse::millis(text, 1..=60_000);
+
+    /// Where several instances meet: `redis://user:password@host:port/database`. Without it there is only this one.
+    "REDIS_URL" Url redis_url: Option<RedisUrl> = "", |text| parse::optional(text, parse::redis_url);
+
+    /// What all keys and channels in Redis begin with, the same for all instances.
+    "WAYBILL_REDIS_PREFIX" Plain redis_prefix: String = "waybill", parse::redis_prefix;
 
     /// Address and port to listen on; port 0 takes a free one.
     "WAYBILL_LISTEN" Plain listen: SocketAddr = "127.0.0.1:8000", parse::address;

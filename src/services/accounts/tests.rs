@@ -53,7 +53,7 @@ async fn access(app: &App, logged_in: &LoggedIn, token: &str) -> String {
 
 /// The log-ins of which sessions are to be closed, oldest first.
 async fn ended(app: &App) -> Vec<FamilyId> {
-    let (rows, _) = app.read(|conn| Ok(outbox::waiting(conn, 1000)?)).await.expect("reads");
+    let (rows, _) = app.read(|conn| Ok(outbox::waiting(conn, 0, 1000)?)).await.expect("reads");
     let ended = rows.into_iter().filter_map(|row| match row.dispatch {
         Dispatch::EndSessions { family_id, reason: CloseReason::Token, .. } => family_id,
         _ => None,

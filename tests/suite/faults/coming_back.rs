@@ -22,11 +22,18 @@ async fn who_comes_back_hears_the_count_of_unread_ones_that_changed_meanwhile() 
     let (mut first, _) = subscribe(&app, &customer, None).await;
     let position = first.expect("unread_count").await["position"].clone();
     first.close().await;
+    let mut bell = app.connect(&customer, "/ws/notifications/").await;
     // This makes notifications; reading them all makes no event, only another count.
     app.place_order(&customer).await;
     app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
     app.place_order(&customer).await;
     let count = app.as_user(&customer).get("/notifications/unread_count").await.expect(200)["count"].clone();
+    // Until everything is out.
+    bell.until_match("none", |frame| frame["type"] == "unread_count" && frame["count"] == 0).await;
+    for wanted in [0, 2] {
+        bell.until_match("the count", |frame| frame["type"] == "unread_count" && frame["count"] == wanted)
+            .await;
+    }
 
     let (mut second, subscribed) = subscribe(&app, &customer, Some(&position)).await;
     assert_eq!(subscribed["recovered"], true);

@@ -133,7 +133,7 @@ async fn guarantee_4_what_comes_twice_after_a_fault_has_the_same_id() {
 
     // What the next server would publish as it starts waits until there is a session that can see it.
     let mut conn = direct(stage.database());
-    let (mut rows, unreadable) = outbox::waiting(&mut conn, 10).expect("the outbox can be read");
+    let (mut rows, unreadable) = outbox::waiting(&mut conn, 0, 10).expect("the outbox can be read");
     let row = rows.pop().expect("the row is still there");
     assert_eq!((rows.len(), unreadable.len()), (0, 0));
     outbox::remove(&mut conn, &[row.id]).expect("it is taken out");

@@ -50,6 +50,21 @@ impl TestDatabase {
         }
     }
 
+    /// What its servers put before everything in Redis, if they are to use it: with PostgreSQL they do, so that all tests
+    /// are about both ways.
+    pub fn redis(&self) -> Option<(String, String)> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Postgres { name, .. } => {
+                let url = std::env::var("WAYBILL_TEST_REDIS");
+                Some((
+                    url.expect("WAYBILL_TEST_REDIS names a server; tests/services starts one"),
+                    name.clone(),
+                ))
+            }
+        }
+    }
+
     /// Whether several servers may share it.
     pub fn is_shared(&self) -> bool {
         matches!(self, Self::Postgres { .. })

@@ -13,6 +13,7 @@ pub mod client;
 pub mod database;
 pub mod process;
 pub mod raw;
+pub mod redis;
 pub mod sign;
 pub mod socket;
 pub mod steps;
@@ -167,7 +168,17 @@ fn variables(database: &TestDatabase, settings: &[(&str, &str)]) -> Vec<(String,
         // The machine may be busy with other tests.
         ("WAYBILL_DATABASE_WAIT_MS", "30000"),
     ];
-    usual.iter().chain(settings).map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let redis = database.redis();
+    let redis = redis
+        .iter()
+        .flat_map(|(url, prefix)| [("REDIS_URL", url.as_str()), ("WAYBILL_REDIS_PREFIX", prefix.as_str())]);
+    usual
+        .iter()
+        .copied()
+        .chain(redis)
+        .chain(settings.iter().copied())
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 /// The server's thread.

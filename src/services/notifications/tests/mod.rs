@@ -39,7 +39,7 @@ async fn counted(app: &App, who: Principal) -> (i64, i64) {
 
 async fn outbox_rows(app: &App) -> Vec<OutboxRow> {
     let (rows, unreadable) =
-        app.read(|conn| Ok::<_, ServiceError>(outbox::waiting(conn, 1_000_000)?)).await.expect("rows");
+        app.read(|conn| Ok::<_, ServiceError>(outbox::waiting(conn, 0, 1_000_000)?)).await.expect("rows");
     assert!(unreadable.is_empty());
     rows
 }

@@ -1,0 +1,282 @@
+//! What goes to Redis beside questions: events out of the outbox, frames that nobody keeps, and notes.
+
+use actix::fut::wrap_future;
+use actix::{ActorFutureExt, AsyncContext, Context, Handler, ResponseActFuture};
+use redis::{Cmd, RedisError, RedisResult, Value};
+use uuid::Uuid;
+
+use crate::domain::group::GroupKey;
+use crate::protocol::channel::{Call, GroupMessage, Say};
+use crate::protocol::server::to_json;
+
+use super::actor::Bridge;
+use super::batch;
+use super::messages::{Attending, Depart, Ephemeral, Forget, Note, Relay, RelayError, Tell, Try};
+
+/// The most commands that wait; what comes then is dropped, since none of it is promised.
+const MAX_WAITING: usize = 16_384;
+/// The most commands in one lot.
+const AT_ONCE: usize = 1_024;
+/// How many lots may be under way.
+const LOTS: usize = 4;
+/// The most positions that are remembered.
+const MAX_POSITIONS: usize = 100_000;
+
+/// Commands whose answers nobody waits for.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    waiting: Vec<Cmd>,
+    under_way: usize,
+}
+
+impl Outbound {
+    pub(super) fn begin(&mut self) {
+        *self = Self::default();
+    }
+
+    pub(super) fn end(&mut self) {
+        self.waiting = Vec::new();
+    }
+}
+
+impl Bridge {
+    /// Sends a command when its turn comes.
+    fn post(&mut self, cmd: Cmd, ctx: &mut Context<Self>) {
+        if self.link.is_none() {
+            return;
+        }
+        if self.outbound.waiting.len() >= MAX_WAITING {
+            self.metrics.redis_failures.inc();
+            return;
+        }
+        self.outbound.waiting.push(cmd);
+        self.send_lots(ctx);
+    }
+
+    fn send_lots(&mut self, ctx: &mut Context<Self>) {
+        while self.outbound.under_way < LOTS && !self.outbound.waiting.is_empty() {
+            let Some(mut link) = self.link.clone() else { return };
+            let mut pipeline = redis::pipe();
+            let count = self.outbound.waiting.len().min(AT_ONCE);
+            for cmd in self.outbound.waiting.drain(..count) {
+                pipeline.add_command(cmd);
+            }
+            self.outbound.under_way += 1;
+            let generation = self.generation();
+            let sent = async move { link.send(pipeline).await };
+            ctx.spawn(wrap_future::<_, Self>(sent).map(move |outcome, bridge: &mut Self, ctx| {
+                if generation == bridge.generation() {
+                    bridge.outbound.under_way -= 1;
+                    bridge.note_failures(outcome, generation, ctx);
+                    bridge.send_lots(ctx);
+                }
+            }));
+        }
+    }
+
+    fn note_failures(
+        &mut self,
+        outcome: RedisResult<Vec<RedisResult<Value>>>,
+        generation: u64,
+        ctx: &mut Context<Self>,
+    ) {
+        let failed = match outcome {
+            Ok(answers) => answers.into_iter().filter_map(Result::err).collect(),
+            Err(error) => vec![error],
+        };
+        for error in failed {
+            self.metrics.redis_failures.inc();
+            log::debug!("Redis: {error}");
+            self.judge(&error, generation, ctx);
+        }
+    }
+
+    /// Says something to every instance.
+    pub(super) fn tell(&mut self, say: Say, ctx: &mut Context<Self>) {
+        let text = to_json(&Call { from: self.instance, say });
+        let mut cmd = redis::cmd("PUBLISH");
+        cmd.arg(self.names.all()).arg(text);
+        self.post(cmd, ctx);
+    }
+
+    fn took(&mut self, keys: Vec<GroupKey>, answers: Vec<RedisResult<Value>>) -> Result<(), RedisError> {
+        if self.positions.len() > MAX_POSITIONS {
+            self.positions.clear();
+        }
+        // More answers than groups: the rest is what was said to all.
+        let mut keys = keys.into_iter();
+        for answer in answers {
+            let answer = answer?;
+            let Some(key) = keys.next() else { continue };
+            let position: Option<String> = redis::from_redis_value(answer)?;
+            match position.as_deref().and_then(|text| text.split_once(' ')) {
+                Some((epoch, seq)) => {
+                    self.positions.insert(key, (epoch.into(), seq.parse().unwrap_or(0)));
+                }
+                None => {
+                    self.positions.remove(&key);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Handler<Relay> for Bridge {
+    type Result = ResponseActFuture<Self, Result<(), RelayError>>;
+
+    fn handle(&mut self, Relay { batch, fence, repeated }: Relay, _: &mut Self::Context) -> Self::Result {
+        let link = self.link.clone();
+        let away = || {
+            let why = self.status.away().map_or_else(|| "not connected".into(), |(_, why)| why);
+            RelayError::Away(why)
+        };
+        let Some(mut link) = link else {
+            let refused = Err(away());
+            return Box::pin(wrap_future(async { refused }));
+        };
+        let (parcels, says) = batch::sort(&batch);
+        let mut pipeline = redis::pipe();
+        let script = link.scripts.relay.clone();
+        for parcel in &parcels {
+            let epoch = Uuid::now_v7().simple().to_string();
+            let known = self.positions.get(&parcel.key);
+            pipeline.add_command(parcel.command(&self.names, &script, fence, &epoch, known, repeated));
+        }
+        for say in says {
+            let text = to_json(&Call { from: self.instance, say });
+            pipeline.cmd("PUBLISH").arg(self.names.all()).arg(text);
+        }
+        let keys: Vec<GroupKey> = parcels.iter().map(|parcel| parcel.key).collect();
+        let generation = self.generation();
+        let sent =
+            async move { if pipeline.is_empty() { Ok(Vec::new()) } else { link.send(pipeline).await } };
+        Box::pin(wrap_future::<_, Self>(sent).map(move |outcome, bridge: &mut Self, ctx| {
+            let taken = outcome.and_then(|answers| bridge.took(keys, answers));
+            taken.map_err(|error| {
+                bridge.metrics.redis_failures.inc();
+                bridge.judge(&error, generation, ctx);
+                if error.code() == Some("FENCED") {
+                    RelayError::Fenced
+                } else {
+                    RelayError::Away(error.to_string())
+                }
+            })
+        }))
+    }
+}
+
+impl Handler<Depart> for Bridge {
+    type Result = ResponseActFuture<Self, ()>;
+
+    fn handle(&mut self, _: Depart, _: &mut Self::Context) -> Self::Result {
+        let link = self.link.clone();
+        let mut cmd = redis::cmd("PUBLISH");
+        cmd.arg(self.names.all()).arg(to_json(&Call { from: self.instance, say: Say::Leaving }));
+        let told = async move {
+            if let Some(mut link) = link
+                && let Err(error) = link.ask(&cmd).await
+            {
+                log::debug!("the other instances are not told that this one goes: {error}");
+            }
+        };
+        Box::pin(wrap_future(told))
+    }
+}
+
+impl Handler<Try> for Bridge {
+    type Result = ResponseActFuture<Self, bool>;
+
+    fn handle(&mut self, _: Try, _: &mut Self::Context) -> Self::Result {
+        let link = self.link.clone();
+        let mut cmd = redis::cmd("SET");
+        // A write, which a full Redis refuses, and a replica.
+        cmd.arg(format!("{}:try", self.names.prefix)).arg(1).arg("PX").arg(60_000);
+        let tried = async move {
+            match link {
+                Some(mut link) => link.ask(&cmd).await.is_ok(),
+                None => false,
+            }
+        };
+        Box::pin(wrap_future(tried))
+    }
+}
+
+impl Handler<Ephemeral> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, Ephemeral { key, text }: Ephemeral, ctx: &mut Self::Context) {
+        let mut cmd = redis::cmd(self.names.publish);
+        cmd.arg(self.names.group(key)).arg(text);
+        self.post(cmd, ctx);
+    }
+}
+
+impl Handler<Attending> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, Attending { key, present }: Attending, ctx: &mut Self::Context) {
+        let (name, field) = (self.names.present(key), self.instance.to_string());
+        let mut note = redis::cmd(if present.sessions > 0 { "HSET" } else { "HDEL" });
+        note.arg(&name).arg(field);
+        if present.sessions > 0 {
+            note.arg(to_json(&present));
+        }
+        self.post(note, ctx);
+        if present.sessions > 0 {
+            let mut expiry = redis::cmd("PEXPIRE");
+            expiry.arg(name).arg(self.names.keep_ms);
+            self.post(expiry, ctx);
+        }
+        let mut publish = redis::cmd(self.names.publish);
+        let message = GroupMessage::Present { instance: self.instance, present };
+        publish.arg(self.names.group(key)).arg(message.to_text());
+        self.post(publish, ctx);
+    }
+}
+
+impl Handler<Forget> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, Forget { key, instance }: Forget, ctx: &mut Self::Context) {
+        let mut cmd = redis::cmd("HDEL");
+        cmd.arg(self.names.present(key)).arg(instance.to_string());
+        self.post(cmd, ctx);
+    }
+}
+
+impl Handler<Note> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, Note { user_id, session, is_here }: Note, ctx: &mut Self::Context) {
+        let Some(link) = &self.link else { return };
+        let name = self.names.sessions(&user_id.to_string());
+        let entry = format!("{}/{session}", self.instance);
+        let mut cmd;
+        if is_here {
+            // The session's id is put in by the script, which knows which one has to go.
+            let say = Say::Replace { session, user_id };
+            let text = to_json(&Call { from: self.instance, say });
+            let Some((before, after)) = text.split_once(&session.to_string()) else { return };
+            cmd = redis::cmd("EVALSHA");
+            cmd.arg(&link.scripts.enter).arg(1).arg(name).arg(self.names.all()).arg(self.sessions_per_user);
+            cmd.arg(super::scripts::SESSION_KEEP_MS).arg(before).arg(after).arg(entry);
+            cmd.arg(self.instance.to_string());
+            for other in self.status.living() {
+                cmd.arg(other.to_string());
+            }
+        } else {
+            cmd = redis::cmd("ZREM");
+            cmd.arg(name).arg(entry);
+        }
+        self.post(cmd, ctx);
+    }
+}
+
+impl Handler<Tell> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, Tell(say): Tell, ctx: &mut Self::Context) {
+        self.tell(say, ctx);
+    }
+}

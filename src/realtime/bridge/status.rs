@@ -1,0 +1,150 @@
+//! How the bridge is, for those who do not speak to its actor.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::domain::ids::{InstanceId, UserId};
+use crate::protocol::channel::Here;
+
+/// An instance that says nothing for so long is gone.
+pub(super) const SILENCE: Duration = Duration::from_secs(5);
+
+/// Whether Redis can be reached, and which other instances there are. Shared by the bridge and the handle on groups.
+#[derive(Debug)]
+pub struct BridgeStatus {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    up: bool,
+    since: Instant,
+    problem: Option<String>,
+    others: HashMap<InstanceId, Other>,
+}
+
+#[derive(Debug)]
+struct Other {
+    heard_at: Instant,
+    here: Option<Here>,
+}
+
+/// The other instances together.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Peers {
+    /// How many.
+    pub instances: usize,
+    /// Their open sessions.
+    pub sessions: usize,
+    /// Their users with a session; who has some on two instances counts twice.
+    pub users: usize,
+    /// Some of these users.
+    pub online: Vec<UserId>,
+}
+
+impl BridgeStatus {
+    pub(in crate::realtime) fn new() -> Self {
+        let inner = Inner { up: false, since: Instant::now(), problem: None, others: HashMap::new() };
+        Self { inner: Mutex::new(inner) }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For how long Redis has been away, and why; `None` while it is there.
+    #[must_use]
+    pub fn away(&self) -> Option<(Duration, String)> {
+        let inner = self.lock();
+        let why = || inner.problem.clone().unwrap_or_else(|| "not connected yet".into());
+        (!inner.up).then(|| (inner.since.elapsed(), why()))
+    }
+
+    /// What the other instances have.
+    #[must_use]
+    pub fn peers(&self) -> Peers {
+        let inner = self.lock();
+        let mut peers = Peers { instances: inner.others.len(), ..Peers::default() };
+        for here in inner.others.values().filter_map(|other| other.here.as_ref()) {
+            peers.sessions += here.sessions;
+            peers.users += here.users;
+            peers.online.extend(&here.online);
+        }
+        peers
+    }
+
+    /// Redis answers. Whoever was there before has some time to be heard again.
+    pub(super) fn set_up(&self) {
+        let mut inner = self.lock();
+        let now = Instant::now();
+        (inner.up, inner.since, inner.problem) = (true, now, None);
+        for other in inner.others.values_mut() {
+            other.heard_at = now;
+        }
+    }
+
+    /// Redis is away; `true` when it was there.
+    pub(super) fn set_away(&self, problem: String) -> bool {
+        let mut inner = self.lock();
+        let was_up = inner.up;
+        if was_up {
+            (inner.up, inner.since) = (false, Instant::now());
+        }
+        inner.problem = Some(problem);
+        was_up
+    }
+
+    /// Another instance was heard of, or from.
+    pub(super) fn heard(&self, instance: InstanceId, here: Option<Here>) {
+        let mut inner = self.lock();
+        let other =
+            inner.others.entry(instance).or_insert_with(|| Other { heard_at: Instant::now(), here: None });
+        other.heard_at = Instant::now();
+        if here.is_some() {
+            other.here = here;
+        }
+    }
+
+    /// Forgets an instance; `false` when it was not known.
+    pub(super) fn forget(&self, instance: InstanceId) -> bool {
+        self.lock().others.remove(&instance).is_some()
+    }
+
+    /// Takes out the instances that have been silent for too long. None while Redis is away.
+    pub(super) fn take_silent(&self) -> Vec<InstanceId> {
+        let mut inner = self.lock();
+        if !inner.up {
+            return Vec::new();
+        }
+        let is_silent = |other: &Other| other.heard_at.elapsed() > SILENCE;
+        inner.others.extract_if(|_, other| is_silent(other)).map(|(instance, _)| instance).collect()
+    }
+
+    /// The other instances that live.
+    pub(super) fn living(&self) -> Vec<InstanceId> {
+        self.lock().others.keys().copied().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_others_have_is_added_up_and_goes_with_them() {
+        let status = BridgeStatus::new();
+        assert!(status.away().is_some());
+        status.set_up();
+        assert!(status.away().is_none());
+        let (first, second) = (InstanceId::new(), InstanceId::new());
+        let user = UserId::new();
+        status.heard(first, Some(Here { sessions: 3, users: 2, online: vec![user] }));
+        status.heard(second, None);
+        status.heard(first, None);
+        let expected = Peers { instances: 2, sessions: 3, users: 2, online: vec![user] };
+        assert_eq!(status.peers(), expected);
+        assert!(status.forget(first) && !status.forget(first));
+        assert_eq!(status.peers(), Peers { instances: 1, ..Peers::default() });
+    }
+}

@@ -1,0 +1,229 @@
+//! Which instance takes events out of the outbox, and by what way they reach the others.
+//!
+//! One instance holds a lease in the database and publishes for all, so that events go out in one order. One that dies,
+//! or stands still, loses the lease within seconds, and Redis refuses what it may still send. While Redis is away, the
+//! holder of the lease says so there, and every instance reads the outbox for its own sessions.
+
+use std::pin::pin;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Notify;
+
+use crate::protocol::channel::{Route, Say};
+use crate::store::leases::{self, Lease, RELAY};
+
+use super::app::App;
+use super::error::ServiceError;
+
+/// How long the lease lasts that is not renewed.
+const SPAN: Duration = Duration::from_secs(3);
+/// Between two looks at the lease.
+const PERIOD: Duration = Duration::from_millis(600);
+/// How long Redis may be away before the lease is offered to instances that may reach it, and before events take the
+/// way through the database.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// How long it is offered: every other instance looks within this.
+const OFFERED: Duration = Duration::from_millis(1_300);
+/// How long Redis has to take events again before they take their way through it.
+const CONVINCED: Duration = Duration::from_secs(1);
+
+/// What this instance knows of the lease.
+#[derive(Debug)]
+pub struct Leadership {
+    state: Mutex<State>,
+    wake: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    /// The term, while the lease is ours, and until when it surely is.
+    mine: Option<(i64, Instant)>,
+    route: Route,
+    /// Since when the lease has been free, as far as was seen.
+    vacant: Option<Instant>,
+    /// Since when Redis would take events, while they go through the database.
+    well: Option<Instant>,
+}
+
+impl Default for Leadership {
+    fn default() -> Self {
+        let state = State { mine: None, route: Route::Redis, vacant: None, well: None };
+        Self { state: Mutex::new(state), wake: Notify::new() }
+    }
+}
+
+impl Leadership {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The term for which this instance holds the lease; `None` when it does not, or may not any more.
+    #[must_use]
+    pub fn term(&self) -> Option<i64> {
+        self.lock().mine.filter(|(_, until)| Instant::now() < *until).map(|(term, _)| term)
+    }
+
+    /// By what way events go, as far as is known here.
+    #[must_use]
+    pub fn route(&self) -> Route {
+        self.lock().route
+    }
+
+    /// Looks at the lease at once.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Somebody else publishes, as Redis says.
+    pub(super) fn lose(&self) {
+        self.lock().mine = None;
+    }
+}
+
+/// Runs until `stop` resolves, and gives the lease up then.
+pub async fn run(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let holder = app.groups().instance().map(|instance| instance.to_string()).unwrap_or_default();
+    let mut is_failing = false;
+    loop {
+        match look(&app, &holder).await {
+            Ok(()) => is_failing = false,
+            // The first one tells; the database's own messages tell the rest.
+            Err(error) if !is_failing => {
+                log::warn!("the lease of the outbox cannot be looked at: {error}");
+                is_failing = true;
+            }
+            Err(_) => {}
+        }
+        tokio::select! {
+            () = &mut stop => break,
+            () = app.leadership().wake.notified() => {}
+            () = tokio::time::sleep(PERIOD) => {}
+        }
+    }
+    app.leadership().lose();
+    if let Err(error) = release(&app, &holder).await {
+        log::warn!("the lease of the outbox is not given up, and runs out instead: {error}");
+    }
+}
+
+async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
+    let away = app.groups().away().map(|(span, _)| span);
+    let is_mine = app.leadership().term().is_some();
+    let others = app.groups().peers().instances;
+    if is_mine
+        && others > 0
+        && away.is_some_and(|span| span > PATIENCE)
+        && app.leadership().route() == Route::Redis
+    {
+        // One of the others may reach Redis.
+        log::warn!("Redis is away; the lease of the outbox is offered to the other instances");
+        app.leadership().lose();
+        return release(app, holder).await;
+    }
+    let begin = Instant::now();
+    let wants = is_mine || away.is_none() || may_take_without_redis(app);
+    let lease = {
+        let holder = holder.to_owned();
+        let job = move |conn: &mut crate::store::Conn| {
+            let lease =
+                if wants { leases::take(conn, RELAY, &holder, SPAN)? } else { leases::read(conn, RELAY)? };
+            Ok::<_, ServiceError>(lease)
+        };
+        if wants { app.store().write(job).await? } else { app.store().read(job).await? }
+    };
+    settle(app, holder, lease, begin);
+    if app.leadership().term().is_some() {
+        choose_route(app, holder).await?;
+    }
+    Ok(())
+}
+
+/// Whether nobody who can reach Redis has taken the lease, although there was time for it.
+fn may_take_without_redis(app: &App) -> bool {
+    let leadership = app.leadership();
+    let state = leadership.lock();
+    state.route == Route::Database || state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
+}
+
+fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
+    let is_mine = lease.holder == holder && !lease.left.is_zero();
+    {
+        let mut state = app.leadership().lock();
+        let was_mine = state.mine.is_some();
+        // From when it was asked for, so that it ends here before it ends there.
+        state.mine = is_mine.then(|| (lease.term, begin + lease.left.min(SPAN)));
+        state.vacant = lease.left.is_zero().then(|| state.vacant.unwrap_or_else(Instant::now));
+        if is_mine != was_mine {
+            let what = if is_mine { "this instance takes" } else { "another instance takes" };
+            log::info!("{what} events out of the outbox (term {})", lease.term);
+        }
+    }
+    if is_mine {
+        app.outbox_bell().notify_one();
+    }
+    set_route(app, lease.route);
+}
+
+/// Lets the groups know by what way events come.
+fn set_route(app: &App, route: Route) {
+    let before = std::mem::replace(&mut app.leadership().lock().route, route);
+    if before != route {
+        match route {
+            Route::Redis => log::info!("events go through Redis again"),
+            Route::Database => {
+                log::warn!("Redis does not take events: they reach sessions through the database")
+            }
+        }
+        app.groups().set_alone(route == Route::Database);
+        app.outbox_bell().notify_one();
+    }
+}
+
+/// Decides, as the holder of the lease, by what way events go.
+async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
+    let leadership = app.leadership();
+    let wanted = match leadership.route() {
+        Route::Redis => {
+            let is_away = app.groups().away().is_some_and(|(span, _)| span > PATIENCE);
+            if is_away || app.relay_failing().is_some_and(|span| span > PATIENCE) {
+                Route::Database
+            } else {
+                Route::Redis
+            }
+        }
+        Route::Database => {
+            let can = app.groups().away().is_none() && app.groups().can_relay().await;
+            let mut state = leadership.lock();
+            if can {
+                let since = *state.well.get_or_insert_with(Instant::now);
+                if since.elapsed() >= CONVINCED { Route::Redis } else { Route::Database }
+            } else {
+                state.well = None;
+                Route::Database
+            }
+        }
+    };
+    if wanted == leadership.route() {
+        return Ok(());
+    }
+    let Some(term) = leadership.term() else { return Ok(()) };
+    let holder = holder.to_owned();
+    let set = app
+        .store()
+        .write(move |conn| leases::set_route(conn, RELAY, &holder, term, wanted).map_err(ServiceError::from))
+        .await?;
+    if set {
+        leadership.lock().well = None;
+        set_route(app, wanted);
+    }
+    Ok(())
+}
+
+async fn release(app: &App, holder: &str) -> Result<(), ServiceError> {
+    let holder = holder.to_owned();
+    app.store().write(move |conn| leases::release(conn, RELAY, &holder).map_err(ServiceError::from)).await?;
+    app.groups().tell(Say::Vacant);
+    Ok(())
+}

@@ -1,0 +1,40 @@
+//! What other instances say, and what is done about it.
+
+use std::pin::pin;
+
+use crate::protocol::channel::Say;
+
+use super::app::App;
+
+/// Runs until `stop` resolves.
+pub async fn run(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let Some(mut says) = app.groups().take_says() else { return stop.await };
+    loop {
+        let say = tokio::select! {
+            () = &mut stop => return,
+            say = says.recv() => say,
+        };
+        match say {
+            Some(say) => heed(&app, say),
+            // The bridge has ended: nobody says anything any more.
+            None => return stop.await,
+        }
+    }
+}
+
+fn heed(app: &App, say: Say) {
+    match say {
+        Say::Bell => app.outbox_bell().notify_one(),
+        Say::Vacant => app.leadership().wake(),
+        // The sessions themselves are ended by the bridge; who comes in anew is looked up anew.
+        Say::EndSessions { user_id, .. } => app.principals().forget(user_id),
+        Say::Located { orders, sample } => {
+            for order_id in orders {
+                app.last_seen().put(order_id, &sample);
+            }
+        }
+        // The bridge deals with these.
+        Say::Here(_) | Say::Leaving | Say::Replace { .. } => {}
+    }
+}

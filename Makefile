@@ -10,8 +10,11 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
 RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml
+# Several instances share a PostgreSQL database, so their tests belong to the run with that.
+NOT_INSTANCES = -E 'not test(/^instances::/)'
 else
 RUN_TESTS = $(CARGO) test --locked
+NOT_INSTANCES = -- --skip instances::
 endif
 
 .DEFAULT_GOAL := help
@@ -23,13 +26,13 @@ help: ## Show this list
 run: ## Serve a demo on http://127.0.0.1:8000, with SQLite in data/
 	$(CARGO) run --locked -- serve --demo
 
-test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL, too
+test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL with Redis, too
 	tests/services $(MAKE) --no-print-directory unit-and-suite
 
 # With the services running. Tests of the lower rooms use both databases by themselves.
 unit-and-suite:
 	$(CARGO) test --locked --quiet --doc
-	$(RUN_TESTS)
+	$(RUN_TESTS) $(NOT_INSTANCES)
 	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite
 
 check: ## Formatting, lints and documentation

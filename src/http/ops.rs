@@ -53,10 +53,13 @@ pub struct Parts {
     pub database: Health,
     /// The outbox relay.
     pub relay: Health,
+    /// Redis; left out where there is only this instance. While it is away, everything works, but slower.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redis: Option<Health>,
 }
 
 impl Parts {
-    /// Whether all are well.
+    /// Whether requests can be served.
     #[must_use]
     pub fn are_well(&self) -> bool {
         [self.groups, self.database, self.relay].iter().all(|health| *health == Health::Ok)
@@ -81,7 +84,7 @@ pub async fn healthz() -> impl Responder {
 /// That the server can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
-    /// Always `ready`.
+    /// `ready`, or `degraded` while Redis is away.
     status: &'static str,
     /// How its parts are.
     parts: Parts,
@@ -100,7 +103,8 @@ pub async fn readyz(app: web::Data<App>) -> HttpResponse {
         return not_ready(&ApiError::Service(ServiceError::Draining), parts);
     }
     if parts.are_well() {
-        return extract::json(StatusCode::OK, &Ready { status: "ready", parts });
+        let status = if parts.redis == Some(Health::Failed) { "degraded" } else { "ready" };
+        return extract::json(StatusCode::OK, &Ready { status, parts });
     }
     let error = ApiError::Http {
         status: StatusCode::SERVICE_UNAVAILABLE,
@@ -134,6 +138,11 @@ async fn probe(app: &App) -> Parts {
             Ok(())
         } else {
             Err(format!("the outbox relay is silent for {relay_silence:?}"))
+        }),
+        // That it is away was logged when it went.
+        redis: app.groups().has_bridge().then(|| match app.groups().away() {
+            None => Health::Ok,
+            Some(_) => Health::Failed,
         }),
     }
 }

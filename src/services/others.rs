@@ -27,8 +27,11 @@ fn heed(app: &App, say: Say) {
     match say {
         Say::Bell => app.outbox_bell().notify_one(),
         Say::Vacant => app.leadership().wake(),
-        // The sessions themselves are ended by the bridge; who comes in anew is looked up anew.
-        Say::EndSessions { user_id, .. } => app.principals().forget(user_id),
+        Say::EndSessions { user_id, family_id, reason } => {
+            // First, so that whoever comes in anew is looked up anew.
+            app.principals().forget(user_id);
+            app.groups().end_sessions(user_id, family_id, reason);
+        }
         Say::Located { orders, sample } => {
             for order_id in orders {
                 app.last_seen().put(order_id, &sample);

@@ -16,6 +16,7 @@ mod events;
 mod faults;
 mod frames;
 mod handshakes;
+mod instances;
 mod load;
 mod operating;
 mod orders;

@@ -25,7 +25,7 @@ use super::scripts::{Names, Position};
 use super::status::BridgeStatus;
 use crate::realtime::RealtimeSettings;
 use crate::realtime::directory::Directory;
-use crate::realtime::messages::{Count, EndSessions, ListOnline, Stop};
+use crate::realtime::messages::{Count, ListOnline, Stop};
 use crate::realtime::registry::GroupRegistry;
 
 /// Between two signs of life, and two looks whether Redis answers.
@@ -184,7 +184,7 @@ impl Bridge {
         self.neighbours.directory.do_send(Reenter { is_again: self.had_link }); // bounded: once for each link
         self.had_link = true;
         // Who can reach Redis may take the lease.
-        self.heed(Say::Vacant);
+        self.heed(Say::Vacant, ctx);
         self.beat(ctx);
     }
 
@@ -250,10 +250,10 @@ impl Bridge {
     }
 
     /// Lets the rooms above hear something.
-    fn heed(&self, say: Say) {
+    fn heed(&mut self, say: Say, ctx: &mut Context<Self>) {
         if self.says.try_send(say).is_err() {
-            self.metrics.redis_failures.inc();
-            log::warn!("what instances say is not heeded fast enough, and something of it is lost");
+            // With the next link, everything is looked at anew.
+            self.lose("what other instances say is not heeded fast enough", ctx);
         }
     }
 
@@ -423,7 +423,7 @@ impl Handler<Ended> for Bridge {
 impl Handler<Called> for Bridge {
     type Result = ();
 
-    fn handle(&mut self, Called(text): Called, _: &mut Self::Context) {
+    fn handle(&mut self, Called(text): Called, ctx: &mut Self::Context) {
         // What a later version says is none of our business.
         let Ok(Call { from, say }) = serde_json::from_str::<Call>(&text) else { return };
         let is_own = from == self.instance;
@@ -439,20 +439,17 @@ impl Handler<Called> for Bridge {
                 }
                 return;
             }
-            Say::EndSessions { user_id, family_id, reason } => {
-                let end = EndSessions { user_id: *user_id, family_id: *family_id, reason: *reason };
-                self.neighbours.directory.do_send(end); // bounded: by how many log-ins end
-            }
             Say::Replace { session, user_id } => {
                 let replace = Replace { session: *session, user_id: *user_id };
                 self.neighbours.directory.do_send(replace); // bounded: by how many sessions come
                 return;
             }
+            Say::EndSessions { .. } => {}
             // An instance heeds its own at once.
             Say::Bell | Say::Vacant | Say::Located { .. } if is_own => return,
             Say::Bell | Say::Vacant | Say::Located { .. } => {}
         }
-        self.heed(say);
+        self.heed(say, ctx);
     }
 }
 

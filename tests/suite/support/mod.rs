@@ -21,6 +21,7 @@ pub mod users;
 
 use std::net::SocketAddr;
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 use waybill::server::settings::{Settings, Sources};
@@ -34,6 +35,9 @@ pub use users::{TestUser, an_order};
 
 /// Signs the tokens of every test.
 pub const JWT_SECRET: &str = "5ca1ab1e-0000-4000-8000-test-secret-of-more-than-32-bytes";
+
+/// How long something may take that has to happen.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 type Stopped = Result<(), ServerError>;
 
@@ -68,7 +72,17 @@ impl TestApp {
         database: TestDatabase,
         settings: &[(&str, &str)],
     ) -> Result<Self, ServerError> {
-        let settings = Settings::read(&Sources::new(variables(&database, settings), []));
+        let mut app = Self::start_beside(&database, settings).await?;
+        app.database = Some(database);
+        Ok(app)
+    }
+
+    /// One more server on a database that others use.
+    pub async fn start_beside(
+        database: &TestDatabase,
+        settings: &[(&str, &str)],
+    ) -> Result<Self, ServerError> {
+        let settings = Settings::read(&Sources::new(variables(database, settings), []));
         let settings = settings.expect("good settings");
         let (started, start) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
@@ -77,7 +91,7 @@ impl TestApp {
             .spawn(move || actix_web::rt::System::new().block_on(run(settings, started, stopped)))
             .expect("a thread");
         let (address, app) = start.await.expect("the server's thread lives")?;
-        Ok(Self { address, app, stop: Some(stop), thread: Some(thread), database: Some(database) })
+        Ok(Self { address, app, stop: Some(stop), thread: Some(thread), database: None })
     }
 
     /// Where it listens.
@@ -90,7 +104,17 @@ impl TestApp {
         &self.app
     }
 
-    /// Its database.
+    /// Waits until something is so.
+    pub async fn until<F: Future<Output = bool>>(&self, what: &str, is_so: impl Fn() -> F) {
+        let begin = Instant::now();
+        while !is_so().await {
+            assert!(begin.elapsed() < PATIENCE, "not within {PATIENCE:?}: {what}");
+            // Between two looks; nothing depends on how long it is.
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+
+    /// Its database, unless it is another's, too.
     pub fn database(&self) -> &TestDatabase {
         self.database.as_ref().expect("it goes with the server")
     }
@@ -134,6 +158,11 @@ impl TestApp {
     pub fn crash(mut self) -> TestDatabase {
         self.end();
         self.database.take().expect("it goes with the server")
+    }
+
+    /// As [`TestApp::crash`], for one that shares the database with others.
+    pub fn vanish(mut self) {
+        self.end();
     }
 
     fn end(&mut self) {

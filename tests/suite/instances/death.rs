@@ -1,0 +1,82 @@
+//! A server that dies: what it leaves behind is taken up by the others.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{Fleet, position, subscribe, tells};
+use crate::support::steps::text;
+
+/// What the contract of operations gives the others.
+const WITHIN: Duration = Duration::from_secs(5);
+
+#[actix_web::test]
+async fn guarantee_1_what_a_dead_server_left_in_the_outbox_is_published_by_another() {
+    let mut fleet = Fleet::start(2).await;
+    let survivor = fleet.apps.pop().expect("two");
+    let first = fleet.apps.pop().expect("one");
+    // The first one has the lease.
+    assert!(first.inner().leadership().term().is_some());
+    let (customer, partner, order) = first.assigned_order().await;
+    let id = text(&order, "id");
+    let mut screen = survivor.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    screen.expect("order_status").await;
+    first.vanish();
+    let begin = Instant::now();
+    survivor.step(&partner, &id, "en_route").await;
+    screen.until_match("en route", |frame| tells(frame, "en_route")).await;
+    assert!(begin.elapsed() < WITHIN, "{:?}", begin.elapsed());
+    assert!(survivor.inner().leadership().term().is_some());
+}
+
+#[actix_web::test]
+async fn guarantee_3_the_sessions_of_a_dead_server_come_back_elsewhere_and_miss_nothing() {
+    let mut fleet = Fleet::start(2).await;
+    let survivor = fleet.apps.pop().expect("two");
+    let first = fleet.apps.pop().expect("one");
+    let (customer, partner, order) = first.assigned_order().await;
+    let id = text(&order, "id");
+    let group = format!("order_{id}");
+    let (mut screen, _) = subscribe(&first, &customer, &group, None).await;
+    screen.expect("order_status").await;
+    first.step(&partner, &id, "en_route").await;
+    let last = screen.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
+    first.vanish();
+    survivor.step(&partner, &id, "arrived").await;
+    let (mut screen, subscribed) = subscribe(&survivor, &customer, &group, Some(&position(&last))).await;
+    assert_eq!(subscribed["recovered"], true);
+    let arrived = screen.until_match("arrived", |frame| tells(frame, "arrived")).await;
+    let arrived = arrived.last().expect("one");
+    assert_eq!(arrived["seq"].as_u64(), last["seq"].as_u64().map(|seq| seq + 1));
+}
+
+#[actix_web::test]
+async fn the_presence_of_a_dead_server_ends() {
+    let mut fleet = Fleet::start(2).await;
+    let survivor = fleet.apps.pop().expect("two");
+    let first = fleet.apps.pop().expect("one");
+    let (customer, partner, order) = first.assigned_order().await;
+    let path = format!("/ws/orders/{}/", text(&order, "id"));
+    let mut screen = survivor.connect(&customer, &path).await;
+    screen.expect("order_status").await;
+    let gone = first.connect(&partner, &path).await;
+    screen.until_match("the partner has come", |frame| frame["joined"]["user_id"] == json!(partner.id)).await;
+    first.vanish();
+    drop(gone);
+    screen.until_match("the partner has gone", |frame| frame["left"]["user_id"] == json!(partner.id)).await;
+    assert_eq!(survivor.inner().groups().peers().instances, 0);
+}
+
+#[actix_web::test]
+async fn a_server_that_stops_hands_over_at_once() {
+    let mut fleet = Fleet::start(2).await;
+    let survivor = fleet.apps.pop().expect("two");
+    let mut first = fleet.apps.pop().expect("one");
+    assert!(first.inner().leadership().term().is_some());
+    let stopped = first.tell_to_stop();
+    stopped.await.expect("it answers").expect("it stops in time");
+    let begin = Instant::now();
+    survivor.until("it has the lease", || async { survivor.inner().leadership().term().is_some() }).await;
+    assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
+    assert_eq!(survivor.inner().groups().peers().instances, 0);
+}

@@ -1,0 +1,215 @@
+//! Redis goes away, comes back, loses its data, stands still, is full, or refuses.
+
+use awc::http::Method;
+use serde_json::{Value, json};
+
+use super::redis_server::RedisServer;
+use super::{Fleet, position, subscribe, tells};
+use crate::support::steps::text;
+use crate::support::users::PASSWORD;
+use crate::support::{Socket, TestApp, TestUser};
+
+/// Two servers with a Redis of their own, an order under way, and a screen on each that follows it.
+struct Stage {
+    redis: RedisServer,
+    fleet: Fleet,
+    partner: TestUser,
+    customer: TestUser,
+    order: String,
+    screens: Vec<Socket>,
+}
+
+impl Stage {
+    async fn set(redis: RedisServer) -> Self {
+        let fleet = Fleet::start_with(2, &[("REDIS_URL", &redis.url())]).await;
+        let (here, there) = fleet.two();
+        let (customer, partner, order) = here.assigned_order().await;
+        let order = text(&order, "id");
+        let path = format!("/ws/orders/{order}/");
+        let mut screens = vec![here.connect(&customer, &path).await, there.connect(&customer, &path).await];
+        for screen in &mut screens {
+            screen.expect("order_status").await;
+        }
+        Self { redis, fleet, partner, customer, order, screens }
+    }
+
+    async fn step(&self, at: usize, to: &str) {
+        self.fleet.apps[at].step(&self.partner, &self.order, to).await;
+    }
+
+    /// Waits until every screen shows a status, by an event or by a snapshot.
+    async fn all_show(&mut self, status: &str) -> Vec<Vec<Value>> {
+        let mut all = Vec::new();
+        for screen in &mut self.screens {
+            let shows = |frame: &Value| tells(frame, status) || frame["order"]["status"] == status;
+            all.push(screen.until_match(status, shows).await);
+        }
+        all
+    }
+
+    async fn everybody_uses_redis(&self) {
+        for app in &self.fleet.apps {
+            app.until("Redis is used", || async {
+                let is_redis = app.inner().leadership().route() == waybill::protocol::channel::Route::Redis;
+                is_redis && app.inner().groups().away().is_none()
+            })
+            .await;
+        }
+    }
+}
+
+#[actix_web::test]
+async fn while_redis_is_away_calls_are_answered_sessions_stay_and_hear_of_everything() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    stage.step(0, "en_route").await;
+    stage.all_show("en_route").await;
+    stage.redis.kill();
+    stage.step(1, "arrived").await;
+    let seen = stage.all_show("arrived").await;
+    for frames in &seen {
+        // The numbers of before mean nothing now, and that is said.
+        let resync = frames.iter().find(|frame| frame["type"] == "resync").expect("it is said");
+        assert_eq!(resync["group"], format!("order_{}", stage.order));
+    }
+    stage.step(0, "picked_up").await;
+    for frames in stage.all_show("picked_up").await {
+        assert!(frames.iter().all(|frame| frame["type"] != "resync"), "{frames:?}");
+    }
+    // It comes back with nothing in it.
+    stage.redis.resume();
+    stage.everybody_uses_redis().await;
+    stage.step(1, "in_transit").await;
+    stage.all_show("in_transit").await;
+    stage.step(0, "delivered").await;
+    stage.all_show("delivered").await;
+}
+
+#[actix_web::test]
+async fn guarantee_1_what_was_committed_while_redis_was_away_is_there_for_who_comes_back() {
+    let mut stage =
+        Stage::set(RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"])).await;
+    let (here, there) = stage.fleet.two();
+    let group = format!("order_{}", stage.order);
+    let (mut screen, _) = subscribe(here, &stage.customer, &group, None).await;
+    screen.expect("order_status").await;
+    stage.step(0, "en_route").await;
+    let last = screen.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
+    screen.close().await;
+    stage.redis.kill();
+    stage.step(0, "arrived").await;
+    stage.redis.resume();
+    stage.everybody_uses_redis().await;
+    there.published().await;
+    let (mut screen, subscribed) = subscribe(there, &stage.customer, &group, Some(&position(&last))).await;
+    assert_eq!(subscribed["recovered"], true, "its data is still there");
+    let arrived = screen.until_match("arrived", |frame| tells(frame, "arrived")).await;
+    assert_eq!(arrived.len(), 1);
+}
+
+#[actix_web::test]
+async fn a_redis_that_has_lost_its_data_is_noticed_and_everybody_begins_anew() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    stage.step(0, "en_route").await;
+    let before = stage.all_show("en_route").await;
+    stage.redis.kill();
+    stage.redis.resume();
+    stage.everybody_uses_redis().await;
+    stage.step(1, "arrived").await;
+    let after = stage.all_show("arrived").await;
+    for (before, after) in before.iter().zip(&after) {
+        let old = before.iter().find_map(|frame| frame["epoch"].as_str()).expect("an epoch");
+        let resync = after.iter().find(|frame| frame["type"] == "resync").expect("it is said");
+        assert_ne!(resync["epoch"], old);
+    }
+}
+
+#[actix_web::test]
+async fn a_redis_that_stands_still_is_gone_round_and_what_it_does_later_harms_nothing() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    stage.redis.freeze();
+    stage.step(0, "en_route").await;
+    stage.step(1, "arrived").await;
+    stage.all_show("arrived").await;
+    stage.redis.thaw();
+    stage.everybody_uses_redis().await;
+    stage.step(1, "picked_up").await;
+    let seen = stage.all_show("picked_up").await;
+    for frames in seen {
+        let versions: Vec<i64> = frames
+            .iter()
+            .filter_map(|frame| frame["order"]["version"].as_i64().or(frame["update"]["version"].as_i64()))
+            .collect();
+        assert!(versions.is_sorted(), "an order's status never goes back: {versions:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_full_redis_is_gone_round() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).expect("it is full");
+    stage.step(0, "en_route").await;
+    stage.all_show("en_route").await;
+    stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).expect("it has room");
+    stage.everybody_uses_redis().await;
+    stage.step(1, "arrived").await;
+    stage.all_show("arrived").await;
+}
+
+#[actix_web::test]
+async fn a_log_out_that_a_server_could_not_hear_of_ends_its_sessions_later() {
+    let stage = Stage::set(RedisServer::start()).await;
+    let (here, there) = stage.fleet.two();
+    let user = here.customer().await;
+    let body = json!({"email": user.email, "password": PASSWORD});
+    let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
+    let bearer = format!("Bearer {}", text(&pair, "access"));
+    let headers = [("Authorization", bearer.as_str())];
+    let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
+    bell.expect("unread_count").await;
+    stage.redis.freeze();
+    here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
+    assert_eq!(bell.closed().await.0, 4401);
+    stage.redis.thaw();
+}
+
+async fn readiness(app: &TestApp) -> Value {
+    app.as_nobody().call(Method::GET, "/readyz", &[], None).await.expect(200)
+}
+
+#[actix_web::test]
+async fn a_server_that_starts_without_redis_serves_and_joins_the_others_later() {
+    let mut redis = RedisServer::start();
+    let url = redis.url();
+    redis.kill();
+    let database = crate::support::TestDatabase::new();
+    let app = TestApp::start_beside(&database, &[("REDIS_URL", &url)]).await.expect("it starts all the same");
+    let customer = app.customer().await;
+    let mut bell = app.connect(&customer, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    app.place_order(&customer).await;
+    bell.until_match("two", |frame| frame["count"] == 2).await;
+    let ready = readiness(&app).await;
+    assert_eq!((&ready["status"], &ready["parts"]["redis"]), (&json!("degraded"), &json!("failed")));
+    redis.resume();
+    app.until("it is ready", || async {
+        let ready = readiness(&app).await;
+        ready["status"] == "ready" && ready["parts"]["redis"] == "ok"
+    })
+    .await;
+    app.place_order(&customer).await;
+    bell.until_match("four", |frame| frame["count"] == 4).await;
+}
+
+#[actix_web::test]
+async fn a_wrong_password_for_redis_refuses_the_start_and_names_the_setting() {
+    let redis = RedisServer::start_with(&["--requirepass", "right"]);
+    let url = redis.url().replace("redis://", "redis://:wrong@");
+    let database = crate::support::TestDatabase::new();
+    let refused = TestApp::start_beside(&database, &[("REDIS_URL", &url)]).await.err().expect("it refuses");
+    assert_eq!(refused.exit_code(), 2);
+    let message = refused.to_string();
+    assert!(message.starts_with("REDIS_URL: Redis refuses: ") && !message.contains("wrong@"), "{message}");
+    let right = redis.url().replace("redis://", "redis://:right@");
+    let app = TestApp::start_beside(&database, &[("REDIS_URL", &right)]).await.expect("it starts");
+    app.until("it is connected", || async { app.inner().groups().away().is_none() }).await;
+}

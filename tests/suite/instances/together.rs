@@ -1,0 +1,213 @@
+//! Two servers as one: whatever is done on the one is seen on the other.
+
+use serde_json::json;
+
+use super::{Fleet, position, subscribe, tells};
+use crate::support::steps::text;
+use crate::support::users::PASSWORD;
+use crate::support::{Socket, an_order};
+
+#[actix_web::test]
+async fn guarantee_2_an_order_is_followed_on_one_server_while_it_moves_on_another() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    let path = format!("/ws/orders/{id}/");
+    let mut screens = [here.connect(&customer, &path).await, there.connect(&customer, &path).await];
+    for screen in &mut screens {
+        screen.expect("order_status").await;
+    }
+    let mut seen = Vec::new();
+    for (at, status) in [(here, "en_route"), (there, "arrived"), (here, "picked_up"), (there, "in_transit")] {
+        at.step(&partner, &id, status).await;
+    }
+    for screen in &mut screens {
+        let frames = screen.until_match("in transit", |frame| tells(frame, "in_transit")).await;
+        let updates: Vec<_> = frames.into_iter().filter(|frame| frame["type"] == "order_update").collect();
+        seen.push(updates);
+    }
+    assert_eq!(seen[0], seen[1], "both hear the same, under the same numbers");
+    let statuses: Vec<_> = seen[0].iter().map(|frame| text(&frame["update"], "status")).collect();
+    assert_eq!(statuses, ["en_route", "arrived", "picked_up", "in_transit"]);
+    let numbers: Vec<u64> = seen[0].iter().filter_map(|frame| frame["seq"].as_u64()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[1] == pair[0] + 1), "{numbers:?}");
+}
+
+#[actix_web::test]
+async fn guarantee_3_who_moves_to_another_server_misses_nothing() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    let group = format!("order_{id}");
+    let (mut first, _) = subscribe(here, &customer, &group, None).await;
+    first.expect("order_status").await;
+    here.step(&partner, &id, "en_route").await;
+    let last = first.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
+    first.close().await;
+    here.step(&partner, &id, "arrived").await;
+    there.step(&partner, &id, "picked_up").await;
+    there.published().await;
+
+    let (mut second, subscribed) = subscribe(there, &customer, &group, Some(&position(&last))).await;
+    assert_eq!((&subscribed["recovered"], &subscribed["seq"]), (&json!(true), &last["seq"]));
+    let missed = [second.next().await, second.next().await];
+    assert!(tells(&missed[0], "arrived") && tells(&missed[1], "picked_up"), "{missed:?}");
+    assert_eq!(missed[1]["seq"].as_u64(), last["seq"].as_u64().map(|seq| seq + 2));
+}
+
+#[actix_web::test]
+async fn the_unread_count_is_the_same_on_every_server() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let mut bells = [
+        here.connect(&customer, "/ws/notifications/").await,
+        there.connect(&customer, "/ws/notifications/").await,
+    ];
+    here.place_order(&customer).await;
+    let mut ids = Vec::new();
+    for bell in &mut bells {
+        let frames = bell.until_match("two", |frame| frame["count"] == 2).await;
+        ids = frames
+            .iter()
+            .filter(|frame| frame["type"] == "notification")
+            .map(|frame| text(&frame["notification"], "id"))
+            .collect();
+    }
+    bells[1].send(json!({"type": "mark_read", "id": ids[0]})).await;
+    for bell in &mut bells {
+        bell.until_match("one", |frame| frame["count"] == 1).await;
+    }
+    there.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
+    for bell in &mut bells {
+        bell.until_match("none", |frame| frame["count"] == 0).await;
+    }
+}
+
+#[actix_web::test]
+async fn everybody_who_is_there_is_seen_from_every_server() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let path = format!("/ws/orders/{}/", text(&order, "id"));
+    let mut first = here.connect(&customer, &path).await;
+    let alone = first.expect("presence").await;
+    assert_eq!((&alone["members"].as_array().map(Vec::len), &alone["count"]), (&Some(1), &json!(1)));
+
+    let mut second = there.connect(&partner, &path).await;
+    let both = second.expect("presence").await;
+    assert_eq!((&both["members"].as_array().map(Vec::len), &both["count"]), (&Some(2), &json!(2)));
+    let joined = first.expect("presence").await;
+    assert_eq!((&joined["joined"]["user_id"], &joined["count"]), (&json!(partner.id), &json!(2)));
+
+    // The customer is on both for a while: only the last of a user's sessions to go is told of.
+    let third = there.connect(&customer, &path).await;
+    first.close().await;
+    third.close().await;
+    let left = second.until_match("the customer has left", |frame| !frame["left"].is_null()).await;
+    let left = left.last().expect("one");
+    assert_eq!((&left["left"]["user_id"], &left["count"]), (&json!(customer.id), &json!(1)));
+    assert!(second.so_far().await.iter().all(|frame| frame["left"].is_null()));
+}
+
+#[actix_web::test]
+async fn guarantee_6_a_right_that_is_lost_on_one_server_is_lost_on_the_other() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (_customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    let mut map = there.connect(&partner, &format!("/ws/orders/{id}/")).await;
+    map.expect("order_status").await;
+    here.try_step(&partner, &id, json!({"to": "confirmed", "reason": "a flat tyre"})).await.expect(200);
+    assert_eq!(map.closed().await.0, 4403);
+
+    let user = here.customer().await;
+    let body = json!({"email": user.email, "password": PASSWORD});
+    let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
+    let bearer = format!("Bearer {}", text(&pair, "access"));
+    let headers = [("Authorization", bearer.as_str())];
+    let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
+    bell.expect("unread_count").await;
+    here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
+    assert_eq!(bell.closed().await.0, 4401);
+    let refused = Socket::open(there.address(), "/ws/notifications/", &headers).await;
+    assert_eq!(
+        refused.err().map(|refusal| refusal.status),
+        Some(401),
+        "the other server does not know it as good"
+    );
+}
+
+#[actix_web::test]
+async fn the_oldest_session_of_a_user_gives_way_wherever_it_is() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_SESSIONS_PER_USER", "2")]).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let mut oldest = here.connect(&customer, "/ws/").await;
+    oldest.expect("welcome").await;
+    let mut second = there.connect(&customer, "/ws/").await;
+    second.expect("welcome").await;
+    let mut third = there.connect(&customer, "/ws/").await;
+    third.expect("welcome").await;
+    assert_eq!(oldest.closed().await.0, 4409);
+    third.close().await;
+    let mut fourth = here.connect(&customer, "/ws/").await;
+    fourth.expect("welcome").await;
+    assert!(second.so_far().await.is_empty(), "there was room again");
+}
+
+#[actix_web::test]
+async fn a_ticket_and_an_idempotency_key_are_good_once_over_all_servers() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let ticket = text(&here.as_user(&customer).get("/realtime/token").await.expect(200), "token");
+    let path = format!("/ws/notifications/?token={ticket}");
+    Socket::open(there.address(), &path, &[]).await.expect("the ticket is good");
+    let again = Socket::open(here.address(), &path, &[]).await.err().expect("it was used");
+    assert_eq!((again.status, &again.body["code"]), (401, &json!("token_used")));
+
+    let key = [("Idempotency-Key", "once")];
+    let first = here.as_user(&customer).post_with("/orders", &key, an_order()).await.expect(201);
+    let second = there.as_user(&customer).post_with("/orders", &key, an_order()).await.expect(201);
+    assert_eq!(first["id"], second["id"]);
+}
+
+#[actix_web::test]
+async fn a_position_that_one_server_heard_is_shown_by_the_other() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    here.step(&partner, &id, "en_route").await;
+    let mut map = there.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    map.expect("order_status").await;
+    let mut phone = here.connect(&partner, "/ws/partner/").await;
+    let now = waybill::domain::time::Timestamp::now();
+    phone.send(json!({"type": "location", "latitude": 52.52, "longitude": 13.4, "timestamp": now})).await;
+    let dot = map.expect("location").await;
+    assert_eq!((&dot["latitude"], &dot["seq"]), (&json!(52.52), &serde_json::Value::Null));
+    there
+        .until("the order has its position", || async {
+            let order = there.as_user(&customer).get(&format!("/orders/{id}")).await.expect(200);
+            order["location"]["latitude"] == 52.52
+        })
+        .await;
+}
+
+#[actix_web::test]
+async fn admins_see_who_is_online_on_all_servers() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, admin) = (here.customer().await, here.admin().await);
+    let _elsewhere = there.connect(&customer, "/ws/notifications/").await;
+    here.until("the other server's are counted", || async {
+        let dashboard =
+            here.connect(&admin, "/ws/admin/").await.expect("dashboard").await["dashboard"].clone();
+        let online = dashboard["online"].as_array().expect("a list");
+        dashboard["sessions"].as_u64() >= Some(1) && online.contains(&json!(customer.id))
+    })
+    .await;
+}

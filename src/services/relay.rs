@@ -54,7 +54,7 @@ struct Relay {
     app: App,
     /// Rows that were published here and whose removal failed or has not been seen yet.
     published: HashSet<i64>,
-    /// Rows of which Redis may have something, although it did not say so.
+    /// Rows of which Redis may have something, although they are still there.
     tried: HashSet<i64>,
     /// The term in which rows were last published, and the last row that was there when it began: an earlier holder of
     /// the lease may have published those.
@@ -65,6 +65,8 @@ struct Relay {
     tailed: BTreeMap<i64, Instant>,
     /// Rows up to this one need not be looked at for that.
     floor: i64,
+    /// What the last pass failed with: it is told once.
+    problem: Option<String>,
 }
 
 impl Relay {
@@ -77,6 +79,7 @@ impl Relay {
             attempts: 0,
             tailed: BTreeMap::new(),
             floor: 0,
+            problem: None,
         }
     }
 
@@ -96,10 +99,19 @@ impl Relay {
         let outcome = self.pass().await;
         self.app.relay_pulse().beat();
         match outcome {
-            Ok(full) => full,
+            Ok(full) => {
+                self.problem = None;
+                full
+            }
             Err(error) => {
                 self.app.metrics().outbox_failures.inc();
-                log::warn!("the outbox waits: {error}");
+                let problem = error.to_string();
+                if self.problem.is_none() {
+                    log::warn!("the outbox waits: {problem}");
+                } else if self.problem.as_ref() != Some(&problem) {
+                    log::debug!("the outbox still waits: {problem}");
+                }
+                self.problem = Some(problem);
                 false
             }
         }
@@ -164,6 +176,8 @@ impl Relay {
         let count = rows.len();
         let ids: Vec<i64> = rows.iter().map(|row| row.id).collect();
         let repeated = ids.iter().any(|id| *id <= self.term.1 || self.tried.contains(id));
+        // Whether Redis or the database fails from here on: they may have been published.
+        self.tried.extend(&ids);
         let batch = rows
             .into_iter()
             .map(|row| Arc::new(Outgoing { id: row.event_id, at: row.at, dispatch: row.dispatch }));
@@ -172,8 +186,11 @@ impl Relay {
             Ok(()) => {
                 self.app.set_relay_failing(false);
                 self.app.metrics().outbox_published.inc_by(u64::try_from(count).unwrap_or(0));
-                done.extend(ids);
+                done.extend(&ids);
                 self.remove(done).await?;
+                for id in ids {
+                    self.tried.remove(&id);
+                }
                 Ok(true)
             }
             Err(RelayError::Fenced) => {
@@ -182,7 +199,6 @@ impl Relay {
                 Ok(false)
             }
             Err(error @ RelayError::Away(_)) => {
-                self.tried.extend(ids);
                 self.attempts += 1;
                 self.app.set_relay_failing(true);
                 Err(ServiceError::Internal(error.to_string()))
@@ -195,6 +211,10 @@ impl Relay {
         let floor = self.floor;
         let limit = BATCH.saturating_add(i64::try_from(self.tailed.len()).unwrap_or(0));
         let (rows, unreadable) = self.app.read(move |conn| Ok(outbox::waiting(conn, floor, limit)?)).await?;
+        if !self.is_tailing() {
+            // Redis has come back meanwhile: what is given to the groups here would take them away from it again.
+            return Ok(true);
+        }
         let found = rows.len();
         let now = Instant::now();
         let mut fresh = 0;

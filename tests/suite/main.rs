@@ -10,6 +10,7 @@
 
 mod access;
 mod bad_input;
+mod chaos;
 mod command_line;
 mod documents;
 mod events;

@@ -45,8 +45,13 @@ impl Call {
 impl Caller {
     /// A client that waits a good while for answers.
     pub fn new() -> Self {
-        let connector = awc::Connector::new().limit(64).timeout(Duration::from_secs(20));
-        let client = awc::Client::builder().connector(connector).timeout(Duration::from_secs(30)).finish();
+        Self::with_patience(Duration::from_secs(30))
+    }
+
+    /// A client that waits so long for an answer.
+    pub fn with_patience(patience: Duration) -> Self {
+        let connector = awc::Connector::new().limit(64).timeout(patience * 2 / 3);
+        let client = awc::Client::builder().connector(connector).timeout(patience).finish();
         Self { client }
     }
 

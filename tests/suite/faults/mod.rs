@@ -1,13 +1,13 @@
 //! Bad luck: what the server does when it is killed, when the disk is full, when the database is away, when a
 //! client does not read. The program runs in a process of its own here, and every test has its own of everything.
 
-mod caller;
+pub mod caller;
 mod coming_back;
 mod killed;
 mod leaving;
 mod listener;
 mod no_space;
-mod postgres;
+pub mod postgres;
 mod postgres_gone;
 mod secrets;
 mod sigterm;

@@ -117,6 +117,11 @@ impl Cluster {
         }
     }
 
+    /// Where it listens.
+    pub fn socket(&self) -> PathBuf {
+        self.folder.path().join(".s.PGSQL.5432")
+    }
+
     fn url(&self, database: &str) -> String {
         format!("postgres://waybill@localhost/{database}?host={}", self.folder.path().display())
     }

@@ -61,6 +61,11 @@ impl Stage {
         (Self { folder: Arc::new(TempDir::new().expect("a folder")), database, settings }, cast)
     }
 
+    /// The database alone.
+    pub fn into_database(self) -> TestDatabase {
+        self.database
+    }
+
     /// The database.
     pub fn database(&self) -> &TestDatabase {
         &self.database

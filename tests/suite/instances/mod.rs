@@ -3,7 +3,7 @@
 
 mod death;
 mod redis_away;
-mod redis_server;
+pub mod redis_server;
 mod together;
 
 use serde_json::{Value, json};

@@ -1,6 +1,6 @@
 //! A Redis server of a test's own, which the test may stop, kill and fill.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -79,6 +79,26 @@ impl RedisServer {
     /// Lets it go on.
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
+    }
+
+    /// Lets it go on, or starts it, if it does not.
+    pub fn thaw_or_resume(&mut self) {
+        if self.server.is_some() { self.thaw() } else { self.resume() }
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// Throws away what it has kept on the disk.
+    pub fn forget(&self) {
+        for entry in std::fs::read_dir(self.folder.path()).expect("the folder").flatten() {
+            let path = entry.path();
+            let removed =
+                if path.is_dir() { std::fs::remove_dir_all(path) } else { std::fs::remove_file(path) };
+            removed.expect("it is gone");
+        }
     }
 
     /// Kills it.

@@ -54,6 +54,11 @@ impl Process {
     /// Starts `waybill serve` on a free port and waits until it is ready. Without `DATABASE_URL` among the
     /// settings, its database is in the folder.
     pub fn serve(folder: &TempDir, settings: &[(&str, &str)]) -> Self {
+        Self::try_serve(folder, settings).unwrap_or_else(|problem| panic!("{problem}"))
+    }
+
+    /// The same for one that may refuse to start: what it said then.
+    pub fn try_serve(folder: &TempDir, settings: &[(&str, &str)]) -> Result<Self, String> {
         let mut command = waybill(folder, &[("WAYBILL_LISTEN", "127.0.0.1:0")]);
         command.envs(settings.iter().copied());
         let command = command.arg("serve").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -65,10 +70,10 @@ impl Process {
         stdout.read_line(&mut line).expect("standard output is read");
         let Some(address) = line.trim_end().strip_prefix("waybill listening on http://") else {
             let code = child.wait().expect("it ends");
-            panic!("{line:?} ({code}): {}", log.join().expect("the log is read"));
+            return Err(format!("{line:?} ({code}): {}", log.join().expect("the log is read")));
         };
         let address = address.parse().expect("an address");
-        Self { child, stdout, log: Some(log), address }
+        Ok(Self { child, stdout, log: Some(log), address })
     }
 
     /// Its id.

@@ -1,0 +1,167 @@
+//! Everything that runs: three servers, each with proxies of its own before PostgreSQL and Redis, and nginx before them.
+
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::time::Duration;
+
+use actix_web::rt::task::spawn_blocking;
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::nginx::Nginx;
+use super::proxy::{Mode, Proxy, Target};
+use crate::faults::caller::Caller;
+use crate::faults::postgres::Cluster;
+use crate::faults::stage::{Cast, SERVICE_KEY, Stage, direct, waiting};
+use crate::instances::redis_server::RedisServer;
+use crate::support::TestDatabase;
+use crate::support::process::Process;
+use waybill::store::leases;
+
+/// How many servers.
+pub const SERVERS: usize = 3;
+
+/// An address that is free for now.
+pub fn free_address() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address")
+}
+
+/// One server: whether it runs or not, it keeps its address and its proxies.
+pub struct Server {
+    pub process: Option<Process>,
+    pub redis: Proxy,
+    pub postgres: Proxy,
+    settings: Vec<(String, String)>,
+    folder: Arc<TempDir>,
+    /// What earlier processes logged in the end.
+    logs: Vec<String>,
+}
+
+/// The whole.
+pub struct Site {
+    pub servers: Vec<Server>,
+    pub redis: RedisServer,
+    pub nginx: Nginx,
+    // Dropped before the cluster that it is in.
+    database: TestDatabase,
+    _cluster: Cluster,
+}
+
+impl Site {
+    pub async fn build() -> (Self, Cast) {
+        let cluster = Cluster::start();
+        let (stage, cast) = Stage::on(cluster.database(), 4, &[]).await;
+        let database = stage.into_database();
+        let TestDatabase::Postgres { name, .. } = &database else { panic!("it is PostgreSQL") };
+        let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"]);
+        let addresses: Vec<SocketAddr> = (0..SERVERS).map(|_| free_address()).collect();
+        let mut servers = Vec::new();
+        for address in &addresses {
+            let to_redis = Proxy::start(Target::Tcp(redis.address())).await;
+            let to_postgres = Proxy::start(Target::Unix(cluster.socket())).await;
+            let settings = [
+                ("DATABASE_URL", format!("postgres://waybill@{}/{name}", to_postgres.address)),
+                ("REDIS_URL", format!("redis://{}", to_redis.address)),
+                ("WAYBILL_REDIS_PREFIX", name.clone()),
+                ("WAYBILL_LISTEN", address.to_string()),
+                ("WAYBILL_RATE_LIMITS", "off".into()),
+                ("WAYBILL_WORKERS", "1".into()),
+                ("WAYBILL_DATABASE_CONNECTIONS", "4".into()),
+                ("WAYBILL_SESSIONS_PER_USER", "1000".into()),
+                ("WAYBILL_SERVICE_KEYS", format!("tests:{SERVICE_KEY}")),
+                ("WAYBILL_DRAIN_SECS", "6".into()),
+                ("WAYBILL_DRAIN_NOTICE_MS", "500".into()),
+                ("WAYBILL_RETRY_SPREAD_MS", "1000".into()),
+            ];
+            servers.push(Server {
+                process: None,
+                redis: to_redis,
+                postgres: to_postgres,
+                settings: settings.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+                folder: Arc::new(TempDir::new().expect("a folder")),
+                logs: Vec::new(),
+            });
+        }
+        for server in &mut servers {
+            server.start().await;
+        }
+        let nginx = Nginx::start(&addresses);
+        (Self { servers, redis, nginx, database, _cluster: cluster }, cast)
+    }
+
+    /// Ends everything that goes wrong.
+    pub async fn heal(&mut self) {
+        self.redis.thaw_or_resume();
+        for server in &mut self.servers {
+            server.redis.set(Mode::Open);
+            server.postgres.set(Mode::Open);
+            match &server.process {
+                Some(process) => process.signal(Signal::CONT),
+                None => server.start().await,
+            }
+        }
+        let caller = Caller::new();
+        for server in &self.servers {
+            let address = server.process.as_ref().expect("it runs").address;
+            tokio::time::timeout(Duration::from_secs(30), caller.until_status(address, "/readyz", 200))
+                .await
+                .unwrap_or_else(|_| panic!("{address} is not ready"));
+        }
+    }
+
+    /// Ends the servers and gives how things stood, and the ends of their logs.
+    pub async fn end(&mut self) -> String {
+        let mut conn = direct(&self.database);
+        let lease = leases::read(&mut conn, leases::RELAY);
+        let mut logs = format!("{} rows in the outbox; {lease:?}\n", waiting(&self.database));
+        let caller = Caller::new();
+        for server in &self.servers {
+            let address = server.process.as_ref().expect("it runs").address;
+            let (_, ready) = caller.page(address, "/readyz").await;
+            let (_, figures) = caller.page(address, "/metrics").await;
+            let figures: Vec<&str> = figures
+                .lines()
+                .filter(|line| line.starts_with("waybill_redis") || line.starts_with("waybill_outbox"))
+                .collect();
+            logs += &format!("{ready} {figures:?}\n");
+        }
+        for (index, server) in self.servers.iter_mut().enumerate() {
+            server.kill().await;
+            let lines: Vec<&str> = server.logs.iter().flat_map(|log| log.lines()).collect();
+            let from = lines.len().saturating_sub(60);
+            logs += &format!("server {index}:\n{}\n", lines[from..].join("\n"));
+        }
+        logs
+    }
+}
+
+impl Server {
+    pub async fn start(&mut self) {
+        let (folder, settings) = (Arc::clone(&self.folder), self.settings.clone());
+        let started = spawn_blocking(move || {
+            let settings: Vec<(&str, &str)> =
+                settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            Process::try_serve(&folder, &settings)
+        });
+        match started.await.expect("no panic") {
+            Ok(process) => self.process = Some(process),
+            // Its database may be out of reach at the moment: the supervisor tries again.
+            Err(ended) => self.logs.push(ended),
+        }
+    }
+
+    pub async fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            let ended = spawn_blocking(|| process.kill()).await.expect("it was killed");
+            self.logs.push(ended.log);
+        }
+    }
+
+    /// Asks it to stop, as a deployment does.
+    pub async fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            let ended = spawn_blocking(|| process.stop()).await.expect("it stopped");
+            self.logs.push(ended.log);
+        }
+    }
+}

@@ -1,7 +1,7 @@
 # `make` lists what there is to do.
 #
-# Nothing here needs to be installed but Rust: `make test` gets PostgreSQL from the distribution's packages when it is
-# not there, and uses cargo-nextest when it is.
+# Nothing here needs to be installed but Rust: `make test` gets PostgreSQL, Redis and nginx from the distribution's
+# packages when they are not there, and uses cargo-nextest when it is.
 
 CARGO ?= cargo
 # Tests one by one in processes of their own, several at a time; without nextest, cargo's own way.
@@ -11,14 +11,14 @@ PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
 RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
-NOT_INSTANCES = -E 'not test(/^instances::/)'
+NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
 else
 RUN_TESTS = $(CARGO) test --locked
-NOT_INSTANCES = -- --skip instances::
+NOT_INSTANCES = -- --skip instances:: --skip chaos::
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit-and-suite bench fmt
+.PHONY: help run test check unit-and-suite bench chaos fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,10 @@ check: ## Formatting, lints and documentation
 	$(CARGO) fmt --check
 	$(CARGO) clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings -A rustdoc::private-intra-doc-links" $(CARGO) doc --locked --no-deps --document-private-items --quiet
+
+chaos: ## Let everything go wrong for SECONDS (600) from a SEED (chance)
+	WAYBILL_TEST_CHAOS_SECONDS=$(or $(SECONDS),600) WAYBILL_TEST_CHAOS_SEED=$(SEED) WAYBILL_TEST_DATABASE=postgres \
+		tests/services $(CARGO) test --locked --test suite chaos:: -- --nocapture
 
 fmt: ## Format the code
 	$(CARGO) fmt

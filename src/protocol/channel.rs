@@ -243,6 +243,13 @@ pub enum Say {
         /// Whose.
         user_id: UserId,
     },
+    /// Somebody has used something of a budget that holds for all instances together.
+    Counted {
+        /// Which budget.
+        limit: String,
+        /// Whose, as a hash.
+        key: u64,
+    },
     /// Where the partner of orders is.
     Located {
         /// Of these orders.
@@ -338,6 +345,7 @@ mod tests {
             Say::Vacant,
             Say::EndSessions { user_id, family_id: None, reason: CloseReason::Restart { retry_in: 5 } },
             Say::Replace { session: SessionId::new(), user_id },
+            Say::Counted { limit: "log_ins".into(), key: u64::MAX },
         ] {
             let call = Call { from: InstanceId::new(), say };
             let text = super::super::server::to_json(&call);

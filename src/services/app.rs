@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use crate::domain::ids::EventId;
 use crate::domain::order::Tariff;
 use crate::domain::time::Timestamp;
+use crate::protocol::channel::Say;
 use crate::protocol::event::Event;
 use crate::realtime::Groups;
 use crate::store::outbox::{self, NewOutboxRow};
@@ -24,6 +25,7 @@ use super::accounts::{Guard, PrincipalCache};
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
+use super::limits::KeyHasher;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
@@ -138,7 +140,9 @@ impl App {
         settings: ServiceSettings,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let guard = Guard::new(settings.rate_limits);
+        let others = groups.clone();
+        let tell = move |limit: &'static str, key| others.tell(Say::Counted { limit: limit.into(), key });
+        let guard = Guard::new(settings.rate_limits, &KeyHasher::new(tokens.seed()), Box::new(tell));
         let inner = Inner {
             store,
             groups,

@@ -8,9 +8,8 @@
 //! Invariant: no clock here; the present time is an argument. Memory is bounded whatever comes in.
 
 use std::collections::HashMap;
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hash};
-use std::sync::{Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A budget: `burst` at once, and one more `every` so often.
@@ -28,12 +27,31 @@ impl Rate {
     }
 }
 
-/// Keeps to one [`Rate`] for each key. Keys are kept as hashes under a secret of this process, so that nobody
-/// can choose two that collide.
+/// Turns keys into hashes under a secret, so that nobody can choose two that collide. Instances that share the secret
+/// have the same hashes, and say no more than these of what was counted where.
+#[derive(Debug, Clone)]
+pub struct KeyHasher(Arc<[u8]>);
+
+impl KeyHasher {
+    /// Under this secret.
+    #[must_use]
+    pub fn new(secret: &[u8]) -> Self {
+        Self(secret.into())
+    }
+
+    fn hash(&self, key: &impl Hash) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.0);
+        key.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
+/// Keeps to one [`Rate`] for each key.
 #[derive(Debug)]
 pub struct Limiter {
     rate: Rate,
-    hasher: RandomState,
+    hasher: KeyHasher,
     /// When the budget of a key is whole again.
     whole_at: Mutex<Recent<Instant>>,
 }
@@ -41,8 +59,8 @@ pub struct Limiter {
 impl Limiter {
     /// Remembers at least the `keys` keys that were charged last, and at most twice as many.
     #[must_use]
-    pub fn new(rate: Rate, keys: usize) -> Self {
-        Self { rate, hasher: RandomState::new(), whole_at: Mutex::new(Recent::new(keys)) }
+    pub fn new(rate: Rate, keys: usize, hasher: &KeyHasher) -> Self {
+        Self { rate, hasher: hasher.clone(), whole_at: Mutex::new(Recent::new(keys)) }
     }
 
     /// Whether there is something left of the key's budget. Takes nothing.
@@ -51,28 +69,34 @@ impl Limiter {
     /// How long it takes until there is.
     pub fn check(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
         let table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
-        self.wait(table.get(self.hasher.hash_one(key)), now)
+        self.wait(table.get(self.hasher.hash(key)), now)
     }
 
-    /// Takes from the key's budget, down to nothing.
-    pub fn charge(&self, key: &impl Hash, now: Instant) {
-        let key = self.hasher.hash_one(key);
+    /// Takes from the key's budget, down to nothing. Gives the key's hash.
+    pub fn charge(&self, key: &impl Hash, now: Instant) -> u64 {
+        let key = self.hasher.hash(key);
+        self.charge_hash(key, now);
+        key
+    }
+
+    /// As [`Limiter::charge`], for a key that another instance has counted.
+    pub fn charge_hash(&self, key: u64, now: Instant) {
         let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
         let whole_at = table.get(key).map_or(now, |at| at.max(now));
         table.put(key, (whole_at + self.rate.every).min(now + self.rate.whole()));
     }
 
-    /// Takes from the key's budget if there is something left.
+    /// Takes from the key's budget if there is something left. Gives the key's hash.
     ///
     /// # Errors
     /// How long it takes until there is.
-    pub fn take(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
-        let key = self.hasher.hash_one(key);
+    pub fn take(&self, key: &impl Hash, now: Instant) -> Result<u64, Duration> {
+        let key = self.hasher.hash(key);
         let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
         let whole_at = table.get(key);
         self.wait(whole_at, now)?;
         table.put(key, whole_at.map_or(now, |at| at.max(now)) + self.rate.every);
-        Ok(())
+        Ok(key)
     }
 
     fn wait(&self, whole_at: Option<Instant>, now: Instant) -> Result<(), Duration> {
@@ -85,27 +109,33 @@ impl Limiter {
 /// A set of keys that forgets those that were not used for longest.
 #[derive(Debug)]
 pub struct Familiar {
-    hasher: RandomState,
+    hasher: KeyHasher,
     keys: Mutex<Recent<()>>,
 }
 
 impl Familiar {
     /// Remembers at least the `keys` keys that were put last, and at most twice as many.
     #[must_use]
-    pub fn new(keys: usize) -> Self {
-        Self { hasher: RandomState::new(), keys: Mutex::new(Recent::new(keys)) }
+    pub fn new(keys: usize, hasher: &KeyHasher) -> Self {
+        Self { hasher: hasher.clone(), keys: Mutex::new(Recent::new(keys)) }
     }
 
     /// Whether a key was put.
     #[must_use]
     pub fn has(&self, key: &impl Hash) -> bool {
         let keys = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
-        keys.get(self.hasher.hash_one(key)).is_some()
+        keys.get(self.hasher.hash(key)).is_some()
     }
 
-    /// Remembers a key.
-    pub fn put(&self, key: &impl Hash) {
-        let key = self.hasher.hash_one(key);
+    /// Remembers a key. Gives its hash.
+    pub fn put(&self, key: &impl Hash) -> u64 {
+        let key = self.hasher.hash(key);
+        self.put_hash(key);
+        key
+    }
+
+    /// As [`Familiar::put`], for a key that another instance has seen.
+    pub fn put_hash(&self, key: u64) {
         self.keys.lock().unwrap_or_else(PoisonError::into_inner).put(key, ());
     }
 }
@@ -139,27 +169,31 @@ impl<V: Copy> Recent<V> {
 mod tests {
     use super::*;
 
+    fn hasher() -> KeyHasher {
+        KeyHasher::new(b"a secret")
+    }
+
     const RATE: Rate = Rate { burst: 3, every: Duration::from_secs(10) };
 
     #[test]
     fn a_burst_passes_and_then_one_at_a_time() {
-        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        let (limiter, begin) = (Limiter::new(RATE, 10, &hasher()), Instant::now());
         for _ in 0..3 {
-            assert_eq!(limiter.take(&"a", begin), Ok(()));
+            assert!(limiter.take(&"a", begin).is_ok());
         }
         assert_eq!(limiter.take(&"a", begin), Err(Duration::from_secs(10)));
-        assert_eq!(limiter.take(&"b", begin), Ok(()), "another key has a budget of its own");
+        assert!(limiter.take(&"b", begin).is_ok(), "another key has a budget of its own");
 
         let later = begin + Duration::from_secs(4);
         assert_eq!(limiter.take(&"a", later), Err(Duration::from_secs(6)));
         let later = begin + Duration::from_secs(10);
-        assert_eq!(limiter.take(&"a", later), Ok(()));
+        assert!(limiter.take(&"a", later).is_ok());
         assert_eq!(limiter.take(&"a", later), Err(Duration::from_secs(10)));
     }
 
     #[test]
     fn looking_takes_nothing_and_charging_stops_at_nothing_left() {
-        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        let (limiter, begin) = (Limiter::new(RATE, 10, &hasher()), Instant::now());
         for _ in 0..10 {
             assert_eq!(limiter.check(&1, begin), Ok(()));
         }
@@ -172,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_budget_grows_no_further_than_whole() {
-        let (limiter, begin) = (Limiter::new(RATE, 10), Instant::now());
+        let (limiter, begin) = (Limiter::new(RATE, 10, &hasher()), Instant::now());
         limiter.charge(&1, begin);
         let later = begin + Duration::from_secs(3600);
         let passed = (0..10).filter(|_| limiter.take(&1, later).is_ok()).count();
@@ -181,7 +215,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded_and_the_latest_keys_are_kept() {
-        let (limiter, begin) = (Limiter::new(RATE, 100), Instant::now());
+        let (limiter, begin) = (Limiter::new(RATE, 100, &hasher()), Instant::now());
         for key in 0..10_000 {
             for _ in 0..3 {
                 limiter.charge(&key, begin);
@@ -194,8 +228,25 @@ mod tests {
     }
 
     #[test]
+    fn what_one_instance_counts_another_can_count_too() {
+        let begin = Instant::now();
+        let (here, there) = (Limiter::new(RATE, 10, &hasher()), Limiter::new(RATE, 10, &hasher()));
+        for _ in 0..3 {
+            there.charge_hash(here.take(&"a", begin).expect("there is something left"), begin);
+        }
+        assert!(there.take(&"a", begin).is_err());
+        assert!(there.take(&"b", begin).is_ok());
+        let stranger = Limiter::new(RATE, 10, &KeyHasher::new(b"another secret"));
+        assert_ne!(
+            stranger.take(&"b", begin),
+            here.take(&"b", begin),
+            "without the secret hashes say nothing"
+        );
+    }
+
+    #[test]
     fn a_familiar_key_that_is_seen_again_stays() {
-        let familiar = Familiar::new(10);
+        let familiar = Familiar::new(10, &hasher());
         familiar.put(&"owner");
         for key in 0..1000 {
             familiar.put(&key);

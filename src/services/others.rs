@@ -1,6 +1,7 @@
 //! What other instances say, and what is done about it.
 
 use std::pin::pin;
+use std::time::Instant;
 
 use crate::protocol::channel::Say;
 
@@ -37,6 +38,7 @@ fn heed(app: &App, say: Say) {
                 app.last_seen().put(order_id, &sample);
             }
         }
+        Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         // The bridge deals with these.
         Say::Here(_) | Say::Leaving | Say::Replace { .. } => {}
     }

@@ -446,8 +446,8 @@ impl Handler<Called> for Bridge {
             }
             Say::EndSessions { .. } => {}
             // An instance heeds its own at once.
-            Say::Bell | Say::Vacant | Say::Located { .. } if is_own => return,
-            Say::Bell | Say::Vacant | Say::Located { .. } => {}
+            Say::Bell | Say::Vacant | Say::Located { .. } | Say::Counted { .. } if is_own => return,
+            Say::Bell | Say::Vacant | Say::Located { .. } | Say::Counted { .. } => {}
         }
         self.heed(say, ctx);
     }

@@ -5,7 +5,8 @@
 //! neither addresses from which that account was logged in to before, nor the first few tries from any other.
 //!
 //! An account here is an e-mail address, whether somebody registered it or not, so that no limit tells which.
-//! Counts are in memory: a restart forgets them, and each instance has its own.
+//! Counts are in memory: a restart forgets them. Instances tell each other what they count, so that several allow no more
+//! than one; what is under way at the same moment on two of them may get through.
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::Arc;
@@ -15,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::ids::UserId;
 use crate::services::error::ServiceError;
-use crate::services::limits::{Familiar, Limiter, Rate};
+use crate::services::limits::{Familiar, KeyHasher, Limiter, Rate};
 
 /// Passwords hashed at once. Each takes 19 MiB and a thread for tens of milliseconds.
 const AT_ONCE: usize = 2;
@@ -47,40 +48,68 @@ const fn rate(burst: u32, every: Duration) -> Rate {
     Rate { burst, every }
 }
 
-/// The limits and the gate of one instance.
-#[derive(Debug)]
-pub(in crate::services) struct Guard {
-    turns: Arc<Semaphore>,
-    log_ins: Limiter,
-    failures_by_address: Limiter,
-    failures_by_pair: Limiter,
-    failures_by_strangers: Limiter,
-    failures_by_stranger: Limiter,
-    familiar: Familiar,
-    registrations: Limiter,
-    taken: Limiter,
-    handshakes: Limiter,
-    /// Whether limits apply. The gate always does.
-    is_limiting: bool,
+macro_rules! budgets {
+    ($($name:ident: $rate:expr,)+) => {
+        /// The limits and the gate of one instance.
+        pub(in crate::services) struct Guard {
+            turns: Arc<Semaphore>,
+            $($name: Limiter,)+
+            familiar: Familiar,
+            /// Whether limits apply. The gate always does.
+            is_limiting: bool,
+            /// Tells the other instances what was counted.
+            tell: Tell,
+        }
+
+        impl Guard {
+            /// `tell` gets the name of what was counted, and the hash of what it was counted under.
+            pub(in crate::services) fn new(is_limiting: bool, hasher: &KeyHasher, tell: Tell) -> Self {
+                Self {
+                    turns: Arc::new(Semaphore::new(AT_ONCE)),
+                    $($name: Limiter::new($rate, KEYS, hasher),)+
+                    familiar: Familiar::new(KEYS, hasher),
+                    is_limiting,
+                    tell,
+                }
+            }
+
+            /// Counts what another instance has counted.
+            pub(in crate::services) fn count_from_elsewhere(&self, name: &str, key: u64, now: Instant) {
+                match name {
+                    $(stringify!($name) => self.$name.charge_hash(key, now),)+
+                    FAMILIAR => self.familiar.put_hash(key),
+                    // Any other text: a later version may count more.
+                    _ => {}
+                }
+            }
+        }
+    };
+}
+
+/// What [`Guard::count_from_elsewhere`] calls addresses from which an account was logged in to.
+const FAMILIAR: &str = "familiar";
+
+/// Takes the name of a budget and a key's hash.
+type Tell = Box<dyn Fn(&'static str, u64) + Send + Sync>;
+
+budgets! {
+    log_ins: LOG_INS,
+    failures_by_address: FAILURES_BY_ADDRESS,
+    failures_by_pair: FAILURES_BY_PAIR,
+    failures_by_strangers: FAILURES_BY_STRANGERS,
+    failures_by_stranger: FAILURES_BY_STRANGER,
+    registrations: REGISTRATIONS,
+    taken: TAKEN,
+    handshakes: HANDSHAKES,
+}
+
+impl std::fmt::Debug for Guard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Guard").field("is_limiting", &self.is_limiting).finish_non_exhaustive()
+    }
 }
 
 impl Guard {
-    pub(in crate::services) fn new(is_limiting: bool) -> Self {
-        Self {
-            turns: Arc::new(Semaphore::new(AT_ONCE)),
-            log_ins: Limiter::new(LOG_INS, KEYS),
-            failures_by_address: Limiter::new(FAILURES_BY_ADDRESS, KEYS),
-            failures_by_pair: Limiter::new(FAILURES_BY_PAIR, KEYS),
-            failures_by_strangers: Limiter::new(FAILURES_BY_STRANGERS, KEYS),
-            failures_by_stranger: Limiter::new(FAILURES_BY_STRANGER, KEYS),
-            familiar: Familiar::new(KEYS),
-            registrations: Limiter::new(REGISTRATIONS, KEYS),
-            taken: Limiter::new(TAKEN, KEYS),
-            handshakes: Limiter::new(HANDSHAKES, KEYS),
-            is_limiting,
-        }
-    }
-
     /// Waits for a turn to hash a password. The turn ends when the permit is dropped.
     ///
     /// # Errors
@@ -97,7 +126,7 @@ impl Guard {
     /// # Errors
     /// `Limited`.
     pub(super) fn admit_log_in(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
-        self.limited(|| self.log_ins.take(&network(address), now))
+        self.limited("log_ins", || self.log_ins.take(&network(address), now))
     }
 
     /// Whether a password for an account may be tried from an address.
@@ -105,7 +134,7 @@ impl Guard {
     /// # Errors
     /// `Limited`.
     pub(super) fn check_attempt(&self, attempt: &Attempt, now: Instant) -> Result<(), ServiceError> {
-        self.limited(|| {
+        let check = || {
             self.failures_by_address.check(&attempt.network, now)?;
             self.failures_by_pair.check(attempt, now)?;
             if self.familiar.has(attempt) {
@@ -114,22 +143,23 @@ impl Guard {
             self.failures_by_strangers.check(&attempt.account, now).or_else(|wait| {
                 self.failures_by_stranger.check(attempt, now).map_err(|own_wait| own_wait.min(wait))
             })
-        })
+        };
+        if self.is_limiting { check().map_err(refused) } else { Ok(()) }
     }
 
     /// Counts a wrong password.
     pub(super) fn failed(&self, attempt: &Attempt, now: Instant) {
-        self.failures_by_address.charge(&attempt.network, now);
-        self.failures_by_pair.charge(attempt, now);
+        self.counted("failures_by_address", self.failures_by_address.charge(&attempt.network, now));
+        self.counted("failures_by_pair", self.failures_by_pair.charge(attempt, now));
         if !self.familiar.has(attempt) {
-            self.failures_by_strangers.charge(&attempt.account, now);
-            self.failures_by_stranger.charge(attempt, now);
+            self.counted("failures_by_strangers", self.failures_by_strangers.charge(&attempt.account, now));
+            self.counted("failures_by_stranger", self.failures_by_stranger.charge(attempt, now));
         }
     }
 
     /// Remembers an address from which an account was logged in to.
     pub(super) fn succeeded(&self, attempt: &Attempt) {
-        self.familiar.put(attempt);
+        self.counted(FAMILIAR, self.familiar.put(attempt));
     }
 
     /// Counts a registration from an address.
@@ -138,7 +168,7 @@ impl Guard {
     /// `Limited`.
     pub(super) fn admit_registration(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
         let network = network(address);
-        self.limited(|| {
+        self.limited("registrations", || {
             self.taken.check(&network, now)?;
             self.registrations.take(&network, now)
         })
@@ -149,7 +179,7 @@ impl Guard {
     /// # Errors
     /// `Limited` when it may not be told: of many that asked at once, only some are answered.
     pub(super) fn admit_taken(&self, address: IpAddr, now: Instant) -> Result<(), ServiceError> {
-        self.limited(|| self.taken.take(&network(address), now))
+        self.limited("taken", || self.taken.take(&network(address), now))
     }
 
     /// Counts a WebSocket handshake of a user.
@@ -157,18 +187,31 @@ impl Guard {
     /// # Errors
     /// `Limited`.
     pub(super) fn admit_handshake(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
-        self.limited(|| self.handshakes.take(&user_id, now))
+        self.limited("handshakes", || self.handshakes.take(&user_id, now))
     }
 
-    fn limited(&self, limit: impl FnOnce() -> Result<(), Duration>) -> Result<(), ServiceError> {
-        if !self.is_limiting {
-            return Ok(());
+    fn limited(
+        &self,
+        name: &'static str,
+        take: impl FnOnce() -> Result<u64, Duration>,
+    ) -> Result<(), ServiceError> {
+        if self.is_limiting {
+            self.counted(name, take().map_err(refused)?);
         }
-        // Whole seconds, rounded up: `Retry-After` has no smaller unit.
-        limit().map_err(|wait| ServiceError::Limited {
-            retry_after: Duration::from_secs(wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)),
-        })
+        Ok(())
     }
+
+    fn counted(&self, name: &'static str, key: u64) {
+        if self.is_limiting {
+            (self.tell)(name, key);
+        }
+    }
+}
+
+/// Whole seconds, rounded up: `Retry-After` has no smaller unit.
+fn refused(wait: Duration) -> ServiceError {
+    let seconds = wait.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX);
+    ServiceError::Limited { retry_after: Duration::from_secs(seconds) }
 }
 
 /// What a try at a password is counted under.
@@ -201,6 +244,10 @@ mod tests {
 
     use super::*;
 
+    fn guard(is_limiting: bool) -> Guard {
+        Guard::new(is_limiting, &KeyHasher::new(b"a secret"), Box::new(|_, _| {}))
+    }
+
     fn address(number: u32) -> IpAddr {
         Ipv4Addr::from_bits(0x0a00_0000 + number).into()
     }
@@ -217,7 +264,7 @@ mod tests {
 
     #[test]
     fn one_address_cannot_go_on_guessing_at_one_account() {
-        let (guard, now) = (Guard::new(true), Instant::now());
+        let (guard, now) = (guard(true), Instant::now());
         let attempt = Attempt::new("ada@example.org", address(1));
         assert_eq!(tries(&guard, &attempt, now), 10);
         let refused = guard.check_attempt(&attempt, now);
@@ -229,7 +276,7 @@ mod tests {
 
     #[test]
     fn one_address_cannot_go_on_guessing_at_many_accounts() {
-        let (guard, now) = (Guard::new(true), Instant::now());
+        let (guard, now) = (guard(true), Instant::now());
         let tried = (0..1000)
             .map(|number| Attempt::new(&format!("user{number}@example.org"), address(1)))
             .filter(|attempt| guard.check_attempt(attempt, now).map(|()| guard.failed(attempt, now)).is_ok());
@@ -238,7 +285,7 @@ mod tests {
 
     #[test]
     fn many_addresses_that_guess_at_an_account_do_not_lock_its_owner_out() {
-        let (guard, now) = (Guard::new(true), Instant::now());
+        let (guard, now) = (guard(true), Instant::now());
         let at_home = Attempt::new("ada@example.org", address(0));
         guard.succeeded(&at_home);
 
@@ -262,7 +309,7 @@ mod tests {
 
     #[test]
     fn telling_that_an_address_is_taken_has_its_limit_and_making_accounts_a_wider_one() {
-        let (guard, now) = (Guard::new(true), Instant::now());
+        let (guard, now) = (guard(true), Instant::now());
         let told = (0..50).filter(|_| {
             guard
                 .admit_registration(address(1), now)
@@ -275,15 +322,33 @@ mod tests {
     }
 
     #[test]
+    fn what_is_counted_on_one_instance_counts_on_the_others() {
+        let now = Instant::now();
+        let there = Arc::new(guard(true));
+        let told = Arc::clone(&there);
+        let tell = move |name: &'static str, key| told.count_from_elsewhere(name, key, now);
+        let here = Guard::new(true, &KeyHasher::new(b"a secret"), Box::new(tell));
+        let attempt = Attempt::new("ada@example.org", address(1));
+        assert_eq!(tries(&here, &attempt, now), 10);
+        assert_eq!(tries(&there, &attempt, now), 0);
+        let user_id = UserId::new();
+        let opened = (0..1000).filter(|_| here.admit_handshake(user_id, now).is_ok()).count();
+        assert_eq!((opened, there.admit_handshake(user_id, now).is_ok()), (60, false));
+        let at_home = Attempt::new("bob@example.org", address(2));
+        here.succeeded(&at_home);
+        assert!(there.familiar.has(&at_home));
+    }
+
+    #[test]
     fn limits_can_be_turned_off() {
-        let (guard, now) = (Guard::new(false), Instant::now());
+        let (guard, now) = (guard(false), Instant::now());
         assert_eq!(tries(&guard, &Attempt::new("ada@example.org", address(1)), now), 1000);
         assert!((0..1000).all(|_| guard.admit_log_in(address(1), now).is_ok()));
     }
 
     #[actix_web::test]
     async fn few_passwords_are_hashed_at_once_even_without_limits() {
-        let guard = Guard::new(false);
+        let guard = guard(false);
         let mut turns = Vec::new();
         while let Some(turn) = guard.turn().now_or_never() {
             turns.push(turn.expect("a turn"));

@@ -30,6 +30,7 @@ use jsonwebtoken::errors::ErrorKind;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use sha2::{Digest, Sha256};
 
 pub use self::claims::Verified;
 pub use self::keys::KeyFileError;
@@ -161,6 +162,8 @@ impl fmt::Debug for TokenSettings {
 pub struct Tokens {
     signing_key: EncodingKey,
     secret_key: DecodingKey,
+    /// Derived from the secret, for what instances that share it have in common beside tokens.
+    seed: [u8; 32],
     public_keys: Vec<PublicKey>,
     access_lifetime: Duration,
     leeway: Duration,
@@ -202,10 +205,17 @@ impl Tokens {
         Ok(Self {
             signing_key: EncodingKey::from_secret(&settings.secret),
             secret_key: DecodingKey::from_secret(&settings.secret),
+            seed: Sha256::new_with_prefix(b"waybill seed").chain_update(&settings.secret).finalize().into(),
             public_keys,
             access_lifetime: settings.access_lifetime,
             leeway: settings.leeway,
         })
+    }
+
+    /// Bytes that all who share the secret have in common, and nobody else.
+    #[must_use]
+    pub(in crate::services) fn seed(&self) -> &[u8] {
+        &self.seed
     }
 
     /// How long the access tokens that this mints last.

@@ -211,3 +211,29 @@ async fn admins_see_who_is_online_on_all_servers() {
     })
     .await;
 }
+
+#[actix_web::test]
+async fn wrong_passwords_are_counted_over_all_servers() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let guess = json!({"email": customer.email, "password": "not that one"});
+    for _ in 0..10 {
+        here.as_nobody().post("/auth/login", guess.clone()).await.refused(401, "invalid_credentials");
+    }
+    there
+        .until("the other server refuses, too", || async {
+            // Each of these counts as well, so it ends after ten more at most: far sooner if they are counted together.
+            there.as_nobody().post("/auth/login", guess.clone()).await.status == 429
+        })
+        .await;
+    let told = there.inner().metrics().render().expect("figures");
+    let told = String::from_utf8(told).expect("UTF-8");
+    let refused = |line: &&str| line.contains("/auth/login") && line.contains("status=\"401\"") && line.contains("_count");
+    let looked_at: f64 = told
+        .lines()
+        .filter(refused)
+        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+        .sum();
+    assert!(looked_at < 5.0, "{looked_at} guesses were looked at there");
+}

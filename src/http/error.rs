@@ -75,6 +75,7 @@ fn status_of(error: &ServiceError) -> StatusCode {
         ServiceError::Conflict { .. } => StatusCode::CONFLICT,
         ServiceError::Limited { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Draining
+        | ServiceError::CutOff
         | ServiceError::Overloaded(_)
         | ServiceError::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
             StatusCode::SERVICE_UNAVAILABLE
@@ -128,7 +129,12 @@ impl ResponseError for ApiError {
             Self::Service(ServiceError::Limited { retry_after }) => {
                 answer.insert_header((header::RETRY_AFTER, retry_after.as_secs().max(1)));
             }
-            Self::Service(ServiceError::Store(_) | ServiceError::Draining | ServiceError::Overloaded(_)) => {
+            Self::Service(
+                ServiceError::Store(_)
+                | ServiceError::Draining
+                | ServiceError::CutOff
+                | ServiceError::Overloaded(_),
+            ) => {
                 answer.insert_header((header::RETRY_AFTER, 1));
             }
             // RFC 9110, section 15.5.22, and RFC 6455, section 4.4: to what, and in which version.

@@ -102,6 +102,9 @@ pub async fn readyz(app: web::Data<App>) -> HttpResponse {
     if app.is_draining() {
         return not_ready(&ApiError::Service(ServiceError::Draining), parts);
     }
+    if app.leadership().is_cut_off() {
+        return not_ready(&ApiError::Service(ServiceError::CutOff), parts);
+    }
     if parts.are_well() {
         let status = if parts.redis == Some(Health::Failed) { "degraded" } else { "ready" };
         return extract::json(StatusCode::OK, &Ready { status, parts });

@@ -76,6 +76,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(426, "upgrade_required", "This is a WebSocket endpoint: send a handshake."),
     http(429, "rate_limited", "Too often. Come back after `Retry-After` seconds."),
     http(500, "internal", "A fault of the server's. Its log has the request's id."),
+    http(503, "cut_off", "This server is cut off from the others. Connect again to reach another one."),
     http(503, "draining", "This server is going away. Connect again to reach another one."),
     http(503, "not_ready", "A part of the server does not answer; `parts` names it."),
     http(503, "unavailable", "The database is busy or away; nothing was changed. Try again."),

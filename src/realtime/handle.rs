@@ -229,6 +229,15 @@ impl Groups {
         self.inner.bridge.as_ref().and_then(|across| across.status.away())
     }
 
+    /// Waits until Redis answers, where one is used; for as long as `patience`.
+    pub async fn until_connected(&self, patience: Duration) {
+        if let Some(across) = &self.inner.bridge
+            && actix_web::rt::time::timeout(patience, across.status.until_up()).await.is_err()
+        {
+            log::warn!("starting without Redis; it is tried on");
+        }
+    }
+
     /// What the other instances have.
     #[must_use]
     pub fn peers(&self) -> Peers {

@@ -35,6 +35,9 @@ pub use listen::routes;
 use lock::{Claim, ClaimError};
 use settings::{SettingError, Settings};
 
+/// How long a start waits for Redis.
+const REDIS_PATIENCE: Duration = Duration::from_secs(2);
+
 /// Why the server did not start, or did not stop as it should.
 #[derive(Debug, thiserror::Error)]
 pub enum ServerError {
@@ -178,6 +181,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
             None
         }
     };
+    app.groups().until_connected(REDIS_PATIENCE).await;
     let server = listen::listen(&settings, &app, residents, logins)?;
     let address = server.address;
     let http = server.http.handle();

@@ -76,6 +76,9 @@ pub enum ServiceError {
     /// The server is going away: 503.
     #[error("the server is draining")]
     Draining,
+    /// This instance cannot reach Redis, while others can: 503.
+    #[error("this instance is cut off from the others")]
+    CutOff,
     /// Too much is going on: 503. Nothing was done.
     #[error(transparent)]
     Overloaded(#[from] Overloaded),
@@ -117,6 +120,7 @@ impl ServiceError {
             Self::NotFound { .. } => "not_found",
             Self::Limited { .. } => "rate_limited",
             Self::Draining => "draining",
+            Self::CutOff => "cut_off",
             Self::Overloaded(_) => "overloaded",
             Self::Store(StoreError::Busy | StoreError::Unavailable(_)) => "unavailable",
             Self::Store(StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Query(_))
@@ -135,7 +139,8 @@ impl ServiceError {
             | Self::NotFound { .. }
             | Self::Conflict { .. }
             | Self::Limited { .. }
-            | Self::Draining => false,
+            | Self::Draining
+            | Self::CutOff => false,
         }
     }
 
@@ -156,6 +161,7 @@ impl ServiceError {
                 format!("Too many requests; come back in {} s.", retry_after.as_secs().max(1))
             }
             Self::Draining => "This server is going away; connect again to reach another.".into(),
+            Self::CutOff => "This server is cut off from the others; connect again to reach another.".into(),
             Self::Overloaded(_) => "The server has too much to do at the moment; nothing was done.".into(),
             Self::Store(StoreError::Busy | StoreError::Unavailable(_)) => {
                 "The database is not available at the moment; nothing was changed.".into()

@@ -25,6 +25,10 @@ const PERIOD: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is offered: every other instance looks within this.
 const OFFERED: Duration = Duration::from_millis(1_300);
+/// How long Redis may be out of reach from here alone until sessions are sent elsewhere.
+const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
+/// Over how long they are spread when they are.
+const RETURN_WITHIN: Duration = Duration::from_secs(5);
 /// How long Redis has to take events again before they take their way through it.
 const CONVINCED: Duration = Duration::from_secs(1);
 
@@ -44,11 +48,13 @@ struct State {
     vacant: Option<Instant>,
     /// Since when Redis would take events, while they go through the database.
     well: Option<Instant>,
+    /// Whether Redis is out of reach from here, and not from where the lease is.
+    cut_off: bool,
 }
 
 impl Default for Leadership {
     fn default() -> Self {
-        let state = State { mine: None, route: Route::Redis, vacant: None, well: None };
+        let state = State { mine: None, route: Route::Redis, vacant: None, well: None, cut_off: false };
         Self { state: Mutex::new(state), wake: Notify::new() }
     }
 }
@@ -68,6 +74,12 @@ impl Leadership {
     #[must_use]
     pub fn route(&self) -> Route {
         self.lock().route
+    }
+
+    /// Whether this instance alone cannot reach Redis. Its sessions would hear of nothing, so they are sent elsewhere.
+    #[must_use]
+    pub fn is_cut_off(&self) -> bool {
+        self.lock().cut_off
     }
 
     /// Looks at the lease at once.
@@ -133,7 +145,9 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         };
         if wants { app.store().write(job).await? } else { app.store().read(job).await? }
     };
+    let others_lead = lease.holder != holder && !lease.left.is_zero();
     settle(app, holder, lease, begin);
+    send_elsewhere(app, others_lead, away).await;
     if app.leadership().term().is_some() {
         choose_route(app, holder).await?;
     }
@@ -145,6 +159,22 @@ fn may_take_without_redis(app: &App) -> bool {
     let leadership = app.leadership();
     let state = leadership.lock();
     state.route == Route::Database || state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
+}
+
+/// Ends the sessions of an instance that is cut off. Those that are being opened meanwhile are ended with the next look.
+async fn send_elsewhere(app: &App, others_lead: bool, away: Option<Duration>) {
+    let is_cut_off = others_lead
+        && app.leadership().route() == Route::Redis
+        && away.is_some_and(|span| span > CUT_OFF_AFTER);
+    let was_cut_off = std::mem::replace(&mut app.leadership().lock().cut_off, is_cut_off);
+    if is_cut_off {
+        if !was_cut_off {
+            log::error!("this instance cannot reach Redis and others can: its sessions are sent to them");
+        }
+        app.groups().end_all(RETURN_WITHIN).await;
+    } else if was_cut_off {
+        log::info!("this instance is cut off no longer");
+    }
 }
 
 fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {

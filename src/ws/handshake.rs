@@ -97,6 +97,9 @@ async fn admit(
     if app.is_draining() {
         return Err(ServiceError::Draining.into());
     }
+    if app.leadership().is_cut_off() {
+        return Err(ServiceError::CutOff.into());
+    }
     must_be_upgrade(request)?;
     check_origin(request, &settings.allowed_origins)?;
     let Token { text, echo_bearer } = find_token(request);

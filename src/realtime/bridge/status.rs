@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Notify;
+
 use crate::domain::ids::{InstanceId, UserId};
 use crate::protocol::channel::Here;
 
@@ -14,6 +16,7 @@ pub(super) const SILENCE: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct BridgeStatus {
     inner: Mutex<Inner>,
+    came_up: Notify,
 }
 
 #[derive(Debug)]
@@ -46,7 +49,7 @@ pub struct Peers {
 impl BridgeStatus {
     pub(in crate::realtime) fn new() -> Self {
         let inner = Inner { up: false, since: Instant::now(), problem: None, others: HashMap::new() };
-        Self { inner: Mutex::new(inner) }
+        Self { inner: Mutex::new(inner), came_up: Notify::new() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -81,6 +84,19 @@ impl BridgeStatus {
         (inner.up, inner.since, inner.problem) = (true, now, None);
         for other in inner.others.values_mut() {
             other.heard_at = now;
+        }
+        drop(inner);
+        self.came_up.notify_waiters();
+    }
+
+    /// Waits until Redis answers.
+    pub(in crate::realtime) async fn until_up(&self) {
+        loop {
+            let came_up = self.came_up.notified();
+            if self.away().is_none() {
+                return;
+            }
+            came_up.await;
         }
     }
 

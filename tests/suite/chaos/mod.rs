@@ -6,7 +6,7 @@
 
 mod faults;
 mod nginx;
-mod proxy;
+pub mod proxy;
 mod site;
 mod viewer;
 mod writers;

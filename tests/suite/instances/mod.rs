@@ -15,7 +15,7 @@ pub struct Fleet {
     /// Each of them.
     pub apps: Vec<TestApp>,
     // Dropped last: the servers hold connections to it.
-    _database: TestDatabase,
+    database: TestDatabase,
 }
 
 impl Fleet {
@@ -32,9 +32,16 @@ impl Fleet {
         for _ in 0..count {
             apps.push(TestApp::start_beside(&database, settings).await.expect("the server starts"));
         }
-        let fleet = Self { apps, _database: database };
+        let fleet = Self { apps, database };
         fleet.met().await;
         fleet
+    }
+
+    /// One more server, with settings of its own.
+    pub async fn add(&mut self, settings: &[(&str, &str)]) {
+        let app = TestApp::start_beside(&self.database, settings).await.expect("the server starts");
+        self.apps.push(app);
+        self.met().await;
     }
 
     /// Waits until every server knows of every other.

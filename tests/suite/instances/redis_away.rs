@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::redis_server::RedisServer;
 use super::{Fleet, position, subscribe, tells};
+use crate::chaos::proxy::{Mode, Proxy, Target};
 use crate::support::steps::text;
 use crate::support::users::PASSWORD;
 use crate::support::{Socket, TestApp, TestUser};
@@ -212,4 +213,36 @@ async fn a_wrong_password_for_redis_refuses_the_start_and_names_the_setting() {
     let right = redis.url().replace("redis://", "redis://:right@");
     let app = TestApp::start_beside(&database, &[("REDIS_URL", &right)]).await.expect("it starts");
     app.until("it is connected", || async { app.inner().groups().away().is_none() }).await;
+}
+
+#[actix_web::test]
+async fn a_server_that_alone_is_cut_off_from_redis_sends_its_sessions_to_the_others() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(Target::Tcp(redis.address())).await;
+    let mut fleet = Fleet::start_with(1, &[("REDIS_URL", &redis.url())]).await;
+    fleet.add(&[("REDIS_URL", &format!("redis://{}", proxy.address))]).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    let group = format!("order_{id}");
+    let (mut screen, _) = subscribe(there, &customer, &group, None).await;
+    screen.expect("order_status").await;
+    here.step(&partner, &id, "en_route").await;
+    let last = screen.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
+    proxy.set(Mode::Cut);
+    here.step(&partner, &id, "arrived").await;
+    assert_eq!(screen.closed().await.0, 1012);
+    there.as_nobody().call(Method::GET, "/readyz", &[], None).await.refused(503, "cut_off");
+    let bearer = format!("Bearer {}", customer.token);
+    let refused = Socket::open(there.address(), "/ws/", &[("Authorization", &bearer)]).await;
+    assert_eq!(refused.err().map(|refusal| refusal.body["code"].clone()), Some(json!("cut_off")));
+    let (mut screen, subscribed) = subscribe(here, &customer, &group, Some(&position(&last))).await;
+    assert_eq!(subscribed["recovered"], true);
+    screen.until_match("arrived", |frame| tells(frame, "arrived")).await;
+    proxy.set(Mode::Open);
+    there
+        .until("it is ready", || async {
+            there.as_nobody().call(Method::GET, "/readyz", &[], None).await.status == 200
+        })
+        .await;
 }

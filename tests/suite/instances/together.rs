@@ -229,11 +229,10 @@ async fn wrong_passwords_are_counted_over_all_servers() {
         .await;
     let told = there.inner().metrics().render().expect("figures");
     let told = String::from_utf8(told).expect("UTF-8");
-    let refused = |line: &&str| line.contains("/auth/login") && line.contains("status=\"401\"") && line.contains("_count");
-    let looked_at: f64 = told
-        .lines()
-        .filter(refused)
-        .filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
-        .sum();
+    let refused = |line: &&str| {
+        line.contains("/auth/login") && line.contains("status=\"401\"") && line.contains("_count")
+    };
+    let looked_at: f64 =
+        told.lines().filter(refused).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
     assert!(looked_at < 5.0, "{looked_at} guesses were looked at there");
 }

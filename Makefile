@@ -18,13 +18,17 @@ NOT_INSTANCES = -- --skip instances:: --skip chaos::
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check unit-and-suite bench chaos fmt
+.PHONY: help run cluster test check unit-and-suite bench chaos fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve a demo on http://127.0.0.1:8000, with SQLite in data/
 	$(CARGO) run --locked -- serve --demo
+
+cluster: ## Three instances, PostgreSQL, Redis and nginx on http://127.0.0.1:8000 (PORT), with the demo
+	$(CARGO) build --locked
+	tests/services deploy/cluster
 
 test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL with Redis, too
 	tests/services $(MAKE) --no-print-directory unit-and-suite

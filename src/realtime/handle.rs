@@ -469,13 +469,21 @@ impl Groups {
         stop(&self.inner.directory);
     }
 
-    /// Lets the other instances know that this one is gone, and ends the bridge to them. Nothing is published afterwards.
-    pub async fn stop_bridge(&self) {
-        let Some(across) = &self.inner.bridge else { return };
-        if across.at.address.send(Depart).await.is_err() {
+    /// Lets the other instances know that this one is going: its sessions count no more, neither as present nor for how
+    /// many a user may have. To be called before they are ended, so that none is in the way of itself when it comes back.
+    pub async fn depart(&self) {
+        if let Some(across) = &self.inner.bridge
+            && across.at.address.send(Depart).await.is_err()
+        {
             log::debug!("the bridge has ended before");
         }
-        stop(&across.at.address);
+    }
+
+    /// Ends the bridge to other instances. Nothing is published afterwards.
+    pub fn stop_bridge(&self) {
+        if let Some(across) = &self.inner.bridge {
+            stop(&across.at.address);
+        }
     }
 }
 

@@ -252,12 +252,13 @@ impl Running {
         }
         // Whoever spreads the load is to see that this server will not take more, before it does not.
         sleep(self.drain_notice.min(self.drain / 6)).await;
+        self.app.groups().depart().await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.
         self.app.groups().stop();
         self.http.stop(true).await;
         self.background.stop().await;
-        self.app.groups().stop_bridge().await;
+        self.app.groups().stop_bridge();
         self.app.store().close();
         drop(self.claim);
     }

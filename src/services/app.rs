@@ -44,6 +44,8 @@ pub struct ServiceSettings {
     pub tariff: Tariff,
     /// Whether rate limits apply.
     pub rate_limits: bool,
+    /// WebSocket handshakes that this instance takes in a second.
+    pub handshakes_per_second: u32,
     /// Keys of back ends that may publish, each `name:key`.
     pub service_keys: Vec<ServiceKey>,
 }
@@ -142,7 +144,8 @@ impl App {
     ) -> Self {
         let others = groups.clone();
         let tell = move |limit: &'static str, key| others.tell(Say::Counted { limit: limit.into(), key });
-        let guard = Guard::new(settings.rate_limits, &KeyHasher::new(tokens.seed()), Box::new(tell));
+        let (hasher, tell) = (KeyHasher::new(tokens.seed()), Box::new(tell));
+        let guard = Guard::new(settings.rate_limits, settings.handshakes_per_second, &hasher, tell);
         let inner = Inner {
             store,
             groups,

@@ -65,6 +65,7 @@ impl TestApp {
             complete_after: Duration::from_secs(24 * 3600),
             tariff: Tariff { base_fee: 300, fee_per_km: 80 },
             rate_limits: false,
+            handshakes_per_second: 500,
             service_keys: Vec::new(),
         };
         change(&mut settings);

@@ -183,6 +183,7 @@ pub(super) fn controls() -> BTreeMap<String, Vec<Value>> {
         },
         Control::Authenticated { expires_at, reference },
         Control::Subscribed { group: order_group(), epoch: EPOCH, seq: 41, recovered: false, reference },
+        Control::Resync { group: order_group(), epoch: EPOCH, seq: 0 },
         Control::Unsubscribed { group: order_group(), code: Some("access_lost"), reference: None },
         Control::Pong { reference },
         Control::Error { code: "not_found", message: "There is no such order.", reference },

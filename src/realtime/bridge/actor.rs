@@ -92,6 +92,8 @@ pub(in crate::realtime) struct Bridge {
     /// By group, so that of several wishes the last one counts.
     wishes: HashMap<GroupKey, Interest>,
     is_asking: bool,
+    /// Whether this instance has said good-bye.
+    pub(super) has_left: bool,
     /// Where groups stood when something was last published from here.
     pub(super) positions: HashMap<GroupKey, (String, u64)>,
     pub(super) outbound: Outbound,
@@ -132,6 +134,7 @@ impl Bridge {
             retry: RETRY.0,
             wishes: HashMap::new(),
             is_asking: false,
+            has_left: false,
             positions: HashMap::new(),
             outbound: Outbound::default(),
         }
@@ -222,7 +225,7 @@ impl Bridge {
             Some(Here { sessions: counts.sessions, users: counts.users, online })
         };
         ctx.spawn(wrap_future::<_, Self>(counted).map(|here, bridge: &mut Self, ctx| {
-            if let Some(here) = here {
+            if let Some(here) = here.filter(|_| !bridge.has_left) {
                 bridge.tell(Say::Here(here), ctx);
             }
         }));

@@ -124,7 +124,7 @@ pub(in crate::realtime) struct Relay {
     pub repeated: bool,
 }
 
-/// Handle → bridge: this instance is going. Answered once the others were told, as far as they can be.
+/// Handle → bridge: this instance is going, and its sessions count no more. Answered once the others were told, as far as they can be.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
 pub(in crate::realtime) struct Depart;

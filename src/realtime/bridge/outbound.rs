@@ -170,6 +170,7 @@ impl Handler<Depart> for Bridge {
     type Result = ResponseActFuture<Self, ()>;
 
     fn handle(&mut self, _: Depart, _: &mut Self::Context) -> Self::Result {
+        self.has_left = true;
         let link = self.link.clone();
         let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(self.names.all()).arg(to_json(&Call { from: self.instance, say: Say::Leaving }));

@@ -12,6 +12,9 @@ use crate::protocol::channel::Here;
 /// An instance that says nothing for so long is gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(5);
 
+/// For how long it is remembered that an instance has said good-bye: longer than one takes to stop.
+const REMEMBERED: Duration = Duration::from_secs(15 * 60);
+
 /// Whether Redis can be reached, and which other instances there are. Shared by the bridge and the handle on groups.
 #[derive(Debug)]
 pub struct BridgeStatus {
@@ -25,6 +28,8 @@ struct Inner {
     since: Instant,
     problem: Option<String>,
     others: HashMap<InstanceId, Other>,
+    /// Those that said good-bye, and when: what they still say does not bring them back.
+    left: HashMap<InstanceId, Instant>,
 }
 
 #[derive(Debug)]
@@ -48,7 +53,13 @@ pub struct Peers {
 
 impl BridgeStatus {
     pub(in crate::realtime) fn new() -> Self {
-        let inner = Inner { up: false, since: Instant::now(), problem: None, others: HashMap::new() };
+        let inner = Inner {
+            up: false,
+            since: Instant::now(),
+            problem: None,
+            others: HashMap::new(),
+            left: HashMap::new(),
+        };
         Self { inner: Mutex::new(inner), came_up: Notify::new() }
     }
 
@@ -114,6 +125,9 @@ impl BridgeStatus {
     /// Another instance was heard of, or from.
     pub(super) fn heard(&self, instance: InstanceId, here: Option<Here>) {
         let mut inner = self.lock();
+        if inner.left.contains_key(&instance) {
+            return;
+        }
         let other =
             inner.others.entry(instance).or_insert_with(|| Other { heard_at: Instant::now(), here: None });
         other.heard_at = Instant::now();
@@ -122,9 +136,12 @@ impl BridgeStatus {
         }
     }
 
-    /// Forgets an instance; `false` when it was not known.
+    /// An instance has said good-bye; `false` when it was not known.
     pub(super) fn forget(&self, instance: InstanceId) -> bool {
-        self.lock().others.remove(&instance).is_some()
+        let mut inner = self.lock();
+        inner.left.retain(|_, at| at.elapsed() < REMEMBERED);
+        inner.left.insert(instance, Instant::now());
+        inner.others.remove(&instance).is_some()
     }
 
     /// Takes out the instances that have been silent for too long. None while Redis is away.
@@ -161,6 +178,7 @@ mod tests {
         let expected = Peers { instances: 2, sessions: 3, users: 2, online: vec![user] };
         assert_eq!(status.peers(), expected);
         assert!(status.forget(first) && !status.forget(first));
+        status.heard(first, Some(Here { sessions: 1, users: 1, online: Vec::new() }));
         assert_eq!(status.peers(), Peers { instances: 1, ..Peers::default() });
     }
 }

@@ -147,6 +147,7 @@ impl Settings {
             complete_after: self.complete_after,
             tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
             rate_limits: self.rate_limits,
+            handshakes_per_second: self.handshakes_per_second,
             service_keys: self.service_keys.clone(),
         }
     }

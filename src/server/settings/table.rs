@@ -133,6 +133,9 @@ settings! {
     /// Whether rate limits apply: `on`, or `off` for benchmarks.
     "WAYBILL_RATE_LIMITS" Plain rate_limits: bool = "on", parse::switch;
 
+    /// WebSocket handshakes that this instance takes in a second; those beyond are told to come back (429).
+    "WAYBILL_HANDSHAKES_PER_SECOND" Plain handshakes_per_second: u32 = "500", |text| parse::number(text, 1..=1_000_000);
+
     /// Whether an order is confirmed as soon as it is placed: `on` or `off`.
     "WAYBILL_AUTO_CONFIRM" Plain auto_confirm: bool = "on", parse::switch;
 

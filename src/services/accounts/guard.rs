@@ -55,6 +55,8 @@ macro_rules! budgets {
             turns: Arc<Semaphore>,
             $($name: Limiter,)+
             familiar: Familiar,
+            /// Handshakes of everybody, on this instance.
+            all_handshakes: Limiter,
             /// Whether limits apply. The gate always does.
             is_limiting: bool,
             /// Tells the other instances what was counted.
@@ -63,11 +65,19 @@ macro_rules! budgets {
 
         impl Guard {
             /// `tell` gets the name of what was counted, and the hash of what it was counted under.
-            pub(in crate::services) fn new(is_limiting: bool, hasher: &KeyHasher, tell: Tell) -> Self {
+            pub(in crate::services) fn new(
+                is_limiting: bool,
+                handshakes_per_second: u32,
+                hasher: &KeyHasher,
+                tell: Tell,
+            ) -> Self {
+                let per_second = handshakes_per_second.max(1);
+                let all = Rate { burst: per_second, every: Duration::from_secs(1) / per_second };
                 Self {
                     turns: Arc::new(Semaphore::new(AT_ONCE)),
                     $($name: Limiter::new($rate, KEYS, hasher),)+
                     familiar: Familiar::new(KEYS, hasher),
+                    all_handshakes: Limiter::new(all, 1, hasher),
                     is_limiting,
                     tell,
                 }
@@ -182,6 +192,18 @@ impl Guard {
         self.limited("taken", || self.taken.take(&network(address), now))
     }
 
+    /// Counts a WebSocket handshake of anybody, before anything else is done about it: after a restart of another
+    /// instance, everybody comes at once.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(super) fn admit_any_handshake(&self, now: Instant) -> Result<(), ServiceError> {
+        if self.is_limiting {
+            self.all_handshakes.take(&(), now).map_err(refused)?;
+        }
+        Ok(())
+    }
+
     /// Counts a WebSocket handshake of a user.
     ///
     /// # Errors
@@ -245,7 +267,7 @@ mod tests {
     use super::*;
 
     fn guard(is_limiting: bool) -> Guard {
-        Guard::new(is_limiting, &KeyHasher::new(b"a secret"), Box::new(|_, _| {}))
+        Guard::new(is_limiting, 1_000, &KeyHasher::new(b"a secret"), Box::new(|_, _| {}))
     }
 
     fn address(number: u32) -> IpAddr {
@@ -327,7 +349,7 @@ mod tests {
         let there = Arc::new(guard(true));
         let told = Arc::clone(&there);
         let tell = move |name: &'static str, key| told.count_from_elsewhere(name, key, now);
-        let here = Guard::new(true, &KeyHasher::new(b"a secret"), Box::new(tell));
+        let here = Guard::new(true, 1_000, &KeyHasher::new(b"a secret"), Box::new(tell));
         let attempt = Attempt::new("ada@example.org", address(1));
         assert_eq!(tries(&here, &attempt, now), 10);
         assert_eq!(tries(&there, &attempt, now), 0);
@@ -337,6 +359,13 @@ mod tests {
         let at_home = Attempt::new("bob@example.org", address(2));
         here.succeeded(&at_home);
         assert!(there.familiar.has(&at_home));
+    }
+
+    #[test]
+    fn an_instance_takes_so_many_handshakes_a_second_and_no_more() {
+        let (guard, now) = (guard(true), Instant::now());
+        let taken = |now| (0..5000).filter(|_| guard.admit_any_handshake(now).is_ok()).count();
+        assert_eq!((taken(now), taken(now + Duration::from_millis(100))), (1_000, 100));
     }
 
     #[test]

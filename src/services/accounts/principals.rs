@@ -112,8 +112,9 @@ pub async fn authenticate(
 ///
 /// # Errors
 /// `Unauthenticated` with the reason, `token_used` among them; `Limited` when the user opens too many sockets one
-/// after the other; the database's.
+/// after the other, or everybody together does; the database's.
 pub async fn authenticate_handshake(app: &App, token: &str) -> Result<Authenticated, ServiceError> {
+    app.guard().admit_any_handshake(Instant::now())?;
     let mut authenticated = authenticate(app, token, &[TokenType::Access, TokenType::Ticket]).await?;
     // Before a ticket is used up: it is good for the next try.
     app.guard().admit_handshake(authenticated.principal.user_id, Instant::now())?;

@@ -5,9 +5,9 @@
 //! What goes wrong, and when, follows from a seed, which is printed. `make chaos SECONDS=1800 SEED=7` runs it for long.
 
 mod faults;
-mod nginx;
+pub mod nginx;
 pub mod proxy;
-mod site;
+pub mod site;
 mod viewer;
 mod writers;
 

@@ -29,7 +29,7 @@ impl Nginx {
             .concat();
         let text = format!(
             "daemon off;\nworker_processes 1;\npid {path}/pid;\nerror_log {path}/error.log warn;\n\
-             events {{ worker_connections 2048; }}\n\
+             events {{ worker_connections 16384; }}\n\
              http {{\n    access_log off;\n{temporary}\
              \x20   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}\n\
              \x20   upstream waybill {{\n{servers}    }}\n\

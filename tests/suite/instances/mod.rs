@@ -4,6 +4,7 @@
 mod death;
 mod redis_away;
 pub mod redis_server;
+mod rolling;
 mod together;
 
 use serde_json::{Value, json};

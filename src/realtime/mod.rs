@@ -14,6 +14,8 @@ mod lane;
 mod messages;
 mod registry;
 mod ring;
+#[cfg(test)]
+mod tests;
 mod watermarks;
 
 pub use bridge::{

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::jobs::{announcements, completing, purge};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
-use crate::services::{leadership, others, relay};
+use crate::services::{alone, leadership, others, relay};
 
 use super::ServerError;
 
@@ -25,13 +25,16 @@ struct Task {
 }
 
 impl Background {
-    /// Starts them all on the present thread.
-    pub(super) fn start(app: &App) -> Self {
+    /// Starts them all on the present thread. `is_shared`: whether other servers can be on the same database.
+    pub(super) fn start(app: &App, is_shared: bool) -> Self {
         let mut background = Self { tasks: Vec::new() };
         if app.groups().has_bridge() {
             // Last of all: the relay needs the lease to its end.
             background.add("the lease of the outbox", |stop| leadership::run(app.clone(), stop));
             background.add("what other instances say", |stop| others::run(app.clone(), stop));
+        }
+        if is_shared && !app.groups().has_bridge() {
+            background.add("being the only server on the database", |stop| alone::run(app.clone(), stop));
         }
         // The relay stops after these: what they commit has to go out as well.
         background.add("the outbox relay", |stop| relay::run(app.clone(), stop));

@@ -173,7 +173,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
     }
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
-    let background = Background::start(&app);
+    let background = Background::start(&app, settings.database_file().is_none());
     let logins = match demo {
         Some(_) => Some(demo::seed(&app).await.map_err(ServerError::DemoUsers)?),
         None => {

@@ -3,6 +3,7 @@
 //! The same function serves a REST call, a frame and a job.
 
 pub mod accounts;
+pub mod alone;
 pub mod announcements;
 pub mod app;
 pub mod dashboard;

@@ -16,6 +16,8 @@ use super::statement::Statement;
 
 /// The lease of the instance that takes events out of the outbox.
 pub const RELAY: &str = "relay";
+/// The lease of a server that knows of no others.
+pub const ALONE: &str = "alone";
 
 /// How a lease stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,8 @@ pub struct Lease {
     pub route: Route,
     /// How long it lasts from now on; zero once it has run out.
     pub left: Duration,
+    /// Until when it lasts, milliseconds on the database's clock: grows with each renewal.
+    pub expires_at: i64,
 }
 
 #[derive(QueryableByName)]
@@ -38,6 +42,8 @@ struct Row {
     term: i64,
     #[diesel(sql_type = Text)]
     route: String,
+    #[diesel(sql_type = BigInt)]
+    expires_at: i64,
     #[diesel(sql_type = BigInt)]
     left_ms: i64,
 }
@@ -72,14 +78,16 @@ pub fn take(conn: &mut Conn, name: &str, holder: &str, span: Duration) -> Result
 /// When the database fails.
 pub fn read(conn: &mut Conn, name: &str) -> Result<Lease, StoreError> {
     let now = clock(conn);
-    let text =
-        format!("SELECT holder, term, route, expires_at - {now} AS left_ms FROM leases WHERE name = ?");
+    let text = format!(
+        "SELECT holder, term, route, expires_at, expires_at - {now} AS left_ms FROM leases WHERE name = ?"
+    );
     let row: Row = Statement::new(text).text(name).get_result(conn)?;
     Ok(Lease {
         holder: row.holder,
         term: row.term,
         route: Route::parse(&row.route),
         left: Duration::from_millis(u64::try_from(row.left_ms).unwrap_or(0)),
+        expires_at: row.expires_at,
     })
 }
 

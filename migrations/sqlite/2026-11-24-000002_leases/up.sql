@@ -9,4 +9,8 @@ CREATE TABLE leases (
     route TEXT NOT NULL,
     expires_at BIGINT NOT NULL
 );
-INSERT INTO leases (name, holder, term, route, expires_at) VALUES ('relay', '', 0, 'redis', 0);
+INSERT INTO leases (name, holder, term, route, expires_at) VALUES
+    -- Who takes events out of the outbox for all instances.
+    ('relay', '', 0, 'redis', 0),
+    -- Who serves without knowing of other instances.
+    ('alone', '', 0, 'redis', 0);

@@ -1,6 +1,7 @@
 //! Several servers on one database, with Redis between them: what the contract promises holds across them, and through
 //! what happens to Redis and to each of them.
 
+mod alone;
 mod death;
 mod redis_away;
 pub mod redis_server;

@@ -1,5 +1,7 @@
 //! Redis goes away, comes back, loses its data, stands still, is full, or refuses.
 
+use std::time::Duration;
+
 use awc::http::Method;
 use serde_json::{Value, json};
 
@@ -245,4 +247,22 @@ async fn a_server_that_alone_is_cut_off_from_redis_sends_its_sessions_to_the_oth
             there.as_nobody().call(Method::GET, "/readyz", &[], None).await.status == 200
         })
         .await;
+}
+
+#[actix_web::test]
+async fn a_slow_redis_is_used_all_the_same() {
+    let redis = RedisServer::start();
+    let proxy = Proxy::start(Target::Tcp(redis.address())).await;
+    let fleet = Fleet::start_with(2, &[("REDIS_URL", &format!("redis://{}", proxy.address))]).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    let mut screen = there.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    screen.expect("order_status").await;
+    proxy.set(Mode::Slow(Duration::from_millis(250)));
+    for status in ["en_route", "arrived", "picked_up"] {
+        here.step(&partner, &id, status).await;
+        let seen = screen.until_match(status, |frame| tells(frame, status)).await;
+        assert!(seen.iter().all(|frame| frame["type"] != "resync"), "{seen:?}");
+    }
 }

@@ -76,6 +76,11 @@ impl Process {
         Ok(Self { child, stdout, log: Some(log), address })
     }
 
+    /// Whether it has not ended yet.
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("its state is known").is_none()
+    }
+
     /// Its id.
     pub fn id(&self) -> u32 {
         self.child.id()

@@ -1,0 +1,87 @@
+//! One instance.
+
+use super::*;
+
+#[actix_web::test]
+async fn members_hear_every_event_in_one_order_numbered_without_holes() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let (first, _) = instance.join(key, None).await;
+        instance.count(key, [1, 2]).await;
+        let (second, joined) = instance.join(key, None).await;
+        instance.count(key, [3, 4, 5]).await;
+        assert_eq!(first.numbers(5).await, [1, 2, 3, 4, 5]);
+        let behind = usize::try_from(5 - joined.seq).expect("a few");
+        assert_eq!(second.numbers(behind).await.last(), Some(&5));
+    }
+}
+
+#[actix_web::test]
+async fn who_comes_back_gets_exactly_what_was_missed_or_is_told_that_a_snapshot_is_needed() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let (ear, joined) = instance.join(key, None).await;
+        let begin = joined.seq;
+        instance.count(key, 1..=6).await;
+        assert_eq!(ear.numbers(6).await, [1, 2, 3, 4, 5, 6]);
+        let (_, joined) = instance.join(key, since(&joined, begin + 4)).await;
+        assert_eq!(missed(&joined), Some(vec![5, 6]));
+        let (_, joined) = instance.join(key, since(&joined, begin + 6)).await;
+        assert_eq!(missed(&joined), Some(vec![]));
+        for seq in [begin + 1, begin + 7, u64::MAX] {
+            let (_, joined) = instance.join(key, since(&joined, seq)).await;
+            assert_eq!(missed(&joined), None, "{seq}");
+        }
+        let elsewhere = Some(Since { epoch: "another".into(), seq: begin + 6 });
+        let (_, joined) = instance.join(key, elsewhere).await;
+        assert_eq!(missed(&joined), None);
+    }
+}
+
+#[actix_web::test]
+async fn an_older_state_never_follows_a_newer_one_and_who_comes_back_has_the_latest() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let (ear, joined) = instance.join(key, None).await;
+        instance.relay(vec![state(key, 3), state(key, 2), state(key, 4), counted(key, 1)]).await;
+        assert_eq!(ear.hear("level").await["revision"], 3);
+        let next = ear.hear("level").await;
+        assert_eq!((&next["revision"], &next["seq"]), (&json!(4), &Value::Null));
+        assert_eq!(ear.numbers(1).await, [1]);
+        let (_, joined) = instance.join(key, since(&joined, joined.seq)).await;
+        let Recovery::Events { states, events, .. } = &joined.recovery else { panic!("{joined:?}") };
+        assert_eq!((states.len(), events.len()), (1, 1));
+        assert!(states[0].text().contains("\"revision\":4"));
+    }
+}
+
+#[actix_web::test]
+async fn who_has_lost_the_right_is_told_and_hears_nothing_more() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let user_id = UserId::new();
+        let (mut out, _) = instance.join_as(user_id, key, None).await;
+        let (stays, _) = instance.join(key, None).await;
+        instance.relay(vec![counted(key, 1), Dispatch::Expel { group: key, user_id }, counted(key, 2)]).await;
+        assert_eq!(stays.numbers(2).await, [1, 2]);
+        assert!(matches!(out.told().await, Deliver::Expelled { group } if group == key));
+        assert_eq!(out.numbers(1).await, [1]);
+        out.lane.shut(key);
+        let next = std::future::poll_fn(|cx| Poll::Ready(out.lane.poll_next(cx).is_pending()));
+        assert!(next.await, "something came after");
+    }
+}
+
+#[actix_web::test]
+async fn an_ephemeral_frame_has_no_number_and_nobody_keeps_it() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let (ear, joined) = instance.join(key, None).await;
+        let body = json!({"type": "dot", "spot": [1, 2]}).to_string();
+        instance.groups.publish_ephemeral(key, EventId::new(), "dot", body.into()).expect("it is taken");
+        let dot = ear.hear("dot").await;
+        assert_eq!((&dot["spot"], &dot["seq"], &dot["group"]), (&json!([1, 2]), &Value::Null, &json!(key)));
+        let (_, joined) = instance.join(key, since(&joined, joined.seq)).await;
+        assert_eq!(missed(&joined), Some(vec![]));
+    }
+}

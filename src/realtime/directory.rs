@@ -140,14 +140,12 @@ impl Handler<Replace> for Directory {
 impl Handler<Reenter> for Directory {
     type Result = ();
 
-    fn handle(&mut self, reenter: Reenter, _: &mut Self::Context) {
+    fn handle(&mut self, _: Reenter, _: &mut Self::Context) {
         self.note_all();
-        if reenter.is_again {
-            // Log-outs of the meantime were not heard of.
-            self.ends.fetch_add(1, Ordering::Release);
-            for entry in self.users.values().flatten() {
-                entry.lane.tell(Deliver::Confirm); // bounded: once for each link
-            }
+        // Log-outs of the meantime were not heard of.
+        self.ends.fetch_add(1, Ordering::Release);
+        for entry in self.users.values().flatten() {
+            entry.lane.tell(Deliver::Confirm); // bounded: once for each link
         }
     }
 }

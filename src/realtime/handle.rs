@@ -18,7 +18,7 @@ use crate::telemetry::Metrics;
 
 use super::bridge::{
     Bridge, BridgeAddress, BridgeSettings, BridgeStatus, Depart, Ephemeral, Neighbours, Outgoing, Peers,
-    Relay, RelayError, Tell, Try,
+    Reenter, Relay, RelayError, Tell, Try,
 };
 use super::directory::Directory;
 use super::lane::Lane;
@@ -266,13 +266,15 @@ impl Groups {
         across.at.address.send(Try).await.unwrap_or(false)
     }
 
-    /// Lets groups number their events themselves, since Redis is away, or no longer. Those that know where they stand
-    /// begin with their next event.
+    /// Lets groups number their events themselves, since Redis is away, or no longer. Their members begin anew each time.
     pub fn set_alone(&self, is_alone: bool) {
         let was_alone = self.inner.is_alone.swap(is_alone, Ordering::AcqRel);
         if was_alone != is_alone {
             for (_, registry) in self.registries() {
                 registry.do_send(Share { by_redis: !is_alone }); // bounded: once for each loss and return of Redis
+            }
+            if is_alone {
+                self.inner.directory.do_send(Reenter); // bounded: once for each loss of Redis
             }
         }
     }

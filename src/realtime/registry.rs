@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use rand::Rng;
+
 use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
 
 use crate::domain::group::{GroupKey, GroupKind};
@@ -31,8 +33,6 @@ pub(super) struct GroupRegistry {
     bridge: Option<BridgeAddress>,
     /// Whether Redis is away, so that groups number their events themselves. Shared with the handle.
     is_alone: Arc<AtomicBool>,
-    /// When groups last asked Redis where they stand.
-    asked: Instant,
     metrics: Arc<Metrics>,
 }
 
@@ -43,6 +43,8 @@ struct Entry {
     size: Arc<AtomicUsize>,
     /// When the registry last passed something on.
     touched: Instant,
+    /// When the group is to ask Redis again where it stands.
+    asks_at: Instant,
 }
 
 impl GroupRegistry {
@@ -54,8 +56,7 @@ impl GroupRegistry {
         is_alone: Arc<AtomicBool>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let (groups, asked) = (HashMap::new(), Instant::now());
-        Self { kind, window, groups, watermarks, bridge, is_alone, asked, metrics }
+        Self { kind, window, groups: HashMap::new(), watermarks, bridge, is_alone, metrics }
     }
 
     /// How long a group stays that is empty and silent.
@@ -73,7 +74,8 @@ impl GroupRegistry {
             let is_alone = self.is_alone.load(Ordering::Acquire);
             let (bridge, metrics) = (self.bridge.clone(), Arc::clone(&self.metrics));
             let group = Group::new(key, self.window, Arc::clone(&size), bridge, is_alone, metrics);
-            Entry { group: group.start(), size, touched: Instant::now() }
+            let asks_at = asks_at(self.window);
+            Entry { group: group.start(), size, touched: Instant::now(), asks_at }
         });
         entry.touched = Instant::now();
         &entry.group
@@ -92,10 +94,12 @@ impl GroupRegistry {
             stays
         });
         self.groups.shrink_to(self.groups.len().saturating_mul(2));
-        if bridge.is_some() && now.saturating_duration_since(self.asked) >= self.window.age / 4 {
+        if bridge.is_some() {
             // Makes sure that nothing was missed, and that Redis keeps what belongs to the group.
-            self.asked = now;
-            self.tell_all(Reattach);
+            for entry in self.groups.values_mut().filter(|entry| entry.asks_at <= now) {
+                entry.asks_at = asks_at(self.window);
+                entry.group.do_send(Reattach); // bounded: now and then one for each group
+            }
         }
     }
 
@@ -109,6 +113,11 @@ impl GroupRegistry {
             entry.group.do_send(message); // bounded: now and then one for each group
         }
     }
+}
+
+/// A random moment within the time that Redis keeps things for half as long again, so that not all ask at once.
+fn asks_at(window: Window) -> Instant {
+    Instant::now() + window.age.mul_f64(rand::rng().random_range(0.15..0.3))
 }
 
 impl Actor for GroupRegistry {
@@ -208,7 +217,9 @@ impl Handler<Reattach> for GroupRegistry {
     type Result = ();
 
     fn handle(&mut self, reattach: Reattach, _: &mut Self::Context) {
-        self.asked = Instant::now();
+        for entry in self.groups.values_mut() {
+            entry.asks_at = asks_at(self.window);
+        }
         self.tell_all(reattach);
     }
 }

@@ -8,8 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use rand::Rng;
 use serde::Serialize;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::domain::ids::EventId;
 use crate::domain::order::Tariff;
@@ -30,6 +31,11 @@ use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
 use super::tracking::LastSeen;
+
+/// Looks of sessions that are taken at once.
+const LOOKS: usize = 64;
+/// How often a look is taken that fails for a reason that may pass.
+const LOOKS_EACH: u32 = 6;
 
 /// What the use cases can be told.
 #[derive(Debug, Clone)]
@@ -86,6 +92,7 @@ struct Inner {
     relay_pulse: Pulse,
     relay_failing: Mutex<Option<Instant>>,
     leadership: Leadership,
+    looks: Semaphore,
     principals: PrincipalCache,
     guard: Guard,
 }
@@ -159,6 +166,7 @@ impl App {
             relay_pulse: Pulse::default(),
             relay_failing: Mutex::new(None),
             leadership: Leadership::default(),
+            looks: Semaphore::new(LOOKS),
             principals: PrincipalCache::default(),
             guard,
         };
@@ -254,6 +262,32 @@ impl App {
     /// Rings when the outbox has something new.
     pub(super) fn outbox_bell(&self) -> &Notify {
         &self.inner.outbox_bell
+    }
+
+    /// Takes a look at the database that all sessions may have to take at the same moment, after a fault: a few at a
+    /// time, and once more where it failed for a reason that may pass.
+    ///
+    /// # Errors
+    /// Those of the last look.
+    pub async fn in_turn<T, F>(&self, look: impl Fn() -> F) -> Result<T, ServiceError>
+    where
+        F: Future<Output = Result<T, ServiceError>>,
+    {
+        let mut looks = 1;
+        loop {
+            let outcome = {
+                let _turn = self.inner.looks.acquire().await;
+                look().await
+            };
+            match outcome {
+                Err(error) if error.is_passing() && looks < LOOKS_EACH => {
+                    looks += 1;
+                    let pause = Duration::from_millis(rand::rng().random_range(200..800));
+                    tokio::time::sleep(pause).await;
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// Runs a job that only reads.

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::protocol::channel::{Route, Say};
+use crate::store::Conn;
 use crate::store::leases::{self, Lease, RELAY};
 
 use super::app::App;
@@ -25,8 +26,10 @@ const PERIOD: Duration = Duration::from_millis(600);
 const PATIENCE: Duration = Duration::from_secs(1);
 /// How long it is offered: every other instance looks within this.
 const OFFERED: Duration = Duration::from_millis(1_300);
+/// How often it is offered while Redis stays away.
+const OFFER_EVERY: Duration = Duration::from_secs(10);
 /// How long Redis may be out of reach from here alone until sessions are sent elsewhere.
-const CUT_OFF_AFTER: Duration = Duration::from_secs(5);
+const CUT_OFF_AFTER: Duration = Duration::from_secs(8);
 /// Over how long they are spread when they are.
 const RETURN_WITHIN: Duration = Duration::from_secs(5);
 /// How long Redis has to take events again before they take their way through it.
@@ -50,11 +53,23 @@ struct State {
     well: Option<Instant>,
     /// Whether Redis is out of reach from here, and not from where the lease is.
     cut_off: bool,
+    /// The term has to be at least this: Redis has seen the one before.
+    at_least: i64,
+    /// When the lease was last offered to instances that may reach Redis.
+    offered: Option<Instant>,
 }
 
 impl Default for Leadership {
     fn default() -> Self {
-        let state = State { mine: None, route: Route::Redis, vacant: None, well: None, cut_off: false };
+        let state = State {
+            mine: None,
+            route: Route::Redis,
+            vacant: None,
+            well: None,
+            cut_off: false,
+            at_least: 0,
+            offered: None,
+        };
         Self { state: Mutex::new(state), wake: Notify::new() }
     }
 }
@@ -87,9 +102,31 @@ impl Leadership {
         self.wake.notify_one();
     }
 
-    /// Somebody else publishes, as Redis says.
-    pub(super) fn lose(&self) {
+    fn lose(&self) {
         self.lock().mine = None;
+    }
+
+    /// Redis has seen this term, which is a later one. Either another instance has the lease by now, or the database was
+    /// put back to an earlier state: then the term is raised.
+    pub(super) fn outdated(&self, seen: u64) {
+        let mut state = self.lock();
+        state.mine = None;
+        state.at_least = state.at_least.max(i64::try_from(seen).unwrap_or(0).saturating_add(1));
+        drop(state);
+        self.wake();
+    }
+
+    fn offer(&self) {
+        let mut state = self.lock();
+        (state.mine, state.offered) = (None, Some(Instant::now()));
+    }
+
+    /// Whether the lease, which is ours, is to be offered to instances that may reach Redis: at once when Redis goes
+    /// away, and now and then while it is.
+    fn is_to_be_offered(&self, away: Option<Duration>, others: usize) -> bool {
+        let state = self.lock();
+        let was_offered = state.offered.is_some_and(|at| at.elapsed() < OFFER_EVERY);
+        state.mine.is_some() && others > 0 && !was_offered && away.is_some_and(|span| span > PATIENCE)
     }
 }
 
@@ -124,23 +161,31 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
     let away = app.groups().away().map(|(span, _)| span);
     let is_mine = app.leadership().term().is_some();
     let others = app.groups().peers().instances;
-    if is_mine
-        && others > 0
-        && away.is_some_and(|span| span > PATIENCE)
-        && app.leadership().route() == Route::Redis
-    {
+    if is_mine && app.leadership().is_to_be_offered(away, others) {
         // One of the others may reach Redis.
-        log::warn!("Redis is away; the lease of the outbox is offered to the other instances");
-        app.leadership().lose();
+        log::debug!("Redis is away; the lease of the outbox is offered to the other instances");
+        app.leadership().offer();
         return release(app, holder).await;
     }
     let begin = Instant::now();
     let wants = is_mine || away.is_none() || may_take_without_redis(app);
+    let at_least = app.leadership().lock().at_least;
     let lease = {
-        let holder = holder.to_owned();
-        let job = move |conn: &mut crate::store::Conn| {
-            let lease =
-                if wants { leases::take(conn, RELAY, &holder, SPAN)? } else { leases::read(conn, RELAY)? };
+        let (holder, without_redis) = (holder.to_owned(), away.is_some() && !is_mine);
+        let job = move |conn: &mut Conn| {
+            if !wants {
+                return Ok(leases::read(conn, RELAY)?);
+            }
+            let mut lease = leases::take(conn, RELAY, &holder, SPAN)?;
+            if lease.holder == holder && lease.term < at_least {
+                leases::raise_term(conn, RELAY, &holder, at_least)?;
+                lease.term = at_least;
+            }
+            if lease.holder == holder && without_redis && lease.route == Route::Redis {
+                // In one step: nobody is to believe meanwhile that Redis is there for others.
+                leases::set_route(conn, RELAY, &holder, lease.term, Route::Database)?;
+                lease.route = Route::Database;
+            }
             Ok::<_, ServiceError>(lease)
         };
         if wants { app.store().write(job).await? } else { app.store().read(job).await? }
@@ -158,7 +203,7 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
 fn may_take_without_redis(app: &App) -> bool {
     let leadership = app.leadership();
     let state = leadership.lock();
-    state.route == Route::Database || state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
+    state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
 }
 
 /// Ends the sessions of an instance that is cut off. Those that are being opened meanwhile are ended with the next look.
@@ -186,6 +231,9 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
         state.mine = is_mine.then(|| (lease.term, begin + lease.left.min(SPAN)));
         state.vacant = lease.left.is_zero().then(|| state.vacant.unwrap_or_else(Instant::now));
         if is_mine != was_mine {
+            // What was so in an earlier term says nothing now.
+            state.well = None;
+            app.set_relay_failing(false);
             let what = if is_mine { "this instance takes" } else { "another instance takes" };
             log::info!("{what} events out of the outbox (term {})", lease.term);
         }
@@ -200,6 +248,8 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
 fn set_route(app: &App, route: Route) {
     let before = std::mem::replace(&mut app.leadership().lock().route, route);
     if before != route {
+        app.leadership().lock().well = None;
+        app.set_relay_failing(false);
         match route {
             Route::Redis => log::info!("events go through Redis again"),
             Route::Database => {

@@ -26,7 +26,9 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
 
 fn heed(app: &App, say: Say) {
     match say {
-        Say::Bell => app.outbox_bell().notify_one(),
+        // Others would only pass it on, to each other and for ever.
+        Say::Bell if app.leadership().term().is_some() => app.outbox_bell().notify_one(),
+        Say::Bell => {}
         Say::Vacant => app.leadership().wake(),
         Say::EndSessions { user_id, family_id, reason } => {
             // First, so that whoever comes in anew is looked up anew.

@@ -123,7 +123,10 @@ impl Relay {
         }
         match (self.app.leadership().route(), self.app.leadership().term()) {
             (Route::Database, _) => self.pass_tailing().await,
-            (Route::Redis, None) => Ok(false),
+            (Route::Redis, None) => {
+                self.note_waiting(0);
+                Ok(false)
+            }
             (Route::Redis, Some(term)) => self.pass_to_redis(term).await,
         }
     }
@@ -167,7 +170,7 @@ impl Relay {
             self.attempts = 0;
         }
         let (rows, mut done) = self.app.read(|conn| Ok(outbox::waiting(conn, 0, BATCH)?)).await?;
-        self.note_waiting(rows.len());
+        self.count_waiting(rows.len()).await?;
         if rows.is_empty() && done.is_empty() {
             self.tried.clear();
             self.app.set_relay_failing(false);
@@ -193,9 +196,10 @@ impl Relay {
                 }
                 Ok(true)
             }
-            Err(RelayError::Fenced) => {
-                self.app.leadership().lose();
-                log::warn!("another instance takes events out of the outbox by now");
+            Err(RelayError::Fenced(fence)) => {
+                // If the lease is ours all the same, its term is raised.
+                self.app.leadership().outdated(fence >> TERM_SHIFT);
+                log::warn!("Redis has seen a later term than {term}: the lease is looked at again");
                 Ok(false)
             }
             Err(error @ RelayError::Away(_)) => {
@@ -241,6 +245,18 @@ impl Relay {
 
     fn note_waiting(&self, count: usize) {
         self.app.metrics().outbox_waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// The same where there may be more than were read.
+    async fn count_waiting(&self, found: usize) -> Result<(), ServiceError> {
+        let count = if found < usize::try_from(BATCH).unwrap_or(usize::MAX) {
+            found
+        } else {
+            let count = self.app.read(|conn| Ok(outbox::count(conn)?)).await?;
+            usize::try_from(count).unwrap_or(usize::MAX)
+        };
+        self.note_waiting(count);
+        Ok(())
     }
 
     async fn settle(&self) -> Result<(), ServiceError> {

@@ -21,6 +21,10 @@ use super::error::{Checks, ServiceError};
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// By how much a device's clock may be ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(5);
+/// Positions older than this are forgotten, should nobody have said so before.
+const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// From so many positions on.
+const PURGE_FROM: usize = 1024;
 /// The most orders that one partner is under way with.
 const MAX_ORDERS: i64 = 50;
 
@@ -38,6 +42,10 @@ impl LastSeen {
         match orders.get(&order_id) {
             Some(last) if last.timestamp >= sample.timestamp => false,
             Some(_) | None => {
+                if orders.len() >= PURGE_FROM && orders.len().is_power_of_two() {
+                    let oldest = sample.timestamp.before(KEPT);
+                    orders.retain(|_, last| last.timestamp >= oldest);
+                }
                 orders.insert(order_id, sample.clone());
                 true
             }

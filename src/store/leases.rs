@@ -108,6 +108,16 @@ pub fn set_route(
     Ok(changed > 0)
 }
 
+/// Raises the term of one's own lease.
+///
+/// # Errors
+/// When the database fails.
+pub fn raise_term(conn: &mut Conn, name: &str, holder: &str, term: i64) -> Result<(), StoreError> {
+    let text = "UPDATE leases SET term = ? WHERE name = ? AND holder = ? AND term < ?";
+    Statement::new(text).bigint(term).text(name).text(holder).bigint(term).execute(conn)?;
+    Ok(())
+}
+
 /// Gives a lease up, for others to take at once. One that is not one's own stays.
 ///
 /// # Errors

@@ -274,7 +274,8 @@ impl Session {
     /// client is to come back.
     fn confirm(&mut self, ctx: &mut Context) {
         let (app, who) = (self.app.clone(), self.state.principal);
-        let confirmed = wrap_future::<_, Self>(async move { accounts::confirm(&app, &who).await });
+        let confirmed =
+            wrap_future::<_, Self>(async move { app.in_turn(|| accounts::confirm(&app, &who)).await });
         ctx.spawn(confirmed.map(|outcome, session: &mut Self, ctx: &mut Context| {
             let Err(error) = outcome else { return };
             log::debug!("session {} is not confirmed: {error}", session.id);

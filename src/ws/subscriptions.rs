@@ -92,7 +92,8 @@ impl Session {
         let Some(subscription) = self.state.behind(group, door) else { return };
         subscription.look = subscription.look.wrapping_add(1);
         let look = subscription.look;
-        let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let opened =
+            wrap_future::<_, Self>(async move { app.in_turn(|| snapshot::open(&app, who, group)).await });
         let begun = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {
             let is_last = session.state.behind(group, door).is_some_and(|found| found.look == look);
             if session.closing || !is_last {
@@ -115,7 +116,8 @@ impl Session {
         let Some(door) = self.state.subscription(group).and_then(|subscription| subscription.door) else {
             return;
         };
-        let looked = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
+        let looked =
+            wrap_future::<_, Self>(async move { app.in_turn(|| snapshot::open(&app, who, group)).await });
         ctx.spawn(looked.map(move |outcome, session: &mut Self, ctx: &mut Context| {
             if let Err(error) = outcome
                 && !session.closing

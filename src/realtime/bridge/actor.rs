@@ -21,7 +21,7 @@ use super::BridgeSettings;
 use super::link::{self, Link};
 use super::messages::{Attach, Called, Departed, Detach, Ended, Heard, Reattach, Reenter, Replace, Synced};
 use super::outbound::Outbound;
-use super::scripts::{Names, Position};
+use super::scripts::{Names, Position, Standing};
 use super::status::BridgeStatus;
 use crate::realtime::RealtimeSettings;
 use crate::realtime::directory::Directory;
@@ -87,7 +87,6 @@ pub(in crate::realtime) struct Bridge {
     pub(super) link: Option<Link>,
     /// Counts links, so that what an old one says is known as such.
     generation: u64,
-    had_link: bool,
     retry: Duration,
     /// By group, so that of several wishes the last one counts.
     wishes: HashMap<GroupKey, Interest>,
@@ -130,7 +129,6 @@ impl Bridge {
             says,
             link: None,
             generation: 0,
-            had_link: false,
             retry: RETRY.0,
             wishes: HashMap::new(),
             is_asking: false,
@@ -184,8 +182,7 @@ impl Bridge {
         for registry in self.neighbours.registries() {
             registry.do_send(Reattach); // bounded: once for each link
         }
-        self.neighbours.directory.do_send(Reenter { is_again: self.had_link }); // bounded: once for each link
-        self.had_link = true;
+        self.neighbours.directory.do_send(Reenter); // bounded: once for each link
         // Who can reach Redis may take the lease.
         self.heed(Say::Vacant, ctx);
         self.beat(ctx);
@@ -254,7 +251,8 @@ impl Bridge {
 
     /// Lets the rooms above hear something.
     fn heed(&mut self, say: Say, ctx: &mut Context<Self>) {
-        if self.says.try_send(say).is_err() {
+        let is_promised = matches!(say, Say::EndSessions { .. });
+        if self.says.try_send(say).is_err() && is_promised {
             // With the next link, everything is looked at anew.
             self.lose("what other instances say is not heeded fast enough", ctx);
         }
@@ -334,7 +332,8 @@ impl Bridge {
     ) {
         let standing = answer.and_then(super::scripts::standing);
         match standing {
-            Ok(standing) => {
+            Ok(mut standing) => {
+                self.sort_out_the_dead(key, &mut standing, ctx);
                 self.neighbours.registry(key).do_send(Synced { key, ticket, standing }); // bounded: answers Attach
             }
             Err(error) if link::is_lost(&error) => self.lose(&error.to_string(), ctx),
@@ -349,6 +348,27 @@ impl Bridge {
                     }
                 });
             }
+        }
+    }
+}
+
+impl Bridge {
+    /// Takes out what instances have left that are gone, once there was time to hear of those that are not.
+    fn sort_out_the_dead(&mut self, key: GroupKey, standing: &mut Standing, ctx: &mut Context<Self>) {
+        if !self.status.knows_the_others() {
+            return;
+        }
+        let mut living: Vec<String> = self.status.living().iter().map(ToString::to_string).collect();
+        living.push(self.instance.to_string());
+        let gone: Vec<String> = standing
+            .present
+            .iter()
+            .map(|(instance, _)| instance.clone())
+            .filter(|name| !living.contains(name))
+            .collect();
+        standing.present.retain(|(instance, _)| living.contains(instance));
+        for instance in gone.iter().filter_map(|instance| instance.parse().ok()) {
+            self.forget(key, instance, ctx);
         }
     }
 }
@@ -368,7 +388,7 @@ fn route(info: PushInfo, all: &str, neighbours: &Neighbours, bridge: &Addr<Bridg
                 return;
             };
             if channel == all {
-                bridge.do_send(Called(text)); // bounded: by what instances say to all, a few a second
+                bridge.do_send(Called(text)); // bounded: by how much instances have to say, and this thread does nothing else
             } else if let Some(key) = group_of(&channel) {
                 neighbours.registry(key).do_send(Heard { key, text }); // bounded: Redis ends a connection that falls behind
             }

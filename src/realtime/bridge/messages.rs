@@ -29,9 +29,9 @@ pub enum RelayError {
     /// Redis cannot be reached, or cannot take them.
     #[error("Redis does not take events: {0}")]
     Away(String),
-    /// Another instance has taken over.
-    #[error("another instance publishes by now")]
-    Fenced,
+    /// Another instance has taken over, or had a higher fence before the database was put back to an earlier state.
+    #[error("Redis has seen the higher fence {0}")]
+    Fenced(u64),
 }
 
 /// Group → bridge: where does the group stand? From then on its channel is heard. Answered by [`Synced`].
@@ -89,14 +89,11 @@ pub(in crate::realtime) struct Departed {
     pub instance: InstanceId,
 }
 
-/// Bridge → directory: the link is new. Every session is to be noted again, and asked whether it may still be: nobody
+/// Bridge → directory: the link is new, or the way of events is another. Every session is to be noted again, and asked whether it may still be: nobody
 /// could say so meanwhile.
 #[derive(Debug, Clone, Copy, Message)]
 #[rtype(result = "()")]
-pub(in crate::realtime) struct Reenter {
-    /// Whether there was a link before.
-    pub is_again: bool,
-}
+pub(in crate::realtime) struct Reenter;
 
 /// Bridge → registry → group: an answer failed; ask again if it is still of interest.
 #[derive(Debug, Clone, Copy, Message)]

@@ -6,7 +6,8 @@ use redis::{Cmd, RedisError, RedisResult, Value};
 use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
-use crate::protocol::channel::{Call, GroupMessage, Say};
+use crate::domain::ids::InstanceId;
+use crate::protocol::channel::{Call, GroupMessage, Present, Say};
 use crate::protocol::server::to_json;
 
 use super::actor::Bridge;
@@ -91,6 +92,13 @@ impl Bridge {
         }
     }
 
+    /// Takes the note of an instance that is gone away.
+    pub(super) fn forget(&mut self, key: GroupKey, instance: InstanceId, ctx: &mut Context<Self>) {
+        let mut cmd = redis::cmd("HDEL");
+        cmd.arg(self.names.present(key)).arg(instance.to_string());
+        self.post(cmd, ctx);
+    }
+
     /// Says something to every instance.
     pub(super) fn tell(&mut self, say: Say, ctx: &mut Context<Self>) {
         let text = to_json(&Call { from: self.instance, say });
@@ -157,7 +165,9 @@ impl Handler<Relay> for Bridge {
                 bridge.metrics.redis_failures.inc();
                 bridge.judge(&error, generation, ctx);
                 if error.code() == Some("FENCED") {
-                    RelayError::Fenced
+                    RelayError::Fenced(
+                        error.detail().and_then(|fence| fence.trim().parse().ok()).unwrap_or(0),
+                    )
                 } else {
                     RelayError::Away(error.to_string())
                 }
@@ -217,6 +227,8 @@ impl Handler<Attending> for Bridge {
     type Result = ();
 
     fn handle(&mut self, Attending { key, present }: Attending, ctx: &mut Self::Context) {
+        // One that has said good-bye only takes its notes away.
+        let present = if self.has_left { Present { sessions: 0, users: Vec::new() } } else { present };
         let (name, field) = (self.names.present(key), self.instance.to_string());
         let mut note = redis::cmd(if present.sessions > 0 { "HSET" } else { "HDEL" });
         note.arg(&name).arg(field);
@@ -229,6 +241,9 @@ impl Handler<Attending> for Bridge {
             expiry.arg(name).arg(self.names.keep_ms);
             self.post(expiry, ctx);
         }
+        if self.has_left {
+            return;
+        }
         let mut publish = redis::cmd(self.names.publish);
         let message = GroupMessage::Present { instance: self.instance, present };
         publish.arg(self.names.group(key)).arg(message.to_text());
@@ -240,9 +255,7 @@ impl Handler<Forget> for Bridge {
     type Result = ();
 
     fn handle(&mut self, Forget { key, instance }: Forget, ctx: &mut Self::Context) {
-        let mut cmd = redis::cmd("HDEL");
-        cmd.arg(self.names.present(key)).arg(instance.to_string());
-        self.post(cmd, ctx);
+        self.forget(key, instance, ctx);
     }
 }
 

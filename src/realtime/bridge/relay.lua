@@ -21,7 +21,7 @@ if not epoch then
   return false
 end
 if tonumber(found[3] or '0') > tonumber(ARGV[3]) then
-  return redis.error_reply('FENCED another instance publishes by now')
+  return redis.error_reply('FENCED ' .. found[3])
 end
 if ARGV[7] == epoch and seq < tonumber(ARGV[8]) then
   -- Numbers that were given out are gone, as after a failover: they must not be given out again.
@@ -61,6 +61,10 @@ for at = 10, #ARGV, 3 do
     end
   elseif kind == 'expelled' then
     local count = redis.call('HINCRBY', record, 'expelled', 1)
+    -- One that may come for the second time may find somebody who was let in again: members make sure themselves.
+    if ARGV[9] == '1' then
+      count = 0
+    end
     redis.call(publish, channel, 'expelled ' .. count .. ' ' .. text)
   end
 end

@@ -154,6 +154,12 @@ impl BridgeStatus {
         inner.others.extract_if(|_, other| is_silent(other)).map(|(instance, _)| instance).collect()
     }
 
+    /// Whether every other instance that lives has had the time to say so.
+    pub(super) fn knows_the_others(&self) -> bool {
+        let inner = self.lock();
+        inner.up && inner.since.elapsed() > SILENCE
+    }
+
     /// The other instances that live.
     pub(super) fn living(&self) -> Vec<InstanceId> {
         self.lock().others.keys().copied().collect()

@@ -7,11 +7,12 @@
 use std::time::Instant;
 
 use actix::Handler;
+use indexmap::IndexMap;
 
 use crate::domain::ids::{InstanceId, SessionId};
 use crate::protocol::channel::{GroupMessage, Kept, Present, State};
 use crate::realtime::bridge::{Attach, Departed, Heard, Position, Reattach, Resume, Standing, Synced};
-use crate::realtime::messages::{Admit, Deliver, Share};
+use crate::realtime::messages::{Admit, Deliver, Member, Share};
 use crate::realtime::ring::Ring;
 
 use super::{Group, Numbers, last_id, moment, new_epoch};
@@ -140,7 +141,11 @@ impl Group {
             GroupMessage::Ephemeral { slot, stamped } => self.take_ephemeral(&slot.into(), stamped, now),
             GroupMessage::Expelled { count, user_id } => {
                 shared.expelled = shared.expelled.max(count);
-                self.expel(user_id);
+                if count > 0 {
+                    self.expel(user_id);
+                } else {
+                    self.recheck(|member| member.user_id == user_id);
+                }
             }
             GroupMessage::Present { instance, present } => self.hear_present(instance, present),
             GroupMessage::Unnumbered => self.ask(),
@@ -188,16 +193,30 @@ impl Group {
         if was_placed && !continues {
             self.rejoin_all();
         } else if missed_expulsions {
-            self.recheck_all();
+            self.recheck(|_| true);
         }
         self.report_presence_if_any();
-        for text in early.heard {
-            self.hear(text);
-        }
+        self.hear_early(early.heard);
         if early.has_overflowed {
             self.ask();
         }
         self.admit_all(joiners);
+    }
+
+    /// What was heard before the answer. Of who is present only each instance's last word counts: what it said before is
+    /// older than the answer, or than that word.
+    fn hear_early(&mut self, heard: Vec<String>) {
+        let mut present: IndexMap<InstanceId, Present> = IndexMap::new();
+        for text in heard {
+            if let Some(GroupMessage::Present { instance, present: latest }) = GroupMessage::parse(&text) {
+                present.insert(instance, latest);
+            } else {
+                self.hear(text);
+            }
+        }
+        for (instance, present) in present {
+            self.hear_present(instance, present);
+        }
     }
 
     fn place_remote(&mut self, standing: &Standing) {
@@ -207,6 +226,11 @@ impl Group {
                 continue;
             };
             gone.retain(|other| *other != instance);
+            let is_own = self.bridge.as_ref().is_some_and(|bridge| bridge.instance == instance);
+            if is_own && self.members.is_empty() {
+                // A note of which it was never heard that it is out of date.
+                self.report_presence();
+            }
             self.hear_present(instance, present);
         }
         for instance in gone {
@@ -220,9 +244,9 @@ impl Group {
         }
     }
 
-    /// Somebody lost the right to listen, and who it was is not known.
-    fn recheck_all(&self) {
-        for member in self.members.values() {
+    /// Somebody may have lost the right to listen.
+    fn recheck(&self, is_meant: impl Fn(&Member) -> bool) {
+        for member in self.members.values().filter(|member| is_meant(member)) {
             member.lane.tell(Deliver::Recheck { group: self.key }); // bounded: one for each expulsion that was missed
         }
     }
@@ -274,7 +298,8 @@ impl Handler<Share> for Group {
                 self.numbers = Numbers::Shared(Box::new(Shared { is_placed: true, ..Shared::default() }));
                 self.ask();
             }
-            Numbers::Shared(shared) if !by_redis && !shared.is_placed => self.go_alone(),
+            // Something may have been published that was not heard here, and has left the outbox.
+            Numbers::Shared(_) if !by_redis => self.go_alone(),
             Numbers::Own | Numbers::Shared(_) => {}
         }
     }

@@ -43,7 +43,7 @@ async fn who_has_lost_the_lease_is_refused() {
     let (ear, _) = here.join(key, None).await;
     there.try_relay(vec![outgoing(counted(key, 1))], 7, false).await.expect("it is taken");
     let refused = here.try_relay(vec![outgoing(counted(key, 0))], 6, false).await;
-    assert_eq!(refused, Err(RelayError::Fenced));
+    assert_eq!(refused, Err(RelayError::Fenced(7)));
     there.try_relay(vec![outgoing(counted(key, 2))], 7, false).await.expect("it is taken");
     assert_eq!(ear.numbers(2).await, [1, 2]);
 }

@@ -93,6 +93,10 @@ pub async fn authenticate(
     accepted: &[TokenType],
 ) -> Result<Authenticated, ServiceError> {
     let verified = app.tokens().verify(token, accepted, Timestamp::now()).map_err(refused)?;
+    of_verified(app, verified).await
+}
+
+async fn of_verified(app: &App, verified: Verified) -> Result<Authenticated, ServiceError> {
     let holder = (verified.user_id, verified.family_id);
     let known = match app.principals().get(holder) {
         Some(known) => known,
@@ -114,8 +118,11 @@ pub async fn authenticate(
 /// `Unauthenticated` with the reason, `token_used` among them; `Limited` when the user opens too many sockets one
 /// after the other, or everybody together does; the database's.
 pub async fn authenticate_handshake(app: &App, token: &str) -> Result<Authenticated, ServiceError> {
+    let accepted = [TokenType::Access, TokenType::Ticket];
+    let verified = app.tokens().verify(token, &accepted, Timestamp::now()).map_err(refused)?;
+    // After the token, so that strangers cannot use it up, and before anything that asks the database.
     app.guard().admit_any_handshake(Instant::now())?;
-    let mut authenticated = authenticate(app, token, &[TokenType::Access, TokenType::Ticket]).await?;
+    let mut authenticated = of_verified(app, verified).await?;
     // Before a ticket is used up: it is good for the next try.
     app.guard().admit_handshake(authenticated.principal.user_id, Instant::now())?;
     match authenticated.token_type {

@@ -80,3 +80,37 @@ async fn a_server_that_stops_hands_over_at_once() {
     assert!(begin.elapsed() < Duration::from_secs(1), "{:?}", begin.elapsed());
     assert_eq!(survivor.inner().groups().peers().instances, 0);
 }
+
+#[actix_web::test]
+async fn a_database_that_was_put_back_to_an_earlier_state_does_not_stop_the_events() {
+    let fleet = Fleet::start(1).await;
+    let app = &fleet.apps[0];
+    let (customer, partner, order) = app.assigned_order().await;
+    let id = text(&order, "id");
+    let mut screen = app.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    screen.expect("order_status").await;
+    // As if Redis had seen later terms than the database knows of.
+    let set = crate::support::redis::raise_fence(&fleet.database, &format!("order_{id}"), 50 << 20);
+    assert!(set, "these tests use Redis");
+    app.step(&partner, &id, "en_route").await;
+    screen.until_match("en route", |frame| tells(frame, "en_route")).await;
+}
+
+#[actix_web::test]
+async fn a_bell_is_not_passed_on_for_ever() {
+    let fleet = Fleet::start(3).await;
+    let [first, second, third] = &fleet.apps[..] else { panic!("three") };
+    assert!(first.inner().leadership().term().is_some());
+    let customer = second.customer().await;
+    let mut bell = third.connect(&customer, "/ws/notifications/").await;
+    second.place_order(&customer).await;
+    bell.until_match("two", |frame| frame["count"] == 2).await;
+    let before = crate::support::redis::published(&fleet.database);
+    for _ in 0..10 {
+        second.as_user(&customer).get("/me").await.expect(200);
+        crate::support::redis::published(&fleet.database);
+    }
+    // Signs of life go on, and what other tests publish on the same server; an echo would be thousands.
+    let told = crate::support::redis::published(&fleet.database) - before;
+    assert!(told < 400, "{told} messages while nothing happened");
+}

@@ -109,7 +109,8 @@ async fn everybody_who_is_there_is_seen_from_every_server() {
     let left = second.until_match("the customer has left", |frame| !frame["left"].is_null()).await;
     let left = left.last().expect("one");
     assert_eq!((&left["left"]["user_id"], &left["count"]), (&json!(customer.id), &json!(1)));
-    assert!(second.so_far().await.iter().all(|frame| frame["left"].is_null()));
+    let after = second.so_far().await;
+    assert!(after.iter().all(|frame| frame["left"].is_null()), "{after:?}");
 }
 
 #[actix_web::test]

@@ -48,6 +48,18 @@ pub enum Dispatch {
     },
 }
 
+impl Dispatch {
+    /// Bytes of frames that go out, counted once for each group.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        match self {
+            Self::Publish { groups, frame } => groups.len() * frame.get().len(),
+            Self::State { frame, .. } => frame.get().len(),
+            Self::Expel { .. } | Self::EndSessions { .. } => 0,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use crate::protocol::server::to_json;

@@ -32,6 +32,8 @@ const OFFER_EVERY: Duration = Duration::from_secs(10);
 const CUT_OFF_AFTER: Duration = Duration::from_secs(8);
 /// Over how long they are spread when they are.
 const RETURN_WITHIN: Duration = Duration::from_secs(5);
+/// How long Redis may take to answer: the lease has to be renewed meanwhile.
+const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
 /// How long Redis has to take events again before they take their way through it.
 const CONVINCED: Duration = Duration::from_secs(1);
 
@@ -51,6 +53,8 @@ struct State {
     vacant: Option<Instant>,
     /// Since when Redis would take events, while they go through the database.
     well: Option<Instant>,
+    /// Since when it would not, while they go through it.
+    unwell: Option<Instant>,
     /// Whether Redis is out of reach from here, and not from where the lease is.
     cut_off: bool,
     /// The term has to be at least this: Redis has seen the one before.
@@ -66,6 +70,7 @@ impl Default for Leadership {
             route: Route::Redis,
             vacant: None,
             well: None,
+            unwell: None,
             cut_off: false,
             at_least: 0,
             offered: None,
@@ -232,7 +237,7 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
         state.vacant = lease.left.is_zero().then(|| state.vacant.unwrap_or_else(Instant::now));
         if is_mine != was_mine {
             // What was so in an earlier term says nothing now.
-            state.well = None;
+            (state.well, state.unwell) = (None, None);
             app.set_relay_failing(false);
             let what = if is_mine { "this instance takes" } else { "another instance takes" };
             log::info!("{what} events out of the outbox (term {})", lease.term);
@@ -248,7 +253,10 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
 fn set_route(app: &App, route: Route) {
     let before = std::mem::replace(&mut app.leadership().lock().route, route);
     if before != route {
-        app.leadership().lock().well = None;
+        {
+            let mut state = app.leadership().lock();
+            (state.well, state.unwell) = (None, None);
+        }
         app.set_relay_failing(false);
         match route {
             Route::Redis => log::info!("events go through Redis again"),
@@ -264,24 +272,20 @@ fn set_route(app: &App, route: Route) {
 /// Decides, as the holder of the lease, by what way events go.
 async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
     let leadership = app.leadership();
-    let wanted = match leadership.route() {
-        Route::Redis => {
-            let is_away = app.groups().away().is_some_and(|(span, _)| span > PATIENCE);
-            if is_away || app.relay_failing().is_some_and(|span| span > PATIENCE) {
-                Route::Database
-            } else {
-                Route::Redis
+    let can = can_relay(app).await;
+    let wanted = {
+        let mut state = leadership.lock();
+        match state.route {
+            Route::Redis => {
+                state.unwell = (!can).then(|| state.unwell.unwrap_or_else(Instant::now));
+                let is_unwell = state.unwell.is_some_and(|since| since.elapsed() > PATIENCE);
+                let is_failing = app.relay_failing().is_some_and(|span| span > PATIENCE);
+                if is_unwell || is_failing { Route::Database } else { Route::Redis }
             }
-        }
-        Route::Database => {
-            let can = app.groups().away().is_none() && app.groups().can_relay().await;
-            let mut state = leadership.lock();
-            if can {
-                let since = *state.well.get_or_insert_with(Instant::now);
-                if since.elapsed() >= CONVINCED { Route::Redis } else { Route::Database }
-            } else {
-                state.well = None;
-                Route::Database
+            Route::Database => {
+                state.well = can.then(|| state.well.unwrap_or_else(Instant::now));
+                let is_well = state.well.is_some_and(|since| since.elapsed() >= CONVINCED);
+                if is_well { Route::Redis } else { Route::Database }
             }
         }
     };
@@ -299,6 +303,12 @@ async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
         set_route(app, wanted);
     }
     Ok(())
+}
+
+/// Whether Redis takes writes. Also asked while nothing is to be published: somebody may wait to join a group.
+async fn can_relay(app: &App) -> bool {
+    let answer = tokio::time::timeout(ANSWER_WITHIN, app.groups().can_relay());
+    app.groups().away().is_none() && answer.await.unwrap_or(false)
 }
 
 async fn release(app: &App, holder: &str) -> Result<(), ServiceError> {

@@ -21,6 +21,8 @@ use super::error::ServiceError;
 
 /// The most rows in one pass.
 const BATCH: i64 = 500;
+/// The most bytes in one pass to Redis, which ends connections for which too much waits.
+const BATCH_BYTES: usize = 4 * 1024 * 1024;
 /// How long the relay sleeps when nothing wakes it.
 const IDLE: Duration = Duration::from_millis(500);
 /// The same while other instances' changes are to be found in the database.
@@ -169,8 +171,15 @@ impl Relay {
             self.term = (term, last);
             self.attempts = 0;
         }
-        let (rows, mut done) = self.app.read(|conn| Ok(outbox::waiting(conn, 0, BATCH)?)).await?;
+        let (mut rows, mut done) = self.app.read(|conn| Ok(outbox::waiting(conn, 0, BATCH)?)).await?;
         self.count_waiting(rows.len()).await?;
+        let mut bytes = 0;
+        let fit = rows.iter().take_while(|row| {
+            bytes += row.dispatch.size();
+            bytes <= BATCH_BYTES
+        });
+        let fit = fit.count().max(1);
+        rows.truncate(fit);
         if rows.is_empty() && done.is_empty() {
             self.tried.clear();
             self.app.set_relay_failing(false);

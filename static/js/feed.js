@@ -2,6 +2,9 @@
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 20_000;
+// Refusals that say nothing of the right to listen.
+const PASSING = new Set(['unavailable', 'overloaded', 'internal', 'rate_limited']);
+const ASK_AGAIN = 1_000;
 const PING_EVERY = 25_000;
 // Longer than a ping and its answer take; then the connection is dead, whatever the browser thinks of it.
 const SILENCE = 60_000;
@@ -147,13 +150,12 @@ export class Feed extends EventTarget {
         if (frame.code) this.#groups.delete(frame.group);
         break;
       case 'error':
-        // A group that may not be listened to is not asked for again.
-        if (frame.ref?.startsWith('subscribe ')) this.#groups.delete(frame.ref.slice('subscribe '.length));
+        if (frame.ref?.startsWith('subscribe ')) this.#refused(frame.ref.slice('subscribe '.length), frame.code);
         break;
       case 'resync':
         if (this.#groups.has(frame.group)) {
-          this.#groups.set(frame.group, null);
-          this.#ask(frame.group);
+          // The snapshot follows by itself.
+          this.#groups.set(frame.group, { epoch: frame.epoch, seq: frame.seq });
         }
         break;
       case 'token_expiring':
@@ -170,6 +172,18 @@ export class Feed extends EventTarget {
     }
     // The same event may come by two groups, and after a fault twice by one.
     if (frame.id === undefined || this.#seen.add(frame.id)) this.#fire('frame', frame);
+  }
+
+  // A group that may not be listened to is not asked for again; one that cannot be told of at the moment is.
+  #refused(group, code) {
+    if (!PASSING.has(code)) {
+      this.#groups.delete(group);
+      return;
+    }
+    const socket = this.#socket;
+    this.#later(ASK_AGAIN * (0.5 + Math.random()), () => {
+      if (socket === this.#socket && this.#groups.has(group)) this.#ask(group);
+    });
   }
 
   #later(wait, what) {

@@ -34,8 +34,8 @@ const BEAT: Duration = Duration::from_secs(1);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two tries to reach Redis, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How many groups are asked for at once.
-const ASKED_AT_ONCE: usize = 256;
+/// How many groups are asked for at once: with the longest answers half of what Redis lets wait for a connection.
+const ASKED_AT_ONCE: usize = 32;
 /// The most users online that an instance names to the others.
 const NAMED: usize = 200;
 

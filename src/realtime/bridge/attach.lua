@@ -3,8 +3,8 @@
 -- KEYS: the group's record, its kept events, who is present on each instance.
 -- ARGV: channel, command that publishes, an epoch to begin, milliseconds to keep it; and the epoch, the number and the
 -- id of the last event that the caller has, each empty if it has none.
--- Answers: the epoch, the last number, 1 if the events are exactly those that the caller has not (0 if they are all that
--- are kept), the events, the record, who is present.
+-- Answers: the epoch, the last number, 1 if the events are exactly those that the caller has not (0 if they are the
+-- latest that are kept), the events, the record, who is present.
 local record, kept, present = KEYS[1], KEYS[2], KEYS[3]
 local found = redis.call('HMGET', record, 'epoch', 'seq')
 local epoch, seq = found[1], tonumber(found[2])
@@ -40,5 +40,15 @@ if not continues then
   events = redis.call('LRANGE', kept, 0, -1)
 elseif seq > last then
   events = redis.call('LRANGE', kept, last - seq, -1)
+end
+-- The latest, as far as an answer may be long: Redis ends a connection for which too much waits.
+local size = 0
+for at = #events, 1, -1 do
+  size = size + #events[at]
+  if size > 524288 and at < #events then
+    events = { unpack(events, at + 1) }
+    continues = false
+    break
+  end
 end
 return { epoch, seq, continues and 1 or 0, events, redis.call('HGETALL', record), redis.call('HGETALL', present) }

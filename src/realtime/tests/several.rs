@@ -117,3 +117,19 @@ async fn while_redis_is_away_each_instance_numbers_by_itself_and_goes_back_after
     here.count(key, [2]).await;
     assert_eq!((first.numbers(1).await, second.numbers(1).await), (vec![2], vec![2]));
 }
+
+#[actix_web::test]
+async fn what_is_kept_is_given_out_in_bounded_answers() {
+    let Some((here, there)) = two().await else { return };
+    let key = any_group();
+    let (_ear, joined) = here.join(key, None).await;
+    let filling = "x".repeat(200 * 1024);
+    for number in 1..=4 {
+        let frame = raw(&json!({"type": "counted", "number": number, "filling": filling}));
+        here.relay(vec![Dispatch::Publish { groups: vec![key], frame }]).await;
+    }
+    let (_, first) = there.join(key, since(&joined, joined.seq)).await;
+    assert_eq!(missed(&first), None, "the first of them are not known there");
+    let (_, second) = there.join(key, since(&joined, joined.seq + 2)).await;
+    assert_eq!(missed(&second), Some(vec![3, 4]));
+}

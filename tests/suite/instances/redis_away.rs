@@ -266,3 +266,17 @@ async fn a_slow_redis_is_used_all_the_same() {
         assert!(seen.iter().all(|frame| frame["type"] != "resync"), "{seen:?}");
     }
 }
+
+#[actix_web::test]
+async fn a_redis_that_takes_no_writes_is_gone_round_also_where_nothing_is_published() {
+    let stage = Stage::set(RedisServer::start()).await;
+    let (here, _) = stage.fleet.two();
+    let newcomer = here.customer().await;
+    stage.redis.ask::<()>(&["CONFIG", "SET", "min-replicas-to-write", "1"]).expect("it waits for a replica");
+    let mut bell = here.connect(&newcomer, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    stage.redis.ask::<()>(&["CONFIG", "SET", "min-replicas-to-write", "0"]).expect("it waits no longer");
+    stage.everybody_uses_redis().await;
+    here.place_order(&newcomer).await;
+    bell.until_match("two", |frame| frame["count"] == 2).await;
+}

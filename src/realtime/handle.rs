@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use actix::dev::channel::{AddressReceiver, channel};
 use actix::{Actor, Addr, Context, Handler};
 use tokio::sync::mpsc;
 
@@ -27,6 +26,7 @@ use super::messages::{
     Register, Share, Stop, Unregister,
 };
 use super::registry::GroupRegistry;
+use super::resident::{Resident, Vacancy};
 use super::ring::Window;
 use super::watermarks::Watermarks;
 
@@ -96,48 +96,6 @@ struct Across {
     at: BridgeAddress,
     status: Arc<BridgeStatus>,
     says: Mutex<Option<mpsc::Receiver<Say>>>,
-}
-
-/// A registry, or the directory, that has its address already and waits for a thread to live on. What it is sent
-/// meanwhile waits for it.
-pub struct Resident {
-    move_in: Box<dyn FnOnce() + Send>,
-}
-
-/// A place for an actor that is yet to be made, since others need its address first.
-struct Vacancy<A: Actor> {
-    receiver: AddressReceiver<A>,
-}
-
-impl<A> Vacancy<A>
-where
-    A: Actor<Context = Context<A>> + Send,
-{
-    fn new() -> (Addr<A>, Self) {
-        // The actor sets the capacity that it needs when it starts.
-        let (sender, receiver) = channel(16);
-        (Addr::new(sender), Self { receiver })
-    }
-
-    fn fill(self, actor: A) -> Resident {
-        let move_in = move || {
-            Context::with_receiver(self.receiver).run(actor);
-        };
-        Resident { move_in: Box::new(move_in) }
-    }
-}
-
-impl Resident {
-    /// Starts it on the present thread, which must be one of an actix `System`, or within one of its tasks.
-    pub fn move_in(self) {
-        (self.move_in)();
-    }
-}
-
-impl std::fmt::Debug for Resident {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Resident").finish_non_exhaustive()
-    }
 }
 
 impl Groups {
@@ -445,20 +403,18 @@ impl Groups {
         self.inner.directory.send(ListOnline { limit }).await.map_err(|_| ProbeFailed { part: DIRECTORY })
     }
 
-    /// Makes a round trip through every registry and the directory.
+    /// Makes a round trip through every registry, the directory, and the bridge where there is one.
     ///
     /// # Errors
     /// Names the first part that did not answer within `patience`.
     pub async fn probe(&self, patience: Duration) -> Result<(), ProbeFailed> {
         for (part, registry) in self.registries() {
-            match actix_web::rt::time::timeout(patience, registry.send(Probe)).await {
-                Ok(Ok(())) => {}
-                Ok(Err(_)) | Err(_) => return Err(ProbeFailed { part }),
-            }
+            answers(registry, part, patience).await?;
         }
-        match actix_web::rt::time::timeout(patience, self.inner.directory.send(Probe)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(ProbeFailed { part: DIRECTORY }),
+        answers(&self.inner.directory, DIRECTORY, patience).await?;
+        match &self.inner.bridge {
+            Some(across) => answers(&across.at.address, "the bridge to Redis", patience).await,
+            None => Ok(()),
         }
     }
 
@@ -486,6 +442,16 @@ impl Groups {
         if let Some(across) = &self.inner.bridge {
             stop(&across.at.address);
         }
+    }
+}
+
+async fn answers<A>(actor: &Addr<A>, part: &'static str, patience: Duration) -> Result<(), ProbeFailed>
+where
+    A: Actor<Context = Context<A>> + Handler<Probe>,
+{
+    match actix_web::rt::time::timeout(patience, actor.send(Probe)).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(_)) | Err(_) => Err(ProbeFailed { part }),
     }
 }
 

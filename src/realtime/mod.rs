@@ -13,6 +13,7 @@ mod handle;
 mod lane;
 mod messages;
 mod registry;
+mod resident;
 mod ring;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ mod watermarks;
 pub use bridge::{
     BridgeSettings, InvalidRedisUrl, Outgoing, Peers, RedisUrl, RelayError, check as check_redis, slot_of,
 };
-pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings, Resident};
+pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings};
 pub use lane::{DoorId, Lane, Next};
 pub use messages::{Deliver, Frame, Joined, Member, Recovery};
+pub use resident::Resident;

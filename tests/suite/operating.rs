@@ -36,6 +36,18 @@ async fn a_server_whose_groups_are_gone_is_not_ready() {
 }
 
 #[actix_web::test]
+async fn a_server_whose_bridge_is_gone_is_not_ready() {
+    let app = TestApp::start().await;
+    app.inner().groups().stop_bridge();
+    let readiness = app.as_nobody().call(Method::GET, "/readyz", &[], None).await;
+    if app.database().redis().is_some() {
+        assert_eq!(readiness.refused(503, "not_ready")["parts"]["groups"], "failed");
+    } else {
+        readiness.expect(200);
+    }
+}
+
+#[actix_web::test]
 async fn a_server_whose_database_cannot_be_written_is_not_ready() {
     let app = TestApp::start().await;
     app.inner().store().close();

@@ -25,7 +25,7 @@ use super::scripts::{Names, Position, Standing};
 use super::status::BridgeStatus;
 use crate::realtime::RealtimeSettings;
 use crate::realtime::directory::Directory;
-use crate::realtime::messages::{Count, ListOnline, Stop};
+use crate::realtime::messages::{Count, ListOnline, Probe, Stop};
 use crate::realtime::registry::GroupRegistry;
 
 /// Between two signs of life, and two looks whether Redis answers.
@@ -474,6 +474,12 @@ impl Handler<Called> for Bridge {
         }
         self.heed(say, ctx);
     }
+}
+
+impl Handler<Probe> for Bridge {
+    type Result = ();
+
+    fn handle(&mut self, _: Probe, _: &mut Self::Context) {}
 }
 
 impl Handler<Stop> for Bridge {

@@ -20,7 +20,8 @@ mod tests;
 mod watermarks;
 
 pub use bridge::{
-    BridgeSettings, InvalidRedisUrl, Outgoing, Peers, RedisUrl, RelayError, check as check_redis, slot_of,
+    BridgeSettings, InvalidRedisTls, InvalidRedisUrl, Outgoing, Peers, RedisServers, RedisTls, RedisUrl,
+    RelayError, check as check_redis, slot_of,
 };
 pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings};
 pub use lane::{DoorId, Lane, Next};

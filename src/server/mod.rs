@@ -162,7 +162,7 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         let opened = actix_web::rt::task::spawn_blocking(move || open_store(&settings, &metrics)).await;
         opened.map_err(|error| ServerError::Internal(error.to_string()))??
     };
-    let bridge = settings.bridge();
+    let bridge = settings.bridge()?;
     if let Some(bridge) = &bridge {
         let refused = |problem| SettingError::new("REDIS_URL", format!("Redis refuses: {problem}"));
         check_redis(bridge).await.map_err(refused)?;

@@ -181,3 +181,11 @@ pub(super) struct Ended {
     /// Which connection.
     pub generation: u64,
 }
+
+/// The link → bridge: its servers have shared out anew what they have.
+#[derive(Debug, Clone, Copy, Message)]
+#[rtype(result = "()")]
+pub(super) struct Moved {
+    /// Which link.
+    pub generation: u64,
+}

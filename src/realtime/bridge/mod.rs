@@ -9,21 +9,27 @@
 
 mod actor;
 mod batch;
+mod keep;
 mod link;
 mod messages;
 mod outbound;
 mod scripts;
+mod servers;
+mod slots;
 mod status;
 mod url;
 
 pub(super) use actor::{Bridge, Neighbours};
 pub use batch::slot_of;
+#[cfg(test)]
+pub(super) use link::Link;
 pub(super) use messages::{
     Attach, Attending, Depart, Departed, Detach, Ephemeral, Forget, Heard, Note, Reattach, Reenter, Relay,
     Replace, Resume, Synced, Tell, Try,
 };
 pub use messages::{Outgoing, RelayError};
 pub(super) use scripts::{Position, Standing};
+pub use servers::{InvalidRedisTls, RedisServers, RedisTls};
 pub use status::{BridgeStatus, Peers};
 pub use url::{InvalidRedisUrl, RedisUrl};
 
@@ -39,7 +45,7 @@ pub(super) struct BridgeAddress {
 #[derive(Debug, Clone)]
 pub struct BridgeSettings {
     /// Where Redis is.
-    pub url: RedisUrl,
+    pub servers: RedisServers,
     /// What all keys and channels begin with, so that several systems can share a Redis.
     pub prefix: String,
 }
@@ -51,7 +57,7 @@ pub struct BridgeSettings {
 /// come back.
 pub async fn check(settings: &BridgeSettings) -> Result<(), String> {
     let refused = |error: redis::RedisError| link::is_refusal(&error).then(|| error.to_string());
-    match link::Link::open(&settings.url.client(), |_| {}).await {
+    match link::Link::open(&settings.servers, |_| {}).await {
         Ok(_) => Ok(()),
         Err(error) => refused(error).map_or(Ok(()), Err),
     }

@@ -35,6 +35,11 @@ impl Outbound {
         *self = Self::default();
     }
 
+    /// As [`Outbound::begin`], with what waits.
+    pub(super) fn go_on(&mut self) {
+        self.under_way = 0;
+    }
+
     pub(super) fn end(&mut self) {
         self.waiting = Vec::new();
     }
@@ -43,7 +48,7 @@ impl Outbound {
 impl Bridge {
     /// Sends a command when its turn comes.
     fn post(&mut self, cmd: Cmd, ctx: &mut Context<Self>) {
-        if self.link.is_none() {
+        if self.link().is_none() {
             return;
         }
         if self.outbound.waiting.len() >= MAX_WAITING {
@@ -56,15 +61,12 @@ impl Bridge {
 
     fn send_lots(&mut self, ctx: &mut Context<Self>) {
         while self.outbound.under_way < LOTS && !self.outbound.waiting.is_empty() {
-            let Some(mut link) = self.link.clone() else { return };
-            let mut pipeline = redis::pipe();
+            let Some(link) = self.link().cloned() else { return };
             let count = self.outbound.waiting.len().min(AT_ONCE);
-            for cmd in self.outbound.waiting.drain(..count) {
-                pipeline.add_command(cmd);
-            }
+            let lot = self.outbound.waiting.drain(..count).collect();
             self.outbound.under_way += 1;
             let generation = self.generation();
-            let sent = async move { link.send(pipeline).await };
+            let sent = async move { link.send(lot).await };
             ctx.spawn(wrap_future::<_, Self>(sent).map(move |outcome, bridge: &mut Self, ctx| {
                 if generation == bridge.generation() {
                     bridge.outbound.under_way -= 1;
@@ -134,31 +136,33 @@ impl Handler<Relay> for Bridge {
     type Result = ResponseActFuture<Self, Result<(), RelayError>>;
 
     fn handle(&mut self, Relay { batch, fence, repeated }: Relay, _: &mut Self::Context) -> Self::Result {
-        let link = self.link.clone();
+        let link = self.link().cloned();
         let away = || {
             let why = self.status.away().map_or_else(|| "not connected".into(), |(_, why)| why);
             RelayError::Away(why)
         };
-        let Some(mut link) = link else {
+        let Some(link) = link else {
             let refused = Err(away());
             return Box::pin(wrap_future(async { refused }));
         };
         let (parcels, says) = batch::sort(&batch);
-        let mut pipeline = redis::pipe();
+        let mut commands = Vec::with_capacity(parcels.len() + says.len());
         let script = link.scripts.relay.clone();
         for parcel in &parcels {
             let epoch = Uuid::now_v7().simple().to_string();
             let known = self.positions.get(&parcel.key);
-            pipeline.add_command(parcel.command(&self.names, &script, fence, &epoch, known, repeated));
+            commands.push(parcel.command(&self.names, &script, fence, &epoch, known, repeated));
         }
         for say in says {
             let text = to_json(&Call { from: self.instance, say });
-            pipeline.cmd("PUBLISH").arg(self.names.all()).arg(text);
+            let mut cmd = redis::cmd("PUBLISH");
+            cmd.arg(self.names.all()).arg(text);
+            commands.push(cmd);
         }
         let keys: Vec<GroupKey> = parcels.iter().map(|parcel| parcel.key).collect();
         let generation = self.generation();
         let sent =
-            async move { if pipeline.is_empty() { Ok(Vec::new()) } else { link.send(pipeline).await } };
+            async move { if commands.is_empty() { Ok(Vec::new()) } else { link.send(commands).await } };
         Box::pin(wrap_future::<_, Self>(sent).map(move |outcome, bridge: &mut Self, ctx| {
             let taken = outcome.and_then(|answers| bridge.took(keys, answers));
             taken.map_err(|error| {
@@ -181,12 +185,12 @@ impl Handler<Depart> for Bridge {
 
     fn handle(&mut self, _: Depart, _: &mut Self::Context) -> Self::Result {
         self.has_left = true;
-        let link = self.link.clone();
+        let link = self.link().cloned();
         let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(self.names.all()).arg(to_json(&Call { from: self.instance, say: Say::Leaving }));
         let told = async move {
-            if let Some(mut link) = link
-                && let Err(error) = link.ask(&cmd).await
+            if let Some(link) = link
+                && let Err(error) = link.ask(cmd).await
             {
                 log::debug!("the other instances are not told that this one goes: {error}");
             }
@@ -199,13 +203,13 @@ impl Handler<Try> for Bridge {
     type Result = ResponseActFuture<Self, bool>;
 
     fn handle(&mut self, _: Try, _: &mut Self::Context) -> Self::Result {
-        let link = self.link.clone();
+        let link = self.link().cloned();
         let mut cmd = redis::cmd("SET");
         // A write, which a full Redis refuses, and a replica.
         cmd.arg(format!("{}:try", self.names.prefix)).arg(1).arg("PX").arg(60_000);
         let tried = async move {
             match link {
-                Some(mut link) => link.ask(&cmd).await.is_ok(),
+                Some(link) => link.ask(cmd).await.is_ok(),
                 None => false,
             }
         };
@@ -263,7 +267,7 @@ impl Handler<Note> for Bridge {
     type Result = ();
 
     fn handle(&mut self, Note { user_id, session, is_here }: Note, ctx: &mut Self::Context) {
-        let Some(link) = &self.link else { return };
+        let Some(link) = self.link() else { return };
         let name = self.names.sessions(&user_id.to_string());
         let entry = format!("{}/{session}", self.instance);
         let mut cmd;

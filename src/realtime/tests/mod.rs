@@ -24,7 +24,9 @@ use crate::telemetry::Metrics;
 
 use super::lane::{DoorId, Lane, Next};
 use super::messages::{Deliver, Frame, Joined, Member, Recovery};
-use super::{BridgeSettings, Groups, Outgoing, RealtimeSettings, RelayError, Resident};
+use super::{
+    BridgeSettings, Groups, Outgoing, RealtimeSettings, RedisServers, RedisTls, RelayError, Resident,
+};
 
 /// Events that a group keeps.
 const KEPT: usize = 4;
@@ -37,19 +39,19 @@ struct Instance {
 }
 
 impl Instance {
-    /// One that numbers by itself, and one that lets Redis do it, where `WAYBILL_TEST_REDIS` names a server.
+    /// One that numbers by itself, and one for each Redis of the tests that lets it do so.
     async fn each() -> Vec<Self> {
         let mut all = vec![Self::start(None)];
-        all.extend(Self::with_redis(&new_prefix()).await);
+        for redis in redises() {
+            all.push(Self::with(&redis, &new_prefix()).await);
+        }
         all
     }
 
-    /// One more with the Redis of the tests.
-    async fn with_redis(prefix: &str) -> Option<Self> {
-        let url = std::env::var("WAYBILL_TEST_REDIS").ok()?.parse().expect("a URL");
-        let instance = Self::start(Some(BridgeSettings { url, prefix: prefix.into() }));
+    async fn with(redis: &RedisServers, prefix: &str) -> Self {
+        let instance = Self::start(Some(BridgeSettings { servers: redis.clone(), prefix: prefix.into() }));
         instance.groups.until_connected(PATIENCE).await;
-        Some(instance)
+        instance
     }
 
     fn start(bridge: Option<BridgeSettings>) -> Self {
@@ -127,6 +129,15 @@ impl Drop for Instance {
         self.groups.stop();
         self.groups.stop_bridge();
     }
+}
+
+/// The server that `WAYBILL_TEST_REDIS` names, and the cluster that `WAYBILL_TEST_REDIS_CLUSTER` does.
+fn redises() -> Vec<RedisServers> {
+    let urls = ["WAYBILL_TEST_REDIS", "WAYBILL_TEST_REDIS_CLUSTER"]
+        .into_iter()
+        .filter_map(|name| std::env::var(name).ok());
+    urls.map(|url| RedisServers::new(url.parse().expect("a URL"), RedisTls::default()).expect("no files"))
+        .collect()
 }
 
 fn new_prefix() -> String {

@@ -18,11 +18,15 @@ pub use table::Settings;
 
 use crate::domain::order::Tariff;
 use crate::http::settings::HttpSettings;
-use crate::realtime::{BridgeSettings, RealtimeSettings};
+use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisServers, RedisTls, RedisUrl};
 use crate::services::app::ServiceSettings;
 use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
 use crate::store::{DatabaseUrl, StoreSettings};
 use crate::ws::SessionSettings;
+
+const CA: &str = "WAYBILL_REDIS_CA";
+const CERTIFICATE: &str = "WAYBILL_REDIS_CERTIFICATE";
+const KEY: &str = "WAYBILL_REDIS_KEY";
 
 /// A setting that is wrong, missing or unknown.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -102,6 +106,16 @@ impl Settings {
                 "needed with PostgreSQL, since every instance must use the same one (openssl rand -hex 32 makes one)",
             ));
         }
+        if self.redis_certificate.is_some() != self.redis_key.is_some() {
+            errors.push(SettingError::new(CERTIFICATE, format!("goes with {KEY}: both or none")));
+        }
+        let has_tls = self.redis_url.as_ref().is_some_and(RedisUrl::has_tls);
+        if (self.redis_ca.is_some() || self.redis_certificate.is_some()) && !has_tls {
+            errors.push(SettingError::new(
+                "REDIS_URL",
+                "is without TLS (rediss://…), and there are certificates for it",
+            ));
+        }
         if self.idle <= self.ping {
             errors.push(SettingError::new(
                 "WAYBILL_IDLE_SECS",
@@ -132,10 +146,28 @@ impl Settings {
     }
 
     /// What the bridge to other instances needs to know, if there is to be one.
-    #[must_use]
-    pub fn bridge(&self) -> Option<BridgeSettings> {
-        let url = self.redis_url.clone()?;
-        Some(BridgeSettings { url, prefix: self.redis_prefix.clone() })
+    ///
+    /// # Errors
+    /// A file with a certificate or a key that cannot be used.
+    pub fn bridge(&self) -> Result<Option<BridgeSettings>, SettingError> {
+        let Some(url) = self.redis_url.clone() else { return Ok(None) };
+        let read = |name: &str, path: &Option<PathBuf>| {
+            let read = path.as_ref().map(|path| {
+                let failed =
+                    |error| SettingError::new(name, format!("{} cannot be read: {error}", path.display()));
+                std::fs::read(path).map_err(failed)
+            });
+            read.transpose()
+        };
+        let authorities = read(CA, &self.redis_ca)?;
+        let certificate = read(CERTIFICATE, &self.redis_certificate)?;
+        let key = read(KEY, &self.redis_key)?;
+        let refused = |error: InvalidRedisTls| {
+            SettingError::new(format!("{CA}, {CERTIFICATE}, {KEY}"), error.to_string())
+        };
+        let tls = RedisTls { authorities, identity: certificate.zip(key) };
+        let servers = RedisServers::new(url, tls).map_err(refused)?;
+        Ok(Some(BridgeSettings { servers, prefix: self.redis_prefix.clone() }))
     }
 
     /// What the use cases need to know.

@@ -97,8 +97,17 @@ settings! {
     /// Milliseconds that a request waits for the database before it is answered with 503.
     "WAYBILL_DATABASE_WAIT_MS" Plain database_wait: Duration = "3000", |text| parse::millis(text, 1..=60_000);
 
-    /// Where several instances meet: `redis://user:password@host:port/database`. Without it there is only this one.
+    /// Where several instances meet: `redis://user:password@host:port/database`, `redis+sentinel://…@host,host/service/database` or `redis+cluster://…@host,host`, each with `rediss` for TLS. Without it there is only this one.
     "REDIS_URL" Url redis_url: Option<RedisUrl> = "", |text| parse::optional(text, parse::redis_url);
+
+    /// File with the authorities (PEM) that sign Redis's certificate. Without it, those of the system.
+    "WAYBILL_REDIS_CA" Plain redis_ca: Option<PathBuf> = "", |text| parse::optional(text, parse::path);
+
+    /// File with the certificate (PEM) that Redis is shown, if it wants one.
+    "WAYBILL_REDIS_CERTIFICATE" Plain redis_certificate: Option<PathBuf> = "", |text| parse::optional(text, parse::path);
+
+    /// File with the key (PEM) to that certificate.
+    "WAYBILL_REDIS_KEY" Plain redis_key: Option<PathBuf> = "", |text| parse::optional(text, parse::path);
 
     /// What all keys and channels in Redis begin with, the same for all instances.
     "WAYBILL_REDIS_PREFIX" Plain redis_prefix: String = "waybill", parse::redis_prefix;

@@ -123,6 +123,17 @@ fn what_only_works_together_is_checked_together() {
     assert!(error.starts_with("WAYBILL_JWT_SECRET: needed with PostgreSQL"), "{error}");
     let error = only_error(&[("WAYBILL_PING_SECS", "60")]);
     assert!(error.starts_with("WAYBILL_IDLE_SECS: "), "{error}");
+    let error = only_error(&[("REDIS_URL", "rediss://h"), ("WAYBILL_REDIS_CERTIFICATE", "a.pem")]);
+    assert_eq!(error, "WAYBILL_REDIS_CERTIFICATE: goes with WAYBILL_REDIS_KEY: both or none");
+    let error = only_error(&[("REDIS_URL", "redis://h"), ("WAYBILL_REDIS_CA", "ca.pem")]);
+    assert!(error.starts_with("REDIS_URL: is without TLS"), "{error}");
+}
+
+#[test]
+fn a_file_for_tls_that_is_not_there_is_named() {
+    let settings = from_environment(&[("REDIS_URL", "rediss://h"), ("WAYBILL_REDIS_CA", "/nowhere/ca.pem")]);
+    let error = settings.expect("each is good").bridge().expect_err("no file").to_string();
+    assert!(error.starts_with("WAYBILL_REDIS_CA: /nowhere/ca.pem cannot be read: "), "{error}");
 }
 
 #[test]

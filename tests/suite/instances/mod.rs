@@ -4,6 +4,7 @@
 mod alone;
 mod death;
 mod redis_away;
+mod redis_kinds;
 pub mod redis_server;
 mod rolling;
 mod together;

@@ -1,6 +1,7 @@
 //! A Redis server of a test's own, which the test may stop, kill and fill.
 
 use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -8,11 +9,25 @@ use redis::Client;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
+/// A port that was free a moment ago, below those that the system gives out by itself; as many higher as the bus of a
+/// cluster is, there is one, too.
+pub fn free_port() -> u16 {
+    let is_free = |port: &u16| {
+        [*port, port + 10_000].iter().all(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok())
+    };
+    std::iter::repeat_with(|| rand::random_range(12_000..22_000)).find(is_free).expect("a port")
+}
+
+/// A path as a text.
+pub fn shown(path: &Path) -> &str {
+    path.to_str().expect("a text")
+}
+
 /// The server. It keeps its data in a folder, if it is told to.
 pub struct RedisServer {
     folder: TempDir,
     port: u16,
-    options: Vec<String>,
+    arguments: Vec<String>,
     server: Option<Child>,
 }
 
@@ -25,11 +40,29 @@ impl RedisServer {
     /// Starts one with options of one's own.
     pub fn start_with(options: &[&str]) -> Self {
         let folder = TempDir::with_prefix("redis-").expect("a folder");
-        // Free a moment ago, and no longer in use once this is dropped.
-        let port =
-            TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address").port();
-        let options = options.iter().map(|&option| option.to_owned()).collect();
-        let mut redis = Self { folder, port, options, server: None };
+        let port = free_port();
+        let number = port.to_string();
+        let usual = ["--bind", "127.0.0.1", "--port", &number, "--save", "", "--dir", shown(folder.path())];
+        let arguments = usual.iter().chain(options).map(|&word| word.to_owned()).collect();
+        Self::run(Self { folder, port, arguments, server: None })
+    }
+
+    /// Starts a Sentinel of a service with one master, which counts as down after a moment.
+    pub fn start_sentinel(service: &str, master: u16) -> Self {
+        let folder = TempDir::with_prefix("redis-").expect("a folder");
+        let port = free_port();
+        let settings = format!(
+            "bind 127.0.0.1\nport {port}\ndir {}\nsentinel monitor {service} 127.0.0.1 {master} 1\n\
+             sentinel down-after-milliseconds {service} 700\nsentinel failover-timeout {service} 2000\n",
+            folder.path().display(),
+        );
+        let file = folder.path().join("sentinel.conf");
+        std::fs::write(&file, settings).expect("it is written");
+        let arguments = vec![shown(&file).to_owned(), "--sentinel".into()];
+        Self::run(Self { folder, port, arguments, server: None })
+    }
+
+    fn run(mut redis: Self) -> Self {
         redis.resume();
         redis
     }
@@ -42,8 +75,7 @@ impl RedisServer {
     /// Starts it, for the first time or again, and waits until it answers.
     pub fn resume(&mut self) {
         let mut command = Command::new("redis-server");
-        command.args(["--bind", "127.0.0.1", "--port", &self.port.to_string(), "--save", ""]);
-        command.arg("--dir").arg(self.folder.path()).args(&self.options);
+        command.args(&self.arguments);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         self.server = Some(command.spawn().expect("redis-server starts"));
         let begin = Instant::now();
@@ -89,6 +121,11 @@ impl RedisServer {
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         SocketAddr::from(([127, 0, 0, 1], self.port))
+    }
+
+    /// The port that it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
     }
 
     /// Throws away what it has kept on the disk.

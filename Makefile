@@ -28,7 +28,7 @@ run: ## Serve a demo on http://127.0.0.1:8000, with SQLite in data/
 
 cluster: ## Three instances, PostgreSQL, Redis and nginx on http://127.0.0.1:8000 (PORT), with the demo
 	$(CARGO) build --locked
-	tests/services deploy/cluster
+	tests/services --no-redis-cluster deploy/cluster
 
 test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL with Redis, too
 	tests/services $(MAKE) --no-print-directory unit-and-suite
@@ -46,7 +46,7 @@ check: ## Formatting, lints and documentation
 
 chaos: ## Let everything go wrong for SECONDS (600) from a SEED (chance)
 	WAYBILL_TEST_CHAOS_SECONDS=$(or $(SECONDS),600) WAYBILL_TEST_CHAOS_SEED=$(SEED) WAYBILL_TEST_DATABASE=postgres \
-		tests/services $(CARGO) test --locked --test suite chaos:: -- --nocapture
+		tests/services --no-redis-cluster $(CARGO) test --locked --test suite chaos:: -- --nocapture
 
 fmt: ## Format the code
 	$(CARGO) fmt

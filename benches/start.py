@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Starts waybill for the fan-out kit: `start.py PORT`, in the foreground, with a database of its
-own under `run/` (or `WAYBILL_BENCH_DATABASE`), users, orders to listen to, and tokens. Prints `ready` when all of it is there."""
+own under `run/` (or `WAYBILL_BENCH_DATABASE`), users, orders to listen to, and tokens. Prints `ready` when all of it is there.
+With several ports, as many instances, on the PostgreSQL and the Redis of `tests/services`."""
 
 import contextlib
 import http.client
@@ -21,11 +22,16 @@ PASSWORD = "a password for benchmarks"
 SERVICE_KEY = "bench:bench-service-key-0123456789abcdef"
 
 
-def environment(port):
+def environment(port, is_one_of_many=False):
     secret = "0123456789abcdef" * 2 + "waybill-benchmarks"
+    database = os.environ.get("WAYBILL_BENCH_DATABASE", f"sqlite://{RUN}/waybill.db")
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("WAYBILL_")}
+    if is_one_of_many:
+        database = os.environ["WAYBILL_TEST_POSTGRES"]
+        inherited["REDIS_URL"] = os.environ["WAYBILL_TEST_REDIS"]
     return dict(
-        os.environ,
-        DATABASE_URL=os.environ.get("WAYBILL_BENCH_DATABASE", f"sqlite://{RUN}/waybill.db"),
+        inherited,
+        DATABASE_URL=database,
         WAYBILL_LISTEN=f"127.0.0.1:{port}",
         WAYBILL_JWT_SECRET=secret,
         WAYBILL_RATE_LIMITS="off",
@@ -71,25 +77,29 @@ def cpu_seconds(pid):
 
 
 @contextlib.contextmanager
-def served(port):
-    """A server on an empty database; it is ended with the block."""
+def served(*ports):
+    """Servers on an empty database; they are ended with the block. Gives the first."""
     shutil.rmtree(RUN, ignore_errors=True)
     RUN.mkdir(parents=True)
-    server = subprocess.Popen([BINARY, "serve"], env=environment(port), stdout=subprocess.PIPE, text=True)
+    servers = []
     try:
-        if "listening" not in server.stdout.readline():
-            sys.exit(server.wait() or 1)
-        yield server
+        for port in ports:
+            servers.append(subprocess.Popen([BINARY, "serve"], env=environment(port, len(ports) > 1), stdout=subprocess.PIPE, text=True))
+            if "listening" not in servers[-1].stdout.readline():
+                sys.exit(servers[-1].wait() or 1)
+        yield servers[0]
     finally:
-        server.terminate()
-        server.wait()
+        for server in servers:
+            server.terminate()
+            server.wait()
 
 
 def main():
-    port = int(sys.argv[1])
+    ports = [int(port) for port in sys.argv[1:]]
+    port = ports[0]
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    env = environment(port)
-    with served(port) as server:
+    env = environment(port, len(ports) > 1)
+    with served(*ports) as server:
         for role, name in [("customer", "customer"), *(("admin", f"admin{i}") for i in range(ADMINS))]:
             email = f"{name}@bench.example"
             waybill(env, "user", "add", "--email", email, "--name", name, "--role", role, "--password-stdin", text=PASSWORD)

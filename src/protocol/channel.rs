@@ -262,6 +262,9 @@ pub enum Say {
 /// How an instance is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Here {
+    /// What people call it.
+    #[serde(default)]
+    pub name: String,
     /// Open sessions.
     pub sessions: usize,
     /// Users with at least one.
@@ -339,7 +342,7 @@ mod tests {
     fn calls_read_back() {
         let user_id = UserId::new();
         for say in [
-            Say::Here(Here { sessions: 3, users: 1, online: vec![user_id] }),
+            Say::Here(Here { name: "web-1".into(), sessions: 3, users: 1, online: vec![user_id] }),
             Say::Leaving,
             Say::Bell,
             Say::Vacant,

@@ -202,6 +202,12 @@ impl Groups {
         self.inner.bridge.as_ref().map(|across| across.status.peers()).unwrap_or_default()
     }
 
+    /// Whether `instance` is heard of in Redis; `None` while that cannot be said.
+    #[must_use]
+    pub fn hears(&self, instance: InstanceId) -> Option<bool> {
+        self.inner.bridge.as_ref().and_then(|across| across.status.hears(instance))
+    }
+
     /// Publishes events to all instances, in this order, and waits until Redis has them.
     ///
     /// # Errors

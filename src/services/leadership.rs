@@ -55,7 +55,9 @@ struct State {
     well: Option<Instant>,
     /// Since when it would not, while they go through it.
     unwell: Option<Instant>,
-    /// Whether Redis is out of reach from here, and not from where the lease is.
+    /// Since when the instance that has the lease has not been heard of in Redis, although both reach one.
+    strange: Option<Instant>,
+    /// Whether what is published for all does not come here.
     cut_off: bool,
     /// The term has to be at least this: Redis has seen the one before.
     at_least: i64,
@@ -71,6 +73,7 @@ impl Default for Leadership {
             vacant: None,
             well: None,
             unwell: None,
+            strange: None,
             cut_off: false,
             at_least: 0,
             offered: None,
@@ -96,7 +99,8 @@ impl Leadership {
         self.lock().route
     }
 
-    /// Whether this instance alone cannot reach Redis. Its sessions would hear of nothing, so they are sent elsewhere.
+    /// Whether this instance alone cannot reach the Redis of the others. Its sessions would hear of nothing, so they are
+    /// sent elsewhere.
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.lock().cut_off
@@ -196,8 +200,9 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         if wants { app.store().write(job).await? } else { app.store().read(job).await? }
     };
     let others_lead = lease.holder != holder && !lease.left.is_zero();
+    let is_strange = others_lead && lease.route == Route::Redis && is_a_stranger(app, &lease.holder);
     settle(app, holder, lease, begin);
-    send_elsewhere(app, others_lead, away).await;
+    send_elsewhere(app, others_lead, is_strange, away).await;
     if app.leadership().term().is_some() {
         choose_route(app, holder).await?;
     }
@@ -211,15 +216,30 @@ fn may_take_without_redis(app: &App) -> bool {
     state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
 }
 
+/// Whether who publishes for all does so in another Redis.
+fn is_a_stranger(app: &App, holder: &str) -> bool {
+    holder.parse().is_ok_and(|holder| app.groups().hears(holder) == Some(false))
+}
+
 /// Ends the sessions of an instance that is cut off. Those that are being opened meanwhile are ended with the next look.
-async fn send_elsewhere(app: &App, others_lead: bool, away: Option<Duration>) {
-    let is_cut_off = others_lead
-        && app.leadership().route() == Route::Redis
-        && away.is_some_and(|span| span > CUT_OFF_AFTER);
-    let was_cut_off = std::mem::replace(&mut app.leadership().lock().cut_off, is_cut_off);
+async fn send_elsewhere(app: &App, others_lead: bool, is_strange: bool, away: Option<Duration>) {
+    let (is_astray, was_cut_off, is_cut_off) = {
+        let mut state = app.leadership().lock();
+        state.strange = is_strange.then(|| state.strange.unwrap_or_else(Instant::now));
+        let is_astray = state.strange.is_some_and(|since| since.elapsed() > CUT_OFF_AFTER);
+        let is_away =
+            others_lead && state.route == Route::Redis && away.is_some_and(|span| span > CUT_OFF_AFTER);
+        let was_cut_off = std::mem::replace(&mut state.cut_off, is_away || is_astray);
+        (is_astray, was_cut_off, state.cut_off)
+    };
     if is_cut_off {
         if !was_cut_off {
-            log::error!("this instance cannot reach Redis and others can: its sessions are sent to them");
+            let why = if is_astray {
+                "is not heard of by who publishes for all: REDIS_URL or WAYBILL_REDIS_PREFIX is not that of the others"
+            } else {
+                "cannot reach Redis and others can"
+            };
+            log::error!("this instance {why}; its sessions are sent to the others");
         }
         app.groups().end_all(RETURN_WITHIN).await;
     } else if was_cut_off {

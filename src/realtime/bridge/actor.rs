@@ -74,6 +74,7 @@ enum Interest {
 #[derive(Debug)]
 pub(in crate::realtime) struct Bridge {
     pub(super) instance: InstanceId,
+    name: String,
     pub(super) servers: RedisServers,
     pub(super) names: Arc<Names>,
     pub(super) sessions_per_user: usize,
@@ -114,6 +115,7 @@ impl Bridge {
         };
         Self {
             instance,
+            name: settings.name,
             servers: settings.servers,
             names: Arc::new(names),
             sessions_per_user: realtime.sessions_per_user,
@@ -132,11 +134,11 @@ impl Bridge {
 
     /// Says that this instance lives, looks whether Redis does, and which others do not.
     pub(super) fn beat(&mut self, ctx: &mut Context<Self>) {
-        let directory = self.neighbours.directory.clone();
+        let (directory, name) = (self.neighbours.directory.clone(), self.name.clone());
         let counted = async move {
             let counts = directory.send(Count).await.ok()?;
             let online = directory.send(ListOnline { limit: NAMED }).await.ok()?;
-            Some(Here { sessions: counts.sessions, users: counts.users, online })
+            Some(Here { name, sessions: counts.sessions, users: counts.users, online })
         };
         ctx.spawn(wrap_future::<_, Self>(counted).map(|here, bridge: &mut Self, ctx| {
             if let Some(here) = here.filter(|_| !bridge.has_left) {
@@ -157,9 +159,9 @@ impl Bridge {
                 },
             ));
         }
-        for instance in self.status.take_silent() {
+        for (instance, name) in self.status.take_silent() {
             log::warn!(
-                "instance {instance} has not been heard of for {:?} and counts as gone",
+                "instance {name} ({instance}) has not been heard of for {:?} and counts as gone",
                 super::status::SILENCE
             );
             self.depart(instance);
@@ -335,12 +337,16 @@ impl Handler<Called> for Bridge {
         let is_own = from == self.instance;
         if !is_own && say != Say::Leaving {
             let here = if let Say::Here(here) = &say { Some(here.clone()) } else { None };
-            self.status.heard(from, here);
+            let name = here.as_ref().map(|here| here.name.clone());
+            if self.status.heard(from, here) {
+                log::info!("instance {} ({from}) is here", name.unwrap_or_default());
+            }
         }
         match &say {
             Say::Here(_) => return,
             Say::Leaving => {
-                if !is_own && self.status.forget(from) {
+                if !is_own && let Some(name) = self.status.forget(from) {
+                    log::info!("instance {name} ({from}) has said good-bye");
                     self.depart(from);
                 }
                 return;

@@ -104,7 +104,9 @@ impl Bridge {
             self.outbound.go_on();
         } else {
             log::info!("connected to Redis at {}", self.servers.url());
-            self.outbound.begin();
+            for (user_id, session) in self.outbound.begin() {
+                self.take_off_the_list(user_id, session, ctx);
+            }
             self.status.set_up();
             self.metrics.redis_up.set(1);
         }

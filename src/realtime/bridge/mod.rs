@@ -46,6 +46,8 @@ pub(super) struct BridgeAddress {
 pub struct BridgeSettings {
     /// Where Redis is.
     pub servers: RedisServers,
+    /// What people call this instance.
+    pub name: String,
     /// What all keys and channels begin with, so that several systems can share a Redis.
     pub prefix: String,
 }

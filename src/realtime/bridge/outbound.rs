@@ -6,7 +6,7 @@ use redis::{Cmd, RedisError, RedisResult, Value};
 use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::InstanceId;
+use crate::domain::ids::{InstanceId, SessionId, UserId};
 use crate::protocol::channel::{Call, GroupMessage, Present, Say};
 use crate::protocol::server::to_json;
 
@@ -27,12 +27,15 @@ const MAX_POSITIONS: usize = 100_000;
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     waiting: Vec<Cmd>,
+    /// Sessions that ended while there was no link: their notes are taken away with the next one.
+    ended: Vec<(UserId, SessionId)>,
     under_way: usize,
 }
 
 impl Outbound {
-    pub(super) fn begin(&mut self) {
-        *self = Self::default();
+    /// Gives those that ended meanwhile.
+    pub(super) fn begin(&mut self) -> Vec<(UserId, SessionId)> {
+        std::mem::take(self).ended
     }
 
     /// As [`Outbound::begin`], with what waits.
@@ -98,6 +101,13 @@ impl Bridge {
     pub(super) fn forget(&mut self, key: GroupKey, instance: InstanceId, ctx: &mut Context<Self>) {
         let mut cmd = redis::cmd("HDEL");
         cmd.arg(self.names.present(key)).arg(instance.to_string());
+        self.post(cmd, ctx);
+    }
+
+    /// A session of a user has ended.
+    pub(super) fn take_off_the_list(&mut self, user_id: UserId, session: SessionId, ctx: &mut Context<Self>) {
+        let mut cmd = redis::cmd("ZREM");
+        cmd.arg(self.names.sessions(&user_id.to_string())).arg(format!("{}/{session}", self.instance));
         self.post(cmd, ctx);
     }
 
@@ -267,25 +277,28 @@ impl Handler<Note> for Bridge {
     type Result = ();
 
     fn handle(&mut self, Note { user_id, session, is_here }: Note, ctx: &mut Self::Context) {
-        let Some(link) = self.link() else { return };
+        let Some(link) = self.link() else {
+            if !is_here && self.outbound.ended.len() < MAX_WAITING {
+                self.outbound.ended.push((user_id, session));
+            }
+            return;
+        };
+        if !is_here {
+            self.take_off_the_list(user_id, session, ctx);
+            return;
+        }
         let name = self.names.sessions(&user_id.to_string());
         let entry = format!("{}/{session}", self.instance);
-        let mut cmd;
-        if is_here {
-            // The session's id is put in by the script, which knows which one has to go.
-            let say = Say::Replace { session, user_id };
-            let text = to_json(&Call { from: self.instance, say });
-            let Some((before, after)) = text.split_once(&session.to_string()) else { return };
-            cmd = redis::cmd("EVALSHA");
-            cmd.arg(&link.scripts.enter).arg(1).arg(name).arg(self.names.all()).arg(self.sessions_per_user);
-            cmd.arg(super::scripts::SESSION_KEEP_MS).arg(before).arg(after).arg(entry);
-            cmd.arg(self.instance.to_string());
-            for other in self.status.living() {
-                cmd.arg(other.to_string());
-            }
-        } else {
-            cmd = redis::cmd("ZREM");
-            cmd.arg(name).arg(entry);
+        // The session's id is put in by the script, which knows which one has to go.
+        let say = Say::Replace { session, user_id };
+        let text = to_json(&Call { from: self.instance, say });
+        let Some((before, after)) = text.split_once(&session.to_string()) else { return };
+        let mut cmd = redis::cmd("EVALSHA");
+        cmd.arg(&link.scripts.enter).arg(1).arg(name).arg(self.names.all()).arg(self.sessions_per_user);
+        cmd.arg(super::scripts::SESSION_KEEP_MS).arg(before).arg(after).arg(entry);
+        cmd.arg(self.instance.to_string());
+        for other in self.status.living() {
+            cmd.arg(other.to_string());
         }
         self.post(cmd, ctx);
     }

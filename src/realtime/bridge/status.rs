@@ -38,6 +38,12 @@ struct Other {
     here: Option<Here>,
 }
 
+impl Other {
+    fn name(self) -> String {
+        self.here.map(|here| here.name).unwrap_or_default()
+    }
+}
+
 /// The other instances together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Peers {
@@ -122,36 +128,46 @@ impl BridgeStatus {
         was_up
     }
 
-    /// Another instance was heard of, or from.
-    pub(super) fn heard(&self, instance: InstanceId, here: Option<Here>) {
+    /// Another instance was heard of, or from; `true` when it tells of itself for the first time.
+    pub(super) fn heard(&self, instance: InstanceId, here: Option<Here>) -> bool {
         let mut inner = self.lock();
         if inner.left.contains_key(&instance) {
-            return;
+            return false;
         }
         let other =
             inner.others.entry(instance).or_insert_with(|| Other { heard_at: Instant::now(), here: None });
         other.heard_at = Instant::now();
+        let is_new = here.is_some() && other.here.is_none();
         if here.is_some() {
             other.here = here;
         }
+        is_new
     }
 
-    /// An instance has said good-bye; `false` when it was not known.
-    pub(super) fn forget(&self, instance: InstanceId) -> bool {
+    /// An instance has said good-bye. Its name, if it was known.
+    pub(super) fn forget(&self, instance: InstanceId) -> Option<String> {
         let mut inner = self.lock();
         inner.left.retain(|_, at| at.elapsed() < REMEMBERED);
         inner.left.insert(instance, Instant::now());
-        inner.others.remove(&instance).is_some()
+        inner.others.remove(&instance).map(Other::name)
     }
 
-    /// Takes out the instances that have been silent for too long. None while Redis is away.
-    pub(super) fn take_silent(&self) -> Vec<InstanceId> {
+    /// Takes out the instances that have been silent for too long, with their names. None while Redis is away.
+    pub(super) fn take_silent(&self) -> Vec<(InstanceId, String)> {
         let mut inner = self.lock();
         if !inner.up {
             return Vec::new();
         }
         let is_silent = |other: &Other| other.heard_at.elapsed() > SILENCE;
-        inner.others.extract_if(|_, other| is_silent(other)).map(|(instance, _)| instance).collect()
+        let gone = inner.others.extract_if(|_, other| is_silent(other));
+        gone.map(|(instance, other)| (instance, other.name())).collect()
+    }
+
+    /// Whether this instance and `instance` meet in one Redis; `None` while that cannot be said.
+    pub(in crate::realtime) fn hears(&self, instance: InstanceId) -> Option<bool> {
+        let inner = self.lock();
+        let is_known = inner.others.contains_key(&instance);
+        (inner.up && (is_known || inner.since.elapsed() > SILENCE)).then_some(is_known)
     }
 
     /// Whether every other instance that lives has had the time to say so.
@@ -178,13 +194,15 @@ mod tests {
         assert!(status.away().is_none());
         let (first, second) = (InstanceId::new(), InstanceId::new());
         let user = UserId::new();
-        status.heard(first, Some(Here { sessions: 3, users: 2, online: vec![user] }));
-        status.heard(second, None);
-        status.heard(first, None);
+        let here = |sessions, users, online| Here { name: "web-1".into(), sessions, users, online };
+        assert!(status.heard(first, Some(here(3, 2, vec![user]))));
+        assert!(!status.heard(second, None) && !status.heard(first, None));
+        assert_eq!(status.hears(second), Some(true));
+        assert_eq!(status.hears(InstanceId::new()), None, "there was no time to hear of it");
         let expected = Peers { instances: 2, sessions: 3, users: 2, online: vec![user] };
         assert_eq!(status.peers(), expected);
-        assert!(status.forget(first) && !status.forget(first));
-        status.heard(first, Some(Here { sessions: 1, users: 1, online: Vec::new() }));
+        assert_eq!((status.forget(first), status.forget(first)), (Some("web-1".into()), None));
+        assert!(!status.heard(first, Some(here(1, 1, Vec::new()))), "it has gone");
         assert_eq!(status.peers(), Peers { instances: 1, ..Peers::default() });
     }
 }

@@ -49,7 +49,11 @@ impl Instance {
     }
 
     async fn with(redis: &RedisServers, prefix: &str) -> Self {
-        let instance = Self::start(Some(BridgeSettings { servers: redis.clone(), prefix: prefix.into() }));
+        let instance = Self::start(Some(BridgeSettings {
+            servers: redis.clone(),
+            prefix: prefix.into(),
+            name: prefix.into(),
+        }));
         instance.groups.until_connected(PATIENCE).await;
         instance
     }

@@ -167,7 +167,9 @@ impl Settings {
         };
         let tls = RedisTls { authorities, identity: certificate.zip(key) };
         let servers = RedisServers::new(url, tls).map_err(refused)?;
-        Ok(Some(BridgeSettings { servers, prefix: self.redis_prefix.clone() }))
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        let name = format!("{host}, {}", self.listen);
+        Ok(Some(BridgeSettings { servers, prefix: self.redis_prefix.clone(), name }))
     }
 
     /// What the use cases need to know.

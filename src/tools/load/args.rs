@@ -47,9 +47,9 @@ impl Mode {
 /// lost, or when the load could not be offered; 2 when an argument is wrong.
 #[derive(Debug, Clone, Args)]
 pub struct LoadArgs {
-    /// The server.
+    /// The server; several instances of one, which sessions and publishers take in turn, when it is given more than once.
     #[arg(long, default_value = "http://127.0.0.1:8000")]
-    pub url: String,
+    pub url: Vec<String>,
     /// WebSocket sessions to open.
     #[arg(long, default_value_t = 100)]
     pub sessions: usize,
@@ -107,9 +107,10 @@ pub struct LoadArgs {
     /// Seconds that a handshake or a request may take.
     #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
     pub timeout: Duration,
-    /// The server's process on this machine: tells how much processor time a delivery took.
+    /// The server's process on this machine: tells how much processor time a delivery took. Given more than once, all of
+    /// them together.
     #[arg(long, value_name = "PID")]
-    pub server_pid: Option<u32>,
+    pub server_pid: Vec<u32>,
     /// Write the report as JSON to this file, too.
     #[arg(long, value_name = "FILE")]
     pub json: Option<PathBuf>,
@@ -124,7 +125,7 @@ pub struct LoadArgs {
 impl Default for LoadArgs {
     fn default() -> Self {
         Self {
-            url: "http://127.0.0.1:8000".to_owned(),
+            url: vec!["http://127.0.0.1:8000".to_owned()],
             sessions: 100,
             groups: 10,
             subscriptions: 1,
@@ -144,7 +145,7 @@ impl Default for LoadArgs {
             publishers: 16,
             handshakes: 64,
             timeout: Duration::from_secs(30),
-            server_pid: None,
+            server_pid: Vec::new(),
             json: None,
             quiet: false,
             i_own_this_server: false,
@@ -169,8 +170,8 @@ pub enum Access {
 /// The arguments, checked.
 #[derive(Debug, Clone)]
 pub struct Plan {
-    /// Where the server is.
-    pub target: Target,
+    /// Where its instances are; at least one.
+    pub targets: Vec<Target>,
     /// How the sessions get in.
     pub access: Access,
     /// Places orders.
@@ -179,8 +180,8 @@ pub struct Plan {
     pub groups: Option<Vec<String>>,
     /// Allows to publish.
     pub service_key: Secret,
-    /// The server's process.
-    pub process: Option<Process>,
+    /// The server's processes.
+    pub processes: Vec<Process>,
 }
 
 impl Plan {
@@ -189,18 +190,19 @@ impl Plan {
     /// # Errors
     /// `Argument` says which one is wrong.
     pub fn new(args: &LoadArgs) -> Result<Self, LoadError> {
-        let target = server(&args.url, args.i_own_this_server)?;
+        let targets: Vec<Target> =
+            args.url.iter().map(|url| server(url, args.i_own_this_server)).collect::<Result<_, _>>()?;
         check_numbers(args)?;
         let service_key = args.service_key.clone().ok_or_else(|| {
             wrong("a service key is needed to publish: --service-key or WAYBILL_SERVICE_KEY")
         })?;
         Ok(Self {
-            target,
+            targets,
             access: access(args)?,
             customer: log_in("--customer-", &args.customer_email, &args.customer_password)?,
             groups: args.groups_file.as_deref().map(|file| groups(file, args.groups)).transpose()?,
             service_key,
-            process: args.server_pid.map(Process::new).transpose()?,
+            processes: args.server_pid.iter().map(|pid| Process::new(*pid)).collect::<Result<_, _>>()?,
         })
     }
 }

@@ -57,15 +57,15 @@ fn seconds_may_be_fractions_and_not_negative() {
 
 #[test]
 fn another_machine_takes_a_word_of_its_owner() {
-    let far = LoadArgs { url: "http://192.0.2.1:8000".to_owned(), ..good() };
+    let far = LoadArgs { url: vec!["http://192.0.2.1:8000".to_owned()], ..good() };
     assert!(refusal(&far).contains("--i-own-this-server"));
     let owned = Plan::new(&LoadArgs { i_own_this_server: true, ..far }).expect("allowed");
-    assert_eq!(owned.target.addresses, ["192.0.2.1:8000".parse().expect("an address")]);
+    assert_eq!(owned.targets[0].addresses, ["192.0.2.1:8000".parse().expect("an address")]);
     for url in ["http://127.0.0.1:1", "http://127.8.9.1/", "http://[::1]:80", "http://[::ffff:127.0.0.1]"] {
-        assert!(Plan::new(&LoadArgs { url: url.to_owned(), ..good() }).is_ok(), "{url}");
+        assert!(Plan::new(&LoadArgs { url: vec![url.to_owned()], ..good() }).is_ok(), "{url}");
     }
     for url in ["http://0.0.0.0:1", "http://[2001:db8::1]", "http://[::ffff:192.0.2.1]"] {
-        let refused = refusal(&LoadArgs { url: url.to_owned(), ..good() });
+        let refused = refusal(&LoadArgs { url: vec![url.to_owned()], ..good() });
         assert!(refused.contains("not on this machine"), "{url}: {refused}");
     }
 }
@@ -73,10 +73,11 @@ fn another_machine_takes_a_word_of_its_owner() {
 #[test]
 fn only_plain_http_is_spoken() {
     for url in ["https://127.0.0.1", "ws://127.0.0.1", "127.0.0.1:8000", ""] {
-        refusal(&LoadArgs { url: url.to_owned(), ..good() });
+        refusal(&LoadArgs { url: vec![url.to_owned()], ..good() });
     }
-    let plan = Plan::new(&LoadArgs { url: "http://127.0.0.1:1/below/".to_owned(), ..good() }).expect("fine");
-    assert_eq!(plan.target.base, "http://127.0.0.1:1/below");
+    let plan =
+        Plan::new(&LoadArgs { url: vec!["http://127.0.0.1:1/below/".to_owned()], ..good() }).expect("fine");
+    assert_eq!(plan.targets[0].base, "http://127.0.0.1:1/below");
 }
 
 #[test]
@@ -89,7 +90,7 @@ fn numbers_that_make_no_load_are_refused() {
     refusal(&LoadArgs { subscriptions: 0, ..good() });
     refusal(&LoadArgs { sessions: 2, groups: 5, subscriptions: 2, ..good() });
     refusal(&LoadArgs { groups: 3, subscriptions: 4, ..good() });
-    refusal(&LoadArgs { server_pid: Some(u32::MAX), ..good() });
+    refusal(&LoadArgs { server_pid: vec![u32::MAX], ..good() });
     refusal(&LoadArgs { duration: Duration::ZERO, ..good() });
     refusal(&LoadArgs { rate: 1e9, ..good() });
     for rate in [0.0, -1.0, f64::NAN, f64::INFINITY] {

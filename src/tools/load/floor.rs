@@ -2,7 +2,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use tokio::sync::Notify;
 use super::api::Api;
 use super::args::Mode;
 use super::frame::{LOAD_TEST, Load, Publish};
+use super::instances::Instances;
 use super::ledger::Ledger;
 use super::meters::{Meters, count};
 use super::schedule::{Lanes, Schedule};
@@ -20,9 +20,7 @@ use crate::tools::client::credentials::Secret;
 /// The place where a run happens.
 pub struct Floor {
     /// Where the server is.
-    pub address: SocketAddr,
-    /// The WebSocket endpoint.
-    pub socket_url: String,
+    pub instances: Instances,
     /// How long a handshake may take.
     pub timeout: Duration,
     /// The names of the groups.
@@ -92,18 +90,14 @@ impl Floor {
 
 /// Starts the publishers; each ends after the last message of its lane.
 #[must_use]
-pub fn start_publishers(
-    floor: &Rc<Floor>,
-    lanes: &Lanes,
-    api: &Api,
-    key: &Secret,
-) -> Vec<rt::task::JoinHandle<()>> {
+pub fn start_publishers(floor: &Rc<Floor>, lanes: &Lanes, key: &Secret) -> Vec<rt::task::JoinHandle<()>> {
     (0..lanes.publishers())
         .map(|publisher| {
-            let (floor, lanes, api, key) = (Rc::clone(floor), lanes.clone(), api.clone(), key.clone());
+            let (floor, lanes, key) = (Rc::clone(floor), lanes.clone(), key.clone());
+            let instance = floor.instances.of(publisher);
             rt::spawn(async move {
                 while let Some(n) = lanes.take(publisher).await {
-                    floor.publish(&api, &key, n).await;
+                    floor.publish(&instance.api, &key, n).await;
                 }
             })
         })

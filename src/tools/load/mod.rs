@@ -15,6 +15,7 @@ mod bits;
 mod cpu;
 mod floor;
 mod frame;
+mod instances;
 mod limits;
 mod meters;
 mod progress;
@@ -24,7 +25,6 @@ mod track;
 
 use std::cell::{Cell, RefCell};
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -37,8 +37,8 @@ use tokio::sync::Notify;
 
 use api::Api;
 use args::{Access, Plan};
-use cpu::Process;
 use floor::{Floor, start_publishers};
+use instances::Instances;
 use ledger::Ledger;
 use meters::{Meters, count, total};
 use progress::Progress;
@@ -94,17 +94,13 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     let plan = Plan::new(args)?;
     // A connection is made anew now and then while the old one is still closing.
     limits::allow_sockets(args.sessions + 2 * args.publishers)?;
-    let address = plan.target.reach(args.timeout).await.map_err(|source| LoadError::Unreachable {
-        address: plan.target.addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(", "),
-        source,
-    })?;
-    let api = Api::new(&plan.target.base, address, args.publishers, args.timeout);
-    let tokens = tokens(&plan, &api).await?;
-    let groups = groups(&plan, args, &api, &tokens).await?;
+    let instances = Instances::reach(&plan.targets, args).await?;
+    let api = instances.of(0);
+    let tokens = tokens(&plan, &api.api).await?;
+    let groups = groups(&plan, args, &api.api, &tokens).await?;
     let schedule = Schedule::new(args.rate, args.warmup, args.duration);
     let floor = Rc::new(Floor {
-        address,
-        socket_url: plan.target.socket_url("/ws/"),
+        instances,
         timeout: args.timeout,
         mode: args.mode,
         schedule,
@@ -122,10 +118,13 @@ pub async fn measure(args: &LoadArgs) -> Result<Report, LoadError> {
     let began = Instant::now();
     let sessions = open_sessions(&floor, args, &tokens).await?;
     let opening = began.elapsed();
-    let used = || plan.process.and_then(Process::used);
+    let used = || plan.processes.iter().map(|process| process.used()).sum::<Option<Duration>>();
     let before = used();
-    publish(&floor, args, &plan.service_key, &api).await?;
-    let server_cpu = before.zip(used()).map(|(before, after)| after.saturating_sub(before));
+    publish(&floor, args, &plan.service_key).await?;
+    let server_cpu = before
+        .zip(used())
+        .filter(|_| !plan.processes.is_empty())
+        .map(|(before, after)| after.saturating_sub(before));
     // What the report says of sessions is what was so before they are told to go.
     let report = report(&floor, args, opening, server_cpu);
     drop(progress);
@@ -200,10 +199,10 @@ async fn open_sessions(
 }
 
 /// Publishes everything, then waits for what is on its way.
-async fn publish(floor: &Rc<Floor>, args: &LoadArgs, key: &Secret, api: &Api) -> Result<(), LoadError> {
+async fn publish(floor: &Rc<Floor>, args: &LoadArgs, key: &Secret) -> Result<(), LoadError> {
     let lanes = Lanes::new(args.mode.order(), args.publishers, floor.groups.len(), floor.schedule.total);
     floor.start.set(Instant::now() + LEAD);
-    let publishers = start_publishers(floor, &lanes, api, key);
+    let publishers = start_publishers(floor, &lanes, key);
     let _pacer = Pacer::start(floor.start.get(), floor.schedule, lanes)?;
 
     let end = floor.start.get() + args.warmup + args.duration;
@@ -226,7 +225,7 @@ async fn publish(floor: &Rc<Floor>, args: &LoadArgs, key: &Secret, api: &Api) ->
 fn report(floor: &Floor, args: &LoadArgs, opening: Duration, server_cpu: Option<Duration>) -> Report {
     let meters = floor.meters.borrow();
     let setting = Setting {
-        url: args.url.clone(),
+        url: args.url.join(", "),
         mode: args.mode.as_str(),
         sessions: args.sessions,
         groups: floor.groups.len(),

@@ -36,8 +36,10 @@ impl Session {
 
     async fn open_in_time(floor: &Rc<Floor>, at: usize, token: &Secret) -> Result<Self, String> {
         let began = Instant::now();
-        let mut socket =
-            socket::open(floor.address, &floor.socket_url, token).await.map_err(|error| in_words(&error))?;
+        // Shifted from one round of the groups to the next, so that the members of a group are shared out, too.
+        let instance = floor.instances.of(at + at * floor.subscriptions / floor.groups.len());
+        let opened = socket::open(instance.address, &instance.socket_url, token).await;
+        let mut socket = opened.map_err(|error| in_words(&error))?;
         floor.meters.borrow_mut().handshake.record(began.elapsed());
         let groups: Vec<usize> =
             (0..floor.subscriptions).map(|k| (at * floor.subscriptions + k) % floor.groups.len()).collect();

@@ -1,4 +1,4 @@
-//! nginx in front of the servers, as it is in front of them in production.
+//! nginx in front of the servers, with the configuration that is given to operators.
 
 use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
@@ -20,26 +20,13 @@ impl Nginx {
         let folder = TempDir::with_prefix("nginx-").expect("a folder");
         let address = super::site::free_address();
         let path = folder.path().display();
-        let servers: String = servers
-            .iter()
-            .map(|server| format!("        server {server} max_fails=1 fail_timeout=1s;\n"))
-            .collect();
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|kind| format!("    {kind}_temp_path {path}/{kind};\n"))
             .concat();
         let text = format!(
-            "daemon off;\nworker_processes 1;\npid {path}/pid;\nerror_log {path}/error.log warn;\n\
-             events {{ worker_connections 16384; }}\n\
-             http {{\n    access_log off;\n{temporary}\
-             \x20   map $http_upgrade $connection_upgrade {{ default upgrade; '' ''; }}\n\
-             \x20   upstream waybill {{\n{servers}    }}\n\
-             \x20   server {{\n        listen {address};\n        location / {{\n\
-             \x20           proxy_pass http://waybill;\n            proxy_http_version 1.1;\n\
-             \x20           proxy_set_header Host $http_host;\n\
-             \x20           proxy_set_header Upgrade $http_upgrade;\n\
-             \x20           proxy_set_header Connection $connection_upgrade;\n\
-             \x20           proxy_connect_timeout 1s;\n            proxy_read_timeout 75s;\n\
-             \x20           proxy_next_upstream error timeout http_503;\n        }}\n    }}\n}}\n"
+            "daemon off;\nworker_processes 1;\npid {path}/pid;\nevents {{ worker_connections 16384; }}\n\
+             http {{\n{temporary}{}\n}}\n",
+            site(servers, address, &path.to_string())
         );
         let config = folder.path().join("nginx.conf");
         std::fs::write(&config, text).expect("the file is written");
@@ -60,6 +47,22 @@ impl Nginx {
         }
         Self { server, _folder: folder, address }
     }
+}
+
+/// The file that is given to operators, with these servers and this address, and with its logs in a folder.
+fn site(servers: &[SocketAddr], address: SocketAddr, folder: &str) -> String {
+    let is_server = |line: &&str| line.starts_with("    server ");
+    let given = include_str!("../../../deploy/nginx/waybill.conf");
+    let options =
+        given.lines().find(is_server).and_then(|line| line.split_once(":8001 ")).expect("a server").1;
+    let ours: String = servers.iter().map(|server| format!("    server {server} {options}\n")).collect();
+    let first = given.find("    server ").expect("a server");
+    let rest: String =
+        given.lines().filter(|line| !is_server(line)).map(|line| format!("{line}\n")).collect();
+    let (before, after) = rest.split_at(first);
+    let text = format!("{before}{ours}{after}").replace("listen 80;", &format!("listen {address};"));
+    assert!(text.contains(&address.to_string()), "it listens elsewhere than on port 80");
+    text.replace("/var/log/nginx/", &format!("{folder}/"))
 }
 
 /// Where it is: not every user has the folder of servers in the path.

@@ -280,3 +280,26 @@ async fn a_redis_that_takes_no_writes_is_gone_round_also_where_nothing_is_publis
     here.place_order(&newcomer).await;
     bell.until_match("two", |frame| frame["count"] == 2).await;
 }
+
+#[actix_web::test]
+async fn a_session_that_ends_while_redis_is_away_is_not_counted_afterwards() {
+    let redis = RedisServer::start();
+    let settings = [("REDIS_URL", redis.url()), ("WAYBILL_REDIS_PREFIX", "waybill".into())];
+    let fleet = Fleet::start_with(2, &settings.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
+    let (here, _) = fleet.two();
+    let customer = here.customer().await;
+    let mut bell = here.connect(&customer, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    let list = format!("waybill:{{user_{}}}:sessions", customer.id);
+    let counted = || async { redis.ask::<u64>(&["ZCARD", &list]).expect("a count") };
+    here.until("it is counted", || async { counted().await == 1 }).await;
+    redis.freeze();
+    here.until("Redis is away", || async { here.inner().groups().away().is_some() }).await;
+    bell.close().await;
+    here.until("it has ended", || async {
+        here.inner().groups().count().await.expect("a count").sessions == 0
+    })
+    .await;
+    redis.thaw();
+    here.until("it is not counted any more", || async { counted().await == 0 }).await;
+}

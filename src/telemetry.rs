@@ -47,6 +47,10 @@ pub struct Metrics {
     pub database_queue: IntGauge,
     /// Whether Redis can be reached: 1 or 0; 0, too, where none is used.
     pub redis_up: IntGauge,
+    /// 1 on the instance that publishes.
+    pub outbox_lease: IntGauge,
+    /// 1 while Redis does not take events.
+    pub events_through_database: IntGauge,
     /// How often the link to Redis was lost.
     pub redis_losses: IntCounter,
     /// Commands that Redis refused or did not get.
@@ -124,6 +128,14 @@ impl Metrics {
                 &prometheus::exponential_buckets(1.0, 2.0, 9)?
             ))),
             database_queue: add!(IntGauge::new("database_queue", "Jobs that wait for the database.")),
+            outbox_lease: add!(IntGauge::new(
+                "outbox_lease",
+                "Whether this instance takes events out of the outbox."
+            )),
+            events_through_database: add!(IntGauge::new(
+                "events_through_database",
+                "Whether events reach sessions through the database, since Redis does not take them."
+            )),
             redis_up: add!(IntGauge::new("redis_up", "Whether Redis can be reached.")),
             redis_losses: add!(IntCounter::new("redis_losses_total", "Losses of the link to Redis.")),
             redis_failures: add!(IntCounter::new(

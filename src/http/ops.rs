@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
+use crate::protocol::channel::Route;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 
@@ -84,7 +85,7 @@ pub async fn healthz() -> impl Responder {
 /// That the server can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Ready {
-    /// `ready`, or `degraded` while Redis is away.
+    /// `ready`, or `degraded` while Redis is away or takes no events.
     status: &'static str,
     /// How its parts are.
     parts: Parts,
@@ -106,15 +107,18 @@ pub async fn readyz(app: web::Data<App>) -> HttpResponse {
         return not_ready(&ApiError::Service(ServiceError::CutOff), parts);
     }
     if parts.are_well() {
-        let status = if parts.redis == Some(Health::Failed) { "degraded" } else { "ready" };
+        let is_degraded = parts.redis == Some(Health::Failed);
+        if !is_degraded && app.groups().has_bridge() && !app.leadership().is_settled() {
+            return not_ready(&unready("It has not heard of the other servers yet."), parts);
+        }
+        let status = if is_degraded { "degraded" } else { "ready" };
         return extract::json(StatusCode::OK, &Ready { status, parts });
     }
-    let error = ApiError::Http {
-        status: StatusCode::SERVICE_UNAVAILABLE,
-        code: "not_ready",
-        detail: "A part of the server does not answer; parts names it.".into(),
-    };
-    not_ready(&error, parts)
+    not_ready(&unready("A part of the server does not answer; parts names it."), parts)
+}
+
+fn unready(detail: &str) -> ApiError {
+    ApiError::Http { status: StatusCode::SERVICE_UNAVAILABLE, code: "not_ready", detail: detail.into() }
 }
 
 fn not_ready(error: &ApiError, parts: Parts) -> HttpResponse {
@@ -143,9 +147,9 @@ async fn probe(app: &App) -> Parts {
             Err(format!("the outbox relay is silent for {relay_silence:?}"))
         }),
         // That it is away was logged when it went.
-        redis: app.groups().has_bridge().then(|| match app.groups().away() {
-            None => Health::Ok,
-            Some(_) => Health::Failed,
+        redis: app.groups().has_bridge().then(|| match (app.groups().away(), app.leadership().route()) {
+            (None, Route::Redis) => Health::Ok,
+            (Some(_), _) | (None, Route::Database) => Health::Failed,
         }),
     }
 }

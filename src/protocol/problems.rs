@@ -78,7 +78,11 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(500, "internal", "A fault of the server's. Its log has the request's id."),
     http(503, "cut_off", "This server is cut off from the others. Connect again to reach another one."),
     http(503, "draining", "This server is going away. Connect again to reach another one."),
-    http(503, "not_ready", "A part of the server does not answer; `parts` names it."),
+    http(
+        503,
+        "not_ready",
+        "A part of the server does not answer, which `parts` names, or it has not met the other servers yet.",
+    ),
     http(503, "unavailable", "The database is busy or away; nothing was changed. Try again."),
     frame("already_subscribing", "The subscription to this group is being made."),
     frame("binary", "The message is binary; frames are texts."),

@@ -225,9 +225,12 @@ impl Groups {
     }
 
     /// Whether Redis could take events now.
-    pub async fn can_relay(&self) -> bool {
-        let Some(across) = &self.inner.bridge else { return false };
-        across.at.address.send(Try).await.unwrap_or(false)
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn can_relay(&self) -> Result<(), String> {
+        let Some(across) = &self.inner.bridge else { return Err("none is used".into()) };
+        across.at.address.send(Try).await.unwrap_or_else(|error| Err(error.to_string()))
     }
 
     /// Lets groups number their events themselves, since Redis is away, or no longer. Their members begin anew each time.

@@ -182,6 +182,9 @@ pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result
         }
     };
     app.groups().until_connected(REDIS_PATIENCE).await;
+    if app.groups().has_bridge() && app.groups().away().is_none() {
+        app.leadership().until_settled(REDIS_PATIENCE).await;
+    }
     let server = listen::listen(&settings, &app, residents, logins)?;
     let address = server.address;
     let http = server.http.handle();
@@ -252,6 +255,8 @@ impl Running {
         }
         // Whoever spreads the load is to see that this server will not take more, before it does not.
         sleep(self.drain_notice.min(self.drain / 6)).await;
+        // Another instance publishes from now on, however long the rest takes.
+        self.app.leadership().resign();
         self.app.groups().depart().await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.

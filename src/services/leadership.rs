@@ -34,14 +34,19 @@ const CUT_OFF_AFTER: Duration = Duration::from_secs(8);
 const RETURN_WITHIN: Duration = Duration::from_secs(5);
 /// How long Redis may take to answer: the lease has to be renewed meanwhile.
 const ANSWER_WITHIN: Duration = Duration::from_millis(1_500);
-/// How long Redis has to take events again before they take their way through it.
-const CONVINCED: Duration = Duration::from_secs(1);
+/// How long Redis has to take events again before they take their way through it: at first, and at most where it keeps
+/// failing soon after.
+const CONVINCED: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+/// What is soon.
+const SOON: Duration = Duration::from_secs(30);
 
 /// What this instance knows of the lease.
 #[derive(Debug)]
 pub struct Leadership {
     state: Mutex<State>,
     wake: Notify,
+    /// Rings when this instance has its place among the others.
+    came: Notify,
 }
 
 #[derive(Debug)]
@@ -55,8 +60,14 @@ struct State {
     well: Option<Instant>,
     /// Since when it would not, while they go through it.
     unwell: Option<Instant>,
-    /// Since when the instance that has the lease has not been heard of in Redis, although both reach one.
-    strange: Option<Instant>,
+    /// How long Redis has to be well for, and when events last went back to it.
+    convinced: (Duration, Option<Instant>),
+    /// The instance that has the lease and has not been heard of in Redis, although both reach one, and since when.
+    strange: Option<(String, Instant)>,
+    /// Whether this instance has its place among the others: it has had the lease, or heard of the one that has it.
+    settled: bool,
+    /// Whether this instance wants the lease no more.
+    resigned: bool,
     /// Whether what is published for all does not come here.
     cut_off: bool,
     /// The term has to be at least this: Redis has seen the one before.
@@ -73,12 +84,31 @@ impl Default for Leadership {
             vacant: None,
             well: None,
             unwell: None,
+            convinced: (CONVINCED.0, None),
             strange: None,
+            settled: false,
+            resigned: false,
             cut_off: false,
             at_least: 0,
             offered: None,
         };
-        Self { state: Mutex::new(state), wake: Notify::new() }
+        Self { state: Mutex::new(state), wake: Notify::new(), came: Notify::new() }
+    }
+}
+
+impl State {
+    /// Where Redis takes what it is tried with and not what matters, events are not to go to and fro: each change is a
+    /// snapshot for everybody.
+    fn note_change(&mut self, to: Route) {
+        let (pause, back) = self.convinced;
+        self.convinced = match to {
+            Route::Redis => (pause, Some(Instant::now())),
+            Route::Database if back.is_some_and(|at| at.elapsed() < SOON) => {
+                ((pause * 2).min(CONVINCED.1), None)
+            }
+            Route::Database => (CONVINCED.0, None),
+        };
+        self.well = None;
     }
 }
 
@@ -104,6 +134,33 @@ impl Leadership {
     #[must_use]
     pub fn is_cut_off(&self) -> bool {
         self.lock().cut_off
+    }
+
+    /// Whether this instance has heard of the one that publishes for all, or was it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        self.lock().settled
+    }
+
+    /// Waits until it has, for as long as `patience`.
+    pub async fn until_settled(&self, patience: Duration) {
+        let settled = async {
+            loop {
+                let came = self.came.notified();
+                if self.is_settled() {
+                    return;
+                }
+                came.await;
+            }
+        };
+        // Otherwise it is not ready, and says so to whoever asks.
+        let _ = tokio::time::timeout(patience, settled).await;
+    }
+
+    /// Gives the lease up, since this instance is going, and takes it no more.
+    pub fn resign(&self) {
+        self.lock().resigned = true;
+        self.wake();
     }
 
     /// Looks at the lease at once.
@@ -148,11 +205,14 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
         match look(&app, &holder).await {
             Ok(()) => is_failing = false,
             // The first one tells; the database's own messages tell the rest.
-            Err(error) if !is_failing => {
-                log::warn!("the lease of the outbox cannot be looked at: {error}");
+            Err(error) => {
+                // Whoever has the lease by now is not known.
+                app.leadership().lock().strange = None;
+                if !is_failing {
+                    log::warn!("the lease of the outbox cannot be looked at: {error}");
+                }
                 is_failing = true;
             }
-            Err(_) => {}
         }
         tokio::select! {
             () = &mut stop => break,
@@ -170,6 +230,14 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
     let away = app.groups().away().map(|(span, _)| span);
     let is_mine = app.leadership().term().is_some();
     let others = app.groups().peers().instances;
+    let (has_resigned, is_astray) = {
+        let state = app.leadership().lock();
+        (state.resigned, state.strange.is_some())
+    };
+    if has_resigned && is_mine {
+        app.leadership().lose();
+        return release(app, holder).await;
+    }
     if is_mine && app.leadership().is_to_be_offered(away, others) {
         // One of the others may reach Redis.
         log::debug!("Redis is away; the lease of the outbox is offered to the other instances");
@@ -177,7 +245,9 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         return release(app, holder).await;
     }
     let begin = Instant::now();
-    let wants = is_mine || away.is_none() || may_take_without_redis(app);
+    // One that the others may not hear lets those come first who hear each other.
+    let is_fit = away.is_none() && !is_astray;
+    let wants = !has_resigned && (is_mine || is_fit || may_take_unfit(app));
     let at_least = app.leadership().lock().at_least;
     let lease = {
         let (holder, without_redis) = (holder.to_owned(), away.is_some() && !is_mine);
@@ -200,33 +270,46 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         if wants { app.store().write(job).await? } else { app.store().read(job).await? }
     };
     let others_lead = lease.holder != holder && !lease.left.is_zero();
-    let is_strange = others_lead && lease.route == Route::Redis && is_a_stranger(app, &lease.holder);
+    note_strangers(app, holder, &lease, others_lead);
     settle(app, holder, lease, begin);
-    send_elsewhere(app, others_lead, is_strange, away).await;
+    send_elsewhere(app, others_lead, away).await;
     if app.leadership().term().is_some() {
         choose_route(app, holder).await?;
     }
     Ok(())
 }
 
-/// Whether nobody who can reach Redis has taken the lease, although there was time for it.
-fn may_take_without_redis(app: &App) -> bool {
+/// Whether nobody who can reach the Redis of the others has taken the lease, although there was time for it.
+fn may_take_unfit(app: &App) -> bool {
     let leadership = app.leadership();
     let state = leadership.lock();
     state.vacant.is_some_and(|since| since.elapsed() > OFFERED)
 }
 
-/// Whether who publishes for all does so in another Redis.
-fn is_a_stranger(app: &App, holder: &str) -> bool {
-    holder.parse().is_ok_and(|holder| app.groups().hears(holder) == Some(false))
+/// Notes whether who publishes for all does so in another Redis.
+fn note_strangers(app: &App, holder: &str, lease: &Lease, others_lead: bool) {
+    let hears = lease.holder.parse().ok().and_then(|other| app.groups().hears(other));
+    let mut state = app.leadership().lock();
+    if lease.holder == holder || others_lead && (hears == Some(true) || lease.route == Route::Database) {
+        (state.settled, state.strange) = (true, None);
+        app.leadership().came.notify_waiters();
+    } else if others_lead {
+        let since = match state.strange.take() {
+            Some((other, since)) if other == lease.holder => Some(since),
+            Some(_) | None => None,
+        };
+        let is_strange = hears == Some(false);
+        state.strange = is_strange.then(|| (lease.holder.clone(), since.unwrap_or_else(Instant::now)));
+    }
+    // While nobody has the lease, what was so before stays.
 }
 
 /// Ends the sessions of an instance that is cut off. Those that are being opened meanwhile are ended with the next look.
-async fn send_elsewhere(app: &App, others_lead: bool, is_strange: bool, away: Option<Duration>) {
+async fn send_elsewhere(app: &App, others_lead: bool, away: Option<Duration>) {
     let (is_astray, was_cut_off, is_cut_off) = {
         let mut state = app.leadership().lock();
-        state.strange = is_strange.then(|| state.strange.unwrap_or_else(Instant::now));
-        let is_astray = state.strange.is_some_and(|since| since.elapsed() > CUT_OFF_AFTER);
+        let is_astray =
+            others_lead && state.strange.as_ref().is_some_and(|(_, since)| since.elapsed() > CUT_OFF_AFTER);
         let is_away =
             others_lead && state.route == Route::Redis && away.is_some_and(|span| span > CUT_OFF_AFTER);
         let was_cut_off = std::mem::replace(&mut state.cut_off, is_away || is_astray);
@@ -235,7 +318,7 @@ async fn send_elsewhere(app: &App, others_lead: bool, is_strange: bool, away: Op
     if is_cut_off {
         if !was_cut_off {
             let why = if is_astray {
-                "is not heard of by who publishes for all: REDIS_URL or WAYBILL_REDIS_PREFIX is not that of the others"
+                "does not hear the one that publishes for all: REDIS_URL or WAYBILL_REDIS_PREFIX is not that of the others"
             } else {
                 "cannot reach Redis and others can"
             };
@@ -262,6 +345,7 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
             let what = if is_mine { "this instance takes" } else { "another instance takes" };
             log::info!("{what} events out of the outbox (term {})", lease.term);
         }
+        app.metrics().outbox_lease.set(i64::from(is_mine));
     }
     if is_mine {
         app.outbox_bell().notify_one();
@@ -284,6 +368,7 @@ fn set_route(app: &App, route: Route) {
                 log::warn!("Redis does not take events: they reach sessions through the database")
             }
         }
+        app.metrics().events_through_database.set(i64::from(route == Route::Database));
         app.groups().set_alone(route == Route::Database);
         app.outbox_bell().notify_one();
     }
@@ -292,19 +377,19 @@ fn set_route(app: &App, route: Route) {
 /// Decides, as the holder of the lease, by what way events go.
 async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
     let leadership = app.leadership();
-    let can = can_relay(app).await;
+    let trial = can_relay(app).await;
     let wanted = {
         let mut state = leadership.lock();
         match state.route {
             Route::Redis => {
-                state.unwell = (!can).then(|| state.unwell.unwrap_or_else(Instant::now));
+                state.unwell = trial.is_err().then(|| state.unwell.unwrap_or_else(Instant::now));
                 let is_unwell = state.unwell.is_some_and(|since| since.elapsed() > PATIENCE);
                 let is_failing = app.relay_failing().is_some_and(|span| span > PATIENCE);
                 if is_unwell || is_failing { Route::Database } else { Route::Redis }
             }
             Route::Database => {
-                state.well = can.then(|| state.well.unwrap_or_else(Instant::now));
-                let is_well = state.well.is_some_and(|since| since.elapsed() >= CONVINCED);
+                state.well = trial.is_ok().then(|| state.well.unwrap_or_else(Instant::now));
+                let is_well = state.well.is_some_and(|since| since.elapsed() >= state.convinced.0);
                 if is_well { Route::Redis } else { Route::Database }
             }
         }
@@ -319,16 +404,23 @@ async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
         .write(move |conn| leases::set_route(conn, RELAY, &holder, term, wanted).map_err(ServiceError::from))
         .await?;
     if set {
-        leadership.lock().well = None;
+        if let (Route::Database, Err(problem)) = (wanted, trial) {
+            log::warn!("Redis takes no writes: {problem}");
+        }
+        leadership.lock().note_change(wanted);
         set_route(app, wanted);
     }
     Ok(())
 }
 
-/// Whether Redis takes writes. Also asked while nothing is to be published: somebody may wait to join a group.
-async fn can_relay(app: &App) -> bool {
-    let answer = tokio::time::timeout(ANSWER_WITHIN, app.groups().can_relay());
-    app.groups().away().is_none() && answer.await.unwrap_or(false)
+/// Whether Redis takes writes, and if not, why. Also asked while nothing is to be published: somebody may wait to join a
+/// group.
+async fn can_relay(app: &App) -> Result<(), String> {
+    if let Some((_, problem)) = app.groups().away() {
+        return Err(problem);
+    }
+    let late = || Err(format!("it does not answer within {ANSWER_WITHIN:?}"));
+    tokio::time::timeout(ANSWER_WITHIN, app.groups().can_relay()).await.unwrap_or_else(|_| late())
 }
 
 async fn release(app: &App, holder: &str) -> Result<(), ServiceError> {

@@ -134,6 +134,18 @@ impl Bridge {
 
     /// Says that this instance lives, looks whether Redis does, and which others do not.
     pub(super) fn beat(&mut self, ctx: &mut Context<Self>) {
+        self.say_here(ctx);
+        self.look_after_redis(ctx);
+        for (instance, name) in self.status.take_silent() {
+            log::warn!(
+                "instance {name} ({instance}) has not been heard of for {:?} and counts as gone",
+                super::status::SILENCE
+            );
+            self.depart(instance);
+        }
+    }
+
+    fn say_here(&mut self, ctx: &mut Context<Self>) {
         let (directory, name) = (self.neighbours.directory.clone(), self.name.clone());
         let counted = async move {
             let counts = directory.send(Count).await.ok()?;
@@ -145,11 +157,15 @@ impl Bridge {
                 bridge.tell(Say::Here(here), ctx);
             }
         }));
+    }
+
+    fn look_after_redis(&mut self, ctx: &mut Context<Self>) {
         if let Some(link) = self.link().cloned() {
             let generation = self.generation();
             let asked = async move { timeout(PATIENCE, link.ping()).await };
             ctx.spawn(wrap_future::<_, Self>(asked).map(
                 move |answer, bridge: &mut Self, ctx| match answer {
+                    Ok(Ok(())) if generation == bridge.generation() => bridge.is_good(),
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => bridge.judge(&error, generation, ctx),
                     Err(_) if generation == bridge.generation() => {
@@ -158,13 +174,6 @@ impl Bridge {
                     Err(_) => {}
                 },
             ));
-        }
-        for (instance, name) in self.status.take_silent() {
-            log::warn!(
-                "instance {name} ({instance}) has not been heard of for {:?} and counts as gone",
-                super::status::SILENCE
-            );
-            self.depart(instance);
         }
     }
 
@@ -340,6 +349,8 @@ impl Handler<Called> for Bridge {
             let name = here.as_ref().map(|here| here.name.clone());
             if self.status.heard(from, here) {
                 log::info!("instance {} ({from}) is here", name.unwrap_or_default());
+                // So that it knows of this one at once.
+                self.say_here(ctx);
             }
         }
         match &say {

@@ -1,5 +1,6 @@
 //! Keeps the link: opens it, notices that it is of no use any more, and goes after servers that have moved.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
@@ -14,6 +15,10 @@ use crate::protocol::channel::{Say, group_of};
 
 /// Between two tries to reach Redis, at first and at most.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How long a link has to be good until the next loss is the first one again.
+const GOOD_AFTER: Duration = Duration::from_secs(5);
+/// How long servers that have moved may be looked for while the old link serves what has not.
+const MOVE_WITHIN: Duration = Duration::from_secs(5);
 
 /// Which link there is, and which is tried for.
 #[derive(Debug)]
@@ -25,11 +30,13 @@ pub(super) struct Keeping {
     attempt: u64,
     began: Instant,
     retry: Duration,
+    /// Since when the servers of the link are known to have moved.
+    moving: Option<Instant>,
 }
 
 impl Keeping {
     pub(super) fn new() -> Self {
-        Self { link: None, generation: 0, attempt: 0, began: Instant::now(), retry: RETRY.0 }
+        Self { link: None, generation: 0, attempt: 0, began: Instant::now(), retry: RETRY.0, moving: None }
     }
 }
 
@@ -46,19 +53,24 @@ impl Bridge {
         self.keeping.attempt += 1;
         self.keeping.began = Instant::now();
         let attempt = self.keeping.attempt;
-        let (servers, all) = (self.servers.clone(), self.names.all());
+        let (servers, names) = (self.servers.clone(), Arc::clone(&self.names));
         let (neighbours, bridge) = (self.neighbours.clone(), ctx.address());
         let tell = {
-            let all = all.clone();
+            let to_all = [names.all(), names.loose()];
             move |signal| match signal {
-                Signal::Pushed(info) => route(info, &all, &neighbours, &bridge, attempt),
+                Signal::Pushed(info) => route(info, &to_all, &neighbours, &bridge, attempt),
                 Signal::Moved => bridge.do_send(Moved { generation: attempt }), // bounded: once for each link
             }
         };
         let opened = async move {
             let link = Link::open(&servers, tell).await?;
-            link.hear_all(&all).await?;
-            Ok::<_, RedisError>(link)
+            link.hear_all(&names.all(), &names.loose()).await?;
+            // A replica takes connections and subscriptions as a master does. One that is full comes up all the same:
+            // positions and questions get through.
+            match link.try_to_write(&names.trial()).await {
+                Err(error) if link::is_lost(&error) => Err(error),
+                Ok(()) | Err(_) => Ok(link),
+            }
         };
         let connected = wrap_future::<_, Self>(opened).map(move |outcome, bridge: &mut Self, ctx| {
             if attempt != bridge.keeping.attempt {
@@ -73,16 +85,34 @@ impl Bridge {
     }
 
     fn try_later(&mut self, error: &RedisError, ctx: &mut Context<Self>) {
-        let is_new = self.status.away().is_none_or(|(_, problem)| problem != error.to_string());
-        if self.keeping.link.is_none() {
-            self.status.set_away(error.to_string());
+        if self.keeping.link.is_some() {
+            if self.keeping.moving.is_some_and(|since| since.elapsed() > MOVE_WITHIN) {
+                self.lose(&format!("its servers have moved and are not found: {error}"), ctx);
+            } else {
+                self.connect_after(RETRY.1, ctx);
+            }
+            return;
         }
+        let is_new = self.status.away().is_none_or(|(_, problem)| problem != error.to_string());
+        self.status.set_away(error.to_string());
         if is_new {
             log::warn!("Redis at {} cannot be used: {error}; trying on", self.servers.url());
         }
+        self.connect_again(ctx);
+    }
+
+    /// After a pause, which is longer each time until a link has been good for a while.
+    fn connect_again(&mut self, ctx: &mut Context<Self>) {
         let pause = self.keeping.retry.mul_f64(rand::rng().random_range(0.5..1.0));
         self.keeping.retry = (self.keeping.retry * 2).min(RETRY.1);
         self.connect_after(pause, ctx);
+    }
+
+    /// The link has answered.
+    pub(super) fn is_good(&mut self) {
+        if self.keeping.began.elapsed() > GOOD_AFTER {
+            self.keeping.retry = RETRY.0;
+        }
     }
 
     fn connect_after(&mut self, pause: Duration, ctx: &mut Context<Self>) {
@@ -96,7 +126,7 @@ impl Bridge {
 
     fn come_up(&mut self, link: Link, ctx: &mut Context<Self>) {
         self.keeping.generation = self.keeping.attempt;
-        self.keeping.retry = RETRY.0;
+        self.keeping.moving = None;
         let is_moving = self.keeping.link.replace(link).is_some();
         self.forget_questions();
         if is_moving {
@@ -135,7 +165,8 @@ impl Bridge {
         );
         self.forget_questions();
         self.outbound.end();
-        self.connect(ctx);
+        self.keeping.moving = None;
+        self.connect_again(ctx);
     }
 
     /// As [`Bridge::lose`], if that is what an error means for the link of this `generation`.
@@ -147,7 +178,13 @@ impl Bridge {
 }
 
 /// Takes what a connection pushes to where it belongs. Runs in the connection's own task.
-fn route(info: PushInfo, all: &str, neighbours: &Neighbours, bridge: &Addr<Bridge>, generation: u64) {
+fn route(
+    info: PushInfo,
+    to_all: &[String; 2],
+    neighbours: &Neighbours,
+    bridge: &Addr<Bridge>,
+    generation: u64,
+) {
     match info.kind {
         PushKind::Message | PushKind::SMessage => {
             let mut data = info.data.into_iter();
@@ -160,7 +197,7 @@ fn route(info: PushInfo, all: &str, neighbours: &Neighbours, bridge: &Addr<Bridg
                 log::warn!("something that is no text was published to a channel of ours");
                 return;
             };
-            if channel == all {
+            if to_all.contains(&channel) {
                 bridge.do_send(Called(text)); // bounded: by how much instances have to say, and this thread does nothing else
             } else if let Some(key) = group_of(&channel) {
                 neighbours.registry(key).do_send(Heard { key, text }); // bounded: Redis ends a connection that falls behind
@@ -190,6 +227,7 @@ impl Handler<Moved> for Bridge {
     fn handle(&mut self, moved: Moved, ctx: &mut Self::Context) {
         let is_current = moved.generation == self.generation() && moved.generation == self.keeping.attempt;
         if is_current && self.keeping.link.is_some() {
+            self.keeping.moving = Some(Instant::now());
             self.connect_after(RETRY.1.saturating_sub(self.keeping.began.elapsed()), ctx);
         }
     }

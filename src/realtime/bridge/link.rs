@@ -88,10 +88,13 @@ impl std::fmt::Debug for Link {
     }
 }
 
-async fn connect(client: &Client, watch: &Arc<Watch>) -> RedisResult<MultiplexedConnection> {
-    let watch = Arc::clone(watch);
+/// Connects within the limits of this project, which the library's own are below.
+pub(super) async fn connect(
+    client: &Client,
+    pushed: impl Fn(PushInfo) + Send + Sync + 'static,
+) -> RedisResult<MultiplexedConnection> {
     let sender = move |info: PushInfo| {
-        watch.pushed(info);
+        pushed(info);
         Ok::<(), std::convert::Infallible>(())
     };
     let config = AsyncConnectionConfig::new()
@@ -124,7 +127,12 @@ impl Link {
             has_moved: AtomicBool::new(false),
         };
         let watch = Arc::new(watch);
-        let connect_all = || try_join_all(clients.iter().map(|client| connect(client, &watch)));
+        let connect_all = || {
+            try_join_all(clients.iter().map(|client| {
+                let watch = Arc::clone(&watch);
+                connect(client, move |info| watch.pushed(info))
+            }))
+        };
         let connections = connect_all().await?;
         let scripts = try_join_all(connections.iter().cloned().map(load)).await?.pop();
         let scripts = scripts.ok_or_else(|| {
@@ -168,13 +176,30 @@ impl Link {
         try_join_all(self.connections.iter().chain(ears).map(ping)).await.map(drop)
     }
 
-    /// Hears what is said to all instances.
-    pub(super) async fn hear_all(&self, channel: &str) -> RedisResult<()> {
+    /// Hears what is said to all instances: on a channel like those of groups, and on one that scripts of any slot may
+    /// publish to.
+    pub(super) async fn hear_all(&self, channel: &str, loose: &str) -> RedisResult<()> {
+        self.subscribe(&[channel.to_owned()]).await?;
         let ears = self.cluster.as_ref().map_or(&self.connections, |cluster| &cluster.ears);
         match ears.first() {
-            Some(connection) => connection.clone().subscribe(channel).await,
+            Some(connection) => connection.clone().subscribe(loose).await,
             None => Ok(()),
         }
+    }
+
+    /// Makes sure that every server takes writes, by one to a key whose name begins so.
+    pub(super) async fn try_to_write(&self, beginning: &str) -> RedisResult<()> {
+        let keys = match &self.cluster {
+            Some(cluster) => cluster.slots.one_of_each(beginning),
+            None => vec![beginning.to_owned()],
+        };
+        let write = |key: String| {
+            let mut command = redis::cmd("SET");
+            command.arg(key).arg(1).arg("PX").arg(60_000);
+            command
+        };
+        let answers = self.send(keys.into_iter().map(write).collect()).await?;
+        answers.into_iter().try_for_each(|answer| answer.map(drop))
     }
 
     /// Hears these channels of groups from now on; they are heard once this returns.

@@ -126,9 +126,9 @@ pub(in crate::realtime) struct Relay {
 #[rtype(result = "()")]
 pub(in crate::realtime) struct Depart;
 
-/// Handle → bridge: could Redis take events now?
+/// Handle → bridge: could Redis take events now? If not, why.
 #[derive(Debug, Clone, Copy, Message)]
-#[rtype(result = "bool")]
+#[rtype(result = "Result<(), String>")]
 pub(in crate::realtime) struct Try;
 
 /// Handle → bridge: publish this, and nobody keeps it.

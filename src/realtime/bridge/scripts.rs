@@ -43,6 +43,17 @@ impl Names {
         format!("{}:all", self.prefix)
     }
 
+    /// The same for what scripts say that are about a key: in a cluster, they may not publish to a channel like those of
+    /// groups.
+    pub(super) fn loose(&self) -> String {
+        format!("{}:scripts", self.prefix)
+    }
+
+    /// What is written now and then to see whether it can be.
+    pub(super) fn trial(&self) -> String {
+        format!("{}:try", self.prefix)
+    }
+
     /// The sessions of a user.
     pub(super) fn sessions(&self, user: &str) -> String {
         format!("{}:{{user_{user}}}:sessions", self.prefix)

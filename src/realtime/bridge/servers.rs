@@ -4,17 +4,18 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use actix_web::rt::time::timeout;
-use redis::sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType};
+use futures_util::future::select_ok;
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, ProtocolVersion, RedisError,
-    RedisResult, TlsCertificates, TlsMode, Value,
+    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult,
+    TlsCertificates, Value,
 };
 
+use super::link;
 use super::slots::SlotMap;
 use super::url::{RedisUrl, Way};
 
-/// How long a search may take.
-const FIND_WITHIN: Duration = Duration::from_secs(4);
+/// How long a search may take: two connections after one another, with an answer on each.
+const FIND_WITHIN: Duration = Duration::from_secs(10);
 
 /// Whom to trust and who to be, with TLS. Texts in PEM.
 #[derive(Clone, Default)]
@@ -91,8 +92,7 @@ impl RedisServers {
             match &self.url.way {
                 Way::Server(info) => Ok(Found { clients: vec![self.client(info.clone())?], slots: None }),
                 Way::Sentinel { sentinels, service, server } => {
-                    let mut asked = self.sentinel(sentinels, service, server)?;
-                    Ok(Found { clients: vec![asked.async_get_client().await?], slots: None })
+                    Ok(Found { clients: vec![self.master(sentinels, service, server).await?], slots: None })
                 }
                 Way::Cluster(seeds) => self.cluster(seeds).await,
             }
@@ -102,59 +102,51 @@ impl RedisServers {
         })
     }
 
-    fn sentinel(
+    /// Asks all Sentinels for the master, of which the first answer that holds counts.
+    async fn master(
         &self,
         sentinels: &[ConnectionInfo],
         service: &str,
         server: &ConnectionInfo,
-    ) -> RedisResult<SentinelClient> {
-        let addresses = sentinels.iter().map(|info| info.addr().clone());
-        let mut builder = SentinelClientBuilder::new(addresses, service, SentinelServerType::Master)?
-            .set_client_to_redis_protocol(ProtocolVersion::RESP3)
-            .set_client_to_redis_db(server.redis_settings().db());
-        if let Some(name) = server.redis_settings().username() {
-            builder = builder.set_client_to_redis_username(name);
-        }
-        if let Some(password) = server.redis_settings().password() {
-            builder = builder.set_client_to_redis_password(password);
-        }
-        let asked = sentinels.first().map(ConnectionInfo::redis_settings);
-        if let Some(name) = asked.and_then(|settings| settings.username()) {
-            builder = builder.set_client_to_sentinel_username(name);
-        }
-        if let Some(password) = asked.and_then(|settings| settings.password()) {
-            builder = builder.set_client_to_sentinel_password(password);
-        }
-        if let Some(certificates) = &self.certificates {
-            builder = builder
-                .set_client_to_redis_tls_mode(TlsMode::Secure)
-                .set_client_to_redis_certificates(certificates.clone())
-                .set_client_to_sentinel_tls_mode(TlsMode::Secure)
-                .set_client_to_sentinel_certificates(certificates.clone());
-        }
-        builder.build()
+    ) -> RedisResult<Client> {
+        let asked = sentinels.iter().map(|sentinel| {
+            let found = async move {
+                let mut connection = link::connect(&self.client(sentinel.clone())?, |_| {}).await?;
+                let mut question = redis::cmd("SENTINEL");
+                question.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
+                let found: Option<(String, u16)> = question.query_async(&mut connection).await?;
+                let unknown = || RedisError::from((ErrorKind::Io, "the Sentinel knows no such service"));
+                let (host, port) = found.ok_or_else(unknown)?;
+                let client = self.client(server.clone().set_addr(address(server.addr(), host, port)))?;
+                // What a Sentinel says may be outdated, and a server that was the master may not know it yet.
+                let mut connection = link::connect(&client, |_| {}).await?;
+                let role: Vec<Value> = redis::cmd("ROLE").query_async(&mut connection).await?;
+                match role.first() {
+                    Some(Value::BulkString(role)) if role == b"master" => Ok(client),
+                    _ => Err(RedisError::from((ErrorKind::Io, "whom the Sentinel names is no master"))),
+                }
+            };
+            Box::pin(found)
+        });
+        select_ok(asked).await.map(|(client, _)| client)
     }
 
-    /// Asks one server of a cluster after the other, until one knows the rest.
+    /// Asks all servers of a cluster that are named for the rest.
     async fn cluster(&self, seeds: &[ConnectionInfo]) -> RedisResult<Found> {
-        let mut failed = RedisError::from((ErrorKind::Io, "no server of the cluster is named"));
-        for seed in seeds {
-            match self.ask_for_shards(seed).await {
-                Ok(shards) => return self.masters(seed, &shards),
-                Err(error) => failed = error,
-            }
-        }
-        Err(failed)
-    }
-
-    async fn ask_for_shards(&self, seed: &ConnectionInfo) -> RedisResult<Value> {
-        let mut connection = self.client(seed.clone())?.get_multiplexed_async_connection().await?;
-        redis::cmd("CLUSTER").arg("SHARDS").query_async(&mut connection).await
+        let asked = seeds.iter().map(|seed| {
+            let found = async move {
+                let mut connection = link::connect(&self.client(seed.clone())?, |_| {}).await?;
+                let shards = redis::cmd("CLUSTER").arg("SHARDS").query_async(&mut connection).await?;
+                self.masters(seed, &shards)
+            };
+            Box::pin(found)
+        });
+        select_ok(asked).await.map(|(found, _)| found)
     }
 
     /// Reads the answer to `CLUSTER SHARDS`: for each shard its slots, and its servers, of which one is the master.
     fn masters(&self, seed: &ConnectionInfo, shards: &Value) -> RedisResult<Found> {
-        let (host, _) = host_and_port(seed.addr());
+        let host = host_of(seed.addr());
         let (mut clients, mut names, mut ranges) = (Vec::new(), Vec::new(), Vec::new());
         for shard in shards.as_sequence().unwrap_or_default() {
             let servers = field(shard, "nodes").and_then(Value::as_sequence).unwrap_or_default();
@@ -172,8 +164,13 @@ impl RedisServers {
                 )));
             };
             let endpoint = text(master, "endpoint").filter(|name| !name.is_empty() && name != "?");
-            let port = if self.certificates.is_some() { "tls-port" } else { "port" };
-            let Some(port) = field(master, port).and_then(number) else { continue };
+            let (name, problem) = if self.certificates.is_some() {
+                ("tls-port", "its servers name no port with TLS: they need tls-cluster yes")
+            } else {
+                ("port", "its servers name no port without TLS")
+            };
+            let port = field(master, name).and_then(number);
+            let port = port.ok_or_else(|| RedisError::from((ErrorKind::Io, problem)))?;
             let host = endpoint.unwrap_or_else(|| host.clone());
             let bounds: Vec<u16> = slots.iter().filter_map(number).collect();
             for pair in bounds.chunks_exact(2) {
@@ -181,28 +178,35 @@ impl RedisServers {
                     ranges.push((RangeInclusive::new(*first, *last), clients.len()));
                 }
             }
-            let address = match seed.addr() {
-                ConnectionAddr::TcpTls { insecure, tls_params, .. } => ConnectionAddr::TcpTls {
-                    host: host.clone(),
-                    port,
-                    insecure: *insecure,
-                    tls_params: tls_params.clone(),
-                },
-                // The rest is without TLS; a URL gives no socket of a file system.
-                _ => ConnectionAddr::Tcp(host.clone(), port),
-            };
+            let address = address(seed.addr(), host.clone(), port);
             clients.push(self.client(seed.clone().set_addr(address))?);
             names.push(format!("{host}:{port}"));
         }
-        Ok(Found { clients, slots: Some(SlotMap::new(names, &ranges)) })
+        let slots = SlotMap::new(names, &ranges);
+        if !slots.is_complete() {
+            // Of one that was put back to its beginnings, for example, and knows nobody.
+            return Err(RedisError::from((ErrorKind::Io, "some of its slots have no server")));
+        }
+        Ok(Found { clients, slots: Some(slots) })
     }
 }
 
-fn host_and_port(address: &ConnectionAddr) -> (String, u16) {
+fn host_of(address: &ConnectionAddr) -> String {
     match address {
-        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (host.clone(), *port),
+        ConnectionAddr::Tcp(host, _) | ConnectionAddr::TcpTls { host, .. } => host.clone(),
         // A URL gives no other.
-        _ => (String::new(), 0),
+        _ => String::new(),
+    }
+}
+
+/// Another host and port, with TLS where `like` has it.
+fn address(like: &ConnectionAddr, host: String, port: u16) -> ConnectionAddr {
+    match like {
+        ConnectionAddr::TcpTls { insecure, tls_params, .. } => {
+            ConnectionAddr::TcpTls { host, port, insecure: *insecure, tls_params: tls_params.clone() }
+        }
+        // A URL gives no other.
+        _ => ConnectionAddr::Tcp(host, port),
     }
 }
 

@@ -3,12 +3,15 @@
 //! The library's own cluster connection is not used: it repeats a command whose answer was lost, which would number
 //! events twice, and it takes the notice that a slot has moved for the answer to whatever is under way.
 
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use redis::Cmd;
 
 /// How many slots a cluster has.
 const SLOTS: u16 = 16_384;
+/// How many names are tried to find one for each server: many times as many as there are servers.
+const TRIES: u16 = 1_024;
 /// In the place of a server for a slot that none has.
 const NOBODY: u16 = u16::MAX;
 
@@ -33,6 +36,29 @@ impl SlotMap {
             }
         }
         Self { names, places }
+    }
+
+    /// Whether every slot has a server.
+    pub(super) fn is_complete(&self) -> bool {
+        !self.places.contains(&NOBODY)
+    }
+
+    /// A name for each server that has any slots, as far as one is found that begins so.
+    pub(super) fn one_of_each(&self, beginning: &str) -> Vec<String> {
+        let mut missing: BTreeSet<u16> =
+            self.places.iter().copied().filter(|place| *place != NOBODY).collect();
+        let mut names = Vec::new();
+        for number in 0..TRIES {
+            if missing.is_empty() {
+                break;
+            }
+            let name = format!("{beginning}:{number}");
+            let place = self.of_key(name.as_bytes()).and_then(|place| u16::try_from(place).ok());
+            if place.is_some_and(|place| missing.remove(&place)) {
+                names.push(name);
+            }
+        }
+        names
     }
 
     /// The server that has what a command is about.
@@ -100,5 +126,16 @@ mod tests {
         assert_eq!(map.of(redis::cmd("SPUBLISH").arg("foo")), Some(1));
         assert_eq!(map.of(redis::cmd("GET").arg("{}foo")), None);
         assert_eq!((map.named("b:2"), map.named("c:3")), (Some(1), None));
+        assert!(!map.is_complete());
+    }
+
+    #[test]
+    fn every_server_with_slots_is_tried() {
+        let names = ["a:1", "b:2", "c:3"].map(String::from).to_vec();
+        let map = SlotMap::new(names, &[(0..=9_000, 0), (9_001..=16_383, 2)]);
+        assert!(map.is_complete());
+        let keys = map.one_of_each("x:try");
+        let servers: BTreeSet<_> = keys.iter().map(|key| map.of_key(key.as_bytes())).collect();
+        assert_eq!((keys.len(), servers), (2, BTreeSet::from([Some(0), Some(2)])));
     }
 }

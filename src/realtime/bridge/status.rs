@@ -163,11 +163,13 @@ impl BridgeStatus {
         gone.map(|(instance, other)| (instance, other.name())).collect()
     }
 
-    /// Whether this instance and `instance` meet in one Redis; `None` while that cannot be said.
+    /// Whether this instance and `instance` meet in one Redis; `None` while that cannot be said, which is so as well of
+    /// one that has said good-bye.
     pub(in crate::realtime) fn hears(&self, instance: InstanceId) -> Option<bool> {
         let inner = self.lock();
         let is_known = inner.others.contains_key(&instance);
-        (inner.up && (is_known || inner.since.elapsed() > SILENCE)).then_some(is_known)
+        let may_be_heard = inner.up && inner.since.elapsed() > SILENCE && !inner.left.contains_key(&instance);
+        (inner.up && is_known || may_be_heard).then_some(is_known)
     }
 
     /// Whether every other instance that lives has had the time to say so.

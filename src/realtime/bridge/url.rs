@@ -78,6 +78,9 @@ impl<'a> Parts<'a> {
         if query.is_some() && kind != "sentinel" {
             return Err(InvalidRedisUrl::new("nothing may come after ?"));
         }
+        if path.contains('@') {
+            return Err(InvalidRedisUrl::new("a / in a password must be written %2F"));
+        }
         if hosts.len() > 1 && kind.is_empty() {
             return Err(InvalidRedisUrl::new("several hosts"));
         }
@@ -145,6 +148,9 @@ impl<'a> Parts<'a> {
                     ));
                 }
             }
+        }
+        if password.is_empty() && !user.is_empty() {
+            return Err(InvalidRedisUrl::new("sentinel_user goes with sentinel_password"));
         }
         Ok(if password.is_empty() { String::new() } else { format!("{user}:{password}@") })
     }
@@ -226,6 +232,8 @@ mod tests {
             ("rediss://a#insecure", "a # must be written %23"),
             ("redis+sentinel://a", "no service"),
             ("redis+sentinel://a/main?x=1", "only sentinel_user and sentinel_password may come after ?"),
+            ("redis+sentinel://a/main?sentinel_user=x", "sentinel_user goes with sentinel_password"),
+            ("redis+sentinel://shop:123/ss@h/0", "a / in a password must be written %2F"),
             ("redis+cluster://a,/", "no host"),
             ("redis+cluster://a/1", "a cluster has no databases"),
         ] {

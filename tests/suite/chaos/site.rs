@@ -50,9 +50,7 @@ pub struct Site {
 impl Site {
     pub async fn build() -> (Self, Cast) {
         let cluster = Cluster::start();
-        // Nobody logs in anew, however long it takes.
-        let lasting = [("WAYBILL_ACCESS_LIFETIME_SECS", "604800")];
-        let (stage, cast) = Stage::on(cluster.database(), 4, &lasting).await;
+        let (stage, cast) = Stage::on(cluster.database(), 4, &[]).await;
         let database = stage.into_database();
         let TestDatabase::Postgres { name, .. } = &database else { panic!("it is PostgreSQL") };
         let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"]);

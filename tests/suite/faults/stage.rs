@@ -39,7 +39,8 @@ impl Stage {
 
     /// A database that is given.
     pub async fn on(database: TestDatabase, count: usize, settings: &[(&str, &str)]) -> (Self, Cast) {
-        let app = TestApp::start_on(database, &[]).await;
+        // Nobody logs in anew, however long the test takes.
+        let app = TestApp::start_on(database, &[("WAYBILL_ACCESS_LIFETIME_SECS", "604800")]).await;
         let mut customers = Vec::new();
         for _ in 0..count {
             customers.push(app.customer().await);

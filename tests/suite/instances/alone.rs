@@ -36,16 +36,22 @@ async fn a_server_that_meets_the_others_in_another_redis_says_so_and_sends_its_s
     let database = TestDatabase::new();
     let leader = TestApp::start_beside(&database, &[]).await.expect("it starts");
     leader.until("it has the lease", || async { leader.inner().leadership().term().is_some() }).await;
+    let other = TestApp::start_beside(&database, &[]).await.expect("it starts");
     let strange = [("WAYBILL_REDIS_PREFIX", "elsewhere")];
     let stranger = TestApp::start_beside(&database, &strange).await.expect("it starts");
     let customer = leader.customer().await;
+    stranger.as_nobody().call(Method::GET, "/readyz", &[], None).await.refused(503, "not_ready");
     let mut bell = stranger.connect(&customer, "/ws/notifications/").await;
     bell.expect("unread_count").await;
     assert_eq!(bell.closed().await.0, 1012);
     stranger.as_nobody().call(Method::GET, "/readyz", &[], None).await.refused(503, "cut_off");
     leader.as_nobody().call(Method::GET, "/readyz", &[], None).await.expect(200);
-    // Once the leader is gone, there is nobody whom it could miss anything of.
+    // It does not become the one that the others have to hear.
     drop(leader);
+    other.until("it has the lease", || async { other.inner().leadership().term().is_some() }).await;
+    other.as_nobody().call(Method::GET, "/readyz", &[], None).await.expect(200);
+    // Until there is nobody else.
+    drop(other);
     stranger
         .until("it is ready", || async {
             stranger.as_nobody().call(Method::GET, "/readyz", &[], None).await.status == 200

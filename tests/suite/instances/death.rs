@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use super::{Fleet, position, subscribe, tells};
+use crate::support::TestApp;
 use crate::support::steps::text;
 
 /// What the contract of operations gives the others.
@@ -113,4 +114,25 @@ async fn a_bell_is_not_passed_on_for_ever() {
     // Signs of life go on, and what other tests publish on the same server; an echo would be thousands.
     let told = crate::support::redis::published(&fleet.database) - before;
     assert!(told < 400, "{told} messages while nothing happened");
+}
+
+#[actix_web::test]
+async fn one_that_stops_gives_the_outbox_to_another_before_its_sessions_have_gone() {
+    let mut fleet = Fleet::start(2).await;
+    let leads = |app: &TestApp| app.inner().leadership().term().is_some();
+    let at = fleet.apps.iter().position(leads).expect("one leads");
+    let (mut leader, other) = (fleet.apps.remove(at), fleet.apps.remove(0));
+    let customer = other.customer().await;
+    // It does not read, and so it does not answer when it is told to go.
+    let silent = leader.connect(&customer, "/ws/notifications/").await;
+    let mut bell = other.connect(&customer, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    let mut stopped = leader.tell_to_stop();
+    other.until("it publishes", || async { leads(&other) }).await;
+    other.place_order(&customer).await;
+    bell.until_match("it is told", |frame| frame["count"] == 2).await;
+    assert!(stopped.try_recv().is_err(), "the session is still there");
+    assert_eq!(other.ready().await["status"], "ready");
+    drop(silent);
+    stopped.await.expect("it ends").expect("in good order");
 }

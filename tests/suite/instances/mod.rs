@@ -3,7 +3,9 @@
 
 mod alone;
 mod death;
+mod papers;
 mod redis_away;
+mod redis_cluster;
 mod redis_kinds;
 pub mod redis_server;
 mod rolling;

@@ -152,6 +152,7 @@ async fn a_full_redis_is_gone_round() {
     stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).expect("it is full");
     stage.step(0, "en_route").await;
     stage.all_show("en_route").await;
+    assert_eq!(readiness(&stage.fleet.apps[0]).await["status"], "degraded");
     stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).expect("it has room");
     stage.everybody_uses_redis().await;
     stage.step(1, "arrived").await;
@@ -175,8 +176,36 @@ async fn a_log_out_that_a_server_could_not_hear_of_ends_its_sessions_later() {
     stage.redis.thaw();
 }
 
+/// How often somebody has connected.
+fn connections(redis: &RedisServer) -> u64 {
+    let text: String = redis.ask(&["INFO", "stats"]).expect("figures");
+    let line =
+        text.lines().find_map(|line| line.strip_prefix("total_connections_received:")).expect("a line");
+    line.parse().expect("a number")
+}
+
+#[actix_web::test]
+async fn a_redis_that_has_become_a_replica_is_gone_round_and_tried_with_pauses() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    let before = connections(&stage.redis);
+    stage.redis.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]).expect("it follows nobody");
+    for (at, status) in [(0, "en_route"), (1, "arrived"), (0, "picked_up")] {
+        stage.step(at, status).await;
+        stage.all_show(status).await;
+    }
+    let why = stage.fleet.apps[0].inner().groups().away().map(|(_, why)| why).unwrap_or_default();
+    assert!(why.to_lowercase().contains("read"), "{why}");
+    // Two servers, in some seconds.
+    let tries = connections(&stage.redis) - before;
+    assert!(tries < 100, "{tries}");
+    stage.redis.ask::<()>(&["REPLICAOF", "NO", "ONE"]).expect("it is a master again");
+    stage.everybody_uses_redis().await;
+    stage.step(1, "in_transit").await;
+    stage.all_show("in_transit").await;
+}
+
 async fn readiness(app: &TestApp) -> Value {
-    app.as_nobody().call(Method::GET, "/readyz", &[], None).await.expect(200)
+    app.ready().await
 }
 
 #[actix_web::test]

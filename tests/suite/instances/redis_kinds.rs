@@ -1,17 +1,12 @@
 //! Every kind of Redis that a URL may name: with TLS, with rights as narrow as they may be, watched over by Sentinels, and
 //! a cluster.
 
-use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::{Duration, Instant};
-
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-};
 use serde_json::Value;
 use waybill::protocol::channel::Route;
 
-use super::redis_server::{RedisServer, free_port, shown};
+use super::papers::Papers;
+use super::redis_cluster::RedisCluster;
+use super::redis_server::{RedisServer, free_port, let_in, refused_nothing, shown, wait_until};
 use super::{Fleet, subscribe, tells};
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestDatabase, TestUser};
@@ -74,50 +69,6 @@ impl Scene {
     }
 }
 
-/// Waits until something outside the servers is so.
-fn wait_until(what: &str, is_so: impl Fn() -> bool) {
-    let begin = Instant::now();
-    while !is_so() {
-        assert!(begin.elapsed() < Duration::from_secs(30), "it does not come: {what}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Certificates of an authority of our own, for Redis and for its clients.
-struct Papers {
-    authority: PathBuf,
-    server: [PathBuf; 2],
-    client: [PathBuf; 2],
-}
-
-impl Papers {
-    fn write(folder: &Path) -> Self {
-        let mut params = CertificateParams::new([]).expect("no names");
-        params.distinguished_name.push(DnType::CommonName, "authority");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key"));
-        let issuer = issuer.expect("it signs itself");
-        let authority = folder.join("authority.pem");
-        std::fs::write(&authority, issuer.pem()).expect("it is written");
-        let papers = |name: &str, usage| {
-            let mut params = CertificateParams::new(["localhost".to_owned()]).expect("a name");
-            params.distinguished_name.push(DnType::CommonName, name);
-            params.extended_key_usages = vec![usage];
-            let key = KeyPair::generate().expect("a key");
-            let certificate = params.signed_by(&key, &issuer).expect("it is signed");
-            let paths = [folder.join(format!("{name}.pem")), folder.join(format!("{name}.key"))];
-            std::fs::write(&paths[0], certificate.pem()).expect("it is written");
-            std::fs::write(&paths[1], key.serialize_pem()).expect("it is written");
-            paths
-        };
-        Self {
-            server: papers("server", ExtendedKeyUsagePurpose::ServerAuth),
-            client: papers("client", ExtendedKeyUsagePurpose::ClientAuth),
-            authority,
-        }
-    }
-}
-
 #[actix_web::test]
 async fn with_tls_both_sides_show_who_they_are() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -165,24 +116,38 @@ async fn with_tls_both_sides_show_who_they_are() {
 
 #[actix_web::test]
 async fn a_user_of_redis_needs_no_more_rights_than_the_page_on_operations_says() {
-    let page = include_str!("../../../docs/operations.md");
-    let rights = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER waybill ")).expect("a line");
     let redis = RedisServer::start();
-    let command: Vec<&str> = ["ACL", "SETUSER", "shop"].into_iter().chain(rights.split(' ')).collect();
-    redis.ask::<()>(&command).expect("there is such a user");
+    let_in(&redis);
     let url = format!("redis://shop:PASSWORD@127.0.0.1:{}", redis.port());
     let mut scene = Scene::set(&[("REDIS_URL", &url), ("WAYBILL_REDIS_PREFIX", "waybill")]).await;
     scene.is_followed(["en_route", "arrived"]).await;
-    let refused: Vec<redis::Value> = redis.ask(&["ACL", "LOG"]).expect("a list");
-    assert!(refused.is_empty(), "{refused:?}");
+    refused_nothing(&redis);
 }
 
 #[actix_web::test]
 async fn when_sentinels_make_a_replica_the_master_the_servers_follow() {
-    let mut master = RedisServer::start();
-    let port = master.port().to_string();
-    let replica = RedisServer::start_with(&["--replicaof", "127.0.0.1", &port]);
-    let sentinel = RedisServer::start_sentinel("shop", master.port());
+    let folder = tempfile::tempdir().expect("a folder");
+    let papers = Papers::write(folder.path());
+    let start = |port: u16, more: &[&str]| {
+        let options = papers.options(port);
+        let options: Vec<&str> = options.iter().map(String::as_str).chain(more.iter().copied()).collect();
+        let redis = RedisServer::start_with(&options);
+        let_in(&redis);
+        redis
+    };
+    let (port, other) = (free_port(), free_port());
+    let mut master = start(port, &["--tls-replication", "yes"]);
+    let replica = start(other, &["--tls-replication", "yes", "--replicaof", "127.0.0.1", &port.to_string()]);
+    let watch = free_port();
+    let [certificate, key] = &papers.server;
+    let more = format!(
+        "tls-port {watch}\ntls-replication yes\ntls-auth-clients no\ntls-cert-file {}\ntls-key-file {}\n\
+         tls-ca-cert-file {}\n",
+        certificate.display(),
+        key.display(),
+        papers.authority.display()
+    );
+    let sentinel = RedisServer::start_sentinel("shop", port, "dog", &more);
     wait_until("the replica follows, and the Sentinel knows of it", || {
         let known: String = master.ask(&["INFO", "replication"]).expect("figures");
         let watched: String = sentinel.ask(&["INFO", "sentinel"]).expect("figures");
@@ -190,9 +155,16 @@ async fn when_sentinels_make_a_replica_the_master_the_servers_follow() {
     });
     // The first one is not there.
     let nobody = free_port();
-    let url = format!("redis+sentinel://127.0.0.1:{nobody},127.0.0.1:{}/shop/0", sentinel.port());
-    let mut scene = Scene::set(&[("REDIS_URL", &url)]).await;
+    let hosts = format!("127.0.0.1:{nobody},127.0.0.1:{watch}");
+    let url = format!("rediss+sentinel://shop:PASSWORD@{hosts}/shop/0?sentinel_password=dog");
+    let settings = [
+        ("REDIS_URL", url.as_str()),
+        ("WAYBILL_REDIS_CA", shown(&papers.authority)),
+        ("WAYBILL_REDIS_PREFIX", "waybill"),
+    ];
+    let mut scene = Scene::set(&settings).await;
     scene.is_followed(["en_route", "arrived"]).await;
+    refused_nothing(&master);
     master.kill();
     scene.step(0, "picked_up").await;
     scene.hear("picked_up").await;
@@ -201,100 +173,21 @@ async fn when_sentinels_make_a_replica_the_master_the_servers_follow() {
     scene.hear("in_transit").await;
     let role: Vec<redis::Value> = replica.ask(&["ROLE"]).expect("a role");
     assert_eq!(role.first(), Some(&redis::Value::BulkString(b"master".to_vec())));
-}
-
-/// A cluster of servers of a test's own.
-struct RedisCluster {
-    servers: Vec<RedisServer>,
-}
-
-impl RedisCluster {
-    fn start() -> Self {
-        let mut cluster = Self { servers: Vec::new() };
-        for _ in 0..3 {
-            cluster.add();
-        }
-        let addresses: Vec<String> =
-            cluster.servers.iter().map(|server| server.address().to_string()).collect();
-        let mut create = vec!["create"];
-        create.extend(addresses.iter().map(String::as_str));
-        create.push("--cluster-yes");
-        manage(&create);
-        cluster
-    }
-
-    fn add(&mut self) -> &RedisServer {
-        let options =
-            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1500", "--cluster-config-file", "nodes"];
-        self.servers.push(RedisServer::start_with(&options));
-        self.servers.last().expect("one")
-    }
-
-    /// One more, as a master without slots or as a replica of the master `of`.
-    fn join(&mut self, of: Option<&str>) -> usize {
-        let seed = self.servers[0].address().to_string();
-        let address = self.add().address().to_string();
-        let mut add = vec!["add-node", &address, &seed];
-        if let Some(of) = of {
-            add.extend(["--cluster-slave", "--cluster-master-id", of]);
-        }
-        manage(&add);
-        let at = self.servers.len() - 1;
-        let id = self.id(at);
-        wait_until("everybody knows the new one", || {
-            let state: String = self.servers[at].ask(&["CLUSTER", "INFO"]).expect("figures");
-            let is_known = |server| nodes(server).iter().any(|line| line.starts_with(&id));
-            state.contains("cluster_state:ok") && self.servers.iter().all(is_known)
-        });
-        at
-    }
-
-    fn id(&self, at: usize) -> String {
-        self.servers[at].ask(&["CLUSTER", "MYID"]).expect("an id")
-    }
-
-    fn url(&self) -> String {
-        let hosts: Vec<String> = self.servers.iter().map(|server| server.address().to_string()).collect();
-        format!("redis+cluster://{}", hosts.join(","))
-    }
-
-    /// Which server has a slot.
-    fn owner(&self, slot: u16) -> usize {
-        let has = |server: &RedisServer| {
-            let own = nodes(server).into_iter().find(|line| line.contains("myself")).expect("a line");
-            own.split(' ').skip(8).any(|range| {
-                let (first, last) = range.split_once('-').unwrap_or((range, range));
-                (first.parse().expect("a slot")..=last.parse().expect("a slot")).contains(&slot)
-            })
-        };
-        self.servers.iter().position(has).expect("one")
-    }
-}
-
-fn nodes(server: &RedisServer) -> Vec<String> {
-    let text: String = server.ask(&["CLUSTER", "NODES"]).expect("a list");
-    text.lines().map(str::to_owned).collect()
-}
-
-/// Has `redis-cli` see to a cluster.
-fn manage(arguments: &[&str]) {
-    let output = Command::new("redis-cli").arg("--cluster").args(arguments).output().expect("redis-cli runs");
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stdout));
+    refused_nothing(&replica);
 }
 
 impl Scene {
     /// The slot of the order that is under way.
     fn slot(&self, cluster: &RedisCluster) -> u16 {
-        let (_, prefix) = self.fleet.database.redis().expect("Redis is used");
-        let channel = format!("{prefix}:{{order_{}}}", self.order);
+        let channel = format!("waybill:{{order_{}}}", self.order);
         cluster.servers[0].ask(&["CLUSTER", "KEYSLOT", &channel]).expect("a slot")
     }
 }
 
 #[actix_web::test]
 async fn guarantee_2_a_slot_of_a_cluster_moves_to_a_new_server_and_nobody_notices() {
-    let mut cluster = RedisCluster::start();
-    let mut scene = Scene::set(&[("REDIS_URL", &cluster.url())]).await;
+    let mut cluster = RedisCluster::start(None);
+    let mut scene = Scene::set(&[("REDIS_URL", &cluster.url()), ("WAYBILL_REDIS_PREFIX", "waybill")]).await;
     scene.is_followed(["en_route", "arrived"]).await;
     let slot = scene.slot(&cluster);
     let from = cluster.owner(slot);
@@ -330,9 +223,17 @@ async fn guarantee_2_a_slot_of_a_cluster_moves_to_a_new_server_and_nobody_notice
 
 #[actix_web::test]
 async fn when_a_server_of_a_cluster_dies_its_replica_is_followed() {
-    let mut cluster = RedisCluster::start();
-    let mut scene = Scene::set(&[("REDIS_URL", &cluster.url())]).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut cluster = RedisCluster::start(Some(Papers::write(folder.path())));
+    let authority = cluster.papers.as_ref().expect("some").authority.clone();
+    let settings = [
+        ("REDIS_URL", cluster.url()),
+        ("WAYBILL_REDIS_CA", shown(&authority).to_owned()),
+        ("WAYBILL_REDIS_PREFIX", "waybill".into()),
+    ];
+    let mut scene = Scene::set(&settings.each_ref().map(|(name, value)| (*name, value.as_str()))).await;
     scene.is_followed(["en_route", "arrived"]).await;
+    cluster.servers.iter().for_each(refused_nothing);
     let owner = cluster.owner(scene.slot(&cluster));
     let replica = cluster.join(Some(&cluster.id(owner)));
     wait_until("the replica has everything", || {
@@ -345,4 +246,26 @@ async fn when_a_server_of_a_cluster_dies_its_replica_is_followed() {
     scene.everybody_uses_redis().await;
     scene.step(1, "in_transit").await;
     scene.hear("in_transit").await;
+}
+
+#[actix_web::test]
+async fn a_cluster_of_which_one_server_is_full_is_gone_round_and_tried_on_quietly() {
+    let cluster = RedisCluster::start(None);
+    let mut scene = Scene::set(&[("REDIS_URL", &cluster.url()), ("WAYBILL_REDIS_PREFIX", "waybill")]).await;
+    scene.is_followed(["en_route", "arrived"]).await;
+    let full = &cluster.servers[cluster.owner(scene.slot(&cluster))];
+    full.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).expect("it is full");
+    let mut resyncs = 0;
+    for (at, status) in [(0, "picked_up"), (1, "in_transit")] {
+        scene.step(at, status).await;
+        let heard = scene.hear(status).await;
+        resyncs += heard[0].iter().filter(|frame| frame["type"] == "resync").count();
+        let app = &scene.fleet.apps[at];
+        app.until("it is said", || async { app.ready().await["status"] == "degraded" }).await;
+    }
+    assert_eq!(resyncs, 1);
+    full.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).expect("it has room");
+    scene.everybody_uses_redis().await;
+    scene.step(0, "delivered").await;
+    scene.hear("delivered").await;
 }

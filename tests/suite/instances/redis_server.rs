@@ -28,6 +28,7 @@ pub struct RedisServer {
     folder: TempDir,
     port: u16,
     arguments: Vec<String>,
+    password: Option<String>,
     server: Option<Child>,
 }
 
@@ -44,22 +45,24 @@ impl RedisServer {
         let number = port.to_string();
         let usual = ["--bind", "127.0.0.1", "--port", &number, "--save", "", "--dir", shown(folder.path())];
         let arguments = usual.iter().chain(options).map(|&word| word.to_owned()).collect();
-        Self::run(Self { folder, port, arguments, server: None })
+        Self::run(Self { folder, port, arguments, password: None, server: None })
     }
 
-    /// Starts a Sentinel of a service with one master, which counts as down after a moment.
-    pub fn start_sentinel(service: &str, master: u16) -> Self {
+    /// Starts a Sentinel of a service with one master, which counts as down after a moment. It wants a password, and has
+    /// more settings.
+    pub fn start_sentinel(service: &str, master: u16, password: &str, more: &str) -> Self {
         let folder = TempDir::with_prefix("redis-").expect("a folder");
         let port = free_port();
         let settings = format!(
             "bind 127.0.0.1\nport {port}\ndir {}\nsentinel monitor {service} 127.0.0.1 {master} 1\n\
-             sentinel down-after-milliseconds {service} 700\nsentinel failover-timeout {service} 2000\n",
+             sentinel down-after-milliseconds {service} 700\nsentinel failover-timeout {service} 2000\n\
+             requirepass {password}\n{more}\n",
             folder.path().display(),
         );
         let file = folder.path().join("sentinel.conf");
         std::fs::write(&file, settings).expect("it is written");
         let arguments = vec![shown(&file).to_owned(), "--sentinel".into()];
-        Self::run(Self { folder, port, arguments, server: None })
+        Self::run(Self { folder, port, arguments, password: Some(password.into()), server: None })
     }
 
     fn run(mut redis: Self) -> Self {
@@ -69,7 +72,8 @@ impl RedisServer {
 
     /// Where it is.
     pub fn url(&self) -> String {
-        format!("redis://127.0.0.1:{}", self.port)
+        let password = self.password.as_ref().map(|password| format!(":{password}@")).unwrap_or_default();
+        format!("redis://{password}127.0.0.1:{}", self.port)
     }
 
     /// Starts it, for the first time or again, and waits until it answers.
@@ -150,5 +154,33 @@ impl RedisServer {
 impl Drop for RedisServer {
     fn drop(&mut self) {
         self.kill();
+    }
+}
+
+/// What a user of its own may do, as the page on operations has it.
+fn rights() -> Vec<&'static str> {
+    let page = include_str!("../../../docs/operations.md");
+    let line = page.lines().find_map(|line| line.strip_prefix("ACL SETUSER waybill ")).expect("a line");
+    line.split(' ').collect()
+}
+
+/// Makes that user, under the name `shop` and with the password `PASSWORD`.
+pub fn let_in(redis: &RedisServer) {
+    let command: Vec<&str> = ["ACL", "SETUSER", "shop"].into_iter().chain(rights()).collect();
+    redis.ask::<()>(&command).expect("there is such a user");
+}
+
+/// Makes sure that nobody lacked a right.
+pub fn refused_nothing(redis: &RedisServer) {
+    let refused: Vec<redis::Value> = redis.ask(&["ACL", "LOG"]).expect("a list");
+    assert!(refused.is_empty(), "{refused:?}");
+}
+
+/// Waits until something outside the servers is so.
+pub fn wait_until(what: &str, is_so: impl Fn() -> bool) {
+    let begin = Instant::now();
+    while !is_so() {
+        assert!(begin.elapsed() < Duration::from_secs(30), "it does not come: {what}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -114,6 +114,11 @@ impl TestApp {
         }
     }
 
+    /// What it says of its readiness, ready or not.
+    pub async fn ready(&self) -> serde_json::Value {
+        self.as_nobody().call(awc::http::Method::GET, "/readyz", &[], None).await.body
+    }
+
     /// Its database, unless it is another's, too.
     pub fn database(&self) -> &TestDatabase {
         self.database.as_ref().expect("it goes with the server")

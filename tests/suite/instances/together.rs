@@ -1,6 +1,10 @@
 //! Two servers as one: whatever is done on the one is seen on the other.
 
+use std::time::Duration;
+
 use serde_json::json;
+use waybill::tools::client::credentials::Secret;
+use waybill::tools::load::{LoadArgs, measure};
 
 use super::{Fleet, position, subscribe, tells};
 use crate::support::steps::text;
@@ -236,4 +240,35 @@ async fn wrong_passwords_are_counted_over_all_servers() {
     let looked_at: f64 =
         told.lines().filter(refused).filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
     assert!(looked_at < 5.0, "{looked_at} guesses were looked at there");
+}
+
+#[actix_web::test]
+async fn a_load_is_shared_out_among_the_servers_and_nothing_of_it_is_missing() {
+    let settings = [
+        ("WAYBILL_SERVICE_KEYS", "load:0123456789abcdef0123456789abcdef"),
+        ("WAYBILL_SESSIONS_PER_USER", "100"),
+    ];
+    let fleet = Fleet::start_with(2, &settings).await;
+    let (here, there) = fleet.two();
+    let (admin, customer) = (here.admin().await, here.customer().await);
+    let load = LoadArgs {
+        url: [here, there].map(|app| format!("http://{}", app.address())).into(),
+        sessions: 60,
+        groups: 20,
+        rate: 100.0,
+        duration: Duration::from_secs(1),
+        drain: Duration::from_secs(60),
+        service_key: Some(Secret("0123456789abcdef0123456789abcdef".into())),
+        token: Some(Secret(admin.token.clone())),
+        customer_email: Some(customer.email.clone()),
+        customer_password: Some(Secret(PASSWORD.into())),
+        quiet: true,
+        ..LoadArgs::default()
+    };
+    let report = measure(&load).await.expect("it runs");
+    assert!(report.is_clean(), "{report}");
+    assert!(report.to_string().contains("of 900, "), "300 messages to three members each: {report}");
+    for app in [here, there] {
+        assert_eq!(app.inner().metrics().handshakes.with_label_values(&["accepted"]).get(), 30);
+    }
 }

@@ -29,7 +29,7 @@ impl Background {
     pub(super) fn start(app: &App, is_shared: bool) -> Self {
         let mut background = Self { tasks: Vec::new() };
         if app.groups().has_bridge() {
-            // Last of all: the relay needs the lease to its end.
+            // Last of all: the relay of the last instance needs the lease to its end.
             background.add("the lease of the outbox", |stop| leadership::run(app.clone(), stop));
             background.add("what other instances say", |stop| others::run(app.clone(), stop));
         }

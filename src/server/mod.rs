@@ -236,7 +236,7 @@ impl Running {
     }
 
     /// Stops: readiness goes red and handshakes are refused, sessions are ended and told when to come back,
-    /// requests in hand are finished, and what they committed is sent on its way.
+    /// requests in hand are finished, and what they committed is sent on its way, by another instance if there is one.
     ///
     /// # Errors
     /// `NotDrained` when that took longer than the settings allow.
@@ -255,8 +255,10 @@ impl Running {
         }
         // Whoever spreads the load is to see that this server will not take more, before it does not.
         sleep(self.drain_notice.min(self.drain / 6)).await;
-        // Another instance publishes from now on, however long the rest takes.
-        self.app.leadership().resign();
+        if self.app.groups().peers().instances > 0 {
+            // Another instance publishes from now on, however long the rest takes.
+            self.app.leadership().resign();
+        }
         self.app.groups().depart().await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.

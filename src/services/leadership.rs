@@ -214,6 +214,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
                 is_failing = true;
             }
         }
+        app.metrics().outbox_lease.set(i64::from(app.leadership().term().is_some()));
         tokio::select! {
             () = &mut stop => break,
             () = app.leadership().wake.notified() => {}
@@ -221,6 +222,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
         }
     }
     app.leadership().lose();
+    app.metrics().outbox_lease.set(0);
     if let Err(error) = release(&app, &holder).await {
         log::warn!("the lease of the outbox is not given up, and runs out instead: {error}");
     }
@@ -343,9 +345,10 @@ fn settle(app: &App, holder: &str, lease: Lease, begin: Instant) {
             (state.well, state.unwell) = (None, None);
             app.set_relay_failing(false);
             let what = if is_mine { "this instance takes" } else { "another instance takes" };
-            log::info!("{what} events out of the outbox (term {})", lease.term);
+            // Without Redis, the lease goes round.
+            let level = if lease.route == Route::Redis { log::Level::Info } else { log::Level::Debug };
+            log::log!(level, "{what} events out of the outbox (term {})", lease.term);
         }
-        app.metrics().outbox_lease.set(i64::from(is_mine));
     }
     if is_mine {
         app.outbox_bell().notify_one();

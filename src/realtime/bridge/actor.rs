@@ -340,7 +340,10 @@ impl Handler<Detach> for Bridge {
 impl Handler<Called> for Bridge {
     type Result = ();
 
-    fn handle(&mut self, Called(text): Called, ctx: &mut Self::Context) {
+    fn handle(&mut self, Called { text, generation }: Called, ctx: &mut Self::Context) {
+        if generation != self.generation() {
+            return;
+        }
         // What a later version says is none of our business.
         let Ok(Call { from, say }) = serde_json::from_str::<Call>(&text) else { return };
         let is_own = from == self.instance;

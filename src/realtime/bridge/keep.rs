@@ -56,7 +56,7 @@ impl Bridge {
         let (servers, names) = (self.servers.clone(), Arc::clone(&self.names));
         let (neighbours, bridge) = (self.neighbours.clone(), ctx.address());
         let tell = {
-            let to_all = [names.all(), names.loose()];
+            let to_all = [names.all(), names.all_in_slot()];
             move |signal| match signal {
                 Signal::Pushed(info) => route(info, &to_all, &neighbours, &bridge, attempt),
                 Signal::Moved => bridge.do_send(Moved { generation: attempt }), // bounded: once for each link
@@ -64,7 +64,7 @@ impl Bridge {
         };
         let opened = async move {
             let link = Link::open(&servers, tell).await?;
-            link.hear_all(&names.all(), &names.loose()).await?;
+            link.hear_all(&names.all(), &names.all_in_slot()).await?;
             // A replica takes connections and subscriptions as a master does. One that is full comes up all the same:
             // positions and questions get through.
             match link.try_to_write(&names.trial()).await {
@@ -127,6 +127,8 @@ impl Bridge {
     fn come_up(&mut self, link: Link, ctx: &mut Context<Self>) {
         self.keeping.generation = self.keeping.attempt;
         self.keeping.moving = None;
+        // What it has told meanwhile was not about the link that there was.
+        let has_moved = link.has_moved();
         let is_moving = self.keeping.link.replace(link).is_some();
         self.forget_questions();
         if is_moving {
@@ -149,6 +151,16 @@ impl Bridge {
             self.heed(Say::Vacant, ctx);
         }
         self.beat(ctx);
+        if has_moved {
+            self.follow(ctx);
+        }
+    }
+
+    /// Goes after servers that have moved with a new link, while the old one serves what has not. At most once a second,
+    /// since slots move one by one.
+    fn follow(&mut self, ctx: &mut Context<Self>) {
+        self.keeping.moving = Some(Instant::now());
+        self.connect_after(RETRY.1.saturating_sub(self.keeping.began.elapsed()), ctx);
     }
 
     /// The link is of no use any more.
@@ -198,7 +210,7 @@ fn route(
                 return;
             };
             if to_all.contains(&channel) {
-                bridge.do_send(Called(text)); // bounded: by how much instances have to say, and this thread does nothing else
+                bridge.do_send(Called { text, generation }); // bounded: by how much instances have to say, and this thread does nothing else
             } else if let Some(key) = group_of(&channel) {
                 neighbours.registry(key).do_send(Heard { key, text }); // bounded: Redis ends a connection that falls behind
             }
@@ -222,13 +234,10 @@ impl Handler<Ended> for Bridge {
 impl Handler<Moved> for Bridge {
     type Result = ();
 
-    /// Goes after the servers with a new link, while the old one serves what has not moved. At most once a second, since
-    /// slots move one by one.
     fn handle(&mut self, moved: Moved, ctx: &mut Self::Context) {
         let is_current = moved.generation == self.generation() && moved.generation == self.keeping.attempt;
         if is_current && self.keeping.link.is_some() {
-            self.keeping.moving = Some(Instant::now());
-            self.connect_after(RETRY.1.saturating_sub(self.keeping.began.elapsed()), ctx);
+            self.follow(ctx);
         }
     }
 }

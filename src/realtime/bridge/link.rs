@@ -176,15 +176,21 @@ impl Link {
         try_join_all(self.connections.iter().chain(ears).map(ping)).await.map(drop)
     }
 
-    /// Hears what is said to all instances: on a channel like those of groups, and on one that scripts of any slot may
-    /// publish to.
-    pub(super) async fn hear_all(&self, channel: &str, loose: &str) -> RedisResult<()> {
-        self.subscribe(&[channel.to_owned()]).await?;
+    /// Hears what is said to all instances, and in a cluster what is said a second time in a slot.
+    pub(super) async fn hear_all(&self, channel: &str, in_slot: &str) -> RedisResult<()> {
         let ears = self.cluster.as_ref().map_or(&self.connections, |cluster| &cluster.ears);
-        match ears.first() {
-            Some(connection) => connection.clone().subscribe(loose).await,
+        if let Some(connection) = ears.first() {
+            connection.clone().subscribe(channel).await?;
+        }
+        match &self.cluster {
+            Some(_) => self.subscribe(&[in_slot.to_owned()]).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether the servers were found to have shared out anew what they have.
+    pub(super) fn has_moved(&self) -> bool {
+        self.watch.has_moved.load(Ordering::Relaxed)
     }
 
     /// Makes sure that every server takes writes, by one to a key whose name begins so.

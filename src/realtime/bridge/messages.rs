@@ -172,7 +172,11 @@ pub(in crate::realtime) struct Tell(pub Say);
 /// The connection → bridge: something was said to every instance.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(super) struct Called(pub String);
+pub(super) struct Called {
+    pub text: String,
+    /// Which link heard it: while there are two, both do.
+    pub generation: u64,
+}
 
 /// The connection → bridge: it has ended.
 #[derive(Debug, Clone, Copy, Message)]

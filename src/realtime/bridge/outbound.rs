@@ -114,7 +114,7 @@ impl Bridge {
     /// Says something to every instance.
     pub(super) fn tell(&mut self, say: Say, ctx: &mut Context<Self>) {
         let text = to_json(&Call { from: self.instance, say });
-        let mut cmd = redis::cmd(self.names.publish);
+        let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(self.names.all()).arg(text);
         self.post(cmd, ctx);
     }
@@ -165,7 +165,12 @@ impl Handler<Relay> for Bridge {
         }
         for say in says {
             let text = to_json(&Call { from: self.instance, say });
-            let mut cmd = redis::cmd(self.names.publish);
+            if self.servers.url().is_cluster() {
+                let mut cmd = redis::cmd(self.names.publish);
+                cmd.arg(self.names.all_in_slot()).arg(&text);
+                commands.push(cmd);
+            }
+            let mut cmd = redis::cmd("PUBLISH");
             cmd.arg(self.names.all()).arg(text);
             commands.push(cmd);
         }
@@ -196,7 +201,7 @@ impl Handler<Depart> for Bridge {
     fn handle(&mut self, _: Depart, _: &mut Self::Context) -> Self::Result {
         self.has_left = true;
         let link = self.link().cloned();
-        let mut cmd = redis::cmd(self.names.publish);
+        let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(self.names.all()).arg(to_json(&Call { from: self.instance, say: Say::Leaving }));
         let told = async move {
             if let Some(link) = link
@@ -214,14 +219,21 @@ impl Handler<Try> for Bridge {
 
     /// By a write, which a full Redis refuses, and a replica.
     fn handle(&mut self, _: Try, _: &mut Self::Context) -> Self::Result {
-        let (link, name) = (self.link().cloned(), self.names.trial());
+        let (link, name, generation) = (self.link().cloned(), self.names.trial(), self.generation());
         let tried = async move {
             match link {
-                Some(link) => link.try_to_write(&name).await.map_err(|error| error.to_string()),
-                None => Err("not connected".into()),
+                Some(link) => link.try_to_write(&name).await.map_err(Some),
+                None => Err(None),
             }
         };
-        Box::pin(wrap_future(tried))
+        Box::pin(wrap_future::<_, Self>(tried).map(move |outcome, bridge: &mut Self, ctx| {
+            outcome.map_err(|error| {
+                let Some(error) = error else { return "not connected".into() };
+                bridge.metrics.redis_failures.inc();
+                bridge.judge(&error, generation, ctx);
+                error.to_string()
+            })
+        }))
     }
 }
 
@@ -292,7 +304,7 @@ impl Handler<Note> for Bridge {
         let text = to_json(&Call { from: self.instance, say });
         let Some((before, after)) = text.split_once(&session.to_string()) else { return };
         let mut cmd = redis::cmd("EVALSHA");
-        cmd.arg(&link.scripts.enter).arg(1).arg(name).arg(self.names.loose()).arg(self.sessions_per_user);
+        cmd.arg(&link.scripts.enter).arg(1).arg(name).arg(self.names.all()).arg(self.sessions_per_user);
         cmd.arg(super::scripts::SESSION_KEEP_MS).arg(before).arg(after).arg(entry);
         cmd.arg(self.instance.to_string());
         for other in self.status.living() {

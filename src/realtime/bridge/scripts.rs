@@ -38,15 +38,15 @@ impl Names {
         group_name(&self.prefix, key)
     }
 
-    /// The channel of all instances.
+    /// The channel of all instances. Scripts of any slot may publish to it.
     pub(super) fn all(&self) -> String {
         format!("{}:all", self.prefix)
     }
 
-    /// The same for what scripts say that are about a key: in a cluster, they may not publish to a channel like those of
-    /// groups.
-    pub(super) fn loose(&self) -> String {
-        format!("{}:scripts", self.prefix)
+    /// Where what must not be missed is said to all a second time, in a cluster: the other channel crosses the links
+    /// between its servers, which drop what they cannot pass on; this one lies in a slot, which may be moving.
+    pub(super) fn all_in_slot(&self) -> String {
+        format!("{}:all:slot", self.prefix)
     }
 
     /// What is written now and then to see whether it can be.

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use actix_web::rt::time::timeout;
-use futures_util::future::select_ok;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, ErrorKind, RedisError, RedisResult,
     TlsCertificates, Value,
@@ -110,7 +111,7 @@ impl RedisServers {
         server: &ConnectionInfo,
     ) -> RedisResult<Client> {
         let asked = sentinels.iter().map(|sentinel| {
-            let found = async move {
+            async move {
                 let mut connection = link::connect(&self.client(sentinel.clone())?, |_| {}).await?;
                 let mut question = redis::cmd("SENTINEL");
                 question.arg("GET-MASTER-ADDR-BY-NAME").arg(service);
@@ -125,23 +126,19 @@ impl RedisServers {
                     Some(Value::BulkString(role)) if role == b"master" => Ok(client),
                     _ => Err(RedisError::from((ErrorKind::Io, "whom the Sentinel names is no master"))),
                 }
-            };
-            Box::pin(found)
+            }
         });
-        select_ok(asked).await.map(|(client, _)| client)
+        first(asked).await
     }
 
     /// Asks all servers of a cluster that are named for the rest.
     async fn cluster(&self, seeds: &[ConnectionInfo]) -> RedisResult<Found> {
-        let asked = seeds.iter().map(|seed| {
-            let found = async move {
-                let mut connection = link::connect(&self.client(seed.clone())?, |_| {}).await?;
-                let shards = redis::cmd("CLUSTER").arg("SHARDS").query_async(&mut connection).await?;
-                self.masters(seed, &shards)
-            };
-            Box::pin(found)
+        let asked = seeds.iter().map(|seed| async move {
+            let mut connection = link::connect(&self.client(seed.clone())?, |_| {}).await?;
+            let shards = redis::cmd("CLUSTER").arg("SHARDS").query_async(&mut connection).await?;
+            self.masters(seed, &shards)
         });
-        select_ok(asked).await.map(|(found, _)| found)
+        first(asked).await
     }
 
     /// Reads the answer to `CLUSTER SHARDS`: for each shard its slots, and its servers, of which one is the master.
@@ -189,6 +186,20 @@ impl RedisServers {
         }
         Ok(Found { clients, slots: Some(slots) })
     }
+}
+
+/// The first good answer. Without any, an error that tells of the settings rather than of one server.
+async fn first<T>(asked: impl Iterator<Item = impl Future<Output = RedisResult<T>>>) -> RedisResult<T> {
+    let mut asked: FuturesUnordered<_> = asked.collect();
+    let mut failed = RedisError::from((ErrorKind::Io, "no server is named"));
+    while let Some(answer) = asked.next().await {
+        match answer {
+            Ok(found) => return Ok(found),
+            Err(error) if link::is_refusal(&failed) => log::debug!("{error}"),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
 }
 
 fn host_of(address: &ConnectionAddr) -> String {

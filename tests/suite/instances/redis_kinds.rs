@@ -1,7 +1,7 @@
 //! Every kind of Redis that a URL may name: with TLS, with rights as narrow as they may be, watched over by Sentinels, and
 //! a cluster.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use waybill::protocol::channel::Route;
 
 use super::papers::Papers;
@@ -9,6 +9,7 @@ use super::redis_cluster::RedisCluster;
 use super::redis_server::{RedisServer, free_port, let_in, refused_nothing, shown, wait_until};
 use super::{Fleet, subscribe, tells};
 use crate::support::steps::text;
+use crate::support::users::PASSWORD;
 use crate::support::{Socket, TestApp, TestDatabase, TestUser};
 
 /// An order under way on two servers, and a screen on each that follows it.
@@ -36,6 +37,20 @@ impl Scene {
 
     async fn step(&self, at: usize, to: &str) {
         self.fleet.apps[at].step(&self.partner, &self.order, to).await;
+    }
+
+    /// Somebody with a session on the second server logs out on the first.
+    async fn logs_out_everywhere(&self) {
+        let (here, there) = self.fleet.two();
+        let user = here.customer().await;
+        let body = json!({"email": user.email, "password": PASSWORD});
+        let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
+        let bearer = format!("Bearer {}", text(&pair, "access"));
+        let headers = [("Authorization", bearer.as_str())];
+        let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
+        bell.expect("unread_count").await;
+        here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
+        assert_eq!(bell.closed().await.0, 4401);
     }
 
     /// What every screen hears up to a status.
@@ -209,16 +224,12 @@ async fn guarantee_2_a_slot_of_a_cluster_moves_to_a_new_server_and_nobody_notice
     }
     scene.step(1, "in_transit").await;
     for frames in scene.hear("in_transit").await {
-        let told: Vec<(&Value, bool)> = frames
-            .iter()
-            .filter(|frame| frame["type"] == "order_update")
-            .map(|frame| (&frame["seq"], true))
-            .collect();
-        assert!(frames.iter().all(|frame| frame["type"] != "resync"), "{frames:?}");
-        assert_eq!(told.len(), 2, "{frames:?}");
+        // Each under its number, and nothing else: no `resync`, no snapshot.
+        assert!(frames.len() == 2 && tells(&frames[0], "picked_up"), "{frames:?}");
         assert_eq!(frames[1]["seq"].as_u64(), frames[0]["seq"].as_u64().map(|seq| seq + 1), "{frames:?}");
     }
     assert_eq!(cluster.owner(slot.parse().expect("a number")), to);
+    scene.logs_out_everywhere().await;
 }
 
 #[actix_web::test]

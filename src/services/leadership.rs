@@ -99,13 +99,12 @@ impl Default for Leadership {
 impl State {
     /// Where Redis takes what it is tried with and not what matters, events are not to go to and fro: each change is a
     /// snapshot for everybody.
-    fn note_change(&mut self, to: Route) {
+    fn note_change(&mut self, to: Route, is_trial_well: bool) {
         let (pause, back) = self.convinced;
+        let was_soon = back.is_some_and(|at| at.elapsed() < SOON);
         self.convinced = match to {
             Route::Redis => (pause, Some(Instant::now())),
-            Route::Database if back.is_some_and(|at| at.elapsed() < SOON) => {
-                ((pause * 2).min(CONVINCED.1), None)
-            }
+            Route::Database if is_trial_well && was_soon => ((pause * 2).min(CONVINCED.1), None),
             Route::Database => (CONVINCED.0, None),
         };
         self.well = None;
@@ -407,10 +406,10 @@ async fn choose_route(app: &App, holder: &str) -> Result<(), ServiceError> {
         .write(move |conn| leases::set_route(conn, RELAY, &holder, term, wanted).map_err(ServiceError::from))
         .await?;
     if set {
-        if let (Route::Database, Err(problem)) = (wanted, trial) {
+        if let (Route::Database, Err(problem)) = (wanted, &trial) {
             log::warn!("Redis takes no writes: {problem}");
         }
-        leadership.lock().note_change(wanted);
+        leadership.lock().note_change(wanted, trial.is_ok());
         set_route(app, wanted);
     }
     Ok(())
@@ -431,4 +430,27 @@ async fn release(app: &App, holder: &str) -> Result<(), ServiceError> {
     app.store().write(move |conn| leases::release(conn, RELAY, &holder).map_err(ServiceError::from)).await?;
     app.groups().tell(Say::Vacant);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redis_is_gone_back_to_later_where_only_what_it_is_tried_with_succeeds() {
+        let leadership = Leadership::default();
+        let mut state = leadership.lock();
+        let mut pauses = Vec::new();
+        for is_trial_well in [true, true, true, false, true] {
+            state.note_change(Route::Database, is_trial_well);
+            pauses.push(state.convinced.0.as_secs());
+            state.note_change(Route::Redis, true);
+        }
+        assert_eq!(pauses, [1, 2, 4, 1, 2]);
+        for _ in 0..10 {
+            state.note_change(Route::Database, true);
+            state.note_change(Route::Redis, true);
+        }
+        assert_eq!(state.convinced.0, CONVINCED.1);
+    }
 }

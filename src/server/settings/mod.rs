@@ -168,7 +168,7 @@ impl Settings {
         let tls = RedisTls { authorities, identity: certificate.zip(key) };
         let servers = RedisServers::new(url, tls).map_err(refused)?;
         let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let name = format!("{host}, {}", self.listen);
+        let name = format!("{host}, {}, process {}", self.listen, std::process::id());
         Ok(Some(BridgeSettings { servers, prefix: self.redis_prefix.clone(), name }))
     }
 

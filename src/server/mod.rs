@@ -255,10 +255,8 @@ impl Running {
         }
         // Whoever spreads the load is to see that this server will not take more, before it does not.
         sleep(self.drain_notice.min(self.drain / 6)).await;
-        if self.app.groups().peers().instances > 0 {
-            // Another instance publishes from now on, however long the rest takes.
-            self.app.leadership().resign();
-        }
+        // Another instance publishes from now on, if there is one, however long the rest takes.
+        self.app.leadership().resign();
         self.app.groups().depart().await;
         end_sessions(self.app.groups(), self.retry_spread, self.drain / 3).await;
         // Before the threads on which they live end, one sooner than another.

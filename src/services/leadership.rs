@@ -235,6 +235,8 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         let state = app.leadership().lock();
         (state.resigned, state.strange.is_some())
     };
+    // The last one keeps it until it ends: what its last requests commit has to go out.
+    let has_resigned = has_resigned && others > 0;
     if has_resigned && is_mine {
         app.leadership().lose();
         return release(app, holder).await;

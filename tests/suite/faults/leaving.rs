@@ -33,12 +33,16 @@ async fn sessions_that_have_ended_leave_nothing_behind() {
     for _ in 0..4 {
         come_and_go().await;
     }
-    let before = memory_of(process.id());
-    for _ in 0..ROUNDS {
-        come_and_go().await;
+    // Pools grow once where a moment of the machine lets much wait at a time; what is left behind is so each time.
+    let mut grown = Vec::new();
+    while grown.last().is_none_or(|grown| *grown >= NOISE) && grown.len() < 3 {
+        let before = memory_of(process.id());
+        for _ in 0..ROUNDS {
+            come_and_go().await;
+        }
+        grown.push(memory_of(process.id()).saturating_sub(before));
+        eprintln!("{grown:?} bytes more after each {} sessions", AT_ONCE * ROUNDS);
     }
-    let grown = memory_of(process.id()).saturating_sub(before);
-    eprintln!("{} KiB more after {} sessions", grown / 1024, AT_ONCE * ROUNDS);
-    assert!(grown < NOISE, "{} KiB more after {} sessions", grown / 1024, AT_ONCE * ROUNDS);
+    assert!(grown.last().is_some_and(|grown| *grown < NOISE), "{grown:?}");
     kill(process).await;
 }

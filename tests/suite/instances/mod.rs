@@ -9,6 +9,7 @@ mod redis_cluster;
 mod redis_kinds;
 pub mod redis_server;
 mod rolling;
+mod scene;
 mod together;
 
 use serde_json::{Value, json};

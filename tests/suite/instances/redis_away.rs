@@ -6,104 +6,69 @@ use awc::http::Method;
 use serde_json::{Value, json};
 
 use super::redis_server::RedisServer;
+use super::scene::{LoggedIn, Scene};
 use super::{Fleet, position, subscribe, tells};
 use crate::chaos::proxy::{Mode, Proxy, Target};
 use crate::support::steps::text;
-use crate::support::users::PASSWORD;
-use crate::support::{Socket, TestApp, TestUser};
+use crate::support::{Socket, TestApp};
 
-/// Two servers with a Redis of their own, an order under way, and a screen on each that follows it.
+/// A scene with a Redis of its own.
 struct Stage {
     redis: RedisServer,
-    fleet: Fleet,
-    partner: TestUser,
-    customer: TestUser,
-    order: String,
-    screens: Vec<Socket>,
+    scene: Scene,
 }
 
 impl Stage {
     async fn set(redis: RedisServer) -> Self {
-        let fleet = Fleet::start_with(2, &[("REDIS_URL", &redis.url())]).await;
-        let (here, there) = fleet.two();
-        let (customer, partner, order) = here.assigned_order().await;
-        let order = text(&order, "id");
-        let path = format!("/ws/orders/{order}/");
-        let mut screens = vec![here.connect(&customer, &path).await, there.connect(&customer, &path).await];
-        for screen in &mut screens {
-            screen.expect("order_status").await;
-        }
-        Self { redis, fleet, partner, customer, order, screens }
-    }
-
-    async fn step(&self, at: usize, to: &str) {
-        self.fleet.apps[at].step(&self.partner, &self.order, to).await;
-    }
-
-    /// Waits until every screen shows a status, by an event or by a snapshot.
-    async fn all_show(&mut self, status: &str) -> Vec<Vec<Value>> {
-        let mut all = Vec::new();
-        for screen in &mut self.screens {
-            let shows = |frame: &Value| tells(frame, status) || frame["order"]["status"] == status;
-            all.push(screen.until_match(status, shows).await);
-        }
-        all
-    }
-
-    async fn everybody_uses_redis(&self) {
-        for app in &self.fleet.apps {
-            app.until("Redis is used", || async {
-                let is_redis = app.inner().leadership().route() == waybill::protocol::channel::Route::Redis;
-                is_redis && app.inner().groups().away().is_none()
-            })
-            .await;
-        }
+        let scene = Scene::set(&[("REDIS_URL", &redis.url())]).await;
+        Self { redis, scene }
     }
 }
 
 #[actix_web::test]
 async fn while_redis_is_away_calls_are_answered_sessions_stay_and_hear_of_everything() {
     let mut stage = Stage::set(RedisServer::start()).await;
-    stage.step(0, "en_route").await;
-    stage.all_show("en_route").await;
+    stage.scene.step(0, "en_route").await;
+    stage.scene.hear("en_route").await;
     stage.redis.kill();
-    stage.step(1, "arrived").await;
-    let seen = stage.all_show("arrived").await;
+    stage.scene.step(1, "arrived").await;
+    let seen = stage.scene.hear("arrived").await;
     for frames in &seen {
         // The numbers of before mean nothing now, and that is said.
         let resync = frames.iter().find(|frame| frame["type"] == "resync").expect("it is said");
-        assert_eq!(resync["group"], format!("order_{}", stage.order));
+        assert_eq!(resync["group"], format!("order_{}", stage.scene.order));
     }
-    stage.step(0, "picked_up").await;
-    for frames in stage.all_show("picked_up").await {
+    stage.scene.step(0, "picked_up").await;
+    for frames in stage.scene.hear("picked_up").await {
         assert!(frames.iter().all(|frame| frame["type"] != "resync"), "{frames:?}");
     }
     // It comes back with nothing in it.
     stage.redis.resume();
-    stage.everybody_uses_redis().await;
-    stage.step(1, "in_transit").await;
-    stage.all_show("in_transit").await;
-    stage.step(0, "delivered").await;
-    stage.all_show("delivered").await;
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.step(1, "in_transit").await;
+    stage.scene.hear("in_transit").await;
+    stage.scene.step(0, "delivered").await;
+    stage.scene.hear("delivered").await;
 }
 
 #[actix_web::test]
 async fn guarantee_1_what_was_committed_while_redis_was_away_is_there_for_who_comes_back() {
     let mut stage =
         Stage::set(RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "always"])).await;
-    let (here, there) = stage.fleet.two();
-    let group = format!("order_{}", stage.order);
-    let (mut screen, _) = subscribe(here, &stage.customer, &group, None).await;
+    let (here, there) = stage.scene.fleet.two();
+    let group = format!("order_{}", stage.scene.order);
+    let (mut screen, _) = subscribe(here, &stage.scene.customer, &group, None).await;
     screen.expect("order_status").await;
-    stage.step(0, "en_route").await;
+    stage.scene.step(0, "en_route").await;
     let last = screen.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
     screen.close().await;
     stage.redis.kill();
-    stage.step(0, "arrived").await;
+    stage.scene.step(0, "arrived").await;
     stage.redis.resume();
-    stage.everybody_uses_redis().await;
+    stage.scene.everybody_uses_redis().await;
     there.published().await;
-    let (mut screen, subscribed) = subscribe(there, &stage.customer, &group, Some(&position(&last))).await;
+    let (mut screen, subscribed) =
+        subscribe(there, &stage.scene.customer, &group, Some(&position(&last))).await;
     assert_eq!(subscribed["recovered"], true, "its data is still there");
     let arrived = screen.until_match("arrived", |frame| tells(frame, "arrived")).await;
     assert_eq!(arrived.len(), 1);
@@ -112,13 +77,13 @@ async fn guarantee_1_what_was_committed_while_redis_was_away_is_there_for_who_co
 #[actix_web::test]
 async fn a_redis_that_has_lost_its_data_is_noticed_and_everybody_begins_anew() {
     let mut stage = Stage::set(RedisServer::start()).await;
-    stage.step(0, "en_route").await;
-    let before = stage.all_show("en_route").await;
+    stage.scene.step(0, "en_route").await;
+    let before = stage.scene.hear("en_route").await;
     stage.redis.kill();
     stage.redis.resume();
-    stage.everybody_uses_redis().await;
-    stage.step(1, "arrived").await;
-    let after = stage.all_show("arrived").await;
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.step(1, "arrived").await;
+    let after = stage.scene.hear("arrived").await;
     for (before, after) in before.iter().zip(&after) {
         let old = before.iter().find_map(|frame| frame["epoch"].as_str()).expect("an epoch");
         let resync = after.iter().find(|frame| frame["type"] == "resync").expect("it is said");
@@ -130,13 +95,13 @@ async fn a_redis_that_has_lost_its_data_is_noticed_and_everybody_begins_anew() {
 async fn a_redis_that_stands_still_is_gone_round_and_what_it_does_later_harms_nothing() {
     let mut stage = Stage::set(RedisServer::start()).await;
     stage.redis.freeze();
-    stage.step(0, "en_route").await;
-    stage.step(1, "arrived").await;
-    stage.all_show("arrived").await;
+    stage.scene.step(0, "en_route").await;
+    stage.scene.step(1, "arrived").await;
+    stage.scene.hear("arrived").await;
     stage.redis.thaw();
-    stage.everybody_uses_redis().await;
-    stage.step(1, "picked_up").await;
-    let seen = stage.all_show("picked_up").await;
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.step(1, "picked_up").await;
+    let seen = stage.scene.hear("picked_up").await;
     for frames in seen {
         let versions: Vec<i64> = frames
             .iter()
@@ -150,29 +115,22 @@ async fn a_redis_that_stands_still_is_gone_round_and_what_it_does_later_harms_no
 async fn a_full_redis_is_gone_round() {
     let mut stage = Stage::set(RedisServer::start()).await;
     stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "1"]).expect("it is full");
-    stage.step(0, "en_route").await;
-    stage.all_show("en_route").await;
-    assert_eq!(readiness(&stage.fleet.apps[0]).await["status"], "degraded");
+    stage.scene.step(0, "en_route").await;
+    stage.scene.hear("en_route").await;
+    assert_eq!(readiness(&stage.scene.fleet.apps[0]).await["status"], "degraded");
     stage.redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]).expect("it has room");
-    stage.everybody_uses_redis().await;
-    stage.step(1, "arrived").await;
-    stage.all_show("arrived").await;
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.step(1, "arrived").await;
+    stage.scene.hear("arrived").await;
 }
 
 #[actix_web::test]
 async fn a_log_out_that_a_server_could_not_hear_of_ends_its_sessions_later() {
     let stage = Stage::set(RedisServer::start()).await;
-    let (here, there) = stage.fleet.two();
-    let user = here.customer().await;
-    let body = json!({"email": user.email, "password": PASSWORD});
-    let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
-    let bearer = format!("Bearer {}", text(&pair, "access"));
-    let headers = [("Authorization", bearer.as_str())];
-    let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
-    bell.expect("unread_count").await;
+    let (here, there) = stage.scene.fleet.two();
+    let mut session = LoggedIn::on(here, there).await;
     stage.redis.freeze();
-    here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
-    assert_eq!(bell.closed().await.0, 4401);
+    session.logs_out(here).await;
     stage.redis.thaw();
 }
 
@@ -190,18 +148,18 @@ async fn a_redis_that_has_become_a_replica_is_gone_round_and_tried_with_pauses()
     let before = connections(&stage.redis);
     stage.redis.ask::<()>(&["REPLICAOF", "127.0.0.1", "1"]).expect("it follows nobody");
     for (at, status) in [(0, "en_route"), (1, "arrived"), (0, "picked_up")] {
-        stage.step(at, status).await;
-        stage.all_show(status).await;
+        stage.scene.step(at, status).await;
+        stage.scene.hear(status).await;
     }
-    let why = stage.fleet.apps[0].inner().groups().away().map(|(_, why)| why).unwrap_or_default();
+    let why = stage.scene.fleet.apps[0].inner().groups().away().map(|(_, why)| why).unwrap_or_default();
     assert!(why.to_lowercase().contains("read"), "{why}");
     // Two servers, in some seconds.
     let tries = connections(&stage.redis) - before;
     assert!(tries < 100, "{tries}");
     stage.redis.ask::<()>(&["REPLICAOF", "NO", "ONE"]).expect("it is a master again");
-    stage.everybody_uses_redis().await;
-    stage.step(1, "in_transit").await;
-    stage.all_show("in_transit").await;
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.step(1, "in_transit").await;
+    stage.scene.hear("in_transit").await;
 }
 
 async fn readiness(app: &TestApp) -> Value {
@@ -299,13 +257,13 @@ async fn a_slow_redis_is_used_all_the_same() {
 #[actix_web::test]
 async fn a_redis_that_takes_no_writes_is_gone_round_also_where_nothing_is_published() {
     let stage = Stage::set(RedisServer::start()).await;
-    let (here, _) = stage.fleet.two();
+    let (here, _) = stage.scene.fleet.two();
     let newcomer = here.customer().await;
     stage.redis.ask::<()>(&["CONFIG", "SET", "min-replicas-to-write", "1"]).expect("it waits for a replica");
     let mut bell = here.connect(&newcomer, "/ws/notifications/").await;
     bell.expect("unread_count").await;
     stage.redis.ask::<()>(&["CONFIG", "SET", "min-replicas-to-write", "0"]).expect("it waits no longer");
-    stage.everybody_uses_redis().await;
+    stage.scene.everybody_uses_redis().await;
     here.place_order(&newcomer).await;
     bell.until_match("two", |frame| frame["count"] == 2).await;
 }

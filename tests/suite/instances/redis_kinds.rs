@@ -1,88 +1,12 @@
 //! Every kind of Redis that a URL may name: with TLS, with rights as narrow as they may be, watched over by Sentinels, and
 //! a cluster.
 
-use serde_json::{Value, json};
-use waybill::protocol::channel::Route;
-
 use super::papers::Papers;
 use super::redis_cluster::RedisCluster;
 use super::redis_server::{RedisServer, free_port, let_in, refused_nothing, shown, wait_until};
-use super::{Fleet, subscribe, tells};
-use crate::support::steps::text;
-use crate::support::users::PASSWORD;
-use crate::support::{Socket, TestApp, TestDatabase, TestUser};
-
-/// An order under way on two servers, and a screen on each that follows it.
-struct Scene {
-    fleet: Fleet,
-    partner: TestUser,
-    order: String,
-    screens: Vec<Socket>,
-}
-
-impl Scene {
-    async fn set(settings: &[(&str, &str)]) -> Self {
-        let fleet = Fleet::start_with(2, settings).await;
-        let (here, there) = fleet.two();
-        let (customer, partner, order) = here.assigned_order().await;
-        let order = text(&order, "id");
-        let mut screens = Vec::new();
-        for app in [here, there] {
-            let (mut screen, _) = subscribe(app, &customer, &format!("order_{order}"), None).await;
-            screen.expect("order_status").await;
-            screens.push(screen);
-        }
-        Self { fleet, partner, order, screens }
-    }
-
-    async fn step(&self, at: usize, to: &str) {
-        self.fleet.apps[at].step(&self.partner, &self.order, to).await;
-    }
-
-    /// Somebody with a session on the second server logs out on the first.
-    async fn logs_out_everywhere(&self) {
-        let (here, there) = self.fleet.two();
-        let user = here.customer().await;
-        let body = json!({"email": user.email, "password": PASSWORD});
-        let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
-        let bearer = format!("Bearer {}", text(&pair, "access"));
-        let headers = [("Authorization", bearer.as_str())];
-        let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
-        bell.expect("unread_count").await;
-        here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
-        assert_eq!(bell.closed().await.0, 4401);
-    }
-
-    /// What every screen hears up to a status.
-    async fn hear(&mut self, status: &str) -> Vec<Vec<Value>> {
-        let mut all = Vec::new();
-        for screen in &mut self.screens {
-            let shows = |frame: &Value| tells(frame, status) || frame["order"]["status"] == status;
-            all.push(screen.until_match(status, shows).await);
-        }
-        all
-    }
-
-    /// A step on each server, of which both screens hear under the next number.
-    async fn is_followed(&mut self, [one, other]: [&str; 2]) {
-        self.step(0, one).await;
-        self.step(1, other).await;
-        for frames in self.hear(other).await {
-            let numbers: Vec<u64> = frames.iter().filter_map(|frame| frame["seq"].as_u64()).collect();
-            assert!(numbers.len() == 2 && numbers[1] == numbers[0] + 1, "{frames:?}");
-        }
-    }
-
-    async fn everybody_uses_redis(&self) {
-        for app in &self.fleet.apps {
-            app.until("Redis is used", || async {
-                let is_there = app.inner().groups().away().is_none();
-                is_there && app.inner().leadership().route() == Route::Redis
-            })
-            .await;
-        }
-    }
-}
+use super::scene::{LoggedIn, Scene};
+use super::tells;
+use crate::support::{TestApp, TestDatabase};
 
 #[actix_web::test]
 async fn with_tls_both_sides_show_who_they_are() {
@@ -229,7 +153,8 @@ async fn guarantee_2_a_slot_of_a_cluster_moves_to_a_new_server_and_nobody_notice
         assert_eq!(frames[1]["seq"].as_u64(), frames[0]["seq"].as_u64().map(|seq| seq + 1), "{frames:?}");
     }
     assert_eq!(cluster.owner(slot.parse().expect("a number")), to);
-    scene.logs_out_everywhere().await;
+    let (here, there) = scene.fleet.two();
+    LoggedIn::on(here, there).await.logs_out(here).await;
 }
 
 #[actix_web::test]

@@ -6,6 +6,7 @@ use serde_json::json;
 use waybill::tools::client::credentials::Secret;
 use waybill::tools::load::{LoadArgs, measure};
 
+use super::scene::LoggedIn;
 use super::{Fleet, position, subscribe, tells};
 use crate::support::steps::text;
 use crate::support::users::PASSWORD;
@@ -128,15 +129,9 @@ async fn guarantee_6_a_right_that_is_lost_on_one_server_is_lost_on_the_other() {
     here.try_step(&partner, &id, json!({"to": "confirmed", "reason": "a flat tyre"})).await.expect(200);
     assert_eq!(map.closed().await.0, 4403);
 
-    let user = here.customer().await;
-    let body = json!({"email": user.email, "password": PASSWORD});
-    let pair = here.as_nobody().post("/auth/login", body).await.expect(200);
-    let bearer = format!("Bearer {}", text(&pair, "access"));
-    let headers = [("Authorization", bearer.as_str())];
-    let mut bell = Socket::open(there.address(), "/ws/notifications/", &headers).await.expect("it opens");
-    bell.expect("unread_count").await;
-    here.as_nobody().post("/auth/logout", json!({"refresh": text(&pair, "refresh")})).await.expect(204);
-    assert_eq!(bell.closed().await.0, 4401);
+    let mut session = LoggedIn::on(here, there).await;
+    session.logs_out(here).await;
+    let headers = [("Authorization", session.bearer.as_str())];
     let refused = Socket::open(there.address(), "/ws/notifications/", &headers).await;
     assert_eq!(
         refused.err().map(|refusal| refusal.status),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use waybill::tools::client::credentials::Secret;
 use waybill::tools::load::{LoadArgs, measure};
 
@@ -265,5 +265,33 @@ async fn a_load_is_shared_out_among_the_servers_and_nothing_of_it_is_missing() {
     assert!(report.to_string().contains("of 900, "), "300 messages to three members each: {report}");
     for app in [here, there] {
         assert_eq!(app.inner().metrics().handshakes.with_label_values(&["accepted"]).get(), 30);
+    }
+}
+
+#[actix_web::test]
+async fn what_is_due_is_done_once_however_many_servers_look_for_it() {
+    let fleet = Fleet::start_with(3, &[("WAYBILL_COMPLETE_AFTER_SECS", "1")]).await;
+    let here = &fleet.apps[0];
+    let mut due = Vec::new();
+    for _ in 0..4 {
+        let (customer, partner, order) = here.assigned_order().await;
+        let id = text(&order, "id");
+        let screen = fleet.apps[1].connect(&customer, &format!("/ws/orders/{id}/")).await;
+        here.carry_to(&partner, &id, "delivered").await;
+        due.push((customer, id, screen));
+    }
+    for (customer, id, screen) in &mut due {
+        screen.until_match("completed", |frame| tells(frame, "completed")).await;
+        here.published().await;
+        let told = screen.so_far().await;
+        assert!(!told.iter().any(|frame| tells(frame, "completed")), "{told:?}");
+        let caller = here.as_user(customer);
+        let timeline = caller.get(&format!("/orders/{id}/timeline")).await.expect(200);
+        let inbox = caller.get("/notifications").await.expect(200);
+        let count = |list: &Value, name: &str, value: &str| {
+            list["items"].as_array().expect("a list").iter().filter(|item| item[name] == value).count()
+        };
+        assert_eq!(count(&timeline, "to", "completed"), 1, "{timeline}");
+        assert_eq!(count(&inbox, "type", "order_completed"), 1, "{inbox}");
     }
 }

@@ -2,9 +2,11 @@
 //! means can be told, and tested, apart from how it is done.
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, NotificationId};
-use crate::protocol::client::{LocationSample, Since};
+use crate::domain::ids::EventId;
+use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
+
+use super::acts::Act;
 
 /// The client's mark on a frame, which its answer repeats.
 pub(super) type Reference = Option<Box<str>>;
@@ -20,14 +22,10 @@ pub(super) enum Effect {
     Open { group: GroupKey, since: Option<Since>, reference: Reference },
     /// Leave a group.
     Leave(GroupKey),
-    /// Mark one notification as read.
-    MarkRead { id: NotificationId, reference: Reference },
-    /// Mark all notifications as read.
-    MarkAllRead { reference: Reference },
     /// Note that events have reached the device.
     Ack(Vec<EventId>),
-    /// Show the partner's position to those who may watch.
-    Locate { sample: Box<LocationSample>, reference: Reference },
+    /// Do something that events answer, or an `error` when it fails.
+    Act { act: Act, reference: Reference },
     /// Take a fresh token.
     Renew { token: String, reference: Reference },
 }

@@ -15,6 +15,7 @@ use crate::protocol::server::Control;
 use crate::realtime::DoorId;
 
 use super::SessionSettings;
+use super::acts::Act;
 use super::effects::{Effect, Reference};
 use super::snapshot::Snapshot;
 
@@ -183,14 +184,14 @@ fn on_client_frame(
     let Request { reference, frame } = request;
     let boxed: Reference = reference.map(Into::into);
     match frame {
-        ClientFrame::MarkRead { id } => vec![Effect::MarkRead { id, reference: boxed }],
-        ClientFrame::MarkAllRead => vec![Effect::MarkAllRead { reference: boxed }],
+        ClientFrame::MarkRead { id } => act(Act::MarkRead { id }, boxed),
+        ClientFrame::MarkAllRead => act(Act::MarkAllRead, boxed),
         ClientFrame::Ack { ids } => vec![Effect::Ack(ids)],
         ClientFrame::Subscribe { group, since } => subscribe(state, settings, group, since, boxed),
         ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
         ClientFrame::Location(sample) => {
             if state.principal.role == Role::Partner {
-                return vec![Effect::Locate { sample: Box::new(sample), reference: boxed }];
+                return act(Act::Locate(Box::new(sample)), boxed);
             }
             let message = "only partners send their location".into();
             on_bad(
@@ -202,6 +203,10 @@ fn on_client_frame(
         ClientFrame::Auth { token } => vec![Effect::Renew { token, reference: boxed }],
         ClientFrame::Ping => vec![Effect::Send(Control::Pong { reference: boxed.as_deref() }.to_text())],
     }
+}
+
+fn act(act: Act, reference: Reference) -> Vec<Effect> {
+    vec![Effect::Act { act, reference }]
 }
 
 fn subscribe(

@@ -4,6 +4,7 @@
 //! else: that crate is deprecated. Bytes come in by `intake` and go out by `outgoing`; `takeover` gets the connection
 //! out of actix-http.
 
+mod acts;
 mod effects;
 mod handler;
 mod handshake;

@@ -36,9 +36,10 @@ use crate::services::accounts::Authenticated;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::tokens::TokenType;
-use crate::services::{accounts, notifications, tracking};
+use crate::services::{accounts, notifications};
 
 use super::SessionSettings;
+use super::acts::{self, Act};
 use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
@@ -188,40 +189,22 @@ impl Session {
                         self.end_early(ctx);
                     }
                 }
-                Effect::MarkRead { id, reference } => {
-                    let (app, who) = (self.app.clone(), self.state.principal);
-                    let job = async move { notifications::mark_read(&app, who, id).await.map(|_| ()) };
-                    Self::answer_failure(job, reference, ctx);
-                }
-                Effect::MarkAllRead { reference } => {
-                    let (app, who) = (self.app.clone(), self.state.principal);
-                    let job = async move { notifications::mark_all_read(&app, who).await.map(|_| ()) };
-                    Self::answer_failure(job, reference, ctx);
-                }
                 Effect::Ack(ids) => notifications::ack(&self.app, self.state.principal, &ids),
-                Effect::Locate { sample, reference } => {
-                    let (app, who) = (self.app.clone(), self.state.principal);
-                    let job = async move { tracking::ingest(&app, who, *sample).await };
-                    Self::answer_failure(job, reference, ctx);
-                }
+                Effect::Act { act, reference } => self.act(act, reference, ctx),
                 Effect::Renew { token, reference } => self.renew(token, reference, ctx),
             }
         }
     }
 
     /// Does something that is answered by events, or by an `error` when it fails.
-    fn answer_failure(
-        job: impl Future<Output = Result<(), ServiceError>> + 'static,
-        reference: Reference,
-        ctx: &mut Context,
-    ) {
-        let answer =
-            wrap_future::<_, Self>(job).map(move |outcome, session: &mut Self, ctx: &mut Context| {
-                if let Err(error) = outcome {
-                    session.refuse(&error, reference.as_deref(), ctx);
-                }
-            });
-        ctx.spawn(answer);
+    fn act(&self, act: Act, reference: Reference, ctx: &mut Context) {
+        let (app, who) = (self.app.clone(), self.state.principal);
+        let done = wrap_future::<_, Self>(async move { acts::perform(&app, who, act).await });
+        ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| {
+            if let Err(error) = outcome {
+                session.refuse(&error, reference.as_deref(), ctx);
+            }
+        }));
     }
 
     pub(super) fn refuse(&mut self, error: &ServiceError, reference: Option<&str>, ctx: &mut Context) {

@@ -1,0 +1,31 @@
+//! What a client does by a frame and could do by a call as well: the same use cases.
+
+use crate::domain::ids::NotificationId;
+use crate::domain::principal::Principal;
+use crate::protocol::client::LocationSample;
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+use crate::services::{notifications, tracking};
+
+/// One thing to do. Its events are the answer.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Act {
+    /// Mark one notification as read.
+    MarkRead { id: NotificationId },
+    /// Mark all notifications as read.
+    MarkAllRead,
+    /// Show the partner's position to those who may watch.
+    Locate(Box<LocationSample>),
+}
+
+/// Does it for `who`.
+///
+/// # Errors
+/// Those of the use case.
+pub(super) async fn perform(app: &App, who: Principal, act: Act) -> Result<(), ServiceError> {
+    match act {
+        Act::MarkRead { id } => notifications::mark_read(app, who, id).await.map(|_| ()),
+        Act::MarkAllRead => notifications::mark_all_read(app, who).await.map(|_| ()),
+        Act::Locate(sample) => tracking::ingest(app, who, *sample).await,
+    }
+}

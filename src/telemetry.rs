@@ -31,6 +31,8 @@ pub struct Metrics {
     pub publish_to_write: Histogram,
     /// Frames from clients, by type or by the code of the refusal.
     pub client_frames: IntCounterVec,
+    /// Deadlines that were due, by kind and by what became of them: `done`, `overtaken`, `failed`.
+    pub deadlines: IntCounterVec,
     /// Events published from the outbox.
     pub outbox_published: IntCounter,
     /// Rows in the outbox that wait to be published, at the last look.
@@ -104,6 +106,10 @@ impl Metrics {
             client_frames: add!(IntCounterVec::new(
                 opts("client_frames_total", "Frames from clients."),
                 &["type"]
+            )),
+            deadlines: add!(IntCounterVec::new(
+                Opts::new("deadlines_total", "Deadlines that were due, by kind and outcome."),
+                &["kind", "outcome"]
             )),
             outbox_published: add!(IntCounter::new(
                 "outbox_published_total",

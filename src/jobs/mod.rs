@@ -1,8 +1,7 @@
 //! What runs by the clock, one file a job.
 
 pub mod announcements;
-pub mod completing;
-pub mod purge;
+pub mod deadlines;
 
 use std::pin::pin;
 use std::time::Duration;

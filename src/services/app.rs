@@ -23,6 +23,7 @@ use crate::store::{Conn, Store};
 use crate::telemetry::Metrics;
 
 use super::accounts::{Guard, PrincipalCache};
+use super::deadlines::Alarm;
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
@@ -87,6 +88,7 @@ struct Inner {
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
     outbox_bell: Notify,
+    alarm: Alarm,
     recorder: Recorder,
     draining: AtomicBool,
     relay_pulse: Pulse,
@@ -101,8 +103,11 @@ struct Inner {
 pub struct Tx<'conn> {
     conn: &'conn mut Conn,
     now: Timestamp,
+    settings: &'conn ServiceSettings,
     /// What goes out, in this order; written at the end, all at once.
     events: Vec<NewOutboxRow>,
+    /// When the first of the deadlines is due that were set.
+    pub(super) first_due: Option<Timestamp>,
 }
 
 impl Tx<'_> {
@@ -115,6 +120,12 @@ impl Tx<'_> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What was set.
+    #[must_use]
+    pub fn settings(&self) -> &ServiceSettings {
+        self.settings
     }
 
     /// Lets an event go out once this is committed.
@@ -161,6 +172,7 @@ impl App {
             metrics,
             last_seen: LastSeen::default(),
             outbox_bell: Notify::new(),
+            alarm: Alarm::default(),
             recorder: Recorder::default(),
             draining: AtomicBool::new(false),
             relay_pulse: Pulse::default(),
@@ -264,6 +276,11 @@ impl App {
         &self.inner.outbox_bell
     }
 
+    /// Rings when a deadline is set that is due sooner than the others.
+    pub(super) fn alarm(&self) -> &Alarm {
+        &self.inner.alarm
+    }
+
     /// Takes a look at the database that all sessions may have to take at the same moment, after a fault: a few at a
     /// time, and once more where it failed for a reason that may pass.
     ///
@@ -311,16 +328,22 @@ impl App {
         F: FnOnce(&mut Tx<'_>) -> Result<T, ServiceError> + Send + 'static,
         T: Send + 'static,
     {
-        let (value, events) = self
+        let inner = Arc::clone(&self.inner);
+        let (value, events, first_due) = self
             .inner
             .store
             .write(move |conn| {
-                let mut tx = Tx { conn, now: Timestamp::now(), events: Vec::new() };
+                let settings = &inner.settings;
+                let mut tx =
+                    Tx { conn, now: Timestamp::now(), settings, events: Vec::new(), first_due: None };
                 let value = job(&mut tx)?;
                 outbox::append(tx.conn, tx.now, &tx.events)?;
-                Ok::<_, ServiceError>((value, tx.events.len()))
+                Ok::<_, ServiceError>((value, tx.events.len(), tx.first_due))
             })
             .await?;
+        if let Some(due_at) = first_due {
+            self.inner.alarm.set(due_at);
+        }
         if events > 0 {
             self.inner.outbox_bell.notify_one();
         }

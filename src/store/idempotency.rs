@@ -8,6 +8,10 @@ use crate::domain::time::Timestamp;
 use super::Conn;
 use super::error::StoreError;
 use super::schema::idempotency_keys;
+use super::statement::Statement;
+
+/// The most rows that one [`purge`] removes, so that it holds up no other writer for long.
+const PURGE_BATCH: i64 = 1000;
 
 /// A kept answer.
 #[derive(Debug, Queryable)]
@@ -90,6 +94,7 @@ pub fn put(
 /// # Errors
 /// When the database fails.
 pub fn purge(conn: &mut Conn, before: Timestamp) -> Result<usize, StoreError> {
-    let old = idempotency_keys::table.filter(idempotency_keys::created_at.lt(before.as_millis()));
-    Ok(diesel::delete(old).execute(conn)?)
+    let text = "DELETE FROM idempotency_keys WHERE (scope, key) IN \
+                (SELECT scope, key FROM idempotency_keys WHERE created_at < ? LIMIT ?)";
+    Ok(Statement::new(text).bigint(before.as_millis()).bigint(PURGE_BATCH).execute(conn)?)
 }

@@ -18,6 +18,7 @@ mod writer;
 
 pub mod accounts;
 pub mod announcements;
+pub mod deadlines;
 pub mod deliveries;
 pub mod demo;
 pub mod idempotency;

@@ -205,21 +205,6 @@ pub fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Order>, 
     query.load::<Row>(conn)?.into_iter().map(Order::try_from).collect()
 }
 
-/// Orders that have been delivered, and nothing since, before a time; the longest first, at most `limit`.
-///
-/// # Errors
-/// When the database fails.
-pub fn delivered_before(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<Vec<OrderId>, StoreError> {
-    let ids: Vec<String> = orders::table
-        .filter(orders::status.eq(OrderStatus::Delivered.as_str()))
-        .filter(orders::updated_at.le(before.as_millis()))
-        .order(orders::updated_at)
-        .limit(limit)
-        .select(orders::id)
-        .load(conn)?;
-    ids.iter().map(|id| parsed("orders.id", id)).collect()
-}
-
 /// How many orders stand in each status.
 ///
 /// # Errors

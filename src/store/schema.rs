@@ -122,6 +122,13 @@ tables! {
         at -> BigInt,
         dispatch -> Text,
     } }
+    { deadlines (kind, subject) {
+        kind -> Text,
+        subject -> Text,
+        order_id -> Nullable<Text>,
+        due_at -> BigInt,
+        attempts -> BigInt,
+    } }
     { leases (name) {
         name -> Text,
         holder -> Text,

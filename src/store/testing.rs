@@ -62,6 +62,12 @@ impl TestDatabase {
         open(&self.url(), Duration::from_secs(30)).expect("the database opens")
     }
 
+    /// A connection to it, its tables made.
+    pub(crate) fn connect_made(&self) -> Conn {
+        super::migrate::run(&self.url()).expect("the tables are made");
+        self.connect()
+    }
+
     /// Opens it, its tables made.
     pub(crate) fn open(&self, metrics: &Arc<Metrics>) -> Store {
         self.open_with(Duration::from_secs(30), metrics)

@@ -5,7 +5,7 @@
 //! section 4.14.2).
 
 use std::net::IpAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -240,10 +240,10 @@ pub fn realtime_token(app: &App, caller: &Principal) -> Result<Minted, ServiceEr
 ///
 /// # Errors
 /// The database's.
-pub async fn purge(app: &App) -> Result<usize, ServiceError> {
+pub fn purge(tx: &mut Tx<'_>, access_lifetime: Duration) -> Result<usize, ServiceError> {
     // Access tokens are refused by their log-in's row, so that has to outlive the last of them.
-    let before = Timestamp::now().before(app.tokens().access_lifetime() + MAX_LEEWAY);
-    app.write(move |tx| Ok(rows::purge(tx.conn(), before)?)).await
+    let before = tx.now().before(access_lifetime + MAX_LEEWAY);
+    Ok(rows::purge(tx.conn(), before)?)
 }
 
 fn unsigned(error: MintError) -> ServiceError {

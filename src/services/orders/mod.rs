@@ -7,7 +7,7 @@ mod transition;
 
 pub use place::{NewOrder, place};
 pub use rating::{NewRating, RatingView, rate};
-pub use transition::{Assignment, Transition, assign, complete_overdue, transition};
+pub use transition::{Assignment, Transition, assign, complete, transition};
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 use utoipa::ToSchema;
 
+use crate::domain::deadline::DeadlineKind;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
@@ -19,9 +20,6 @@ use crate::services::notifications;
 use crate::store::{orders as rows, users};
 
 use super::{Words, notices, save_step, with_party};
-
-/// How many overdue orders are looked up at once.
-const OVERDUE: i64 = 100;
 
 /// A step as a client asks for it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -147,34 +145,21 @@ pub async fn assign(
     .await
 }
 
-/// Completes orders that were delivered so long ago that their customers will not do it any more. Answers whether there
-/// may be more of them; call it again then. One that cannot be completed is logged, and does not keep the others.
+/// Completes an order that was delivered so long ago that its customer will not do it any more.
 ///
 /// # Errors
-/// The database's, when it cannot be asked which orders these are.
-pub async fn complete_overdue(app: &App) -> Result<bool, ServiceError> {
-    let before = Timestamp::now().before(app.settings().complete_after);
-    let overdue = app.read(move |conn| Ok(rows::delivered_before(conn, before, OVERDUE)?)).await?;
-    let is_full = i64::try_from(overdue.len()).is_ok_and(|count| count >= OVERDUE);
-    let mut completed = 0;
-    for order_id in overdue {
-        match app.write(move |tx| complete(tx, order_id, before)).await {
-            Ok(()) => completed += 1,
-            Err(error) => log::warn!("order {order_id} cannot be completed: {error}"),
-        }
+/// The database's.
+pub fn complete(tx: &mut Tx<'_>, order: Order) -> Result<(), ServiceError> {
+    if order.status != OrderStatus::Delivered {
+        return Ok(());
     }
-    Ok(is_full && completed > 0)
-}
-
-fn complete(tx: &mut Tx<'_>, order_id: OrderId, before: Timestamp) -> Result<(), ServiceError> {
-    let order = rows::find_locked(tx.conn(), order_id)?;
-    // Somebody may have been faster, another instance say.
-    let is_overdue = |order: &Order| order.status == OrderStatus::Delivered && order.updated_at <= before;
-    if let Some(order) = order.filter(is_overdue) {
-        legal(&order, OrderStatus::Completed, Party::System)?;
-        let to = Taken { to: OrderStatus::Completed, party: Party::System, by: None, partner: None };
-        take(tx, order, to, Words::default(), None)?;
+    let due_at = order.updated_at.after(tx.settings().complete_after);
+    if due_at > tx.now() {
+        return tx.set_deadline(DeadlineKind::Complete, order.id, Some(order.id), due_at);
     }
+    legal(&order, OrderStatus::Completed, Party::System)?;
+    let to = Taken { to: OrderStatus::Completed, party: Party::System, by: None, partner: None };
+    take(tx, order, to, Words::default(), None)?;
     Ok(())
 }
 
@@ -313,12 +298,25 @@ pub(super) fn take(
         | OrderStatus::Failed => {}
     }
     rows::update(tx.conn(), &order)?;
+    set_deadlines(tx, &order, from)?;
     let reason = words.reason.clone();
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
     let letters = notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref());
     notifications::add_all(tx, letters)?;
     Ok(order)
+}
+
+/// What is to be done about the order in time, from this step on.
+fn set_deadlines(tx: &mut Tx<'_>, order: &Order, from: OrderStatus) -> Result<(), ServiceError> {
+    if from == OrderStatus::Delivered {
+        tx.lift_deadline(DeadlineKind::Complete, order.id)?;
+    }
+    if order.status == OrderStatus::Delivered {
+        let due_at = order.updated_at.after(tx.settings().complete_after);
+        tx.set_deadline(DeadlineKind::Complete, order.id, Some(order.id), due_at)?;
+    }
+    Ok(())
 }
 
 /// Lets the groups know of a step, and puts a partner out who has the order no longer.

@@ -1,0 +1,156 @@
+//! Deadlines: rows that say what has to be done at a certain time unless something else comes first.
+//!
+//! They are set and lifted in the transactions that make them necessary or needless, so a restart loses none. Whichever
+//! instance sees first that one is due takes it in hand; it is removed in the transaction that does what it asks for, so
+//! that is done once, however many saw it. While none is due, all of them together cost one look at an index a second.
+
+use std::fmt::Display;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use tokio::sync::Notify;
+
+use crate::domain::deadline::DeadlineKind;
+use crate::domain::ids::OrderId;
+use crate::domain::time::Timestamp;
+use crate::store::deadlines::{self as rows, Deadline};
+use crate::store::{idempotency, orders};
+
+use super::app::{App, Tx};
+use super::error::ServiceError;
+use super::idempotency::KEPT;
+use super::{accounts, orders as use_cases};
+
+/// How many are taken in hand at once.
+const BATCH: i64 = 64;
+/// How many of them are done at the same time.
+const AT_ONCE: usize = 8;
+/// Between two looks for those that other instances have set, and may not live to see.
+const PERIOD: Duration = Duration::from_secs(1);
+/// Between two purges.
+const PURGE_PERIOD: Duration = Duration::from_secs(600);
+
+/// Wakes whoever waits for the next deadline when an earlier one is set.
+#[derive(Debug)]
+pub(super) struct Alarm {
+    /// What is due from then on is found without it, milliseconds.
+    wakes_at: AtomicI64,
+    bell: Notify,
+}
+
+impl Default for Alarm {
+    fn default() -> Self {
+        Self { wakes_at: AtomicI64::new(i64::MAX), bell: Notify::new() }
+    }
+}
+
+impl Alarm {
+    /// Notes that a deadline was set.
+    pub(super) fn set(&self, due_at: Timestamp) {
+        if due_at.as_millis() < self.wakes_at.load(Ordering::SeqCst) {
+            self.bell.notify_one();
+        }
+    }
+}
+
+impl Tx<'_> {
+    /// Sets a deadline; one for the same thing is moved. `order_id` is the order that it is about: its row is locked before
+    /// anything is done.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn set_deadline(
+        &mut self,
+        kind: DeadlineKind,
+        subject: impl Display,
+        order_id: Option<OrderId>,
+        due_at: Timestamp,
+    ) -> Result<(), ServiceError> {
+        rows::set(self.conn(), kind, &subject.to_string(), order_id, due_at)?;
+        self.first_due = Some(self.first_due.map_or(due_at, |first| first.min(due_at)));
+        Ok(())
+    }
+
+    /// Lifts a deadline, if it stands.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn lift_deadline(&mut self, kind: DeadlineKind, subject: impl Display) -> Result<(), ServiceError> {
+        Ok(rows::lift(self.conn(), kind, &subject.to_string())?)
+    }
+}
+
+/// Waits until the next deadline is due, or may be.
+pub async fn wait(app: &App, next: Option<Timestamp>) {
+    let now = Timestamp::now();
+    let at = next.unwrap_or(now.after(PERIOD)).min(now.after(PERIOD));
+    app.alarm().wakes_at.store(at.as_millis(), Ordering::SeqCst);
+    tokio::select! {
+        () = app.alarm().bell.notified() => {}
+        () = tokio::time::sleep(at.since(now)) => {}
+    }
+}
+
+/// Does what is due, and tells when the next is. What fails is logged and comes up again, each time later.
+///
+/// # Errors
+/// The database's, when it cannot be asked what is due.
+pub async fn fire_due(app: &App) -> Result<Option<Timestamp>, ServiceError> {
+    // From here on every one that is set rings: the look may be too early to see it.
+    app.alarm().wakes_at.store(i64::MAX, Ordering::SeqCst);
+    let next = app.read(|conn| Ok(rows::next_due(conn)?)).await?;
+    if next.is_none_or(|next| next > Timestamp::now()) {
+        return Ok(next);
+    }
+    let due = app.write(|tx| {
+        let now = tx.now();
+        Ok(rows::take_due(tx.conn(), now, BATCH)?)
+    });
+    stream::iter(due.await?).for_each_concurrent(AT_ONCE, |deadline| fire(app, deadline)).await;
+    app.read(|conn| Ok(rows::next_due(conn)?)).await
+}
+
+async fn fire(app: &App, deadline: Deadline) {
+    let (own, kind) = (app.clone(), deadline.kind);
+    let name = format!("{} {}", kind.as_str(), deadline.subject);
+    let late = app.write(move |tx| fire_in(tx, &own, &deadline));
+    let outcome = match late.await {
+        Ok(true) => "done",
+        Ok(false) => "overtaken",
+        Err(error) => {
+            log::warn!("the deadline {name} comes up again: {error}");
+            "failed"
+        }
+    };
+    app.metrics().deadlines.with_label_values(&[kind.as_str(), outcome]).inc();
+}
+
+/// Whether it still stood.
+fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, ServiceError> {
+    // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline.
+    let order = match deadline.order_id {
+        Some(order_id) => orders::find_locked(tx.conn(), order_id)?,
+        None => None,
+    };
+    if !rows::settle(tx.conn(), deadline)? {
+        return Ok(false);
+    }
+    match (deadline.kind, order) {
+        (DeadlineKind::Complete, Some(order)) => use_cases::complete(tx, order)?,
+        (DeadlineKind::Purge, _) => purge(tx, app)?,
+        (DeadlineKind::Complete, None) => {
+            return Err(ServiceError::Internal("a deadline without its order".into()));
+        }
+    }
+    Ok(true)
+}
+
+/// Removes tickets, refresh tokens and kept answers past their time, some at once.
+fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
+    let now = tx.now();
+    let removed = accounts::purge(tx, app.tokens().access_lifetime())?
+        + idempotency::purge(tx.conn(), now.before(KEPT))?;
+    let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
+    tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
+}

@@ -7,6 +7,12 @@ use super::order::InvalidName;
 /// What is due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum DeadlineKind {
+    /// Partners are looked for. Its subject is the order.
+    Dispatch,
+    /// An offer runs out. Its subject is the offer.
+    Offer,
+    /// No partner was found in time. Its subject is the order.
+    NoPartner,
     /// A delivered order is completed. Its subject is the order.
     Complete,
     /// Tickets, refresh tokens and kept answers past their time are removed, again and again. It has no subject.
@@ -15,12 +21,15 @@ pub enum DeadlineKind {
 
 impl DeadlineKind {
     /// All of them.
-    pub const ALL: [Self; 2] = [Self::Complete, Self::Purge];
+    pub const ALL: [Self; 5] = [Self::Dispatch, Self::Offer, Self::NoPartner, Self::Complete, Self::Purge];
 
     /// As the database has it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
+            Self::Dispatch => "dispatch",
+            Self::Offer => "offer",
+            Self::NoPartner => "no_partner",
             Self::Complete => "complete",
             Self::Purge => "purge",
         }

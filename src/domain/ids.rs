@@ -64,6 +64,8 @@ ids! {
     PartnerId
     /// An order.
     OrderId
+    /// An order that is offered to a partner.
+    OfferId
     /// A notification in somebody's inbox.
     NotificationId
     /// What an admin has to say to everybody.

@@ -4,6 +4,7 @@
 //! present time takes it as an argument.
 
 pub mod deadline;
+pub mod dispatch;
 pub mod geo;
 pub mod group;
 pub mod ids;

@@ -209,7 +209,7 @@ pub const STEPS: &[Step] = {
     const BOTH_FAILED: &[Kind] = &[Kind::OrderFailed, Kind::AssignmentWithdrawn];
     &[
         step(Pending, Confirmed, &[Admin, System], Nothing, &[Kind::OrderConfirmed]),
-        step(Confirmed, Assigned, &[Admin, System], Assignee, &[Kind::OrderAssigned]),
+        step(Confirmed, Assigned, &[Partner, Admin], Assignee, &[Kind::OrderAssigned]),
         step(Assigned, Confirmed, &[Partner, Admin], Reason, &[Kind::OrderReassigned]),
         step(Assigned, EnRoute, &[Partner], Nothing, &[Kind::PartnerEnRoute]),
         step(EnRoute, Arrived, &[Partner, System], Nothing, &[Kind::PartnerArrived]),

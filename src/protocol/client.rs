@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Schema as OpenApiSchema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, NotificationId, OrderId};
+use crate::domain::ids::{EventId, NotificationId, OfferId, OrderId};
 use crate::domain::time::Timestamp;
 
 type Schema = RefOr<OpenApiSchema>;
@@ -73,6 +73,18 @@ pub enum ClientFrame {
     },
     /// Where the partner is.
     Location(LocationSample),
+    /// Take an order that is offered.
+    Accept {
+        /// Which offer.
+        offer_id: OfferId,
+    },
+    /// Leave an order that is offered to others.
+    Decline {
+        /// Which offer.
+        offer_id: OfferId,
+        /// Why.
+        reason: Option<String>,
+    },
     /// A fresh access token, to stay connected past the old one's end.
     Auth {
         /// The token.
@@ -93,6 +105,8 @@ impl ClientFrame {
             Self::Subscribe { .. } => ClientKind::Subscribe,
             Self::Unsubscribe { .. } => ClientKind::Unsubscribe,
             Self::Location(_) => ClientKind::Location,
+            Self::Accept { .. } => ClientKind::Accept,
+            Self::Decline { .. } => ClientKind::Decline,
             Self::Auth { .. } => ClientKind::Auth,
             Self::Ping => ClientKind::Ping,
         }
@@ -254,6 +268,19 @@ frames! {
         /// The order that it belongs to; without one, every order that the partner is under way with.
         order_id: Option<OrderId>,
     }
+    /// Take an order that is offered; for partners. `assignment_closed` with the reason `accepted` answers.
+    "accept" Accept {
+        /// Which offer.
+        offer_id: OfferId,
+    }
+    /// Leave an order that is offered to others; for partners. `assignment_closed` with the reason `declined` answers.
+    "decline" Decline {
+        /// Which offer.
+        offer_id: OfferId,
+        /// Why.
+        #[schema(min_length = 1, max_length = 500)]
+        reason: Option<String>,
+    }
     /// A fresh access token, to stay connected past the old one's end. `authenticated` answers.
     "auth" Auth {
         /// An access token of the same user and role.
@@ -350,6 +377,14 @@ fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, String> {
                 battery,
                 order_id,
             })
+        }
+        ClientKind::Accept => {
+            let wire::Accept { offer_id, .. } = read(text)?;
+            ClientFrame::Accept { offer_id }
+        }
+        ClientKind::Decline => {
+            let wire::Decline { offer_id, reason, .. } = read(text)?;
+            ClientFrame::Decline { offer_id, reason }
         }
         ClientKind::Auth => {
             let wire::Auth { token, .. } = read(text)?;

@@ -4,15 +4,16 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
+use crate::domain::dispatch::OfferStatus;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{FamilyId, OrderId, PartnerId, UserId};
+use crate::domain::ids::{FamilyId, OfferId, OrderId, PartnerId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
 use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::server::{to_json, to_raw};
-use super::views::{NotificationView, OrderUpdate, OrderView};
+use super::views::{NotificationView, OfferView, OrderUpdate, OrderView};
 
 /// What became of an order in a partner's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -53,6 +54,22 @@ pub enum Event {
         action: QueueAction,
         /// As the partner sees it; none when it was removed.
         order: Option<Box<OrderView>>,
+    },
+    /// An order was offered to a partner.
+    OfferMade {
+        /// To whom.
+        partner_id: PartnerId,
+        /// What.
+        offer: Box<OfferView>,
+    },
+    /// An offer can be accepted no longer.
+    OfferClosed {
+        /// To whom it was made.
+        partner_id: PartnerId,
+        /// Which.
+        offer_id: OfferId,
+        /// Why.
+        reason: OfferStatus,
     },
     /// A notification came into an inbox.
     NotificationAdded {
@@ -133,6 +150,18 @@ pub(super) enum EventFrame<'a> {
         /// As the partner sees it; `null` when it was removed.
         order: Option<&'a OrderView>,
     },
+    /// An order is offered: accept or decline it before `expires_at`.
+    Assignment {
+        /// What.
+        offer: &'a OfferView,
+    },
+    /// An offer can be accepted no longer.
+    AssignmentClosed {
+        /// Which.
+        offer_id: OfferId,
+        /// Why: `accepted`, `declined`, `expired`, `withdrawn` or `taken`.
+        reason: OfferStatus,
+    },
     /// A notification came into the inbox.
     Notification {
         /// What it says.
@@ -177,7 +206,9 @@ impl Event {
                 groups.push(GroupKey::Admin);
                 groups
             }
-            Self::QueueUpdated { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
+            Self::QueueUpdated { partner_id, .. }
+            | Self::OfferMade { partner_id, .. }
+            | Self::OfferClosed { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
             Self::NotificationAdded { user_id, .. } | Self::UnreadCountChanged { user_id, .. } => {
                 vec![GroupKey::User(*user_id)]
             }
@@ -198,6 +229,10 @@ impl Event {
                 action: *action,
                 order: order.as_deref(),
             }),
+            Self::OfferMade { offer, .. } => publish(EventFrame::Assignment { offer }),
+            Self::OfferClosed { offer_id, reason, .. } => {
+                publish(EventFrame::AssignmentClosed { offer_id: *offer_id, reason: *reason })
+            }
             Self::NotificationAdded { notification, .. } => {
                 publish(EventFrame::Notification { notification })
             }

@@ -61,6 +61,8 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "The partner is under way with no order, or not with the one that is named.",
     ),
     http(409, "not_delivered", "An order is rated once it was delivered."),
+    http(409, "offer_closed", "The offer cannot be accepted any more; `reason` says why."),
+    http(409, "too_many_orders", "The partner has as many orders in hand as one may have."),
     http(
         409,
         "version_conflict",

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::{OrderId, UserId};
-use crate::domain::time::Timestamp;
+use crate::domain::ids::UserId;
 
 use super::server::to_json;
-use super::views::OrderView;
+use super::views::{OfferView, OrderView};
 
 /// A group's snapshot, without its envelope.
 #[derive(Debug, Serialize, ToSchema)]
@@ -27,7 +26,7 @@ pub enum SnapshotFrame<'a> {
     },
     /// Of `partner_{id}`: what there is to do.
     Queue {
-        /// Open offers.
+        /// Open offers, oldest first.
         offers: &'a [OfferView],
         /// The partner's orders that are not delivered yet, newest first, at most 200.
         orders: &'a [OrderView],
@@ -37,15 +36,6 @@ pub enum SnapshotFrame<'a> {
         /// The figures.
         dashboard: &'a DashboardView,
     },
-}
-
-/// An open offer. There are none until orders are dispatched by offers.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct OfferView {
-    /// Of which order.
-    pub order_id: OrderId,
-    /// Until when it can be accepted.
-    pub expires_at: Timestamp,
 }
 
 /// The whole operation at a glance.

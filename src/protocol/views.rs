@@ -4,7 +4,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::geo::Place;
-use crate::domain::ids::{NotificationId, OrderId, PartnerId, UserId};
+use crate::domain::ids::{NotificationId, OfferId, OrderId, PartnerId, UserId};
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
 use crate::domain::principal::Role;
@@ -156,6 +156,28 @@ impl OrderView {
             created_at: order.created_at,
             updated_at: order.updated_at,
         }
+    }
+}
+
+/// An order that is offered to a partner.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct OfferView {
+    /// Its id.
+    pub id: OfferId,
+    /// What is offered. The customer's notes are for whoever accepts.
+    pub order: OrderView,
+    /// Until when it can be accepted.
+    pub expires_at: Timestamp,
+    /// How far the partner was from the pick-up when it was made, metres.
+    pub pickup_distance: u32,
+}
+
+impl OfferView {
+    /// An offer of `order`.
+    #[must_use]
+    pub fn of(id: OfferId, order: &Order, expires_at: Timestamp, pickup_distance: u32) -> Self {
+        let order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, None) };
+        Self { id, order, expires_at, pickup_distance }
     }
 }
 

@@ -12,6 +12,7 @@ use rand::Rng;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::domain::dispatch::DispatchRules;
 use crate::domain::ids::EventId;
 use crate::domain::order::Tariff;
 use crate::domain::time::Timestamp;
@@ -24,6 +25,7 @@ use crate::telemetry::Metrics;
 
 use super::accounts::{Guard, PrincipalCache};
 use super::deadlines::Alarm;
+use super::dispatch::Positions;
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
@@ -47,6 +49,8 @@ pub struct ServiceSettings {
     pub auto_confirm: bool,
     /// How long after its delivery an order is completed when its customer does not do it.
     pub complete_after: Duration,
+    /// How partners are found.
+    pub dispatch: DispatchRules,
     /// What carrying an order costs.
     pub tariff: Tariff,
     /// Whether rate limits apply.
@@ -87,6 +91,7 @@ struct Inner {
     settings: ServiceSettings,
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
+    positions: Positions,
     outbox_bell: Notify,
     alarm: Alarm,
     recorder: Recorder,
@@ -171,6 +176,7 @@ impl App {
             settings,
             metrics,
             last_seen: LastSeen::default(),
+            positions: Positions::default(),
             outbox_bell: Notify::new(),
             alarm: Alarm::default(),
             recorder: Recorder::default(),
@@ -219,6 +225,12 @@ impl App {
     #[must_use]
     pub fn last_seen(&self) -> &LastSeen {
         &self.inner.last_seen
+    }
+
+    /// Where partners are, for dispatch.
+    #[must_use]
+    pub fn positions(&self) -> &Positions {
+        &self.inner.positions
     }
 
     /// Whether this server is going away: it takes no new sessions.

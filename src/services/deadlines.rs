@@ -5,6 +5,7 @@
 //! that is done once, however many saw it. While none is due, all of them together cost one look at an index a second.
 
 use std::fmt::Display;
+use std::str::FromStr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
@@ -20,7 +21,7 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, orders as use_cases};
+use super::{accounts, dispatch, orders as use_cases};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
@@ -70,6 +71,14 @@ impl Tx<'_> {
         rows::set(self.conn(), kind, &subject.to_string(), order_id, due_at)?;
         self.first_due = Some(self.first_due.map_or(due_at, |first| first.min(due_at)));
         Ok(())
+    }
+
+    /// Lifts all deadlines of a kind that are about an order.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub fn lift_deadlines(&mut self, kind: DeadlineKind, order_id: OrderId) -> Result<(), ServiceError> {
+        Ok(rows::lift_all(self.conn(), kind, order_id)?)
     }
 
     /// Lifts a deadline, if it stands.
@@ -137,13 +146,24 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, Serv
         return Ok(false);
     }
     match (deadline.kind, order) {
+        (DeadlineKind::Dispatch, Some(order)) => dispatch::look(tx, app, &order)?,
+        (DeadlineKind::Offer, Some(order)) => dispatch::expire(tx, &order, subject(deadline)?)?,
+        (DeadlineKind::NoPartner, Some(order)) => dispatch::give_up(tx, order)?,
         (DeadlineKind::Complete, Some(order)) => use_cases::complete(tx, order)?,
         (DeadlineKind::Purge, _) => purge(tx, app)?,
-        (DeadlineKind::Complete, None) => {
+        (
+            DeadlineKind::Dispatch | DeadlineKind::Offer | DeadlineKind::NoPartner | DeadlineKind::Complete,
+            None,
+        ) => {
             return Err(ServiceError::Internal("a deadline without its order".into()));
         }
     }
     Ok(true)
+}
+
+fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {
+    let fault = || ServiceError::Internal(format!("a deadline about no id: {}", deadline.subject));
+    deadline.subject.parse().map_err(|_| fault())
 }
 
 /// Removes tickets, refresh tokens and kept answers past their time, some at once.

@@ -8,6 +8,7 @@ pub mod announcements;
 pub mod app;
 pub mod dashboard;
 pub mod deadlines;
+pub mod dispatch;
 pub mod error;
 pub mod events;
 pub mod idempotency;

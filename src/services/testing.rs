@@ -3,6 +3,7 @@
 use std::ops::Deref;
 use std::time::Duration;
 
+use crate::domain::dispatch::DispatchRules;
 use crate::domain::ids::{PartnerId, UserId};
 use crate::domain::order::Tariff;
 use crate::domain::principal::{Principal, Role};
@@ -63,6 +64,16 @@ impl TestApp {
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
             complete_after: Duration::from_secs(24 * 3600),
+            dispatch: DispatchRules {
+                enabled: true,
+                offers_at_once: 1,
+                offer_lasts: Duration::from_secs(30),
+                first_radius: 2000,
+                max_radius: 10_000,
+                look_again_after: Duration::from_secs(5),
+                give_up_after: Duration::from_secs(600),
+                orders_in_hand: 3,
+            },
             tariff: Tariff { base_fee: 300, fee_per_km: 80 },
             rate_limits: false,
             handshakes_per_second: 500,

@@ -21,6 +21,7 @@ pub mod announcements;
 pub mod deadlines;
 pub mod deliveries;
 pub mod demo;
+pub mod dispatch;
 pub mod idempotency;
 pub mod leases;
 pub mod notifications;

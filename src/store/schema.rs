@@ -18,6 +18,8 @@ tables! {
     { partners (id) {
         id -> Text,
         user_id -> Text,
+        online -> Bool,
+        online_changed_at -> BigInt,
     } }
     { refresh_families (id) {
         id -> Text,
@@ -121,6 +123,30 @@ tables! {
         event_id -> Text,
         at -> BigInt,
         dispatch -> Text,
+    } }
+    { offers (id) {
+        id -> Text,
+        order_id -> Text,
+        partner_id -> Text,
+        look -> BigInt,
+        status -> Text,
+        reason -> Nullable<Text>,
+        pickup_distance -> BigInt,
+        created_at -> BigInt,
+        expires_at -> BigInt,
+        closed_at -> Nullable<BigInt>,
+    } }
+    { former_partners (order_id, partner_id) {
+        order_id -> Text,
+        partner_id -> Text,
+    } }
+    { dispatch_looks (order_id, look) {
+        order_id -> Text,
+        look -> BigInt,
+        at -> BigInt,
+        radius -> BigInt,
+        offered -> BigInt,
+        candidates -> Text,
     } }
     { deadlines (kind, subject) {
         kind -> Text,

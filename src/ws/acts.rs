@@ -1,9 +1,10 @@
 //! What a client does by a frame and could do by a call as well: the same use cases.
 
-use crate::domain::ids::NotificationId;
+use crate::domain::ids::{NotificationId, OfferId};
 use crate::domain::principal::Principal;
 use crate::protocol::client::LocationSample;
 use crate::services::app::App;
+use crate::services::dispatch::{self, Decline};
 use crate::services::error::ServiceError;
 use crate::services::{notifications, tracking};
 
@@ -14,6 +15,10 @@ pub(super) enum Act {
     MarkRead { id: NotificationId },
     /// Mark all notifications as read.
     MarkAllRead,
+    /// Take an order that is offered.
+    Accept { offer_id: OfferId },
+    /// Leave it to others.
+    Decline { offer_id: OfferId, reason: Option<String> },
     /// Show the partner's position to those who may watch.
     Locate(Box<LocationSample>),
 }
@@ -26,6 +31,10 @@ pub(super) async fn perform(app: &App, who: Principal, act: Act) -> Result<(), S
     match act {
         Act::MarkRead { id } => notifications::mark_read(app, who, id).await.map(|_| ()),
         Act::MarkAllRead => notifications::mark_all_read(app, who).await.map(|_| ()),
+        Act::Accept { offer_id } => dispatch::accept(app, who, offer_id, None).await.map(|_| ()),
+        Act::Decline { offer_id, reason } => {
+            dispatch::decline(app, who, offer_id, Decline { reason }, None).await.map(|_| ())
+        }
         Act::Locate(sample) => tracking::ingest(app, who, *sample).await,
     }
 }

@@ -190,19 +190,32 @@ fn on_client_frame(
         ClientFrame::Subscribe { group, since } => subscribe(state, settings, group, since, boxed),
         ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
         ClientFrame::Location(sample) => {
-            if state.principal.role == Role::Partner {
-                return act(Act::Locate(Box::new(sample)), boxed);
-            }
-            let message = "only partners send their location".into();
-            on_bad(
-                state,
-                BadFrame { code: "role_not_allowed", message, reference: boxed.map(Into::into) },
-                now,
-            )
+            as_partner(state, Act::Locate(Box::new(sample)), boxed, "only partners send their location", now)
+        }
+        ClientFrame::Accept { offer_id } => {
+            as_partner(state, Act::Accept { offer_id }, boxed, "only partners accept offers", now)
+        }
+        ClientFrame::Decline { offer_id, reason } => {
+            let act = Act::Decline { offer_id, reason };
+            as_partner(state, act, boxed, "only partners decline offers", now)
         }
         ClientFrame::Auth { token } => vec![Effect::Renew { token, reference: boxed }],
         ClientFrame::Ping => vec![Effect::Send(Control::Pong { reference: boxed.as_deref() }.to_text())],
     }
+}
+
+fn as_partner(
+    state: &mut State,
+    what: Act,
+    reference: Reference,
+    otherwise: &str,
+    now: Instant,
+) -> Vec<Effect> {
+    if state.principal.role == Role::Partner {
+        return act(what, reference);
+    }
+    let (code, message) = ("role_not_allowed", otherwise.into());
+    on_bad(state, BadFrame { code, message, reference: reference.map(Into::into) }, now)
 }
 
 fn act(act: Act, reference: Reference) -> Vec<Effect> {

@@ -2,16 +2,12 @@
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::UserId;
-use crate::domain::order::{OrderStatus, Party};
 use crate::domain::principal::{Principal, Role};
 use crate::protocol::snapshot::SnapshotFrame;
 use crate::services::app::App;
+use crate::services::dispatch::{self, QueueView};
 use crate::services::error::ServiceError;
 use crate::services::{dashboard, notifications, orders};
-use crate::store::orders::Filter;
-
-/// The most orders in a partner's queue frame.
-const MAX_QUEUE: i64 = 200;
 
 /// What a group stands at.
 #[derive(Debug)]
@@ -39,7 +35,10 @@ pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<S
             let order = orders::get(app, who, order_id).await?;
             (SnapshotFrame::OrderStatus { order: &order }.to_text(), i64::MIN)
         }
-        GroupKey::Partner(_) => (queue(app, who).await?, i64::MIN),
+        GroupKey::Partner(_) => {
+            let QueueView { offers, orders } = dispatch::queue(app, who).await?;
+            (SnapshotFrame::Queue { offers: &offers, orders: &orders }.to_text(), i64::MIN)
+        }
         GroupKey::Admin => {
             let dashboard = dashboard::read(app).await?;
             (SnapshotFrame::Dashboard { dashboard: &dashboard }.to_text(), i64::MIN)
@@ -66,13 +65,4 @@ fn may_listen(who: &Principal, group: GroupKey) -> Result<(), ServiceError> {
 async fn unread_count(app: &App, user_id: UserId) -> Result<(String, i64), ServiceError> {
     let (count, revision) = app.read(move |conn| notifications::unread_count(conn, user_id)).await?;
     Ok((SnapshotFrame::UnreadCount { count }.to_text(), revision))
-}
-
-async fn queue(app: &App, who: Principal) -> Result<String, ServiceError> {
-    let filter = Filter { open: true, ..Filter::default() };
-    let mut orders = orders::list(app, who, filter, MAX_QUEUE).await?;
-    // Delivered ones wait for the customer, not for the partner.
-    orders.retain(|order| order.status != OrderStatus::Delivered);
-    debug_assert!(orders.iter().all(|order| order.code.is_none()), "{:?} sees no code", Party::Partner);
-    Ok(SnapshotFrame::Queue { offers: &[], orders: &orders }.to_text())
 }

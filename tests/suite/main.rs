@@ -12,6 +12,7 @@ mod access;
 mod bad_input;
 mod chaos;
 mod command_line;
+mod dispatch;
 mod documents;
 mod events;
 mod faults;

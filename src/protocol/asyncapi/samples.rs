@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde_json::{Value, json};
 
+use crate::domain::dispatch::OfferStatus;
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
@@ -18,7 +19,7 @@ use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
 use crate::protocol::views::{
-    CustomerView, Freshness, LocationView, NotificationView, OrderUpdate, OrderView, PartnerView,
+    CustomerView, Freshness, LocationView, NotificationView, OfferView, OrderUpdate, OrderView, PartnerView,
 };
 
 /// The numbering of all samples.
@@ -97,6 +98,15 @@ fn order(status: OrderStatus) -> OrderView {
     }
 }
 
+fn offer() -> OfferView {
+    OfferView {
+        id: id("d1"),
+        order: OrderView { partner: None, ..order(OrderStatus::Confirmed) },
+        expires_at: at(),
+        pickup_distance: 420,
+    }
+}
+
 /// One of each event that has a frame.
 pub(super) fn events() -> Vec<Event> {
     let user_id = customer_id();
@@ -127,6 +137,8 @@ pub(super) fn events() -> Vec<Event> {
             action: QueueAction::Added,
             order: Some(Box::new(order(OrderStatus::Assigned))),
         },
+        Event::OfferMade { partner_id: partner_id(), offer: Box::new(offer()) },
+        Event::OfferClosed { partner_id: partner_id(), offer_id: offer().id, reason: OfferStatus::Taken },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
         Event::Activity {
@@ -155,7 +167,7 @@ pub(super) fn with_snapshots(mut show: impl FnMut(GroupKey, &SnapshotFrame<'_>))
     show(GroupKey::User(customer_id()), &SnapshotFrame::UnreadCount { count: 3 });
     show(order_group(), &SnapshotFrame::OrderStatus { order: &order });
     let orders = std::slice::from_ref(&order);
-    show(GroupKey::Partner(partner_id()), &SnapshotFrame::Queue { offers: &[], orders });
+    show(GroupKey::Partner(partner_id()), &SnapshotFrame::Queue { offers: &[offer()], orders });
     let dashboard = DashboardView {
         orders: BTreeMap::from([(OrderStatus::EnRoute.as_str(), 1)]),
         recent: vec![order.clone()],
@@ -211,6 +223,8 @@ pub(super) fn client(kind: ClientKind) -> Value {
             "latitude": 52.5163, "longitude": 13.3777, "timestamp": at(), "heading": 90.0, "speed": 6.5,
             "accuracy": 8.0, "battery": 0.8, "order_id": order_id(),
         }),
+        ClientKind::Accept => json!({"offer_id": offer().id, "ref": "9"}),
+        ClientKind::Decline => json!({"offer_id": offer().id, "reason": "too far", "ref": "10"}),
         ClientKind::Auth => json!({"token": "eyJhbGciOiJIUzI1NiJ9…"}),
         ClientKind::MarkAllRead | ClientKind::Ping => json!({"ref": "9"}),
     };

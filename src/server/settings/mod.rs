@@ -16,6 +16,7 @@ pub use listing::{Line, listing, markdown};
 pub use sources::{Source, Sources};
 pub use table::Settings;
 
+use crate::domain::dispatch::DispatchRules;
 use crate::domain::order::Tariff;
 use crate::http::settings::HttpSettings;
 use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisServers, RedisTls, RedisUrl};
@@ -179,6 +180,16 @@ impl Settings {
             refresh_lifetime: self.refresh_lifetime,
             auto_confirm: self.auto_confirm,
             complete_after: self.complete_after,
+            dispatch: DispatchRules {
+                enabled: self.dispatch,
+                offers_at_once: self.offers_at_once,
+                offer_lasts: self.offer_lasts,
+                first_radius: self.dispatch_radius,
+                max_radius: self.dispatch_max_radius.max(self.dispatch_radius),
+                look_again_after: self.look_again_after,
+                give_up_after: self.no_partner_after,
+                orders_in_hand: self.orders_in_hand,
+            },
             tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
             rate_limits: self.rate_limits,
             handshakes_per_second: self.handshakes_per_second,

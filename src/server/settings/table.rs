@@ -151,6 +151,30 @@ settings! {
     /// Seconds after its delivery until an order is completed when its customer does not do it. Default: a day.
     "WAYBILL_COMPLETE_AFTER_SECS" Plain complete_after: Duration = "86400", |text| parse::secs(text, 1..=31_536_000);
 
+    /// Whether confirmed orders are offered to partners: `on`, or `off` where admins assign them.
+    "WAYBILL_DISPATCH" Plain dispatch: bool = "on", parse::switch;
+
+    /// Partners whom an order is offered to at the same time; the first to accept gets it.
+    "WAYBILL_OFFERS_AT_ONCE" Plain offers_at_once: usize = "1", |text| parse::number(text, 1..=1000);
+
+    /// Seconds that a partner has to accept an offer.
+    "WAYBILL_OFFER_SECS" Plain offer_lasts: Duration = "30", |text| parse::secs(text, 1..=3600);
+
+    /// How far from the pick-up partners are looked for at first, metres. Where nobody is found it is twice as far the next time.
+    "WAYBILL_DISPATCH_RADIUS_METRES" Plain dispatch_radius: u32 = "2000", |text| parse::number(text, 1..=1_000_000);
+
+    /// How far from the pick-up partners are looked for in the end, metres.
+    "WAYBILL_DISPATCH_MAX_RADIUS_METRES" Plain dispatch_max_radius: u32 = "10000", |text| parse::number(text, 1..=1_000_000);
+
+    /// Milliseconds between two looks for partners when nobody was found.
+    "WAYBILL_DISPATCH_AGAIN_MS" Plain look_again_after: Duration = "5000", |text| parse::millis(text, 100..=600_000);
+
+    /// Seconds for which partners are looked for before the order fails.
+    "WAYBILL_NO_PARTNER_SECS" Plain no_partner_after: Duration = "600", |text| parse::secs(text, 1..=604_800);
+
+    /// Orders that a partner may have in hand at once.
+    "WAYBILL_ORDERS_IN_HAND" Plain orders_in_hand: i64 = "3", |text| parse::number(text, 1..=1000);
+
     /// What carrying an order costs whatever the distance, in minor units of its currency.
     "WAYBILL_BASE_FEE" Plain base_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
 

@@ -8,6 +8,7 @@ mod transition;
 pub use place::{NewOrder, place};
 pub use rating::{NewRating, RatingView, rate};
 pub use transition::{Assignment, Transition, assign, complete, transition};
+pub(super) use transition::{Taken, find_partner, legal, take};
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -177,7 +178,7 @@ fn save_step(
 
 /// What was said about a step.
 #[derive(Debug, Clone, Default)]
-struct Words {
-    reason: Option<String>,
-    note: Option<String>,
+pub(super) struct Words {
+    pub reason: Option<String>,
+    pub note: Option<String>,
 }

@@ -16,7 +16,7 @@ use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::notifications;
+use crate::services::{dispatch, notifications};
 use crate::store::{orders as rows, users};
 
 use super::{Words, notices, save_step, with_party};
@@ -47,7 +47,7 @@ pub struct Assignment {
 
 /// A step that is known to be asked for by somebody who may see the order.
 #[derive(Debug, Clone)]
-pub(super) struct Taken {
+pub(in crate::services) struct Taken {
     pub to: OrderStatus,
     pub party: Party,
     pub by: Option<UserId>,
@@ -163,7 +163,10 @@ pub fn complete(tx: &mut Tx<'_>, order: Order) -> Result<(), ServiceError> {
     Ok(())
 }
 
-fn find_partner(tx: &mut Tx<'_>, partner_id: PartnerId) -> Result<Assignee, ServiceError> {
+pub(in crate::services) fn find_partner(
+    tx: &mut Tx<'_>,
+    partner_id: PartnerId,
+) -> Result<Assignee, ServiceError> {
     let user = users::find_by_partner(tx.conn(), partner_id)?.filter(|user| user.deleted_at.is_none());
     let user =
         user.ok_or_else(|| ServiceError::invalid("partner_id", "unknown", "there is no such partner"))?;
@@ -231,7 +234,7 @@ fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {
     }
 }
 
-fn legal(
+pub(in crate::services) fn legal(
     order: &Order,
     to: OrderStatus,
     party: Party,
@@ -272,7 +275,7 @@ fn check_demand(
 }
 
 /// Takes a legal step: changes the order, writes the timeline, and lets everybody know.
-pub(super) fn take(
+pub(in crate::services) fn take(
     tx: &mut Tx<'_>,
     mut order: Order,
     taken: Taken,
@@ -298,7 +301,7 @@ pub(super) fn take(
         | OrderStatus::Failed => {}
     }
     rows::update(tx.conn(), &order)?;
-    set_deadlines(tx, &order, from)?;
+    set_deadlines(tx, &order, from, before.as_ref())?;
     let reason = words.reason.clone();
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
@@ -308,7 +311,18 @@ pub(super) fn take(
 }
 
 /// What is to be done about the order in time, from this step on.
-fn set_deadlines(tx: &mut Tx<'_>, order: &Order, from: OrderStatus) -> Result<(), ServiceError> {
+fn set_deadlines(
+    tx: &mut Tx<'_>,
+    order: &Order,
+    from: OrderStatus,
+    before: Option<&Assignee>,
+) -> Result<(), ServiceError> {
+    if from == OrderStatus::Confirmed {
+        dispatch::end(tx, order)?;
+    }
+    if order.status == OrderStatus::Confirmed {
+        dispatch::begin(tx, order, before)?;
+    }
     if from == OrderStatus::Delivered {
         tx.lift_deadline(DeadlineKind::Complete, order.id)?;
     }

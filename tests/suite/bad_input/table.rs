@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::support::raw::{Answer, Raw};
-use crate::support::steps::LogIn;
+use crate::support::steps::{LogIn, text};
 use crate::support::users::PASSWORD;
 use crate::support::{TestApp, TestUser};
 
@@ -85,6 +85,8 @@ pub struct World {
     /// Delivered.
     pub delivered: String,
     pub notification: String,
+    /// Two that the partner can answer.
+    pub offers: [String; 2],
 }
 
 impl World {
@@ -100,7 +102,15 @@ impl World {
         app.carry_to(&partner, &delivered, "delivered").await;
         let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
         let notification = inbox["items"][0]["id"].as_str().expect("an id").to_owned();
-        Self { app, customer, log_in, partner, admin, order, open_order, delivered, notification }
+        app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+        app.stand(&partner, 100.0);
+        let mut work = app.at_work(&partner).await;
+        let mut offers = [String::new(), String::new()];
+        for offer in &mut offers {
+            app.order(&customer).await;
+            *offer = text(&work.expect("assignment").await["offer"], "id");
+        }
+        Self { app, customer, log_in, partner, admin, order, open_order, delivered, notification, offers }
     }
 
     pub fn path(&self, endpoint: &Endpoint) -> String {
@@ -110,7 +120,8 @@ impl World {
             _ => &self.order,
         };
         let path = endpoint.path.replace("{order_id}", order);
-        path.replace("{notification_id}", &self.notification)
+        let path = path.replace("{notification_id}", &self.notification);
+        path.replace("{offer_id}", &self.offers[usize::from(path.ends_with("/decline"))])
     }
 
     pub fn authorization(&self, caller: Caller) -> String {
@@ -398,6 +409,69 @@ pub const TABLE: &[Endpoint] = &[
         method: "GET",
         path: "/api/v1/realtime/token",
         caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/partner/availability",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "PUT",
+        path: "/api/v1/partner/availability",
+        caller: Caller::Partner,
+        status: 200,
+        body: |_| json!({"online": true}),
+        fields: &[("online", Kind::Flag, Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/partner/queue",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/partner/offers",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/partner/offers/{offer_id}/accept",
+        caller: Caller::Partner,
+        status: 200,
+        body: |_| json!({}),
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/partner/offers/{offer_id}/decline",
+        caller: Caller::Partner,
+        status: 200,
+        body: |_| json!({"reason": "a flat tyre"}),
+        fields: &[("reason", Kind::Text(1, 500), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/dispatch",
+        caller: Caller::Admin,
         status: 200,
         body: none,
         fields: &[],

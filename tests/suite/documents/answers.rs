@@ -73,6 +73,7 @@ async fn every_operation_answers_as_documented() {
     let mut walk = Walk { document: OpenApi::of(&app).await, seen: BTreeSet::new() };
     accounts(&app, &mut walk).await;
     orders(&app, &mut walk).await;
+    partners(&app, &mut walk).await;
     inbox(&app, &mut walk).await;
     others(&app, &mut walk).await;
     let all: BTreeSet<Operation> = walk.document.operations().into_iter().collect();
@@ -116,6 +117,25 @@ async fn orders(app: &TestApp, walk: &mut Walk) {
     }
     walk.post(&owner, &format!("{id}/rating"), json!({"stars": 5, "comment": "Thank you"})).await;
     walk.get(&admin, &format!("/api/v1/admin/deliveries?order_id={}", text(&order, "id"))).await;
+}
+
+async fn partners(app: &TestApp, walk: &mut Walk) {
+    let (customer, partner) = (app.customer().await, app.partner().await);
+    let (admin, rider) = (app.as_user(&app.admin().await), app.as_user(&partner));
+    let mut work = app.at_work(&partner).await;
+    walk.call(&rider, "PUT", "/api/v1/partner/availability", Some(json!({"online": true}))).await;
+    walk.get(&rider, "/api/v1/partner/availability").await;
+    app.stand(&partner, 100.0);
+    for answer in ["decline", "accept"] {
+        let order = app.order(&customer).await;
+        let offer = work.expect("assignment").await["offer"]["id"].clone();
+        walk.get(&rider, "/api/v1/partner/offers").await;
+        walk.get(&rider, "/api/v1/partner/queue").await;
+        let offer = offer.as_str().expect("an id");
+        let body = if answer == "decline" { json!({"reason": "a flat tyre"}) } else { json!({}) };
+        walk.post(&rider, &format!("/api/v1/partner/offers/{{offer_id={offer}}}/{answer}"), body).await;
+        walk.get(&admin, &format!("/api/v1/orders/{{order_id={order}}}/dispatch")).await;
+    }
 }
 
 async fn inbox(app: &TestApp, walk: &mut Walk) {

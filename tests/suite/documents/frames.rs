@@ -112,6 +112,14 @@ async fn every_frame_is_as_documented() {
     app.as_user(&partner).post(&steps, json!({"to": "en_route"})).await.expect(200);
 
     work.until("queue_update", api).await;
+    app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+    app.stand(&partner, 100.0);
+    for answer in ["decline", "accept"] {
+        app.order(&app.customer().await).await;
+        let offer = work.until("assignment", api).await["offer"]["id"].clone();
+        work.send(json!({"type": answer, "offer_id": offer, "ref": answer}), api).await;
+        work.until("assignment_closed", api).await;
+    }
     let sample = json!({
         "type": "location", "latitude": 52.52, "longitude": 13.40, "timestamp": Timestamp::now(), "heading": 90,
         "speed": 6.5, "accuracy": 8, "battery": 0.8, "order_id": id,

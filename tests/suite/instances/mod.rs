@@ -3,6 +3,7 @@
 
 mod alone;
 mod death;
+mod dispatch;
 mod papers;
 mod redis_away;
 mod redis_cluster;

@@ -1,0 +1,209 @@
+//! Dispatch: finding a partner for each order that has none.
+//!
+//! An order that becomes `confirmed` is due to be looked at. A look asks who is near, judges them
+//! (`domain/dispatch.rs`), and offers the order to the nearest who may have it. It is due to be looked at again when all of
+//! them have declined or let it run out, and, farther, a little after a look that found nobody; until somebody accepts, it
+//! ends in another way, or its time is over. Every change of an order's offers is made under the lock of the order's row.
+
+mod audit;
+mod availability;
+mod near;
+mod offers;
+mod queue;
+
+pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
+pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
+pub(super) use near::Positions;
+pub use offers::{Decline, accept, decline};
+pub use queue::{QueueView, offers, queue};
+
+use crate::domain::deadline::DeadlineKind;
+use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Verdict, judge};
+use crate::domain::ids::OfferId;
+use crate::domain::notification::{NotificationContent, WithdrawalCause};
+use crate::domain::order::{Assignee, Order, OrderStatus, Party};
+use crate::protocol::event::Event;
+use crate::protocol::views::OfferView;
+use crate::store::dispatch::{self as rows, Judged, Look, Offer};
+
+use super::app::{App, Tx};
+use super::error::ServiceError;
+use super::notifications;
+use super::orders::{Taken, Words, take};
+
+/// How many partners a look judges beside those that it is to ask.
+const SPARE: usize = 50;
+/// How many of those that were judged are kept for whoever wants to know why.
+const KEPT: usize = 50;
+
+/// An order has become `confirmed`: partners are looked for, from now on and for a while. `before` had it until now.
+pub(super) fn begin(tx: &mut Tx<'_>, order: &Order, before: Option<&Assignee>) -> Result<(), ServiceError> {
+    if let Some(before) = before {
+        rows::insert_former(tx.conn(), order.id, before.partner_id)?;
+    }
+    let (rules, now) = (tx.settings().dispatch, tx.now());
+    if rules.enabled {
+        tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), now)?;
+        let give_up_at = now.after(rules.give_up_after);
+        tx.set_deadline(DeadlineKind::NoPartner, order.id, Some(order.id), give_up_at)?;
+    }
+    Ok(())
+}
+
+/// An order is `confirmed` no longer: what is still offered cannot be accepted any more.
+pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<(), ServiceError> {
+    tx.lift_deadline(DeadlineKind::Dispatch, order.id)?;
+    tx.lift_deadline(DeadlineKind::NoPartner, order.id)?;
+    tx.lift_deadlines(DeadlineKind::Offer, order.id)?;
+    let open = rows::open_offers(tx.conn(), order.id)?;
+    let winner = order.partner.as_ref().filter(|_| order.status == OrderStatus::Assigned);
+    let mut withdrawn = Vec::new();
+    for offer in &open {
+        let status = match winner {
+            Some(winner) if winner.partner_id == offer.partner_id => OfferStatus::Accepted,
+            Some(_) => OfferStatus::Taken,
+            None => OfferStatus::Withdrawn,
+        };
+        close(tx, offer, status, None)?;
+        if status == OfferStatus::Withdrawn {
+            withdrawn.push(offer.partner_id);
+        }
+    }
+    let cause = if order.status == OrderStatus::Failed {
+        WithdrawalCause::Failed
+    } else {
+        WithdrawalCause::Cancelled
+    };
+    let users = rows::standings(tx.conn(), order.id, &withdrawn)?;
+    let letter = |user_id| (user_id, NotificationContent::AssignmentWithdrawn { order_id: order.id, cause });
+    notifications::add_all(tx, users.values().map(|standing| letter(standing.user_id)).collect())
+}
+
+/// Closes an offer, and lets its partner know.
+fn close(
+    tx: &mut Tx<'_>,
+    offer: &Offer,
+    status: OfferStatus,
+    reason: Option<&str>,
+) -> Result<(), ServiceError> {
+    let now = tx.now();
+    rows::close_offer(tx.conn(), offer.id, status, reason, now)?;
+    tx.emit(&Event::OfferClosed { partner_id: offer.partner_id, offer_id: offer.id, reason: status });
+    Ok(())
+}
+
+/// An offer has been closed without being accepted: when it was the last one, others are asked.
+fn go_on(tx: &mut Tx<'_>, order: &Order) -> Result<(), ServiceError> {
+    let now = tx.now();
+    if order.status == OrderStatus::Confirmed
+        && tx.settings().dispatch.enabled
+        && rows::open_offers(tx.conn(), order.id)?.is_empty()
+    {
+        tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), now)?;
+    }
+    Ok(())
+}
+
+/// Looks for partners for an order.
+pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), ServiceError> {
+    if order.status != OrderStatus::Confirmed || !rows::open_offers(tx.conn(), order.id)?.is_empty() {
+        return Ok(());
+    }
+    let (rules, now) = (tx.settings().dispatch, tx.now());
+    let last = rows::last_look(tx.conn(), order.id)?;
+    let (number, radius) = match &last {
+        None => (1, rules.first_radius),
+        // Looks in a row that find nobody are one.
+        Some(last) if last.offered == 0 => (last.look, rules.widen(last.radius)),
+        Some(last) => (last.look + 1, last.radius),
+    };
+    let limit = rules.offers_at_once.saturating_add(SPARE);
+    let candidates = app.positions().nearest(order.pickup.position(), radius, limit, now, FRESH);
+    let ids: Vec<_> = candidates.iter().map(|candidate| candidate.partner_id).collect();
+    let standings = rows::standings(tx.conn(), order.id, &ids)?;
+    let judged = judge(&candidates, |partner_id| standings.get(&partner_id).copied(), &rules, now);
+    let chosen: Vec<Candidate> = judged
+        .iter()
+        .filter(|(_, verdict)| *verdict == Verdict::Offered)
+        .map(|(candidate, _)| *candidate)
+        .collect();
+    let offered = i64::try_from(chosen.len()).unwrap_or(i64::MAX);
+    let kept = judged.iter().take(KEPT.max(chosen.len())).map(|(candidate, verdict)| Judged {
+        partner_id: candidate.partner_id,
+        distance: candidate.distance,
+        age: candidate.age,
+        verdict: *verdict,
+    });
+    let look = Look { look: number, at: now, radius, offered, candidates: kept.collect() };
+    rows::save_look(tx.conn(), order.id, &look)?;
+    if chosen.is_empty() {
+        let again_at = now.after(rules.look_again_after);
+        return tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), again_at);
+    }
+    let mut letters = Vec::new();
+    for candidate in chosen {
+        let offer = offer(tx, order, candidate, number)?;
+        if let Some(standing) = standings.get(&candidate.partner_id) {
+            let content = NotificationContent::AssignmentOffered {
+                order_id: order.id,
+                earnings: order.price,
+                pickup_distance: offer.pickup_distance,
+                expires_at: offer.expires_at,
+            };
+            letters.push((standing.user_id, content));
+        }
+    }
+    notifications::add_all(tx, letters)
+}
+
+/// Offers an order to a partner.
+fn offer(tx: &mut Tx<'_>, order: &Order, to: Candidate, look: i64) -> Result<Offer, ServiceError> {
+    let now = tx.now();
+    let offer = Offer {
+        id: OfferId::new(),
+        order_id: order.id,
+        partner_id: to.partner_id,
+        look,
+        status: OfferStatus::Open,
+        reason: None,
+        pickup_distance: to.distance,
+        created_at: now,
+        expires_at: now.after(tx.settings().dispatch.offer_lasts),
+        closed_at: None,
+    };
+    rows::insert_offer(tx.conn(), &offer)?;
+    tx.set_deadline(DeadlineKind::Offer, offer.id, Some(order.id), offer.expires_at)?;
+    tx.emit(&Event::OfferMade { partner_id: to.partner_id, offer: Box::new(view(&offer, order)) });
+    Ok(offer)
+}
+
+/// An offer as its partner sees it.
+fn view(offer: &Offer, order: &Order) -> OfferView {
+    OfferView::of(offer.id, order, offer.expires_at, offer.pickup_distance)
+}
+
+/// An offer has run out.
+pub(super) fn expire(tx: &mut Tx<'_>, order: &Order, offer_id: OfferId) -> Result<(), ServiceError> {
+    let offer = rows::find_offer(tx.conn(), offer_id)?;
+    let Some(offer) = offer.filter(|offer| offer.status == OfferStatus::Open) else { return Ok(()) };
+    if offer.expires_at > tx.now() {
+        // The clock of the instance that took it in hand is ahead of this one's.
+        return tx.set_deadline(DeadlineKind::Offer, offer.id, Some(order.id), offer.expires_at);
+    }
+    close(tx, &offer, OfferStatus::Expired, None)?;
+    go_on(tx, order)?;
+    let partner = rows::standings(tx.conn(), order.id, &[offer.partner_id])?;
+    let letter = |user_id| (user_id, NotificationContent::AssignmentExpired { order_id: order.id });
+    notifications::add_all(tx, partner.values().map(|standing| letter(standing.user_id)).collect())
+}
+
+/// No partner was found in time.
+pub(super) fn give_up(tx: &mut Tx<'_>, order: Order) -> Result<(), ServiceError> {
+    if order.status != OrderStatus::Confirmed {
+        return Ok(());
+    }
+    let to = Taken { to: OrderStatus::Failed, party: Party::System, by: None, partner: None };
+    let words = Words { reason: Some("no partner was found in time".into()), note: None };
+    take(tx, order, to, words, None)?;
+    Ok(())
+}

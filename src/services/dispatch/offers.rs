@@ -1,0 +1,136 @@
+//! What partners answer to offers.
+
+use serde::Deserialize;
+use serde_json::{Map, json};
+use utoipa::ToSchema;
+
+use crate::domain::dispatch::OfferStatus;
+use crate::domain::ids::{OfferId, PartnerId};
+use crate::domain::order::{Order, OrderStatus, Party};
+use crate::domain::principal::Principal;
+use crate::protocol::views::OrderView;
+use crate::services::app::{App, Reply, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::services::orders::{Taken, Words, find_partner, legal, take};
+use crate::store::dispatch::{self as rows, Offer};
+use crate::store::orders;
+
+use super::{close, go_on, view};
+
+/// Declining an offer.
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Decline {
+    /// Why, at most 500 characters.
+    pub reason: Option<String>,
+}
+
+/// Accepts an offer: the order is the caller's from then on. Of several who do so at the same time, one gets it.
+///
+/// Accepting again what the caller has accepted is answered like the first time.
+///
+/// # Errors
+/// `NotFound` when it is nobody's or another's; `Conflict` with `offer_closed` (and the `reason`), or with
+/// `too_many_orders`; the database's.
+pub async fn accept(
+    app: &App,
+    who: Principal,
+    offer_id: OfferId,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    app.write_once(key, 200, move |tx| {
+        let (partner_id, offer, order) = find(tx, &who, offer_id)?;
+        let is_theirs = order.partner.as_ref().is_some_and(|partner| partner.partner_id == partner_id);
+        if offer.status == OfferStatus::Accepted && is_theirs {
+            return Ok(OrderView::of(&order, Party::Partner, None));
+        }
+        must_be_open(tx, &offer)?;
+        legal(&order, OrderStatus::Assigned, Party::Partner)?;
+        if rows::lock_in_hand(tx.conn(), partner_id)? >= tx.settings().dispatch.orders_in_hand {
+            let detail = "You have as many orders in hand as one may have: deliver one first.";
+            return Err(ServiceError::conflict("too_many_orders", detail));
+        }
+        let partner = find_partner(tx, partner_id)?;
+        let party = Party::Partner;
+        let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
+        // It closes this offer and the others.
+        let order = take(tx, order, to, Words::default(), None)?;
+        Ok(OrderView::of(&order, party, None))
+    })
+    .await
+}
+
+/// Declines an offer: the order is offered to others, and to the caller no more. Gives the order as it was offered.
+///
+/// # Errors
+/// `NotFound`; `Invalid` when the reason is too long; `Conflict` with `offer_closed` (and the `reason`); the database's.
+pub async fn decline(
+    app: &App,
+    who: Principal,
+    offer_id: OfferId,
+    asked: Decline,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    let mut checks = Checks::default();
+    if let Some(reason) = &asked.reason {
+        checks.text("reason", reason, 1..=500);
+    }
+    checks.done()?;
+    app.write_once(key, 200, move |tx| {
+        let (_, offer, order) = find(tx, &who, offer_id)?;
+        if offer.status != OfferStatus::Declined {
+            must_be_open(tx, &offer)?;
+            give_away(tx, &offer, &order, asked.reason.as_deref())?;
+        }
+        Ok(view(&offer, &order).order)
+    })
+    .await
+}
+
+/// Closes an open offer that its partner does not want.
+pub(super) fn give_away(
+    tx: &mut Tx<'_>,
+    offer: &Offer,
+    order: &Order,
+    reason: Option<&str>,
+) -> Result<(), ServiceError> {
+    tx.lift_deadline(crate::domain::deadline::DeadlineKind::Offer, offer.id)?;
+    close(tx, offer, OfferStatus::Declined, reason)?;
+    go_on(tx, order)
+}
+
+/// An offer to the caller, and its order, which nobody else can change until the transaction ends.
+pub(super) fn find(
+    tx: &mut Tx<'_>,
+    who: &Principal,
+    offer_id: OfferId,
+) -> Result<(PartnerId, Offer, Order), ServiceError> {
+    let missing = || ServiceError::NotFound { what: "offer" };
+    let partner_id = who.partner_id.ok_or_else(missing)?;
+    let order_id = rows::find_offer(tx.conn(), offer_id)?
+        .filter(|offer| offer.partner_id == partner_id)
+        .map(|offer| offer.order_id)
+        .ok_or_else(missing)?;
+    let order = orders::find_locked(tx.conn(), order_id)?.ok_or_else(missing)?;
+    // Once more: it may have been closed while the lock was waited for.
+    let offer = rows::find_offer(tx.conn(), offer_id)?.ok_or_else(missing)?;
+    Ok((partner_id, offer, order))
+}
+
+fn must_be_open(tx: &Tx<'_>, offer: &Offer) -> Result<(), ServiceError> {
+    let reason = match offer.status {
+        OfferStatus::Open if offer.expires_at > tx.now() => return Ok(()),
+        // It is about to be closed.
+        OfferStatus::Open => OfferStatus::Expired,
+        status @ (OfferStatus::Accepted
+        | OfferStatus::Declined
+        | OfferStatus::Expired
+        | OfferStatus::Withdrawn
+        | OfferStatus::Taken) => status,
+    };
+    let mut extra = Map::new();
+    extra.insert("reason".into(), json!(reason));
+    let detail = format!("The offer is closed: {}.", reason.as_str()).into();
+    Err(ServiceError::Conflict { code: "offer_closed", detail, extra })
+}

@@ -6,9 +6,11 @@
 pub mod geo;
 pub mod group;
 pub mod ids;
+pub mod ledger;
 pub mod locale;
 pub mod money;
 pub mod notification;
 pub mod order;
+pub mod payment;
 pub mod principal;
 pub mod time;

@@ -22,9 +22,12 @@ pub mod deliveries;
 pub mod demo;
 pub mod idempotency;
 pub mod leases;
+pub mod ledger;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;
+pub mod payments;
+pub mod transfers;
 pub mod users;
 
 use std::sync::Arc;

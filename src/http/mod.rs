@@ -3,6 +3,7 @@
 pub mod access;
 pub mod accounts;
 pub mod docs;
+pub mod earnings;
 pub mod error;
 pub mod events;
 pub mod extract;
@@ -12,7 +13,9 @@ pub mod ops;
 pub mod orders;
 pub mod page;
 pub mod pages;
+pub mod payments;
 pub mod settings;
+pub mod wallet;
 
 use actix_web::web;
 
@@ -22,4 +25,7 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     orders::routes(config);
     events::routes(config);
     notifications::routes(config);
+    wallet::routes(config);
+    earnings::routes(config);
+    payments::routes(config);
 }

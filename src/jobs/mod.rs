@@ -3,6 +3,7 @@
 pub mod announcements;
 pub mod completing;
 pub mod purge;
+pub mod transfers;
 
 use std::pin::pin;
 use std::time::Duration;

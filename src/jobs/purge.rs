@@ -1,4 +1,5 @@
-//! Removes rows that nobody can ask for any more: kept answers, used tickets and refresh tokens past their time.
+//! Removes rows that nobody can ask for any more: kept answers, used tickets and refresh tokens past
+//! their time, and events of the payment provider.
 
 use std::time::Duration;
 
@@ -6,6 +7,7 @@ use crate::services::accounts;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::idempotency::KEPT;
+use crate::services::money;
 use crate::store::idempotency;
 
 use super::repeat;
@@ -20,7 +22,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
 
 /// Whether there may be more.
 async fn pass(app: &App) -> Result<bool, ServiceError> {
-    if accounts::purge(app).await? > 0 {
+    if accounts::purge(app).await? > 0 || money::purge(app).await? {
         return Ok(true);
     }
     app.write(|tx| {

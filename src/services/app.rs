@@ -27,6 +27,7 @@ use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
 use super::limits::KeyHasher;
+use super::money::MoneySettings;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
@@ -54,6 +55,8 @@ pub struct ServiceSettings {
     pub handshakes_per_second: u32,
     /// Keys of back ends that may publish, each `name:key`.
     pub service_keys: Vec<ServiceKey>,
+    /// What is set about money.
+    pub money: MoneySettings,
 }
 
 /// The key of another back end.
@@ -100,15 +103,22 @@ struct Inner {
 /// A transaction: the connection, and the events that go out once it is committed.
 pub struct Tx<'conn> {
     conn: &'conn mut Conn,
+    settings: &'conn ServiceSettings,
     now: Timestamp,
     /// What goes out, in this order; written at the end, all at once.
     events: Vec<NewOutboxRow>,
 }
 
-impl Tx<'_> {
+impl<'conn> Tx<'conn> {
     /// For queries.
     pub fn conn(&mut self) -> &mut Conn {
         self.conn
+    }
+
+    /// What was set.
+    #[must_use]
+    pub fn settings(&self) -> &'conn ServiceSettings {
+        self.settings
     }
 
     /// The time of the change.
@@ -311,11 +321,12 @@ impl App {
         F: FnOnce(&mut Tx<'_>) -> Result<T, ServiceError> + Send + 'static,
         T: Send + 'static,
     {
+        let app = self.clone();
         let (value, events) = self
             .inner
             .store
             .write(move |conn| {
-                let mut tx = Tx { conn, now: Timestamp::now(), events: Vec::new() };
+                let mut tx = Tx { conn, settings: app.settings(), now: Timestamp::now(), events: Vec::new() };
                 let value = job(&mut tx)?;
                 outbox::append(tx.conn, tx.now, &tx.events)?;
                 Ok::<_, ServiceError>((value, tx.events.len()))

@@ -15,7 +15,7 @@ use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::notifications;
+use crate::services::{money, notifications};
 use crate::store::{orders as rows, users};
 
 use super::{Words, notices, save_step, with_party};
@@ -315,8 +315,11 @@ pub(super) fn take(
     rows::update(tx.conn(), &order)?;
     let reason = words.reason.clone();
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
+    let settled = money::settle(tx, &order, from, taken.party)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
-    let letters = notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref());
+    let mut letters =
+        notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref(), settled.fee);
+    letters.extend(settled.letters);
     notifications::add_all(tx, letters)?;
     Ok(order)
 }

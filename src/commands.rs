@@ -11,6 +11,7 @@ use waybill::server::settings::{Settings, Sources, listing, markdown};
 use waybill::server::{self, ServerError, logging};
 use waybill::services::accounts::{self, NewUser};
 use waybill::services::error::ServiceError;
+use waybill::store::ledger::{self, Report};
 use waybill::store::users;
 use waybill::telemetry::Metrics;
 use waybill::tools::load::{self, LoadArgs};
@@ -108,6 +109,19 @@ pub(crate) fn token(email: &str) -> Outcome {
         Principal { user_id: user.id, role: user.role, partner_id: user.partner_id, family_id: None };
     let minted = tokens.mint_access(&principal, Timestamp::now()).map_err(Failure::failed)?;
     print(&format!("{}\n", minted.token))
+}
+
+pub(crate) fn verify_ledger() -> Outcome {
+    let settings = settings()?;
+    let metrics = Metrics::new().map_err(Failure::failed)?;
+    let store = server::open_store(&settings, &metrics)?;
+    let verified = store.read(|conn| ledger::verify(conn).map_err(ServiceError::from));
+    let report = actix_web::rt::System::new().block_on(verified)?;
+    if !report.faults.is_empty() {
+        return Err(Failure { lines: report.faults, code: 1 });
+    }
+    let Report { accounts, transactions, entries, .. } = report;
+    print(&format!("{accounts} accounts, {transactions} movements, {entries} entries: all fits together\n"))
 }
 
 pub(crate) fn config(as_markdown: bool) -> Outcome {

@@ -33,6 +33,9 @@ enum Command {
     /// Work with accounts.
     #[command(subcommand)]
     User(UserCommand),
+    /// Work with the ledger of money.
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// Print an access token of a user.
     Token {
         /// The user's e-mail address.
@@ -102,6 +105,12 @@ enum UserCommand {
     },
 }
 
+#[derive(Subcommand)]
+enum LedgerCommand {
+    /// Add up all that was ever entered; exit with 1 and say what is wrong when it does not fit together. A server may run.
+    Verify,
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => commands::serve(args.demo()),
@@ -109,6 +118,7 @@ fn main() -> ExitCode {
         Command::User(UserCommand::Add { email, name, role, locale, password_stdin: _ }) => {
             commands::add_user(email, name, role, locale)
         }
+        Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(),
         Command::Token { email } => commands::token(&email),
         Command::Config { markdown } => commands::config(markdown),
         Command::Openapi => commands::openapi(),

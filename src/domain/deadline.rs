@@ -15,7 +15,7 @@ pub enum DeadlineKind {
     NoPartner,
     /// A delivered order is completed. Its subject is the order.
     Complete,
-    /// Tickets, refresh tokens and kept answers past their time are removed, again and again. It has no subject.
+    /// Tickets, refresh tokens, kept answers and the like past their time are removed, again and again. It has no subject.
     Purge,
 }
 

@@ -78,6 +78,12 @@ ids! {
     SessionId
     /// One run of one server.
     InstanceId
+    /// One account of the ledger.
+    AccountId
+    /// One movement in the ledger: all of its entries.
+    TransactionId
+    /// Money on its way from or to the payment provider.
+    TransferId
 }
 
 /// The event that brings a notification bears the notification's id, so that who acks the one acks the other.

@@ -271,6 +271,8 @@ pub fn allowed_steps(from: OrderStatus, party: Party) -> Vec<OrderStatus> {
 pub enum PaymentMethod {
     /// To the partner, by hand.
     Cash,
+    /// From the customer's wallet.
+    Wallet,
 }
 
 impl PaymentMethod {
@@ -279,6 +281,7 @@ impl PaymentMethod {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Cash => "cash",
+            Self::Wallet => "wallet",
         }
     }
 }
@@ -287,7 +290,7 @@ impl FromStr for PaymentMethod {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        if text == Self::Cash.as_str() { Ok(Self::Cash) } else { Err(InvalidName) }
+        [Self::Cash, Self::Wallet].into_iter().find(|method| method.as_str() == text).ok_or(InvalidName)
     }
 }
 

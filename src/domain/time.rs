@@ -6,6 +6,9 @@ use std::time::Duration;
 use chrono::{DateTime, SecondsFormat, TimeDelta, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+/// Milliseconds of a day.
+const DAY: i64 = 86_400_000;
+
 /// A point in time, UTC, to the millisecond. As text: RFC 3339, `2026-01-02T03:04:05.678Z`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, utoipa::ToSchema)]
 #[schema(value_type = String, format = DateTime, examples("2026-01-02T03:04:05.678Z"))]
@@ -46,6 +49,20 @@ impl Timestamp {
     #[must_use]
     pub fn before(self, span: Duration) -> Self {
         Self(self.0.saturating_sub(millis(span)))
+    }
+
+    /// The midnight, UTC, that this day began with.
+    #[must_use]
+    pub fn start_of_day(self) -> Self {
+        Self(self.0.saturating_sub(self.0.rem_euclid(DAY)))
+    }
+
+    /// The midnight, UTC, that this week's Monday began with.
+    #[must_use]
+    pub fn start_of_week(self) -> Self {
+        // The first of January 1970 was a Thursday.
+        let days_since_monday = (self.0.div_euclid(DAY) + 3).rem_euclid(7);
+        Self(self.start_of_day().0.saturating_sub(days_since_monday * DAY))
     }
 
     /// How long ago `earlier` was at this time; zero when it lies ahead.
@@ -92,6 +109,19 @@ mod tests {
         assert_eq!(Timestamp::from_millis(1_767_323_045_678).to_string(), "2026-01-02T03:04:05.678Z");
         let offset: Timestamp = serde_json::from_str("\"2026-01-02T04:04:05.678+01:00\"").expect("parses");
         assert_eq!(offset, Timestamp::from_millis(1_767_323_045_678));
+    }
+
+    #[test]
+    fn days_begin_at_midnight_and_weeks_on_monday_in_utc() {
+        let at = |text: &str| -> Timestamp { serde_json::from_str(&format!("\"{text}\"")).expect("a time") };
+        // A Friday.
+        let now = at("2026-01-02T03:04:05.678Z");
+        assert_eq!(now.start_of_day(), at("2026-01-02T00:00:00Z"));
+        assert_eq!(now.start_of_week(), at("2025-12-29T00:00:00Z"));
+        let monday = at("2025-12-29T00:00:00Z");
+        assert_eq!((monday.start_of_day(), monday.start_of_week()), (monday, monday));
+        assert_eq!(at("2025-12-28T23:59:59.999Z").start_of_week(), at("2025-12-22T00:00:00Z"));
+        assert_eq!(Timestamp::from_millis(-1).start_of_week(), at("1969-12-29T00:00:00Z"));
     }
 
     #[test]

@@ -98,6 +98,12 @@ impl<T> Body<T> {
         let key = self.key.clone()?;
         Some(Idempotency::new(scope, key, &self.route, &self.raw))
     }
+
+    /// As it came, for what is signed.
+    #[must_use]
+    pub fn raw(&self) -> &[u8] {
+        &self.raw
+    }
 }
 
 /// A body of a call that needs none: absent, empty, or `{}`.

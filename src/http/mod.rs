@@ -4,6 +4,7 @@ pub mod access;
 pub mod accounts;
 pub mod dispatch;
 pub mod docs;
+pub mod earnings;
 pub mod error;
 pub mod events;
 pub mod extract;
@@ -13,7 +14,9 @@ pub mod ops;
 pub mod orders;
 pub mod page;
 pub mod pages;
+pub mod payments;
 pub mod settings;
+pub mod wallet;
 
 use actix_web::web;
 
@@ -24,4 +27,7 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     dispatch::routes(config);
     events::routes(config);
     notifications::routes(config);
+    wallet::routes(config);
+    earnings::routes(config);
+    payments::routes(config);
 }

@@ -11,7 +11,9 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema, Server, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, dispatch, docs, error, events, notifications, ops, orders};
+use super::{
+    accounts, dispatch, docs, earnings, error, events, notifications, ops, orders, payments, wallet,
+};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -24,8 +26,10 @@ const PROBLEM_JSON: &str = "application/problem+json";
         (name = "orders", description = "Placing orders, looking at them, and taking them from step to step."),
         (name = "partners", description = "Going online, and taking what is offered."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
+        (name = "money", description = "Wallets, earnings, and how money gets there and away."),
         (name = "admin", description = "For those who watch over all of it."),
         (name = "events", description = "For other back ends, with a service key."),
+        (name = "provider", description = "For the payment provider, by signature."),
         (name = "operations", description = "For whoever runs the server."),
         (name = "documents", description = "What describes the interface."),
     ),
@@ -39,6 +43,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::list, notifications::unread_count, notifications::read, notifications::read_all,
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,
+        wallet::get, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::get, earnings::pay_out,
+        payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,
         docs::openapi_document, docs::asyncapi_document, docs::browse, docs::frames, docs::problems, docs::asset,
@@ -124,9 +130,9 @@ fn complete(operation: &mut Operation, traits: Traits) {
         })
     };
     let (has_path, has_query) = (has_parameter(ParameterIn::Path), has_parameter(ParameterIn::Query));
-    // The answers about accounts hold tokens, which are not kept.
-    let is_account = operation.tags.iter().flatten().any(|tag| tag == "accounts");
-    let keeps_answers = traits.is_api && traits.is_post && !is_account;
+    // The answers about accounts hold tokens, which are not kept; what a provider tells has ids of its own.
+    let is_kept = |tag: &String| tag != "accounts" && tag != "provider";
+    let keeps_answers = traits.is_api && traits.is_post && operation.tags.iter().flatten().all(is_kept);
 
     let mut errors = Vec::new();
     if traits.is_api {

@@ -12,6 +12,7 @@ use crate::domain::time::Timestamp;
 
 use super::close::CloseReason;
 use super::dispatch::Dispatch;
+use super::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use super::server::{to_json, to_raw};
 use super::views::{NotificationView, OfferView, OrderUpdate, OrderView};
 
@@ -86,6 +87,29 @@ pub enum Event {
         count: i64,
         /// Grows with every change of the count.
         revision: i64,
+    },
+    /// Money moved in or out of a wallet.
+    WalletChanged {
+        /// Whose.
+        user_id: UserId,
+        /// What it holds now.
+        wallet: WalletBalance,
+        /// What moved.
+        entry: EntryView,
+    },
+    /// Money moved in or out of a partner's earnings.
+    EarningsChanged {
+        /// Whose.
+        partner_id: PartnerId,
+        /// What they are now.
+        earnings: EarningsBalance,
+        /// What moved.
+        entry: EntryView,
+    },
+    /// The payment of an order was made, or took a step.
+    PaymentChanged {
+        /// As it is now.
+        payment: PaymentView,
     },
     /// Somebody did something that admins watch.
     Activity {
@@ -172,6 +196,25 @@ pub(super) enum EventFrame<'a> {
         /// How many.
         count: i64,
     },
+    /// Money moved in or out of the wallet.
+    WalletUpdate {
+        /// What it holds now.
+        wallet: WalletBalance,
+        /// What moved.
+        entry: EntryView,
+    },
+    /// Money moved in or out of the partner's earnings.
+    EarningsUpdate {
+        /// What they are now.
+        earnings: EarningsBalance,
+        /// What moved.
+        entry: EntryView,
+    },
+    /// The payment of an order was made, or took a step.
+    Payment {
+        /// As it is now.
+        payment: PaymentView,
+    },
     /// Somebody did something.
     Activity {
         /// Who did what.
@@ -199,7 +242,9 @@ impl Event {
     #[must_use]
     pub fn audience(&self) -> Vec<GroupKey> {
         match self {
-            Self::OrderCreated { .. } | Self::Activity { .. } => vec![GroupKey::Admin],
+            Self::OrderCreated { .. } | Self::PaymentChanged { .. } | Self::Activity { .. } => {
+                vec![GroupKey::Admin]
+            }
             Self::OrderUpdated { update, customer_id, partner_id } => {
                 let mut groups = vec![GroupKey::Order(update.order_id), GroupKey::User(*customer_id)];
                 groups.extend(partner_id.map(GroupKey::Partner));
@@ -208,10 +253,11 @@ impl Event {
             }
             Self::QueueUpdated { partner_id, .. }
             | Self::OfferMade { partner_id, .. }
-            | Self::OfferClosed { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
-            Self::NotificationAdded { user_id, .. } | Self::UnreadCountChanged { user_id, .. } => {
-                vec![GroupKey::User(*user_id)]
-            }
+            | Self::OfferClosed { partner_id, .. }
+            | Self::EarningsChanged { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
+            Self::NotificationAdded { user_id, .. }
+            | Self::UnreadCountChanged { user_id, .. }
+            | Self::WalletChanged { user_id, .. } => vec![GroupKey::User(*user_id)],
             Self::Published { group, .. } | Self::AccessLost { group, .. } => vec![*group],
             Self::SessionsEnded { .. } => Vec::new(),
         }
@@ -241,6 +287,13 @@ impl Event {
                 revision: *revision,
                 frame: to_raw(&EventFrame::UnreadCount { count: *count }),
             },
+            Self::WalletChanged { wallet, entry, .. } => {
+                publish(EventFrame::WalletUpdate { wallet: *wallet, entry: *entry })
+            }
+            Self::EarningsChanged { earnings, entry, .. } => {
+                publish(EventFrame::EarningsUpdate { earnings: *earnings, entry: *entry })
+            }
+            Self::PaymentChanged { payment } => publish(EventFrame::Payment { payment: *payment }),
             Self::Activity { user_id, role, action, order_id, at } => publish(EventFrame::Activity {
                 activity: ActivityView {
                     user_id: *user_id,

@@ -10,6 +10,7 @@ pub mod dispatch;
 pub mod endpoint;
 pub mod ephemeral;
 pub mod event;
+pub mod money;
 pub mod problems;
 pub mod server;
 pub mod snapshot;

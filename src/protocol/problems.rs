@@ -27,6 +27,8 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(400, "unreadable_body", "The body did not arrive whole. Send the request again."),
     http(401, "invalid_credentials", "The e-mail address or the password is wrong; which one is not said."),
     http(401, "service_key_invalid", "No service key came, or none that this server knows."),
+    http(401, "signature_expired", "The event was signed more than 5 minutes from now. Sign it anew."),
+    http(401, "signature_invalid", "No signature came, or none of the payment provider's for this body."),
     http(401, "token_expired", "The token's time is over. Refresh, or log in."),
     http(401, "token_invalid", "This is no token of this server, or one that was changed."),
     http(401, "token_missing", "No token came. Send `Authorization: Bearer <access token>`."),
@@ -48,6 +50,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(404, "route_not_found", "There is nothing at this path."),
     http(405, "method_not_allowed", "The resource does not take this method; `Allow` names what it takes."),
     http(409, "already_rated", "The order has its rating."),
+    http(409, "amount_differs", "The event is about another amount than the transfer that it names."),
     http(409, "email_taken", "Somebody has an account with this e-mail address."),
     http(409, "idempotency_key_reused", "The `Idempotency-Key` came with another request within 24 hours."),
     http(
@@ -55,13 +58,25 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "illegal_transition",
         "The order cannot take this step, or not by this caller; `allowed` names the steps that it can take.",
     ),
+    http(409, "insufficient_funds", "There is not enough money for that; `balance` says how much there is."),
     http(
         409,
         "no_active_order",
         "The partner is under way with no order, or not with the one that is named.",
     ),
+    http(
+        409,
+        "no_payment_provider",
+        "This server has no payment provider, so no money comes in or goes out: see `WAYBILL_PAYMENT_PROVIDER`.",
+    ),
     http(409, "not_delivered", "An order is rated once it was delivered."),
+    http(409, "nothing_to_refund", "Nothing was paid for the order that was not given back."),
     http(409, "offer_closed", "The offer cannot be accepted any more; `reason` says why."),
+    http(
+        409,
+        "refund_too_large",
+        "More than was paid for the order; `refundable` says how much can be given back.",
+    ),
     http(409, "too_many_orders", "The partner has as many orders in hand as one may have."),
     http(
         409,

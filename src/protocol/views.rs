@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::geo::Place;
 use crate::domain::ids::{NotificationId, OfferId, OrderId, PartnerId, UserId};
+use crate::domain::ledger::Commission;
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
 use crate::domain::principal::Role;
@@ -170,14 +171,23 @@ pub struct OfferView {
     pub expires_at: Timestamp,
     /// How far the partner was from the pick-up when it was made, metres.
     pub pickup_distance: u32,
+    /// The partner's share of the price.
+    pub earnings: Money,
 }
 
 impl OfferView {
     /// An offer of `order`.
     #[must_use]
-    pub fn of(id: OfferId, order: &Order, expires_at: Timestamp, pickup_distance: u32) -> Self {
+    pub fn of(
+        id: OfferId,
+        order: &Order,
+        expires_at: Timestamp,
+        pickup_distance: u32,
+        commission: Commission,
+    ) -> Self {
+        let earnings = Money { amount: commission.split(order.price.amount).0, ..order.price };
         let order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, None) };
-        Self { id, order, expires_at, pickup_distance }
+        Self { id, order, expires_at, pickup_distance, earnings }
     }
 }
 

@@ -4,7 +4,7 @@ use actix_web::rt::task::{JoinError, JoinHandle};
 use futures_util::future::select_all;
 use tokio::sync::oneshot;
 
-use crate::jobs::{announcements, deadlines};
+use crate::jobs::{announcements, deadlines, transfers};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
 use crate::services::{alone, leadership, others, relay};
@@ -41,6 +41,7 @@ impl Background {
         background.add("the delivery recorder", |stop| run_recorder(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));
+        background.add("the asking after transfers of money", |stop| transfers::run(app.clone(), stop));
         background
     }
 

@@ -33,7 +33,7 @@ use background::Background;
 use demo::{Demo, DemoOptions, PublicDemo};
 pub use listen::routes;
 use lock::{Claim, ClaimError};
-use settings::{SettingError, Settings};
+use settings::{PaymentProvider, SettingError, Settings};
 
 /// How long a start waits for Redis.
 const REDIS_PATIENCE: Duration = Duration::from_secs(2);
@@ -148,9 +148,13 @@ pub async fn start(settings: Settings) -> Result<Running, ServerError> {
 ///
 /// # Errors
 /// As [`start`]; `PublicDemo`.
-pub async fn start_with(settings: Settings, demo: Option<DemoOptions>) -> Result<Running, ServerError> {
+pub async fn start_with(mut settings: Settings, demo: Option<DemoOptions>) -> Result<Running, ServerError> {
     if let Some(demo) = demo {
         demo::check(settings.listen, demo.for_everyone)?;
+        // Its people fill their wallets with nothing.
+        settings.payment_provider = PaymentProvider::Test;
+    } else if settings.payment_provider == PaymentProvider::Test {
+        log::warn!("WAYBILL_PAYMENT_PROVIDER=test: whoever asks for money gets it");
     }
     limits::raise_open_files();
     limits::outlive_file_size_limit();

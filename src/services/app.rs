@@ -30,6 +30,7 @@ use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
 use super::limits::KeyHasher;
+use super::money::MoneySettings;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
@@ -59,6 +60,8 @@ pub struct ServiceSettings {
     pub handshakes_per_second: u32,
     /// Keys of back ends that may publish, each `name:key`.
     pub service_keys: Vec<ServiceKey>,
+    /// What is set about money.
+    pub money: MoneySettings,
 }
 
 /// The key of another back end.
@@ -115,22 +118,22 @@ pub struct Tx<'conn> {
     pub(super) first_due: Option<Timestamp>,
 }
 
-impl Tx<'_> {
+impl<'conn> Tx<'conn> {
     /// For queries.
     pub fn conn(&mut self) -> &mut Conn {
         self.conn
+    }
+
+    /// What was set.
+    #[must_use]
+    pub fn settings(&self) -> &'conn ServiceSettings {
+        self.settings
     }
 
     /// The time of the change.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
-    }
-
-    /// What was set.
-    #[must_use]
-    pub fn settings(&self) -> &ServiceSettings {
-        self.settings
     }
 
     /// Lets an event go out once this is committed.

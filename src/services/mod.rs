@@ -14,6 +14,7 @@ pub mod events;
 pub mod idempotency;
 pub mod leadership;
 pub mod limits;
+pub mod money;
 pub mod notifications;
 pub mod orders;
 pub mod others;

@@ -1,10 +1,12 @@
 //! What tests of the use cases work with: an [`App`] on a database of its own.
 
 use std::ops::Deref;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::dispatch::DispatchRules;
 use crate::domain::ids::{PartnerId, UserId};
+use crate::domain::ledger::Commission;
 use crate::domain::order::Tariff;
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
@@ -15,6 +17,8 @@ use crate::telemetry::Metrics;
 
 use super::app::{App, ServiceSettings};
 use super::error::ServiceError;
+use super::money::MoneySettings;
+use super::money::provider::TestProvider;
 use super::tokens::{DEFAULT_ACCESS_LIFETIME, TokenSettings, Tokens};
 
 /// An [`App`] and its database, which goes with it. Needs an actix `System`.
@@ -78,6 +82,12 @@ impl TestApp {
             rate_limits: false,
             handshakes_per_second: 500,
             service_keys: Vec::new(),
+            money: MoneySettings {
+                commission: Commission::new(1500),
+                cancellation_fee: 300,
+                provider: Some(Arc::new(TestProvider::default())),
+                webhook_secrets: Vec::new(),
+            },
         };
         change(&mut settings);
         let app = App::new(store, groups, tokens.expect("good settings"), settings, metrics);

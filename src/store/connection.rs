@@ -218,6 +218,25 @@ where
     }
 }
 
+/// Runs `job`, which only reads, on the data as they are when it begins, whatever others change meanwhile.
+pub(super) fn at_one_moment<T>(
+    conn: &mut Conn,
+    job: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    match conn {
+        // A transaction that only reads sees one state; it does not keep others from writing.
+        Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN DEFERRED"),
+        Conn::Postgres(conn) => AnsiTransactionManager::begin_transaction_sql(
+            conn,
+            "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        ),
+    }
+    .map_err(StoreError::from)?;
+    let outcome = job(conn);
+    roll_back(conn)?;
+    outcome
+}
+
 pub(super) fn begin(conn: &mut Conn) -> Result<(), StoreError> {
     match conn {
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN IMMEDIATE"),

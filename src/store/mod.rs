@@ -24,9 +24,12 @@ pub mod demo;
 pub mod dispatch;
 pub mod idempotency;
 pub mod leases;
+pub mod ledger;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;
+pub mod payments;
+pub mod transfers;
 pub mod users;
 
 use std::sync::Arc;

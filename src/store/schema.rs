@@ -170,6 +170,60 @@ tables! {
         body -> Text,
         created_at -> BigInt,
     } }
+    { ledger_accounts (id) {
+        id -> Text,
+        kind -> Text,
+        owner -> Text,
+        currency -> Text,
+        balance -> BigInt,
+        revision -> BigInt,
+    } }
+    { ledger_transactions (id) {
+        id -> Text,
+        kind -> Text,
+        key -> Text,
+        order_id -> Nullable<Text>,
+        note -> Nullable<Text>,
+        created_at -> BigInt,
+    } }
+    { ledger_entries (account_id, number) {
+        account_id -> Text,
+        number -> BigInt,
+        transaction_id -> Text,
+        amount -> BigInt,
+        balance_after -> BigInt,
+        created_at -> BigInt,
+    } }
+    { payments (order_id) {
+        order_id -> Text,
+        customer_id -> Text,
+        method -> Text,
+        status -> Text,
+        currency -> Text,
+        amount -> BigInt,
+        captured -> BigInt,
+        refunded -> BigInt,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    } }
+    { transfers (id) {
+        id -> Text,
+        kind -> Text,
+        user_id -> Text,
+        partner_id -> Nullable<Text>,
+        currency -> Text,
+        amount -> BigInt,
+        status -> Text,
+        reference -> Nullable<Text>,
+        failure -> Nullable<Text>,
+        created_at -> BigInt,
+        updated_at -> BigInt,
+    } }
+    { provider_events (provider, id) {
+        provider -> Text,
+        id -> Text,
+        received_at -> BigInt,
+    } }
 }
 
 diesel::joinable!(partners -> users (user_id));
@@ -177,6 +231,9 @@ diesel::joinable!(orders -> users (customer_id));
 diesel::joinable!(deliveries -> notifications (notification_id));
 diesel::joinable!(refresh_families -> users (user_id));
 diesel::joinable!(refresh_tokens -> refresh_families (family_id));
+diesel::joinable!(ledger_entries -> ledger_accounts (account_id));
+diesel::joinable!(ledger_entries -> ledger_transactions (transaction_id));
+diesel::allow_tables_to_appear_in_same_query!(ledger_accounts, ledger_entries, ledger_transactions);
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     partners,

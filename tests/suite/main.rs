@@ -20,6 +20,7 @@ mod frames;
 mod handshakes;
 mod instances;
 mod load;
+mod money;
 mod operating;
 mod orders;
 mod recovery;

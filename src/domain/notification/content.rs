@@ -58,6 +58,8 @@ pub enum RefusedPayment {
         /// Which.
         order_id: OrderId,
     },
+    /// The price of an order that did not come to be for that reason.
+    NewOrder,
     /// Money for the wallet.
     TopUp,
 }
@@ -218,7 +220,7 @@ impl NotificationContent {
             | Self::EarningsCredited { order_id, .. }
             | Self::RatingReceived { order_id, .. }
             | Self::ChatMessage { order_id, .. } => Some(*order_id),
-            Self::PaymentFailed { payment: RefusedPayment::TopUp, .. }
+            Self::PaymentFailed { payment: RefusedPayment::NewOrder | RefusedPayment::TopUp, .. }
             | Self::WalletCredited { .. }
             | Self::WalletDebited { .. }
             | Self::PayoutSent { .. }
@@ -252,7 +254,7 @@ impl NotificationContent {
             | Self::RefundIssued { order_id, .. }
             | Self::RatingReceived { order_id, .. } => format!("/orders/{order_id}"),
             Self::ChatMessage { order_id, .. } => format!("/orders/{order_id}#chat"),
-            Self::PaymentFailed { payment: RefusedPayment::TopUp, .. }
+            Self::PaymentFailed { payment: RefusedPayment::NewOrder | RefusedPayment::TopUp, .. }
             | Self::WalletCredited { .. }
             | Self::WalletDebited { .. } => "/wallet".to_owned(),
             // Not the order's own page: the partner may not see that before accepting, or any longer.

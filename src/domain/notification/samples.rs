@@ -62,9 +62,11 @@ fn of_kind(kind: NotificationKind, typed: &str) -> Vec<NotificationContent> {
             .to_vec(),
         Kind::PaymentAuthorised => vec![Content::PaymentAuthorised { order_id, amount }],
         Kind::PaymentCaptured => vec![Content::PaymentCaptured { order_id, amount }],
-        Kind::PaymentFailed => [RefusedPayment::Order { order_id }, RefusedPayment::TopUp]
-            .map(|payment| Content::PaymentFailed { payment, amount })
-            .to_vec(),
+        Kind::PaymentFailed => {
+            [RefusedPayment::Order { order_id }, RefusedPayment::NewOrder, RefusedPayment::TopUp]
+                .map(|payment| Content::PaymentFailed { payment, amount })
+                .to_vec()
+        }
         Kind::RefundIssued => vec![Content::RefundIssued { order_id, amount }],
         Kind::WalletCredited => vec![Content::WalletCredited { amount, balance: amount }],
         Kind::WalletDebited => vec![Content::WalletDebited { amount, balance: amount }],

@@ -9,13 +9,16 @@ use crate::domain::dispatch::OfferStatus;
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
+use crate::domain::ledger::MovementKind;
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::{Item, OrderStatus, PaymentMethod};
+use crate::domain::payment::PaymentStatus;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::ClientKind;
 use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
 use crate::protocol::event::{Event, QueueAction};
+use crate::protocol::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
 use crate::protocol::views::{
@@ -104,6 +107,26 @@ fn offer() -> OfferView {
         order: OrderView { partner: None, ..order(OrderStatus::Confirmed) },
         expires_at: at(),
         pickup_distance: 420,
+        earnings: Money { amount: 1488, currency: Currency::DEFAULT },
+    }
+}
+
+fn entry(kind: MovementKind, amount: i64, balance_after: i64) -> EntryView {
+    EntryView { id: id("d1"), kind, amount, balance_after, order_id: Some(order_id()), created_at: at() }
+}
+
+fn payment() -> PaymentView {
+    let money = |amount| Money { amount, currency: Currency::DEFAULT };
+    PaymentView {
+        order_id: order_id(),
+        customer_id: customer_id(),
+        method: PaymentMethod::Wallet,
+        status: PaymentStatus::Authorised,
+        amount: money(1750),
+        captured: money(0),
+        refunded: money(0),
+        created_at: at(),
+        updated_at: at(),
     }
 }
 
@@ -141,6 +164,17 @@ pub(super) fn events() -> Vec<Event> {
         Event::OfferClosed { partner_id: partner_id(), offer_id: offer().id, reason: OfferStatus::Taken },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
+        Event::WalletChanged {
+            user_id,
+            wallet: WalletBalance { balance: 3250, currency: Currency::DEFAULT },
+            entry: entry(MovementKind::Authorisation, -1750, 3250),
+        },
+        Event::EarningsChanged {
+            partner_id: partner_id(),
+            earnings: EarningsBalance { today: 1488, week: 9120, balance: 1488, currency: Currency::DEFAULT },
+            entry: entry(MovementKind::Capture, 1488, 1488),
+        },
+        Event::PaymentChanged { payment: payment() },
         Event::Activity {
             user_id: Some(user_id),
             role: Some(Role::Customer),

@@ -11,16 +11,20 @@ mod table;
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 pub use listing::{Line, listing, markdown};
 pub use sources::{Source, Sources};
 pub use table::Settings;
 
 use crate::domain::dispatch::DispatchRules;
+use crate::domain::ledger::Commission;
 use crate::domain::order::Tariff;
 use crate::http::settings::HttpSettings;
 use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisServers, RedisTls, RedisUrl};
 use crate::services::app::ServiceSettings;
+use crate::services::money::MoneySettings;
+use crate::services::money::provider::{Provider, TestProvider};
 use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
 use crate::store::{DatabaseUrl, StoreSettings};
 use crate::ws::SessionSettings;
@@ -78,6 +82,15 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
+}
+
+/// Where money comes from and goes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PaymentProvider {
+    /// Nowhere: no top-ups, no pay-outs.
+    None,
+    /// The test provider.
+    Test,
 }
 
 impl Settings {
@@ -194,6 +207,20 @@ impl Settings {
             rate_limits: self.rate_limits,
             handshakes_per_second: self.handshakes_per_second,
             service_keys: self.service_keys.clone(),
+            money: self.money(),
+        }
+    }
+
+    fn money(&self) -> MoneySettings {
+        let provider: Option<Arc<dyn Provider>> = match self.payment_provider {
+            PaymentProvider::None => None,
+            PaymentProvider::Test => Some(Arc::new(TestProvider::default())),
+        };
+        MoneySettings {
+            commission: Commission::new(self.commission),
+            cancellation_fee: self.cancellation_fee,
+            provider,
+            webhook_secrets: self.payment_webhook_secrets.clone(),
         }
     }
 

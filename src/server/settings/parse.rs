@@ -12,9 +12,10 @@ use url::Url;
 use crate::http::settings::parse_networks;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
+use crate::services::money::WebhookSecret;
 use crate::store::DatabaseUrl;
 
-use super::{LogFormat, Secret};
+use super::{LogFormat, PaymentProvider, Secret};
 
 pub(super) type Parsed<T> = Result<T, String>;
 
@@ -70,6 +71,23 @@ pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
         // Any other text: this is a parser.
         _ => Err("expected text or json".into()),
     }
+}
+
+pub(super) fn payment_provider(text: &str) -> Parsed<PaymentProvider> {
+    match text {
+        "none" => Ok(PaymentProvider::None),
+        "test" => Ok(PaymentProvider::Test),
+        // Any other text: this is a parser.
+        _ => Err("expected none or test".into()),
+    }
+}
+
+pub(super) fn webhook_secret(text: &str) -> Parsed<WebhookSecret> {
+    let least = 16;
+    if text.len() < least {
+        return Err(format!("expected at least {least} bytes each (openssl rand -hex 32 makes one)"));
+    }
+    Ok(WebhookSecret::new(text))
 }
 
 /// Directives of `env_logger`: `level` or `target=level`, with commas. Its own parser passes over what it does

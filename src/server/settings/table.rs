@@ -7,13 +7,15 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::domain::ledger::Commission;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
+use crate::services::money::WebhookSecret;
 use crate::store::DatabaseUrl;
 
 use super::parse::{self, Parsed};
 use super::sources::Sources;
-use super::{LogFormat, Secret, SettingError};
+use super::{LogFormat, PaymentProvider, Secret, SettingError};
 
 /// How a value may be shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -180,6 +182,18 @@ settings! {
 
     /// What carrying an order costs for each started kilometre, in minor units of its currency.
     "WAYBILL_FEE_PER_KM" Plain fee_per_km: i64 = "80", |text| parse::number(text, 0..=1_000_000_000);
+
+    /// The house's part of what partners earn, in basis points (hundredths of a per cent).
+    "WAYBILL_COMMISSION_BASIS_POINTS" Plain commission: u16 = "1500", |text| parse::number(text, 0..=Commission::WHOLE);
+
+    /// What a customer pays who cancels when the partner has arrived, in minor units of the order's currency; at most the price.
+    "WAYBILL_CANCELLATION_FEE" Plain cancellation_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
+
+    /// Where money comes from and goes to: `none`, or `test`, which moves no money and answers by the last digits of the amount.
+    "WAYBILL_PAYMENT_PROVIDER" Plain payment_provider: PaymentProvider = "none", parse::payment_provider;
+
+    /// With what the payment provider signs its events, with commas while keys are changed. Without it, none is taken.
+    "WAYBILL_PAYMENT_WEBHOOK_SECRET" Hidden payment_webhook_secrets: Vec<WebhookSecret> = "", |text| parse::list(text, parse::webhook_secret);
 
     /// Threads that serve HTTP and WebSockets; `auto` is one less than the cores.
     "WAYBILL_WORKERS" Plain workers: usize = "auto", parse::workers;

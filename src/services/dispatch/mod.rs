@@ -26,7 +26,7 @@ use crate::protocol::event::Event;
 use crate::protocol::views::OfferView;
 use crate::store::dispatch::{self as rows, Judged, Look, Offer};
 
-use super::app::{App, Tx};
+use super::app::{App, ServiceSettings, Tx};
 use super::error::ServiceError;
 use super::notifications;
 use super::orders::{Taken, Words, take};
@@ -142,22 +142,19 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
     }
     let mut letters = Vec::new();
     for candidate in chosen {
-        let offer = offer(tx, order, candidate, number)?;
-        if let Some(standing) = standings.get(&candidate.partner_id) {
-            let content = NotificationContent::AssignmentOffered {
-                order_id: order.id,
-                earnings: order.price,
-                pickup_distance: offer.pickup_distance,
-                expires_at: offer.expires_at,
-            };
-            letters.push((standing.user_id, content));
-        }
+        let content = offer(tx, order, candidate, number)?;
+        letters.extend(standings.get(&candidate.partner_id).map(|standing| (standing.user_id, content)));
     }
     notifications::add_all(tx, letters)
 }
 
-/// Offers an order to a partner.
-fn offer(tx: &mut Tx<'_>, order: &Order, to: Candidate, look: i64) -> Result<Offer, ServiceError> {
+/// Offers an order to a partner; gives what is to be put into the inbox.
+fn offer(
+    tx: &mut Tx<'_>,
+    order: &Order,
+    to: Candidate,
+    look: i64,
+) -> Result<NotificationContent, ServiceError> {
     let now = tx.now();
     let offer = Offer {
         id: OfferId::new(),
@@ -173,13 +170,20 @@ fn offer(tx: &mut Tx<'_>, order: &Order, to: Candidate, look: i64) -> Result<Off
     };
     rows::insert_offer(tx.conn(), &offer)?;
     tx.set_deadline(DeadlineKind::Offer, offer.id, Some(order.id), offer.expires_at)?;
-    tx.emit(&Event::OfferMade { partner_id: to.partner_id, offer: Box::new(view(&offer, order)) });
-    Ok(offer)
+    let view = view(&offer, order, tx.settings());
+    let content = NotificationContent::AssignmentOffered {
+        order_id: order.id,
+        earnings: view.earnings,
+        pickup_distance: offer.pickup_distance,
+        expires_at: offer.expires_at,
+    };
+    tx.emit(&Event::OfferMade { partner_id: to.partner_id, offer: Box::new(view) });
+    Ok(content)
 }
 
 /// An offer as its partner sees it.
-fn view(offer: &Offer, order: &Order) -> OfferView {
-    OfferView::of(offer.id, order, offer.expires_at, offer.pickup_distance)
+fn view(offer: &Offer, order: &Order, settings: &ServiceSettings) -> OfferView {
+    OfferView::of(offer.id, order, offer.expires_at, offer.pickup_distance, settings.money.commission)
 }
 
 /// An offer has run out.

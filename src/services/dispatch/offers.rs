@@ -83,7 +83,7 @@ pub async fn decline(
             must_be_open(tx, &offer)?;
             give_away(tx, &offer, &order, asked.reason.as_deref())?;
         }
-        Ok(view(&offer, &order).order)
+        Ok(view(&offer, &order, tx.settings()).order)
     })
     .await
 }

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::order::{OrderStatus, Party};
 use crate::domain::principal::Principal;
 use crate::protocol::views::{OfferView, OrderView};
-use crate::services::app::App;
+use crate::services::app::{App, ServiceSettings};
 use crate::services::error::ServiceError;
 use crate::services::orders as use_cases;
 use crate::store::orders::{self, Filter};
@@ -31,15 +31,20 @@ pub struct QueueView {
 /// # Errors
 /// The database's.
 pub async fn offers(app: &App, who: Principal) -> Result<Vec<OfferView>, ServiceError> {
-    app.read(move |conn| open_offers(conn, &who)).await
+    let own = app.clone();
+    app.read(move |conn| open_offers(conn, &who, own.settings())).await
 }
 
-fn open_offers(conn: &mut Conn, who: &Principal) -> Result<Vec<OfferView>, ServiceError> {
+fn open_offers(
+    conn: &mut Conn,
+    who: &Principal,
+    settings: &ServiceSettings,
+) -> Result<Vec<OfferView>, ServiceError> {
     let Some(partner_id) = who.partner_id else { return Ok(Vec::new()) };
     let mut views = Vec::new();
     for offer in rows::open_offers_to(conn, partner_id, MAX)? {
         if let Some(order) = orders::find(conn, offer.order_id)? {
-            views.push(view(&offer, &order));
+            views.push(view(&offer, &order, settings));
         }
     }
     Ok(views)

@@ -1,6 +1,7 @@
 //! Who is told what about a step, beside the events: the notifications that stay in the inbox.
 
 use crate::domain::ids::UserId;
+use crate::domain::money::Money;
 use crate::domain::notification::{CancelledBy, FailureCause, NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
 
@@ -11,6 +12,7 @@ pub(super) fn contents(
     before: Option<&Assignee>,
     party: Party,
     reason: Option<&str>,
+    fee: Option<Money>,
 ) -> Vec<(UserId, NotificationContent)> {
     let order_id = order.id;
     let partner_name =
@@ -45,8 +47,7 @@ pub(super) fn contents(
         OrderStatus::Cancelled => {
             let by = if party == Party::Customer { CancelledBy::Customer } else { CancelledBy::Admin };
             let reason = reason.map(Into::into);
-            let mut told =
-                to_customer(NotificationContent::OrderCancelled { order_id, by, reason, fee: None });
+            let mut told = to_customer(NotificationContent::OrderCancelled { order_id, by, reason, fee });
             told.extend(withdrawn(order, before, WithdrawalCause::Cancelled));
             told
         }
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
     use crate::domain::geo::Place;
     use crate::domain::ids::{OrderId, PartnerId};
-    use crate::domain::money::{Currency, Money};
+    use crate::domain::money::Currency;
     use crate::domain::order::{PaymentMethod, STEPS};
     use crate::domain::time::Timestamp;
 
@@ -109,7 +110,7 @@ mod tests {
                 updated_at: Timestamp::from_millis(0),
             };
             for party in step.by {
-                let told = contents(&order, step.from, before.as_ref(), *party, Some("because"));
+                let told = contents(&order, step.from, before.as_ref(), *party, Some("because"), None);
                 let kinds: Vec<_> = told.iter().map(|(_, content)| content.kind()).collect();
                 assert_eq!(kinds, step.notifies, "{} to {}", step.from, step.to);
             }

@@ -15,7 +15,7 @@ use crate::protocol::views::OrderView;
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::notifications;
+use crate::services::{money, notifications};
 use crate::store::{orders as rows, users};
 
 use super::transition::{self, Taken};
@@ -38,7 +38,7 @@ pub struct NewOrder {
     pub items: Vec<Item>,
     /// ISO 4217; USD when left out.
     pub currency: Option<Currency>,
-    /// `cash`, which is also what counts when left out.
+    /// `wallet` or `cash`, which is also what counts when left out.
     pub payment_method: Option<PaymentMethod>,
     /// For the partner, at most 1,000 characters.
     pub notes: Option<String>,
@@ -64,10 +64,12 @@ fn check(new: &NewOrder) -> Result<(), ServiceError> {
     checks.done()
 }
 
-/// Places an order. It is priced here, from its items and the distance.
+/// Places an order. It is priced here, from its items and the distance, and the price is set aside where it is paid from the
+/// wallet.
 ///
 /// # Errors
-/// `Invalid` naming the fields; `Conflict` when the key was used for another request; the database's.
+/// `Invalid` naming the fields; `Conflict` with `insufficient_funds`, or when the key was used for another request; the
+/// database's.
 pub async fn place(
     app: &App,
     who: Principal,
@@ -82,12 +84,19 @@ pub async fn place(
         .price(&new.items, &new.pickup, &new.dropoff, currency)
         .ok_or_else(|| ServiceError::invalid("items", "out_of_range", "the price is too high"))?;
     let auto_confirm = settings.auto_confirm;
-    app.write_once(key, 201, move |tx| {
-        let order = insert(tx, &who, new, price)?;
-        let order = if auto_confirm { confirm(tx, order)? } else { order };
-        Ok(OrderView::of(&order, Party::Customer, None))
-    })
-    .await
+    let placed = app
+        .write_once(key, 201, move |tx| {
+            let order = insert(tx, &who, new, price)?;
+            let order = if auto_confirm { confirm(tx, order)? } else { order };
+            Ok(OrderView::of(&order, Party::Customer, None))
+        })
+        .await;
+    if let Err(error) = &placed
+        && error.code() == "insufficient_funds"
+    {
+        money::note_refused(app, who.user_id, price).await?;
+    }
+    placed
 }
 
 fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Result<Order, ServiceError> {
@@ -112,9 +121,12 @@ fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Resu
     };
     rows::insert(tx.conn(), &order)?;
     save_step(tx.conn(), &order, None, Party::Customer, Some(who.user_id), Words::default(), None)?;
+    let authorised = money::authorise(tx, &order)?;
     tx.emit(&Event::OrderCreated { order: Box::new(OrderView::of(&order, Party::Admin, None)) });
     let content = NotificationContent::OrderPlaced { order_id: order.id, price };
-    notifications::add(tx, order.customer_id, &content)?;
+    let mut letters = vec![(order.customer_id, content)];
+    letters.extend(authorised.letters);
+    notifications::add_all(tx, letters)?;
     Ok(order)
 }
 

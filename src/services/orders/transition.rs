@@ -16,7 +16,7 @@ use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::{dispatch, notifications};
+use crate::services::{dispatch, money, notifications};
 use crate::store::{orders as rows, users};
 
 use super::{Words, notices, save_step, with_party};
@@ -304,8 +304,11 @@ pub(in crate::services) fn take(
     set_deadlines(tx, &order, from, before.as_ref())?;
     let reason = words.reason.clone();
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
+    let settled = money::settle(tx, &order, from, taken.party)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
-    let letters = notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref());
+    let mut letters =
+        notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref(), settled.fee);
+    letters.extend(settled.letters);
     notifications::add_all(tx, letters)?;
     Ok(order)
 }

@@ -213,7 +213,7 @@ fn with_reason(text: String, reason: Option<&Line>) -> String {
 fn payment_failed(payment: RefusedPayment, amount: Money) -> Rendered {
     let amount = money(amount);
     match payment {
-        RefusedPayment::Order { .. } => Rendered::new(
+        RefusedPayment::Order { .. } | RefusedPayment::NewOrder => Rendered::new(
             "Zahlung fehlgeschlagen",
             format!(
                 "Ihre Zahlung von {amount} für Ihre Bestellung ist fehlgeschlagen. \

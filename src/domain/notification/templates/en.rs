@@ -173,7 +173,7 @@ fn with_reason(text: String, reason: Option<&Line>) -> String {
 
 fn payment_failed(payment: RefusedPayment, amount: Money) -> Rendered {
     match payment {
-        RefusedPayment::Order { .. } => Rendered::new(
+        RefusedPayment::Order { .. } | RefusedPayment::NewOrder => Rendered::new(
             "Payment failed",
             format!("Your payment of {amount} for your order did not go through. Please check your wallet."),
         ),

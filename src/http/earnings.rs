@@ -1,0 +1,57 @@
+//! REST for what partners have earned.
+
+use actix_web::http::StatusCode;
+use actix_web::{HttpResponse, web};
+
+use crate::domain::money::Currency;
+use crate::domain::principal::Role;
+use crate::services::app::App;
+use crate::services::money::{self, EarningsView, NewPayout, TransferView};
+
+use super::error::{ApiError, Problem};
+use super::extract::{Body, Caller, Query, json, reply};
+use super::wallet::CurrencyQuery;
+
+/// Adds the routes of earnings.
+pub fn routes(config: &mut web::ServiceConfig) {
+    config
+        .service(web::resource("/partner/earnings").route(web::get().to(get)))
+        .service(web::resource("/partner/payouts").route(web::post().to(pay_out)));
+}
+
+/// Get what the caller has earned
+///
+/// Days and weeks are those of UTC; a week begins on Monday.
+#[utoipa::path(
+    get, path = "/api/v1/partner/earnings", tag = "money", security(("bearer" = [])), params(CurrencyQuery),
+    responses((status = 200, body = EarningsView), (status = 401, body = Problem), (status = 403, body = Problem))
+)]
+pub async fn get(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<CurrencyQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Partner)?;
+    let earnings = money::earnings(&app, who, query.0.currency.unwrap_or(Currency::DEFAULT)).await?;
+    Ok(json(StatusCode::OK, &earnings))
+}
+
+/// Have earnings paid out
+///
+/// They leave the balance at once, and come back when they cannot be sent.
+#[utoipa::path(
+    post, path = "/api/v1/partner/payouts", tag = "money", security(("bearer" = [])), request_body = NewPayout,
+    responses(
+        (status = 201, body = TransferView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn pay_out(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Body<NewPayout>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Partner)?;
+    let key = body.idempotency(&who);
+    Ok(reply(money::pay_out(&app, who, body.value, key).await?))
+}

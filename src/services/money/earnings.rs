@@ -1,0 +1,145 @@
+//! What partners have earned, and how they get it.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::ids::{PartnerId, TransferId};
+use crate::domain::ledger::{self as rules, Account};
+use crate::domain::money::{Currency, Money};
+use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
+use crate::protocol::money::{EarningsBalance, EntryView};
+use crate::services::app::{App, Reply, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::store::transfers::Transfer;
+use crate::store::{Conn, StoreError, ledger};
+
+use super::transfers::carry_out;
+use super::{insufficient, post};
+
+/// The most entries in one answer.
+const MAX_RECENT: i64 = 50;
+
+/// What a partner has earned.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct EarningsView {
+    /// Since midnight UTC, minor units.
+    pub today: i64,
+    /// Since Monday's midnight UTC, minor units.
+    pub week: i64,
+    /// What can be paid out, minor units.
+    pub balance: i64,
+    /// What the partner owes of the cash that was taken in, minor units. What is earned next pays it first.
+    pub owed: i64,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// What went in and out, newest first, at most 50.
+    pub entries: Vec<EntryView>,
+}
+
+/// Earnings to be sent.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewPayout {
+    /// Minor units; everything that is there when left out.
+    #[schema(minimum = 1)]
+    pub amount: Option<i64>,
+    /// ISO 4217; USD when left out.
+    pub currency: Option<Currency>,
+}
+
+fn earned(
+    conn: &mut Conn,
+    currency: Currency,
+    partner_id: PartnerId,
+    balance: i64,
+    now: Timestamp,
+) -> Result<EarningsBalance, StoreError> {
+    let mut since = |begin| ledger::earned_since(conn, currency, partner_id, begin);
+    Ok(EarningsBalance {
+        today: since(now.start_of_day())?,
+        week: since(now.start_of_week())?,
+        balance,
+        currency,
+    })
+}
+
+/// What a partner has earned, where the balance is known.
+pub(super) fn balance_of(
+    tx: &mut Tx<'_>,
+    currency: Currency,
+    partner_id: PartnerId,
+    balance: i64,
+) -> Result<EarningsBalance, ServiceError> {
+    let now = tx.now();
+    Ok(earned(tx.conn(), currency, partner_id, balance, now)?)
+}
+
+fn partner_of(who: &Principal) -> Result<PartnerId, ServiceError> {
+    who.partner_id.ok_or(ServiceError::NotFound { what: "partner" })
+}
+
+/// What the caller has earned in a currency.
+///
+/// # Errors
+/// `NotFound` for a user without a partner profile; the database's.
+pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<EarningsView, ServiceError> {
+    let partner_id = partner_of(&who)?;
+    let (account, cash) = (Account::Earnings(partner_id), Account::Cash(partner_id));
+    app.read(move |conn| {
+        let balance = ledger::balance(conn, currency, account)?;
+        let owed = ledger::balance(conn, currency, cash)?.saturating_neg();
+        let EarningsBalance { today, week, .. } =
+            earned(conn, currency, partner_id, balance, Timestamp::now())?;
+        let entries = ledger::entries(conn, currency, account, None, MAX_RECENT)?;
+        let entries = entries.into_iter().map(super::view).collect();
+        Ok(EarningsView { today, week, balance, owed, currency, entries })
+    })
+    .await
+}
+
+/// Sends the caller's earnings. They leave the ledger's account before the provider is asked, so that they cannot be sent
+/// twice, and come back when the provider cannot send them.
+///
+/// # Errors
+/// `NotFound` for a user without a partner profile; `Invalid`; `Conflict` with `insufficient_funds`,
+/// `no_payment_provider`, or when the key was used for another request; the database's.
+pub async fn pay_out(
+    app: &App,
+    who: Principal,
+    new: NewPayout,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    let partner_id = partner_of(&who)?;
+    let currency = new.currency.unwrap_or(Currency::DEFAULT);
+    if let Some(amount) = new.amount {
+        let mut checks = Checks::default();
+        checks.number("amount", amount, 1..=i64::MAX);
+        checks.done()?;
+    }
+    carry_out(app, key, move |tx| {
+        let balances = ledger::lock(tx.conn(), currency, &[Account::Earnings(partner_id)])?;
+        let balance = balances.first().copied().unwrap_or_default();
+        let amount = Money { amount: new.amount.unwrap_or(balance), currency };
+        if balance == 0 || amount.amount > balance {
+            return Err(insufficient(Money { amount: balance, currency }));
+        }
+        let id = TransferId::new();
+        post(tx, &rules::pay_out(id, partner_id, amount)?, None)?;
+        Ok(Transfer {
+            id,
+            kind: TransferKind::PayOut,
+            user_id: who.user_id,
+            partner_id: Some(partner_id),
+            amount,
+            status: TransferStatus::Pending,
+            reference: None,
+            failure: None,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+        })
+    })
+    .await
+}

@@ -1,0 +1,135 @@
+//! Money: wallets, payments of orders, earnings, and transfers from and to the provider, all of it by the ledger.
+//!
+//! Whoever moves money is inside a transaction that locks, in this order: the order or the transfer, the accounts that it
+//! will touch (by one [`ledger::lock`]), and only then inboxes. So [`settle`] gives its notifications back instead of
+//! sending them.
+
+mod earnings;
+mod payments;
+pub mod provider;
+#[cfg(test)]
+mod tests;
+mod transfers;
+mod wallet;
+mod webhooks;
+
+pub use earnings::{EarningsView, NewPayout, earnings, pay_out};
+pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle};
+pub use transfers::{TransferView, resume};
+pub use wallet::{NewTopUp, WalletView, entries, get_top_up, top_up, wallet};
+pub use webhooks::{
+    Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
+};
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use crate::domain::ids::PartnerId;
+use crate::domain::ledger::{self as rules, Account, BadMovement, Commission, Movement};
+use crate::domain::money::{Currency, Money};
+use crate::protocol::event::Event;
+use crate::protocol::money::{EntryView, WalletBalance};
+use crate::store::ledger::{self, Entry, Posted, Posting};
+
+use super::app::Tx;
+use super::error::ServiceError;
+
+use provider::Provider;
+
+/// What is set about money.
+#[derive(Debug, Clone)]
+pub struct MoneySettings {
+    /// The house's part.
+    pub commission: Commission,
+    /// What a customer pays who cancels when the partner is there; minor units of the order's currency.
+    pub cancellation_fee: i64,
+    /// Where money comes from and goes to; without one, there are no top-ups and no pay-outs.
+    pub provider: Option<Arc<dyn Provider>>,
+    /// With what the provider signs its events.
+    pub webhook_secrets: Vec<WebhookSecret>,
+}
+
+/// Entries that do not sum to zero: a fault in the program.
+impl From<BadMovement> for ServiceError {
+    fn from(error: BadMovement) -> Self {
+        Self::Internal(format!("a movement of money: {error}"))
+    }
+}
+
+fn view(entry: Entry) -> EntryView {
+    EntryView {
+        id: entry.id,
+        kind: entry.kind,
+        amount: entry.amount,
+        balance_after: entry.balance_after,
+        order_id: entry.order_id,
+        created_at: entry.created_at,
+    }
+}
+
+/// Makes a movement, once under its key, and lets those hear of it whose money it is.
+fn post(tx: &mut Tx<'_>, movement: &Movement, note: Option<&str>) -> Result<(), ServiceError> {
+    let now = tx.now();
+    match ledger::post(tx.conn(), movement, note, now)? {
+        Posting::Posted(posted) => {
+            posted.into_iter().try_for_each(|posted| tell(tx, movement.currency(), posted))
+        }
+        Posting::AlreadyPosted => Ok(()),
+        Posting::KeyReused => {
+            Err(ServiceError::Internal(format!("{} stands for another movement", movement.key())))
+        }
+        Posting::Refused(account @ (Account::Wallet(_) | Account::Earnings(_))) => {
+            let balance = ledger::balance(tx.conn(), movement.currency(), account)?;
+            Err(insufficient(Money { amount: balance, currency: movement.currency() }))
+        }
+        Posting::Refused(account) => {
+            Err(ServiceError::Internal(format!("{} is not possible for {account:?}", movement.key())))
+        }
+    }
+}
+
+fn insufficient(balance: Money) -> ServiceError {
+    let mut extra = serde_json::Map::new();
+    extra.insert("balance".into(), json!(balance));
+    ServiceError::Conflict {
+        code: "insufficient_funds",
+        detail: format!("There are only {balance}.").into(),
+        extra,
+    }
+}
+
+fn tell(tx: &mut Tx<'_>, currency: Currency, posted: Posted) -> Result<(), ServiceError> {
+    let Posted { account, entry } = posted;
+    let balance = entry.balance_after;
+    match account {
+        Account::Wallet(user_id) => {
+            let wallet = WalletBalance { balance, currency };
+            tx.emit(&Event::WalletChanged { user_id, wallet, entry: view(entry) });
+        }
+        Account::Earnings(partner_id) => {
+            let earnings = earnings::balance_of(tx, currency, partner_id, balance)?;
+            tx.emit(&Event::EarningsChanged { partner_id, earnings, entry: view(entry) });
+        }
+        Account::Held(_)
+        | Account::Cash(_)
+        | Account::Revenue
+        | Account::Provider
+        | Account::Payouts
+        | Account::Refunds => {}
+    }
+    Ok(())
+}
+
+/// Makes a movement that brings a partner earnings, and pays from them what the partner owes. The accounts of both must
+/// be locked.
+fn post_earning(tx: &mut Tx<'_>, movement: &Movement, partner_id: PartnerId) -> Result<(), ServiceError> {
+    post(tx, movement, None)?;
+    let currency = movement.currency();
+    let mut balance = |account| ledger::balance(tx.conn(), currency, account);
+    let (earnings, cash) = (balance(Account::Earnings(partner_id))?, balance(Account::Cash(partner_id))?);
+    match rules::debt(movement, partner_id, earnings, cash)? {
+        Some(debt) => post(tx, &debt, None),
+        None => Ok(()),
+    }
+}

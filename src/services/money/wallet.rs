@@ -1,0 +1,117 @@
+//! Wallets: what a customer can spend, and how money gets there.
+
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+use crate::domain::ids::TransferId;
+use crate::domain::ledger::Account;
+use crate::domain::money::{Currency, Money};
+use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::principal::Principal;
+use crate::protocol::money::EntryView;
+use crate::services::app::{App, Reply};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::store::ledger;
+use crate::store::transfers::{self as rows, Transfer};
+
+use super::transfers::{self, TransferView, carry_out};
+
+/// The most of one top-up, minor units.
+const MAX_TOP_UP: i64 = 100_000_000;
+
+/// A customer's wallet.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+pub struct WalletView {
+    /// What can be spent, minor units.
+    pub balance: i64,
+    /// What is set aside for orders under way, minor units.
+    pub held: i64,
+    /// ISO 4217.
+    pub currency: Currency,
+}
+
+/// Money for the wallet.
+#[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewTopUp {
+    /// Minor units, 1 to 100,000,000.
+    #[schema(minimum = 1, maximum = 100_000_000)]
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: Currency,
+}
+
+/// The caller's wallet in a currency; empty where nothing was ever in it.
+///
+/// # Errors
+/// The database's.
+pub async fn wallet(app: &App, who: Principal, currency: Currency) -> Result<WalletView, ServiceError> {
+    let (wallet, held) = (Account::Wallet(who.user_id), Account::Held(who.user_id));
+    app.read(move |conn| {
+        Ok(WalletView {
+            balance: ledger::balance(conn, currency, wallet)?,
+            held: ledger::balance(conn, currency, held)?,
+            currency,
+        })
+    })
+    .await
+}
+
+/// What went in and out of the caller's wallet, newest first, at most `limit`, each with its number; only those before the
+/// one with the number `before`.
+///
+/// # Errors
+/// The database's.
+pub async fn entries(
+    app: &App,
+    who: Principal,
+    currency: Currency,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, EntryView)>, ServiceError> {
+    let account = Account::Wallet(who.user_id);
+    let found = app.read(move |conn| Ok(ledger::entries(conn, currency, account, before, limit)?)).await?;
+    Ok(found.into_iter().map(|entry| (entry.number, super::view(entry))).collect())
+}
+
+/// Puts money into the caller's wallet.
+///
+/// # Errors
+/// `Invalid`; `Conflict` with `no_payment_provider`, or when the key was used for another request; the database's.
+pub async fn top_up(
+    app: &App,
+    who: Principal,
+    new: NewTopUp,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    let mut checks = Checks::default();
+    checks.number("amount", new.amount, 1..=MAX_TOP_UP);
+    checks.done()?;
+    carry_out(app, key, move |tx| {
+        Ok(Transfer {
+            id: TransferId::new(),
+            kind: TransferKind::TopUp,
+            user_id: who.user_id,
+            partner_id: None,
+            amount: Money { amount: new.amount, currency: new.currency },
+            status: TransferStatus::Pending,
+            reference: None,
+            failure: None,
+            created_at: tx.now(),
+            updated_at: tx.now(),
+        })
+    })
+    .await
+}
+
+/// One of the caller's own top-ups.
+///
+/// # Errors
+/// `NotFound`; the database's.
+pub async fn get_top_up(app: &App, who: Principal, id: TransferId) -> Result<TransferView, ServiceError> {
+    let found = app.read(move |conn| Ok(rows::find(conn, id)?)).await?;
+    let is_own = |top_up: &Transfer| top_up.kind == TransferKind::TopUp && top_up.user_id == who.user_id;
+    let found = found.filter(is_own).ok_or(ServiceError::NotFound { what: "top-up" })?;
+    Ok(transfers::view(&found))
+}

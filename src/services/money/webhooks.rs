@@ -1,0 +1,282 @@
+//! What the provider tells by itself: events that are signed, may come twice, late, and in any order.
+//!
+//! An event names the transfer by our own id, under which it was on record before the provider heard of it. So an event can
+//! come before the answer of the call that caused it, and is never about something unknown.
+
+use std::fmt;
+use std::time::Duration;
+
+use hmac::{Hmac, Mac};
+use serde::{Deserialize, Serialize};
+use sha2::Sha256;
+use utoipa::ToSchema;
+
+use crate::domain::ids::TransferId;
+use crate::domain::money::{Currency, Money};
+use crate::domain::payment::TransferStatus;
+use crate::domain::time::Timestamp;
+use crate::services::app::{App, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::store::transfers as rows;
+
+use super::transfers::{News, apply};
+
+/// How far the time of a signature may be from now.
+const TOLERANCE: Duration = Duration::from_secs(300);
+/// How long it is remembered that an event was told.
+const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
+/// How many events are forgotten at once.
+const FORGOTTEN: i64 = 1000;
+
+/// A key that the provider's events are signed with.
+#[derive(Clone)]
+pub struct WebhookSecret(String);
+
+impl WebhookSecret {
+    /// Keeps `text` from being printed by accident.
+    #[must_use]
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+
+    fn signs(&self, at: i64, body: &[u8], signature: &[u8]) -> bool {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) else { return false };
+        mac.update(format!("{at}.").as_bytes());
+        mac.update(body);
+        // Compares in constant time.
+        mac.verify_slice(signature).is_ok()
+    }
+}
+
+/// Without the secret.
+impl fmt::Debug for WebhookSecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+/// What stands in `Webhook-Signature`: `t=<unix seconds>,v1=<hex>`, with several `v1` while keys are changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Signature {
+    at: i64,
+    codes: Vec<Vec<u8>>,
+}
+
+impl Signature {
+    /// Reads the header; nothing when it is none. Schemes other than `v1` are passed over.
+    #[must_use]
+    pub fn parse(header: &str) -> Option<Self> {
+        let mut signature = Self { at: i64::MIN, codes: Vec::new() };
+        for part in header.split(',') {
+            match part.trim().split_once('=')? {
+                ("t", at) => signature.at = at.parse().ok()?,
+                ("v1", code) => signature.codes.push(from_hex(code)?),
+                (_, _) => {}
+            }
+        }
+        (signature.at != i64::MIN && !signature.codes.is_empty()).then_some(signature)
+    }
+}
+
+fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    is_hex.then(|| (0..text.len()).step_by(2).map(byte).collect()).flatten()
+}
+
+/// Makes sure that what came is from the provider, and new.
+///
+/// # Errors
+/// `Unauthenticated` with `signature_invalid` or `signature_expired`.
+pub fn verify_signature(
+    secrets: &[WebhookSecret],
+    header: Option<&str>,
+    body: &[u8],
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let refused = |code, detail: &'static str| ServiceError::Unauthenticated { code, detail: detail.into() };
+    let signature = header.and_then(Signature::parse);
+    // An expired one is only called so when it is genuine.
+    let genuine = signature.filter(|signature| {
+        let is_signed = |code: &Vec<u8>| secrets.iter().any(|secret| secret.signs(signature.at, body, code));
+        signature.codes.iter().any(is_signed)
+    });
+    let Some(Signature { at, .. }) = genuine else {
+        return Err(refused(
+            "signature_invalid",
+            "No signature came, or none of the provider's for this body.",
+        ));
+    };
+    let distance = now.as_secs().abs_diff(at);
+    if distance > TOLERANCE.as_secs() {
+        return Err(refused(
+            "signature_expired",
+            "The event was signed more than 5 minutes from now. Sign it anew.",
+        ));
+    }
+    Ok(())
+}
+
+/// What the provider tells.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderEvent {
+    /// The event's id, 1 to 255 characters: the same however often it is sent.
+    pub id: String,
+    /// `transfer.succeeded` or `transfer.failed`; others are taken and passed over.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The id under which the provider was asked for the transfer: that of the top-up or the pay-out.
+    pub transfer_id: TransferId,
+    /// The provider's own name for the transfer.
+    pub reference: Option<String>,
+    /// What was moved, minor units.
+    pub amount: i64,
+    /// ISO 4217.
+    pub currency: Currency,
+    /// Why it failed, at most 200 characters.
+    pub reason: Option<String>,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It was taken in.
+    Taken,
+    /// It was taken in before.
+    Repeated,
+    /// It is of no type, or about no transfer, that this server knows.
+    PassedOver,
+}
+
+/// Takes in what the provider tells, once. The signature is known to be good.
+///
+/// # Errors
+/// `NotFound` for another provider than the one that is set; `Invalid`; `Conflict` with `amount_differs` when the event is
+/// about another amount than the transfer; the database's.
+pub async fn take_event(app: &App, provider: &str, event: ProviderEvent) -> Result<Outcome, ServiceError> {
+    let known = known_provider(app, provider)?;
+    check(&event)?;
+    app.write(move |tx| {
+        let now = tx.now();
+        if !rows::take_event(tx.conn(), known, &event.id, now)? {
+            return Ok(Outcome::Repeated);
+        }
+        let status = match event.kind.as_str() {
+            "transfer.succeeded" => TransferStatus::Succeeded,
+            "transfer.failed" => TransferStatus::Failed,
+            // Types are the provider's, and an open set.
+            _ => return Ok(Outcome::PassedOver),
+        };
+        let told = Money { amount: event.amount, currency: event.currency };
+        let transfer = rows::find(tx.conn(), event.transfer_id)?;
+        let Some(transfer) = transfer else {
+            log::warn!("the provider tells of transfer {}, which is none of ours", event.transfer_id);
+            return Ok(Outcome::PassedOver);
+        };
+        if transfer.amount != told {
+            log::error!("the provider tells of {told} for transfer {} of {}", transfer.id, transfer.amount);
+            return Err(ServiceError::conflict("amount_differs", "The transfer is about another amount."));
+        }
+        let failure = (status == TransferStatus::Failed).then(|| event.reason.unwrap_or("failed".into()));
+        apply(tx, transfer.id, News { status, reference: event.reference, failure })?;
+        Ok(Outcome::Taken)
+    })
+    .await
+}
+
+/// The provider that is set, if it has this name.
+///
+/// # Errors
+/// `NotFound`.
+pub fn known_provider(app: &App, name: &str) -> Result<&'static str, ServiceError> {
+    let known = app.settings().money.provider.as_ref().map(|provider| provider.name());
+    known.filter(|known| *known == name).ok_or(ServiceError::NotFound { what: "payment provider" })
+}
+
+fn check(event: &ProviderEvent) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    checks.text("id", &event.id, 1..=255);
+    checks.number("amount", event.amount, 1..=i64::MAX);
+    for (field, text, most) in [("reference", &event.reference, 255), ("reason", &event.reason, 200)] {
+        if let Some(text) = text {
+            checks.text(field, text, 1..=most);
+        }
+    }
+    checks.done()
+}
+
+/// Forgets events that can hardly come again, some at once, and tells how many; what they told stands.
+///
+/// # Errors
+/// The database's.
+pub fn purge(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
+    let before = tx.now().before(REMEMBERED);
+    Ok(rows::purge_events(tx.conn(), before, FORGOTTEN)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const AT: i64 = 1_767_323_045;
+    const BODY: &[u8] = br#"{"id":"evt_1"}"#;
+
+    fn code(secret: &str, at: i64, body: &[u8]) -> String {
+        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).expect("any length");
+        mac.update(format!("{at}.").as_bytes());
+        mac.update(body);
+        mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn verify(header: &str, body: &[u8], now: i64) -> Result<(), &'static str> {
+        let secrets = [WebhookSecret::new("old"), WebhookSecret::new("new")];
+        let now = Timestamp::from_millis(now * 1000);
+        verify_signature(&secrets, Some(header), body, now).map_err(|error| error.code())
+    }
+
+    #[test]
+    fn only_a_fresh_signature_of_this_very_body_with_a_known_key_is_good() {
+        let good = |secret| format!("t={AT},v1={}", code(secret, AT, BODY));
+        for secret in ["old", "new"] {
+            assert_eq!(verify(&good(secret), BODY, AT), Ok(()));
+        }
+        assert_eq!(verify(&good("other"), BODY, AT), Err("signature_invalid"));
+        assert_eq!(verify(&good("new"), b"{}", AT), Err("signature_invalid"));
+        for (now, expected) in
+            [(300, Ok(())), (-300, Ok(())), (301, Err("signature_expired")), (-301, Err("signature_expired"))]
+        {
+            assert_eq!(verify(&good("new"), BODY, AT + now), expected, "{now}");
+        }
+        let moved = format!("t={},v1={}", AT + 1, code("new", AT, BODY));
+        assert_eq!(verify(&moved, BODY, AT), Err("signature_invalid"), "the time is signed, too");
+        assert!(verify_signature(&[], Some(&good("new")), BODY, Timestamp::from_millis(AT * 1000)).is_err());
+    }
+
+    #[test]
+    fn one_of_several_codes_is_enough_and_other_schemes_are_passed_over() {
+        let (good, bad) = (code("new", AT, BODY), code("other", AT, BODY));
+        for header in [format!("v1={bad}, t={AT}, v1={good}"), format!("t={AT},v0=x,v1={good},v2=y")] {
+            assert_eq!(verify(&header, BODY, AT), Ok(()), "{header}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_signature_is_refused() {
+        let good = code("new", AT, BODY);
+        for header in [
+            "".into(),
+            "t=".into(),
+            format!("t={AT}"),
+            format!("v1={good}"),
+            format!("t=x,v1={good}"),
+            format!("t={AT},v1={good}0"),
+            format!("t={AT},v1="),
+            format!("t={AT},v1=é{good}"),
+            "t=1,v1=zz".into(),
+        ] {
+            assert_eq!(verify(&header, BODY, AT), Err("signature_invalid"), "{header}");
+        }
+    }
+}

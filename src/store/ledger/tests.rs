@@ -1,0 +1,122 @@
+use super::*;
+use crate::domain::ids::{TransferId, UserId};
+use crate::domain::ledger::{Deal, pay_out, top_up};
+use crate::domain::money::Money;
+use crate::store::testing::TestDatabase;
+use crate::telemetry::Metrics;
+
+const USD: Currency = Currency::DEFAULT;
+const AT: Timestamp = Timestamp::from_millis(1_000_000);
+
+/// Runs on a database of each kind, its tables made.
+fn on_each(test: impl Fn(&mut Conn)) {
+    for database in TestDatabase::each() {
+        let store = database.open(&Metrics::new().expect("no figure twice"));
+        test(&mut database.connect());
+        store.close();
+    }
+}
+
+fn money(amount: i64) -> Money {
+    Money { amount, currency: USD }
+}
+
+fn post_now(conn: &mut Conn, movement: &Movement) -> Posting {
+    post(conn, movement, None, AT).expect("the database works")
+}
+
+fn faults(conn: &mut Conn) -> Vec<String> {
+    verify(conn).expect("the database works").faults
+}
+
+#[test]
+fn a_movement_happens_once_under_its_key() {
+    on_each(|conn| {
+        let (user, transfer) = (UserId::new(), TransferId::new());
+        let movement = top_up(transfer, user, money(500)).expect("balanced");
+        assert!(matches!(post_now(conn, &movement), Posting::Posted(posted) if posted.len() == 2));
+        assert_eq!(post_now(conn, &movement), Posting::AlreadyPosted);
+        let other = top_up(transfer, user, money(501)).expect("balanced");
+        assert_eq!(post_now(conn, &other), Posting::KeyReused);
+        let euros = Money { amount: 500, currency: "EUR".parse().expect("a code") };
+        let other = top_up(transfer, user, euros).expect("balanced");
+        assert_eq!(post_now(conn, &other), Posting::KeyReused);
+        assert_eq!(balance(conn, USD, Account::Wallet(user)).expect("a balance"), 500);
+        let entries = entries(conn, USD, Account::Wallet(user), None, 10).expect("entries");
+        assert_eq!(entries.len(), 1);
+        assert_eq!((entries[0].amount, entries[0].balance_after), (500, 500));
+        assert!(faults(conn).is_empty());
+    });
+}
+
+#[test]
+fn nothing_happens_where_there_is_not_enough() {
+    on_each(|conn| {
+        let (user, partner) = (UserId::new(), PartnerId::new());
+        post_now(conn, &top_up(TransferId::new(), user, money(500)).expect("balanced"));
+        let sent = pay_out(TransferId::new(), partner, money(1)).expect("balanced");
+        assert_eq!(post_now(conn, &sent), Posting::Refused(Account::Earnings(partner)));
+        let deal = Deal { order_id: OrderId::new(), customer_id: user, price: money(501) };
+        assert_eq!(
+            post_now(conn, &deal.authorisation().expect("balanced")),
+            Posting::Refused(Account::Wallet(user))
+        );
+        let huge = top_up(TransferId::new(), user, money(i64::MAX)).expect("balanced");
+        assert_eq!(post_now(conn, &huge), Posting::Refused(Account::Wallet(user)), "it cannot be counted");
+        let balances = lock(conn, USD, &[Account::Held(user), Account::Wallet(user)]);
+        assert_eq!(balances.expect("locked"), [0, 500]);
+        assert!(faults(conn).is_empty());
+    });
+}
+
+#[test]
+fn pages_of_entries_go_back_in_time() {
+    on_each(|conn| {
+        let user = UserId::new();
+        for amount in 1..=5 {
+            post_now(conn, &top_up(TransferId::new(), user, money(amount)).expect("balanced"));
+        }
+        let page =
+            |conn: &mut Conn, before| entries(conn, USD, Account::Wallet(user), before, 2).expect("a page");
+        let amounts = |page: &[Entry]| page.iter().map(|entry| entry.amount).collect::<Vec<_>>();
+        let first = page(conn, None);
+        assert_eq!(amounts(&first), [5, 4]);
+        assert_eq!(amounts(&page(conn, Some(first[1].number))), [3, 2]);
+        assert_eq!(amounts(&page(conn, Some(2))), [1]);
+    });
+}
+
+#[test]
+fn whatever_is_changed_behind_its_back_is_found() {
+    let user = UserId::new();
+    for (change, found) in [
+        ("UPDATE ledger_accounts SET balance = balance + 1 WHERE kind = 'wallet'", "keeps 501"),
+        ("UPDATE ledger_accounts SET revision = 7 WHERE kind = 'wallet'", "after 7 entries"),
+        ("UPDATE ledger_entries SET amount = 400 WHERE amount = 500", "sums to -100"),
+        ("UPDATE ledger_entries SET balance_after = 1 WHERE balance_after = 500", "says 1"),
+        ("UPDATE ledger_entries SET balance_after = -1 WHERE balance_after = 500", "(wallet) was at -1"),
+        ("UPDATE ledger_entries SET number = 2 WHERE amount = 500", "entry 2"),
+        (
+            "UPDATE ledger_accounts SET currency = 'EUR' WHERE kind = 'wallet'",
+            "all balances in EUR sum to 500",
+        ),
+        ("UPDATE ledger_accounts SET kind = 'held' WHERE kind = 'wallet'", "held for customer"),
+    ] {
+        on_each(|conn| {
+            post_now(conn, &top_up(TransferId::new(), user, money(500)).expect("balanced"));
+            assert!(faults(conn).is_empty());
+            diesel::sql_query(change).execute(conn).expect("it is changed");
+            let faults = faults(conn);
+            assert!(faults.iter().any(|fault| fault.contains(found)), "{change}: {faults:?}");
+        });
+    }
+}
+
+#[test]
+fn the_database_itself_lets_no_balance_go_below_zero() {
+    on_each(|conn| {
+        post_now(conn, &top_up(TransferId::new(), UserId::new(), money(500)).expect("balanced"));
+        let below = diesel::sql_query("UPDATE ledger_accounts SET balance = -1 WHERE kind = 'wallet'");
+        assert!(below.execute(conn).is_err());
+    });
+}

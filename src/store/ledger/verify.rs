@@ -1,0 +1,93 @@
+//! Proves that the ledger is whole: nothing here trusts what was kept, only what was entered.
+
+use diesel::prelude::*;
+use diesel::sql_types::Text;
+
+use crate::store::Conn;
+use crate::store::connection;
+use crate::store::error::StoreError;
+use crate::store::schema::{ledger_accounts, ledger_entries, ledger_transactions};
+
+/// The most faults that one check reports.
+const FAULTS: usize = 100;
+
+/// What was looked at, and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// Accounts.
+    pub accounts: i64,
+    /// Movements.
+    pub transactions: i64,
+    /// Entries.
+    pub entries: i64,
+    /// One line for each fault; at most 100 of a kind.
+    pub faults: Vec<String>,
+}
+
+#[derive(QueryableByName)]
+struct Fault {
+    #[diesel(sql_type = Text)]
+    fault: String,
+}
+
+/// Each gives a line for each fault.
+const CHECKS: [&str; 9] = [
+    "SELECT 'transaction ' || e.transaction_id || ' sums to ' || SUM(e.amount) || ' ' || a.currency AS fault \
+     FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
+     GROUP BY e.transaction_id, a.currency HAVING SUM(e.amount) <> 0",
+    "SELECT 'account ' || a.id || ' keeps ' || a.balance || ' after ' || a.revision || ' entries; they are ' || \
+     COUNT(e.number) || ' and sum to ' || COALESCE(SUM(e.amount), 0) AS fault \
+     FROM ledger_accounts a LEFT JOIN ledger_entries e ON e.account_id = a.id \
+     GROUP BY a.id, a.balance, a.revision \
+     HAVING a.balance <> COALESCE(SUM(e.amount), 0) OR a.revision <> COUNT(e.number)",
+    "SELECT 'entry ' || chain.number || ' of account ' || chain.account_id || ' says ' || chain.balance_after || \
+     ' and is number ' || chain.place || ' at ' || chain.total AS fault FROM \
+     (SELECT account_id, number, balance_after, \
+     SUM(amount) OVER (PARTITION BY account_id ORDER BY number) AS total, \
+     ROW_NUMBER() OVER (PARTITION BY account_id ORDER BY number) AS place FROM ledger_entries) chain \
+     WHERE chain.balance_after <> chain.total OR chain.number <> chain.place",
+    "SELECT 'account ' || a.id || ' (' || a.kind || ') was at ' || e.balance_after AS fault \
+     FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
+     WHERE (e.balance_after < 0 AND a.kind NOT IN ('cash', 'provider', 'refunds')) \
+     OR (e.balance_after > 0 AND a.kind = 'cash')",
+    "SELECT 'all balances in ' || currency || ' sum to ' || SUM(balance) AS fault \
+     FROM ledger_accounts GROUP BY currency HAVING SUM(balance) <> 0",
+    "SELECT 'held for customer ' || COALESCE(a.owner, p.customer_id) || ': ' || COALESCE(a.balance, 0) || \
+     '; authorised: ' || COALESCE(p.amount, 0) AS fault FROM \
+     (SELECT owner, currency, balance FROM ledger_accounts WHERE kind = 'held') a FULL JOIN \
+     (SELECT customer_id, currency, SUM(amount) AS amount FROM payments WHERE status = 'authorised' \
+     GROUP BY customer_id, currency) p ON p.customer_id = a.owner AND p.currency = a.currency \
+     WHERE COALESCE(a.balance, 0) <> COALESCE(p.amount, 0)",
+    "SELECT 'order ' || p.order_id || ' was refunded ' || p.refunded || '; the ledger has ' || \
+     COALESCE(SUM(e.amount), 0) AS fault FROM payments p \
+     LEFT JOIN ledger_transactions t ON t.order_id = p.order_id AND t.kind = 'refund' \
+     LEFT JOIN ledger_entries e ON e.transaction_id = t.id AND e.amount > 0 \
+     GROUP BY p.order_id, p.refunded HAVING p.refunded <> COALESCE(SUM(e.amount), 0)",
+    "SELECT 'top-up ' || id || ' is ' || status || ', and the ledger says otherwise' AS fault FROM transfers \
+     WHERE kind = 'top_up' AND (status = 'succeeded') <> \
+     EXISTS (SELECT 1 FROM ledger_transactions WHERE key = 'top_up:' || transfers.id)",
+    "SELECT 'pay-out ' || id || ' is ' || status || ', and the ledger says otherwise' AS fault FROM transfers \
+     WHERE kind = 'pay_out' AND ((status = 'failed') <> \
+     EXISTS (SELECT 1 FROM ledger_transactions WHERE key = 'pay_out_return:' || transfers.id) \
+     OR NOT EXISTS (SELECT 1 FROM ledger_transactions WHERE key = 'pay_out:' || transfers.id))",
+];
+
+/// Adds up the whole ledger, as it stands at one moment while others go on.
+///
+/// # Errors
+/// When the database fails. A fault of the ledger is none: it is in the report.
+pub fn verify(conn: &mut Conn) -> Result<Report, StoreError> {
+    connection::at_one_moment(conn, |conn| {
+        let mut faults = Vec::new();
+        for check in CHECKS {
+            let found: Vec<Fault> = diesel::sql_query(check).load(conn)?;
+            faults.extend(found.into_iter().take(FAULTS).map(|row| row.fault));
+        }
+        Ok(Report {
+            accounts: ledger_accounts::table.count().get_result(conn)?,
+            transactions: ledger_transactions::table.count().get_result(conn)?,
+            entries: ledger_entries::table.count().get_result(conn)?,
+            faults,
+        })
+    })
+}

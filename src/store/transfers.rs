@@ -1,0 +1,188 @@
+//! Rows of transfers, money on its way from or to the provider, and of what the provider has told.
+
+use diesel::prelude::*;
+
+use crate::domain::ids::{PartnerId, TransferId, UserId};
+use crate::domain::money::Money;
+use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::time::Timestamp;
+
+use super::Conn;
+use super::error::StoreError;
+use super::read::{id, optional_id, parsed};
+use super::schema::transfers;
+use super::statement::Statement;
+
+/// Money on its way from or to the provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transfer {
+    /// Its id, by which the provider knows it, too.
+    pub id: TransferId,
+    /// Which way.
+    pub kind: TransferKind,
+    /// Who asked for it.
+    pub user_id: UserId,
+    /// Whose earnings, for a pay-out.
+    pub partner_id: Option<PartnerId>,
+    /// How much; more than nothing.
+    pub amount: Money,
+    /// How it stands.
+    pub status: TransferStatus,
+    /// The provider's own name for it, once the provider has answered.
+    pub reference: Option<String>,
+    /// Why it failed.
+    pub failure: Option<String>,
+    /// When it was asked for.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+}
+
+/// Kind, user, partner; currency and amount; status, reference and failure; times.
+type Row =
+    ((String, String, Option<String>), (String, i64), (String, Option<String>, Option<String>), (i64, i64));
+
+/// Adds a transfer.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &mut Conn, transfer: &Transfer) -> Result<(), StoreError> {
+    diesel::insert_into(transfers::table)
+        .values((
+            transfers::id.eq(transfer.id.to_string()),
+            transfers::kind.eq(transfer.kind.as_str()),
+            transfers::user_id.eq(transfer.user_id.to_string()),
+            transfers::partner_id.eq(transfer.partner_id.map(|partner_id| partner_id.to_string())),
+            transfers::currency.eq(transfer.amount.currency.to_string()),
+            transfers::amount.eq(transfer.amount.amount),
+            transfers::status.eq(transfer.status.as_str()),
+            transfers::reference.eq(transfer.reference.as_deref()),
+            transfers::failure.eq(transfer.failure.as_deref()),
+            transfers::created_at.eq(transfer.created_at.as_millis()),
+            transfers::updated_at.eq(transfer.updated_at.as_millis()),
+        ))
+        .execute(conn)?;
+    Ok(())
+}
+
+/// A transfer by id.
+///
+/// # Errors
+/// When the database fails.
+pub fn find(conn: &mut Conn, transfer_id: TransferId) -> Result<Option<Transfer>, StoreError> {
+    let row: Option<Row> = transfers::table
+        .filter(transfers::id.eq(transfer_id.to_string()))
+        .select((
+            (transfers::kind, transfers::user_id, transfers::partner_id),
+            (transfers::currency, transfers::amount),
+            (transfers::status, transfers::reference, transfers::failure),
+            (transfers::created_at, transfers::updated_at),
+        ))
+        .first(conn)
+        .optional()?;
+    let Some(((kind, user_id, partner_id), (currency, amount), (status, reference, failure), times)) = row
+    else {
+        return Ok(None);
+    };
+    Ok(Some(Transfer {
+        id: transfer_id,
+        kind: parsed("transfers.kind", &kind)?,
+        user_id: id("transfers.user_id", &user_id)?,
+        partner_id: optional_id("transfers.partner_id", partner_id.as_deref())?,
+        amount: Money { amount, currency: parsed("transfers.currency", &currency)? },
+        status: parsed("transfers.status", &status)?,
+        reference,
+        failure,
+        created_at: Timestamp::from_millis(times.0),
+        updated_at: Timestamp::from_millis(times.1),
+    }))
+}
+
+/// A transfer by id, which nobody else can change until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_locked(conn: &mut Conn, transfer_id: TransferId) -> Result<Option<Transfer>, StoreError> {
+    match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => {}
+        Conn::Postgres(conn) => {
+            let lock = Statement::new("SELECT 1 FROM transfers WHERE id = ? FOR UPDATE");
+            lock.text(transfer_id.to_string()).execute(conn)?;
+        }
+    }
+    find(conn, transfer_id)
+}
+
+/// Writes what has changed about a transfer.
+///
+/// # Errors
+/// When the database fails.
+pub fn update(conn: &mut Conn, transfer: &Transfer) -> Result<(), StoreError> {
+    Statement::new(
+        "UPDATE transfers SET status = ?, reference = ?, failure = ?, updated_at = ? WHERE id = ?",
+    )
+    .text(transfer.status.as_str())
+    .optional_text(transfer.reference.clone())
+    .optional_text(transfer.failure.clone())
+    .bigint(transfer.updated_at.as_millis())
+    .text(transfer.id.to_string())
+    .execute(conn)?;
+    Ok(())
+}
+
+/// Transfers from before a time of which it is not known whether the provider has heard; the oldest first, at most
+/// `limit`.
+///
+/// # Errors
+/// When the database fails.
+pub fn unanswered_before(
+    conn: &mut Conn,
+    before: Timestamp,
+    limit: i64,
+) -> Result<Vec<TransferId>, StoreError> {
+    let ids: Vec<String> = transfers::table
+        .filter(transfers::status.eq(TransferStatus::Pending.as_str()))
+        .filter(transfers::reference.is_null())
+        .filter(transfers::created_at.le(before.as_millis()))
+        .order(transfers::created_at)
+        .limit(limit)
+        .select(transfers::id)
+        .load(conn)?;
+    ids.iter().map(|text| id("transfers.id", text)).collect()
+}
+
+/// Takes note of an event of the provider's; `false` when it was told before. Of several that tell at once, one succeeds.
+///
+/// # Errors
+/// When the database fails.
+pub fn take_event(
+    conn: &mut Conn,
+    provider: &str,
+    event_id: &str,
+    at: Timestamp,
+) -> Result<bool, StoreError> {
+    let added = Statement::new(
+        "INSERT INTO provider_events (provider, id, received_at) VALUES (?, ?, ?) \
+         ON CONFLICT (provider, id) DO NOTHING",
+    )
+    .text(provider)
+    .text(event_id)
+    .bigint(at.as_millis())
+    .execute(conn)?;
+    Ok(added == 1)
+}
+
+/// Forgets events from before `before`, at most `limit`, and says how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge_events(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    Ok(Statement::new(
+        "DELETE FROM provider_events WHERE (provider, id) IN \
+         (SELECT provider, id FROM provider_events WHERE received_at < ? LIMIT ?)",
+    )
+    .bigint(before.as_millis())
+    .bigint(limit)
+    .execute(conn)?)
+}

@@ -322,5 +322,15 @@ pub fn earned_since(
     Ok(amounts.into_iter().fold(0, i64::saturating_add))
 }
 
+/// How many movements of each kind were made.
+#[cfg(test)]
+pub(crate) fn count_by_kind(conn: &mut Conn) -> Result<Vec<(MovementKind, i64)>, StoreError> {
+    let rows: Vec<(String, i64)> = ledger_transactions::table
+        .group_by(ledger_transactions::kind)
+        .select((ledger_transactions::kind, diesel::dsl::count_star()))
+        .load(conn)?;
+    rows.into_iter().map(|(kind, count)| Ok((parsed("ledger_transactions.kind", &kind)?, count))).collect()
+}
+
 #[cfg(test)]
 mod tests;

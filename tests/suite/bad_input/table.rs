@@ -1,7 +1,9 @@
 //! Every endpoint, every field of its body, and every parameter of its query.
 
 use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
 
+use crate::money;
 use crate::support::raw::{Answer, Raw};
 use crate::support::steps::{LogIn, text};
 use crate::support::users::PASSWORD;
@@ -15,6 +17,8 @@ pub enum Caller {
     Partner,
     Admin,
     Service,
+    /// Signs what it sends.
+    Provider,
 }
 
 /// What a field holds, and so what is bad for it.
@@ -84,6 +88,9 @@ pub struct World {
     pub open_order: String,
     /// Delivered.
     pub delivered: String,
+    /// Completed, and paid from the wallet.
+    pub completed: String,
+    pub top_up: String,
     pub notification: String,
     /// Two that the partner can answer.
     pub offers: [String; 2],
@@ -91,7 +98,8 @@ pub struct World {
 
 impl World {
     pub async fn make() -> Self {
-        let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop")]).await;
+        let service_keys = [("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop")];
+        let app = TestApp::start_with(&[money::SETTINGS.as_slice(), &service_keys].concat()).await;
         let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
         let log_in = app.log_in(&customer).await;
         let open_order = app.order(&customer).await;
@@ -100,6 +108,14 @@ impl World {
         let delivered = app.order(&customer).await;
         app.assign(&admin, &delivered, &partner).await;
         app.carry_to(&partner, &delivered, "delivered").await;
+        let amount = json!({"amount": 100_000, "currency": "USD"});
+        let top_up = app.as_user(&customer).post("/wallet/topups", amount).await.expect(201);
+        let top_up = text(&top_up, "id");
+        let completed = app.as_user(&customer).post("/orders", money::on_the_wallet()).await.expect(201);
+        let completed = text(&completed, "id");
+        app.assign(&admin, &completed, &partner).await;
+        app.carry_to(&partner, &completed, "delivered").await;
+        app.step(&customer, &completed, "completed").await;
         let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
         let notification = inbox["items"][0]["id"].as_str().expect("an id").to_owned();
         app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
@@ -110,23 +126,39 @@ impl World {
             app.order(&customer).await;
             *offer = text(&work.expect("assignment").await["offer"], "id");
         }
-        Self { app, customer, log_in, partner, admin, order, open_order, delivered, notification, offers }
+        Self {
+            app,
+            customer,
+            log_in,
+            partner,
+            admin,
+            order,
+            open_order,
+            delivered,
+            completed,
+            top_up,
+            notification,
+            offers,
+        }
     }
 
     pub fn path(&self, endpoint: &Endpoint) -> String {
         let order = match endpoint.path {
             path if path.ends_with("/assign") => &self.open_order,
             path if path.ends_with("/rating") => &self.delivered,
+            path if path.ends_with("/refund") => &self.completed,
             _ => &self.order,
         };
         let path = endpoint.path.replace("{order_id}", order);
         let path = path.replace("{notification_id}", &self.notification);
-        path.replace("{offer_id}", &self.offers[usize::from(path.ends_with("/decline"))])
+        let path = path.replace("{offer_id}", &self.offers[usize::from(path.ends_with("/decline"))]);
+        path.replace("{topup_id}", &self.top_up).replace("{provider}", "test")
     }
 
     pub fn authorization(&self, caller: Caller) -> String {
         match caller {
-            Caller::Nobody => String::new(),
+            // What a provider shows depends on what it sends.
+            Caller::Nobody | Caller::Provider => String::new(),
             Caller::Customer => format!("Authorization: Bearer {}", self.customer.token),
             Caller::Partner => format!("Authorization: Bearer {}", self.partner.token),
             Caller::Admin => format!("Authorization: Bearer {}", self.admin.token),
@@ -146,7 +178,15 @@ impl World {
     }
 
     pub async fn call(&self, endpoint: &Endpoint, body: &[u8]) -> Answer {
-        let headers = format!("Content-Type: application/json\n{}", self.authorization(endpoint.caller));
+        let authorization = match endpoint.caller {
+            Caller::Provider => {
+                let body = String::from_utf8_lossy(body);
+                let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), &body);
+                format!("Webhook-Signature: {signature}")
+            }
+            caller => self.authorization(caller),
+        };
+        let headers = format!("Content-Type: application/json\n{authorization}");
         self.send(endpoint.method, &self.path(endpoint), &headers, body).await
     }
 }
@@ -162,6 +202,7 @@ fn refresh(world: &World) -> Value {
 pub const PAGE: Parameter =
     ("limit", &["0", "-1", "201", "9223372036854775808", "1.5", "ten", "", "NaN", "1e2"]);
 pub const CURSOR: Parameter = ("cursor", &["", "x", "%00", "MTI", "8J-YgA", "%F0%9F%98%80", "/../..", "%ff"]);
+pub const CURRENCY: Parameter = ("currency", &["", "usd", "USDT", "XXX", "7", "%00"]);
 pub const NO_IDS: &[&str] = &["", "1", "0190163d-8694-739b-aea5-966c26f8ad9", "me", "%00"];
 pub const PLACE: [Kind; 3] = [Kind::Real(-90.0, 90.0), Kind::Real(-180.0, 180.0), Kind::Text(1, 500)];
 
@@ -289,6 +330,89 @@ pub const TABLE: &[Endpoint] = &[
         status: 201,
         body: |_| json!({"stars": 5, "comment": "Still warm."}),
         fields: &[("stars", Kind::Whole(1, 5), Needed), ("comment", Kind::Text(1, 1000), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/refund",
+        caller: Caller::Admin,
+        status: 200,
+        body: |_| json!({"amount": 1, "reason": "It was cold."}),
+        fields: &[("amount", Kind::Whole(1, i64::MAX), Optional), ("reason", Kind::Text(1, 500), Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/wallet",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[CURRENCY],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/wallet/entries",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[PAGE, ("cursor", &["", "x", "%00", "YQ", "8J-YgA", "/../.."]), CURRENCY],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/wallet/topups",
+        caller: Caller::Customer,
+        status: 201,
+        body: |_| json!({"amount": 1000, "currency": "USD"}),
+        fields: &[("amount", Kind::Whole(1, 100_000_000), Needed), ("currency", Kind::Word, Needed)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/wallet/topups/{topup_id}",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/partner/earnings",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[CURRENCY],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/partner/payouts",
+        caller: Caller::Partner,
+        status: 201,
+        body: |_| json!({"amount": 1, "currency": "USD"}),
+        fields: &[("amount", Kind::Whole(1, i64::MAX), Optional), ("currency", Kind::Word, Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/payments/webhooks/{provider}",
+        caller: Caller::Provider,
+        status: 200,
+        body: |world| {
+            json!({"id": "evt_1", "type": "transfer.failed", "transfer_id": world.top_up, "reference": "ch_1",
+                "amount": 100_000, "currency": "USD", "reason": "The card has expired."})
+        },
+        fields: &[
+            ("id", Kind::Text(1, 255), Needed),
+            ("type", Kind::AnyText, Needed),
+            ("transfer_id", Kind::Id, Needed),
+            ("reference", Kind::Text(1, 255), Optional),
+            ("amount", Kind::Whole(1, i64::MAX), Needed),
+            ("currency", Kind::Word, Needed),
+            ("reason", Kind::Text(1, 200), Optional),
+        ],
         query: &[],
     },
     Endpoint {

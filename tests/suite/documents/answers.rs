@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use awc::http::Method;
 use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
 
 use super::{OpenApi, Operation};
+use crate::money;
 use crate::support::users::PASSWORD;
 use crate::support::{Client, TestApp, an_order};
 
@@ -69,11 +71,14 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
 
 #[actix_web::test]
 async fn every_operation_answers_as_documented() {
-    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", &format!("shop:{SERVICE_KEY}"))]).await;
+    let service_keys = format!("shop:{SERVICE_KEY}");
+    let settings = [money::SETTINGS.as_slice(), &[("WAYBILL_SERVICE_KEYS", service_keys.as_str())]].concat();
+    let app = TestApp::start_with(&settings).await;
     let mut walk = Walk { document: OpenApi::of(&app).await, seen: BTreeSet::new() };
     accounts(&app, &mut walk).await;
     orders(&app, &mut walk).await;
     partners(&app, &mut walk).await;
+    wallet(&app, &mut walk).await;
     inbox(&app, &mut walk).await;
     others(&app, &mut walk).await;
     let all: BTreeSet<Operation> = walk.document.operations().into_iter().collect();
@@ -136,6 +141,37 @@ async fn partners(app: &TestApp, walk: &mut Walk) {
         walk.post(&rider, &format!("/api/v1/partner/offers/{{offer_id={offer}}}/{answer}"), body).await;
         walk.get(&admin, &format!("/api/v1/orders/{{order_id={order}}}/dispatch")).await;
     }
+}
+
+async fn wallet(app: &TestApp, walk: &mut Walk) {
+    let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
+    let (owner, rider) = (app.as_user(&customer), app.as_user(&partner));
+    let top_up = json!({"amount": 5000, "currency": "USD"});
+    let top_up = walk.post(&owner, "/api/v1/wallet/topups", top_up).await;
+    walk.get(&owner, &format!("/api/v1/wallet/topups/{{topup_id={}}}", text(&top_up, "id"))).await;
+    let order = owner.post("/orders", money::on_the_wallet()).await.expect(201);
+    app.assign(&admin, text(&order, "id"), &partner).await;
+    app.carry_to(&partner, text(&order, "id"), "delivered").await;
+    app.step(&customer, text(&order, "id"), "completed").await;
+    walk.get(&owner, "/api/v1/wallet").await;
+    let page = walk.get(&owner, "/api/v1/wallet/entries?currency=USD&limit=1").await;
+    walk.get(&owner, &format!("/api/v1/wallet/entries?cursor={}", text(&page, "next_cursor"))).await;
+    walk.get(&rider, "/api/v1/partner/earnings?currency=USD").await;
+    walk.post(&rider, "/api/v1/partner/payouts", json!({"amount": 100})).await;
+    let refund = format!("/api/v1/orders/{{order_id={}}}/refund", text(&order, "id"));
+    walk.post(&app.as_user(&admin), &refund, json!({"amount": 100, "reason": "It was cold."})).await;
+
+    let event = json!({
+        "id": "evt_1", "type": "transfer.succeeded", "transfer_id": top_up["id"], "amount": 5000, "currency": "USD",
+    });
+    let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), &event.to_string());
+    let headers = [("Webhook-Signature", signature.as_str())];
+    let path = "/api/v1/payments/webhooks/test";
+    let answer = app.as_nobody().call(Method::POST, path, &headers, Some(event)).await;
+    let operation = Operation { method: "POST".into(), path: "/api/v1/payments/webhooks/{provider}".into() };
+    walk.document.check(&operation, &answer);
+    answer.expect(200);
+    walk.seen.insert(operation);
 }
 
 async fn inbox(app: &TestApp, walk: &mut Walk) {

@@ -9,6 +9,7 @@ use waybill::domain::ids::EventId;
 use waybill::domain::time::Timestamp;
 
 use super::schema::Checker;
+use crate::money;
 use crate::support::socket::Socket;
 use crate::support::users::PASSWORD;
 use crate::support::{self, TestApp, TestUser, an_order, sign};
@@ -95,7 +96,9 @@ fn short_token(user: &TestUser) -> String {
 
 #[actix_web::test]
 async fn every_frame_is_as_documented() {
-    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", &format!("shop:{SERVICE_KEY}"))]).await;
+    let service_keys = format!("shop:{SERVICE_KEY}");
+    let settings = [money::SETTINGS.as_slice(), &[("WAYBILL_SERVICE_KEYS", service_keys.as_str())]].concat();
+    let app = TestApp::start_with(&settings).await;
     let mut api = AsyncApi::of(&app).await;
     let api = &mut api;
     let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
@@ -165,9 +168,20 @@ async fn every_frame_is_as_documented() {
     ending.send(json!({"type": "auth", "token": customer.token, "ref": "a"}), api).await;
     ending.until("authenticated", api).await;
 
+    let top_up = json!({"amount": 5000, "currency": "USD"});
+    app.as_user(&customer).post("/wallet/topups", top_up).await.expect(201);
+    bell.until("wallet_update", api).await;
+    let paid = app.as_user(&customer).post("/orders", money::on_the_wallet()).await.expect(201);
+    let paid = paid["id"].as_str().expect("an id");
+    app.assign(&admin, paid, &partner).await;
+    app.carry_to(&partner, paid, "delivered").await;
+    app.step(&customer, paid, "completed").await;
+    work.until("earnings_update", api).await;
+
     let log_in = json!({"email": customer.email, "password": PASSWORD});
     app.as_nobody().post("/auth/login", log_in).await.expect(200);
     dashboard.until("order_created", api).await;
+    dashboard.until("payment", api).await;
     dashboard.until("activity", api).await;
     if support::redis::forget(app.database(), "admin_dashboard") {
         let customer = app.customer().await;

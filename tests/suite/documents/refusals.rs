@@ -7,6 +7,7 @@ use awc::http::Method;
 use waybill::domain::principal::Role;
 
 use super::{OpenApi, Operation};
+use crate::money;
 use crate::support::{Answer, Client, TestApp};
 
 /// A call that is wrong in one way, and the refusal that it has to get.
@@ -46,7 +47,8 @@ async fn call(client: &Client, operation: &Operation, id: &str, wrong: &Wrong) -
 
 #[actix_web::test]
 async fn what_is_refused_is_refused_as_documented() {
-    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", "shop:0123456789abcdef0123456789abcdef")]).await;
+    let service_keys = [("WAYBILL_SERVICE_KEYS", "shop:0123456789abcdef0123456789abcdef")];
+    let app = TestApp::start_with(&[money::SETTINGS.as_slice(), &service_keys].concat()).await;
     let document = OpenApi::of(&app).await;
     let id = "0190163d-8694-739b-aea5-966c26f8ad90";
     let nobody = app.as_nobody();
@@ -108,11 +110,15 @@ async fn what_is_refused_is_refused_as_documented() {
 fn body_of(operation: &Operation) -> String {
     let partner = r#"{"partner_id":"0190163d-8694-739b-aea5-966c26f8ad90"}"#;
     let event = r#"{"group":"admin_dashboard","type":"t","data":1}"#;
+    let told = r#"{"id":"1","type":"t","transfer_id":"0190163d-8694-739b-aea5-966c26f8ad90","amount":1,"currency":"USD"}"#;
     let body = match operation.path.rsplit('/').next() {
         Some("transitions") => r#"{"to":"cancelled"}"#,
         Some("assign") => partner,
         Some("rating") => r#"{"stars":5}"#,
         Some("events") => event,
+        Some("topups") => r#"{"amount":1,"currency":"USD"}"#,
+        Some("refund") => r#"{"reason":"r"}"#,
+        Some("{provider}") => told,
         Some("orders") => return crate::support::an_order().to_string(),
         Some("availability") => r#"{"online":true}"#,
         Some("preferences") => r#"{"preferences":[]}"#,

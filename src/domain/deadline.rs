@@ -9,7 +9,7 @@ use super::order::InvalidName;
 pub enum DeadlineKind {
     /// A delivered order is completed. Its subject is the order.
     Complete,
-    /// Tickets, refresh tokens and kept answers past their time are removed, again and again. It has no subject.
+    /// Tickets, refresh tokens, kept answers and trails past their time are removed, again and again. It has no subject.
     Purge,
 }
 

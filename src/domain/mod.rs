@@ -3,8 +3,11 @@
 //! Invariant: no framework, no SQL, no clock and no I/O here. Whatever needs the
 //! present time takes it as an argument.
 
+pub mod cadence;
 pub mod deadline;
+pub mod eta;
 pub mod geo;
+pub mod geofence;
 pub mod group;
 pub mod ids;
 pub mod locale;
@@ -13,3 +16,4 @@ pub mod notification;
 pub mod order;
 pub mod principal;
 pub mod time;
+pub mod track;

@@ -12,6 +12,7 @@ pub mod ops;
 pub mod orders;
 pub mod page;
 pub mod pages;
+pub mod partner;
 pub mod settings;
 
 use actix_web::web;
@@ -22,4 +23,5 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     orders::routes(config);
     events::routes(config);
     notifications::routes(config);
+    partner::routes(config);
 }

@@ -11,7 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema, Server, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, docs, error, events, notifications, ops, orders};
+use super::{accounts, docs, error, events, notifications, ops, orders, partner};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -22,6 +22,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
     tags(
         (name = "accounts", description = "Registering, logging in and out, tickets for WebSockets."),
         (name = "orders", description = "Placing orders, looking at them, and taking them from step to step."),
+        (name = "partner", description = "For the apps of partners."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
         (name = "admin", description = "For those who watch over all of it."),
         (name = "events", description = "For other back ends, with a service key."),
@@ -32,7 +33,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
         accounts::register, accounts::log_in, accounts::refresh, accounts::log_out, accounts::me,
         accounts::realtime_token,
         orders::place, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
-        orders::rate,
+        orders::track, orders::rate,
+        partner::locations,
         notifications::list, notifications::unread_count, notifications::read, notifications::read_all,
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,

@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::server::{to_json, to_raw};
-use super::views::{NotificationView, OrderUpdate, OrderView};
+use super::views::{NotificationView, OrderUpdate, OrderView, TrailPointView};
 
 /// What became of an order in a partner's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -53,6 +53,13 @@ pub enum Event {
         action: QueueAction,
         /// As the partner sees it; none when it was removed.
         order: Option<Box<OrderView>>,
+    },
+    /// Samples of where an order's partner was came late.
+    TrailFilled {
+        /// Of which order.
+        order_id: OrderId,
+        /// Newest first.
+        points: Vec<TrailPointView>,
     },
     /// A notification came into an inbox.
     NotificationAdded {
@@ -133,6 +140,12 @@ pub(super) enum EventFrame<'a> {
         /// As the partner sees it; `null` when it was removed.
         order: Option<&'a OrderView>,
     },
+    /// Where the partner of an order was: samples that came late, after an offline spell say. They fill the trail, and
+    /// never move the partner back.
+    Trail {
+        /// Newest first, at most 200; of more, several frames, the newest first.
+        points: &'a [TrailPointView],
+    },
     /// A notification came into the inbox.
     Notification {
         /// What it says.
@@ -178,6 +191,7 @@ impl Event {
                 groups
             }
             Self::QueueUpdated { partner_id, .. } => vec![GroupKey::Partner(*partner_id)],
+            Self::TrailFilled { order_id, .. } => vec![GroupKey::Order(*order_id)],
             Self::NotificationAdded { user_id, .. } | Self::UnreadCountChanged { user_id, .. } => {
                 vec![GroupKey::User(*user_id)]
             }
@@ -198,6 +212,7 @@ impl Event {
                 action: *action,
                 order: order.as_deref(),
             }),
+            Self::TrailFilled { points, .. } => publish(EventFrame::Trail { points }),
             Self::NotificationAdded { notification, .. } => {
                 publish(EventFrame::Notification { notification })
             }

@@ -87,6 +87,10 @@ pub const PROBLEMS: &[ProblemKind] = &[
     frame("already_subscribing", "The subscription to this group is being made."),
     frame("binary", "The message is binary; frames are texts."),
     frame("not_subscribed", "The session does not listen to that group."),
+    frame(
+        "points_refused",
+        "Some of a frame's `points` were refused, which the message names with the reason; the others were taken.",
+    ),
     frame("too_big", "The frame has more bytes than a frame may have."),
     frame("too_many_subscriptions", "The session listens to as many groups as it may."),
     frame("unknown_type", "There is no frame of this `type`."),

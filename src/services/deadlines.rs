@@ -20,7 +20,7 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, orders as use_cases};
+use super::{accounts, orders as use_cases, tracking};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
@@ -146,11 +146,12 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, Serv
     Ok(true)
 }
 
-/// Removes tickets, refresh tokens and kept answers past their time, some at once.
+/// Removes tickets, refresh tokens, kept answers and trails past their time, some at once.
 fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     let now = tx.now();
     let removed = accounts::purge(tx, app.tokens().access_lifetime())?
-        + idempotency::purge(tx.conn(), now.before(KEPT))?;
+        + idempotency::purge(tx.conn(), now.before(KEPT))?
+        + tracking::purge(tx)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
 }

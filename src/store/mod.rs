@@ -26,6 +26,7 @@ pub mod leases;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;
+pub mod tracks;
 pub mod users;
 
 use std::sync::Arc;

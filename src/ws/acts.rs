@@ -2,6 +2,7 @@
 
 use crate::domain::ids::NotificationId;
 use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
@@ -14,8 +15,8 @@ pub(super) enum Act {
     MarkRead { id: NotificationId },
     /// Mark all notifications as read.
     MarkAllRead,
-    /// Show the partner's position to those who may watch.
-    Locate(Box<LocationSample>),
+    /// Take the partner's positions, and show the last to those who may watch.
+    Locate { samples: Vec<LocationSample>, is_batch: bool, sent_at: Option<Timestamp> },
 }
 
 /// Does it for `who`.
@@ -26,6 +27,11 @@ pub(super) async fn perform(app: &App, who: Principal, act: Act) -> Result<(), S
     match act {
         Act::MarkRead { id } => notifications::mark_read(app, who, id).await.map(|_| ()),
         Act::MarkAllRead => notifications::mark_all_read(app, who).await.map(|_| ()),
-        Act::Locate(sample) => tracking::ingest(app, who, *sample).await,
+        Act::Locate { samples, is_batch: false, sent_at } => {
+            tracking::locate(app, who, samples, sent_at).await
+        }
+        Act::Locate { samples, is_batch: true, sent_at } => {
+            tracking::locate_all(app, who, samples, sent_at).await
+        }
     }
 }

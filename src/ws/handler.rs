@@ -189,9 +189,9 @@ fn on_client_frame(
         ClientFrame::Ack { ids } => vec![Effect::Ack(ids)],
         ClientFrame::Subscribe { group, since } => subscribe(state, settings, group, since, boxed),
         ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
-        ClientFrame::Location(sample) => {
+        ClientFrame::Location { samples, is_batch, sent_at } => {
             if state.principal.role == Role::Partner {
-                return act(Act::Locate(Box::new(sample)), boxed);
+                return act(Act::Locate { samples, is_batch, sent_at }, boxed);
             }
             let message = "only partners send their location".into();
             on_bad(

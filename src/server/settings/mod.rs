@@ -178,6 +178,9 @@ impl Settings {
         ServiceSettings {
             refresh_lifetime: self.refresh_lifetime,
             auto_confirm: self.auto_confirm,
+            trail_flush: self.trail_flush,
+            trail_keep: self.trail_keep,
+            routing: self.routing_url.clone(),
             complete_after: self.complete_after,
             tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
             rate_limits: self.rate_limits,

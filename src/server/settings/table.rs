@@ -157,6 +157,15 @@ settings! {
     /// What carrying an order costs for each started kilometre, in minor units of its currency.
     "WAYBILL_FEE_PER_KM" Plain fee_per_km: i64 = "80", |text| parse::number(text, 0..=1_000_000_000);
 
+    /// Seconds between two times that the trails of orders under way are written down; a crash loses what came since.
+    "WAYBILL_TRAIL_FLUSH_SECS" Plain trail_flush: Duration = "5", |text| parse::secs(text, 1..=60);
+
+    /// Days that an order's trail is kept, from its being placed on.
+    "WAYBILL_TRAIL_KEEP_DAYS" Plain trail_keep: Duration = "30", |text| parse::days(text, 1..=3650);
+
+    /// A routing back end with OSRM's HTTP interface, such as `http://osrm:5000`, that is asked when partners arrive. Without it, that is estimated from distance and pace.
+    "WAYBILL_ROUTING_URL" Plain routing_url: Option<Url> = "", |text| parse::optional(text, parse::plain_http);
+
     /// Threads that serve HTTP and WebSockets; `auto` is one less than the cores.
     "WAYBILL_WORKERS" Plain workers: usize = "auto", parse::workers;
 

@@ -58,7 +58,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(
         409,
         "no_active_order",
-        "The partner is under way with no order, or not with the one that is named.",
+        "The partner is not under way with the order that is named.",
     ),
     http(409, "not_delivered", "An order is rated once it was delivered."),
     http(
@@ -83,6 +83,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "not_ready",
         "A part of the server does not answer, which `parts` names, or it has not met the other servers yet.",
     ),
+    http(503, "overloaded", "The server has too much to do; nothing was done. Try again."),
     http(503, "unavailable", "The database is busy or away; nothing was changed. Try again."),
     frame("already_subscribing", "The subscription to this group is being made."),
     frame("binary", "The message is binary; frames are texts."),

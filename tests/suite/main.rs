@@ -27,4 +27,5 @@ mod start_stop;
 mod support;
 mod tidy;
 mod tokens;
+mod tracking;
 mod watching;

@@ -95,7 +95,9 @@ fn short_token(user: &TestUser) -> String {
 
 #[actix_web::test]
 async fn every_frame_is_as_documented() {
-    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", &format!("shop:{SERVICE_KEY}"))]).await;
+    let keys = format!("shop:{SERVICE_KEY}");
+    let settings = [("WAYBILL_SERVICE_KEYS", keys.as_str()), ("WAYBILL_TRAIL_FLUSH_SECS", "1")];
+    let app = TestApp::start_with(&settings).await;
     let mut api = AsyncApi::of(&app).await;
     let api = &mut api;
     let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
@@ -118,6 +120,11 @@ async fn every_frame_is_as_documented() {
     });
     work.send(sample, api).await;
     map.until("location", api).await;
+    map.until("eta", api).await;
+    work.until("cadence", api).await;
+    let moment = Timestamp::now().before(std::time::Duration::from_secs(30));
+    let late = json!({"latitude": 52.52, "longitude": 13.39, "timestamp": moment});
+    work.send(json!({"type": "location", "points": [late], "sent_at": Timestamp::now()}), api).await;
 
     // While the admin looks at the order, too, its customer hears of that; and in the end of the good-bye.
     let group = format!("order_{id}");
@@ -169,6 +176,9 @@ async fn every_frame_is_as_documented() {
     } else {
         // Without Redis there is nobody whose numbering could be lost while sessions stay.
         api.seen.insert("server.resync".into());
+    }
+    if !api.seen.contains("server.trail") {
+        map.until("trail", api).await;
     }
     for screen in [&mut dashboard, &mut bell, &mut work, &mut map, &mut any] {
         screen.so_far(api).await;

@@ -55,11 +55,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "illegal_transition",
         "The order cannot take this step, or not by this caller; `allowed` names the steps that it can take.",
     ),
-    http(
-        409,
-        "no_active_order",
-        "The partner is not under way with the order that is named.",
-    ),
+    http(409, "no_active_order", "The partner is not under way with the order that is named."),
     http(409, "not_delivered", "An order is rated once it was delivered."),
     http(
         409,

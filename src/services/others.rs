@@ -37,9 +37,9 @@ fn heed(app: &App, say: Say) {
         }
         Say::Located { orders, sample } => {
             let dot = |order_id| Dot { order_id, sample: sample.clone(), eta: None };
-            app.last_seen().take_from_elsewhere(orders.into_iter().map(dot).collect());
+            app.last_seen().take_from_elsewhere(orders.into_iter().map(dot).collect(), Instant::now());
         }
-        Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots),
+        Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Instant::now()),
         Say::Positions { partners } => app.tracking().positions().note_from_elsewhere(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         // The bridge deals with these.

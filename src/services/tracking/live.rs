@@ -296,7 +296,7 @@ impl LastSeen {
     }
 
     /// Takes what another instance says, which follows these orders.
-    pub fn take_from_elsewhere(&self, dots: Vec<Dot>) {
+    pub fn take_from_elsewhere(&self, dots: Vec<Dot>, at: Instant) {
         let mut live = self.live();
         for Dot { order_id, sample, eta } in dots {
             live.purge(sample.timestamp);
@@ -305,6 +305,8 @@ impl LastSeen {
                 tracker.sample = sample;
                 tracker.eta = eta.or(tracker.eta);
                 tracker.order = None;
+                // It has told watchers, too, so that they are not told twice within a second.
+                tracker.told_at = Some(at);
             }
         }
     }

@@ -133,3 +133,82 @@ impl Positions {
             .collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn seen(partner_id: PartnerId, latitude: f64, longitude: f64, millis: i64) -> PartnerPosition {
+        PartnerPosition { partner_id, position: Position { latitude, longitude }, at: at(millis) }
+    }
+
+    fn around(positions: &Positions, latitude: f64, longitude: f64) -> Vec<(PartnerId, i64)> {
+        let found = positions.nearest(Position { latitude, longitude }, 50_000.0, 10, at(0), at(1_000));
+        found.into_iter().map(|near| (near.partner_id, near.metres.round() as i64)).collect()
+    }
+
+    #[test]
+    fn neither_the_antimeridian_nor_a_pole_is_in_the_way() {
+        let (positions, [east, west, pole]) = (Positions::default(), [(); 3].map(|()| PartnerId::new()));
+        positions.note(seen(east, 0.0, 179.95, 1));
+        positions.note(seen(west, 0.0, -179.9, 1));
+        positions.note(seen(pole, 89.9, -90.0, 1));
+        assert_eq!(around(&positions, 0.0, -179.98), [(east, 7_784), (west, 8_896)]);
+        assert_eq!(around(&positions, 89.9, 90.0), [(pole, 22_239)]);
+    }
+
+    #[test]
+    fn a_partner_is_where_it_was_last() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        positions.note(seen(partner, 52.5, 13.4, 10));
+        positions.note_from_elsewhere(&[seen(partner, 52.51, 13.4, 20)]);
+        positions.note(seen(partner, 0.0, 0.0, 15));
+        assert_eq!(around(&positions, 52.51, 13.4), [(partner, 0)]);
+        assert_eq!(positions.take_moved(at(20)), [seen(partner, 52.5, 13.4, 10)], "the others know the rest");
+        assert_eq!(positions.take_moved(at(20)), []);
+    }
+
+    #[test]
+    fn one_of_whom_nothing_was_heard_is_not_found_and_in_the_end_forgotten() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        positions.note(seen(partner, 52.5, 13.4, 0));
+        let here = Position { latitude: 52.5, longitude: 13.4 };
+        assert_eq!(positions.nearest(here, 10.0, 1, at(1), at(1)), []);
+        assert_eq!(positions.nearest(here, 10.0, 1, at(0), at(1)).len(), 1);
+        positions.take_moved(at(600_000));
+        assert_eq!(around(&positions, 52.5, 13.4).len(), 1);
+        positions.take_moved(at(660_001));
+        assert_eq!(around(&positions, 52.5, 13.4), []);
+        assert_eq!(positions.index().tree.size(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_are_those_that_a_look_at_all_of_them_finds(
+            places in prop::collection::vec((-90.0..90.0_f64, -180.0..180.0_f64), 1..200),
+            latitude in -90.0..90.0_f64,
+            longitude in -180.0..180.0_f64,
+        ) {
+            let (positions, here) = (Positions::default(), Position { latitude, longitude });
+            for (latitude, longitude) in &places {
+                positions.note(seen(PartnerId::new(), *latitude, *longitude, 1));
+            }
+            let mut all: Vec<f64> = places
+                .iter()
+                .map(|(latitude, longitude)| here.distance(Position { latitude: *latitude, longitude: *longitude }))
+                .collect();
+            all.sort_by(f64::total_cmp);
+            let found = positions.nearest(here, 1e9, 10, at(0), at(1));
+            for (near, expected) in found.iter().zip(&all) {
+                prop_assert!((near.metres - expected).abs() < 1.0, "{} {expected}", near.metres);
+            }
+            prop_assert_eq!(found.len(), all.len().min(10));
+        }
+    }
+}

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::time::Timestamp;
+
 /// Text that was meant as an id and is not a UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("not a UUID")]
@@ -86,6 +88,15 @@ ids! {
     TransferId
 }
 
+impl OrderId {
+    /// Not above any id that is made at this time or later, and above those made before.
+    #[must_use]
+    pub fn first_of(at: Timestamp) -> Self {
+        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+    }
+}
+
 /// The event that brings a notification bears the notification's id, so that who acks the one acks the other.
 impl From<NotificationId> for EventId {
     fn from(id: NotificationId) -> Self {
@@ -101,6 +112,13 @@ mod tests {
     fn ids_made_later_sort_later() {
         let ids: Vec<OrderId> = (0..100).map(|_| OrderId::new()).collect();
         assert!(ids.is_sorted());
+    }
+
+    #[test]
+    fn the_first_id_of_a_time_lies_between_those_before_and_those_after() {
+        let id = OrderId::new();
+        let (now, day) = (Timestamp::now(), std::time::Duration::from_secs(86_400));
+        assert!(OrderId::first_of(now.before(day)) < id && id < OrderId::first_of(now.after(day)));
     }
 
     #[test]

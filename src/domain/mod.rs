@@ -3,9 +3,12 @@
 //! Invariant: no framework, no SQL, no clock and no I/O here. Whatever needs the
 //! present time takes it as an argument.
 
+pub mod cadence;
 pub mod deadline;
 pub mod dispatch;
+pub mod eta;
 pub mod geo;
+pub mod geofence;
 pub mod group;
 pub mod ids;
 pub mod ledger;
@@ -16,3 +19,4 @@ pub mod order;
 pub mod payment;
 pub mod principal;
 pub mod time;
+pub mod track;

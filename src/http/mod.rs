@@ -14,6 +14,7 @@ pub mod ops;
 pub mod orders;
 pub mod page;
 pub mod pages;
+pub mod partner;
 pub mod payments;
 pub mod settings;
 pub mod wallet;
@@ -30,4 +31,5 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     wallet::routes(config);
     earnings::routes(config);
     payments::routes(config);
+    partner::routes(config);
 }

@@ -12,7 +12,7 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schem
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, dispatch, docs, earnings, error, events, notifications, ops, orders, payments, wallet,
+    accounts, dispatch, docs, earnings, error, events, notifications, ops, orders, partner, payments, wallet,
 };
 
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -24,7 +24,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
     tags(
         (name = "accounts", description = "Registering, logging in and out, tickets for WebSockets."),
         (name = "orders", description = "Placing orders, looking at them, and taking them from step to step."),
-        (name = "partners", description = "Going online, and taking what is offered."),
+        (name = "partners", description = "Going online, taking what is offered, and telling where one is."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
         (name = "money", description = "Wallets, earnings, and how money gets there and away."),
         (name = "admin", description = "For those who watch over all of it."),
@@ -37,9 +37,10 @@ const PROBLEM_JSON: &str = "application/problem+json";
         accounts::register, accounts::log_in, accounts::refresh, accounts::log_out, accounts::me,
         accounts::realtime_token,
         orders::place, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
-        orders::rate,
+        orders::track, orders::rate,
         dispatch::availability, dispatch::set_availability, dispatch::queue, dispatch::offers, dispatch::accept,
         dispatch::decline, dispatch::audit,
+        partner::locations,
         notifications::list, notifications::unread_count, notifications::read, notifications::read_all,
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,

@@ -8,9 +8,11 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::order::OrderStatus;
 use crate::domain::principal::Role;
+use crate::protocol::server::to_json;
 use crate::protocol::views::OrderView;
 use crate::services::app::App;
 use crate::services::orders::{self, Assignment, NewOrder, NewRating, RatingView, TimelineView, Transition};
+use crate::services::tracking::{self, TrackView};
 use crate::store::orders::Filter;
 
 use super::error::{ApiError, Problem};
@@ -25,6 +27,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/orders/{order_id}/transitions").route(web::post().to(transition)))
         .service(web::resource("/orders/{order_id}/assign").route(web::post().to(assign)))
         .service(web::resource("/orders/{order_id}/timeline").route(web::get().to(timeline)))
+        .service(web::resource("/orders/{order_id}/track").route(web::get().to(track)))
         .service(web::resource("/orders/{order_id}/rating").route(web::post().to(rate)));
 }
 
@@ -170,6 +173,37 @@ pub async fn timeline(
 ) -> Result<HttpResponse, ApiError> {
     let items = orders::timeline(&app, caller.0, path_id(&path, "order")?).await?;
     Ok(json(StatusCode::OK, &Timeline { items, next_cursor: None }))
+}
+
+/// How a trail is to be.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct TrackQuery {
+    /// How far the line may be from what was measured, metres: 0 to 1,000, 5 when left out.
+    tolerance: Option<f64>,
+}
+
+/// Get an order's trail
+///
+/// Where its partner was, as GeoJSON: a Feature with a LineString. A customer sees what lies between `en_route` and
+/// `delivered`.
+#[utoipa::path(
+    get, path = "/api/v1/orders/{order_id}/track", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order"), TrackQuery),
+    responses(
+        (status = 200, body = TrackView, content_type = "application/geo+json"), (status = 401, body = Problem),
+        (status = 404, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+    )
+)]
+pub async fn track(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+    query: Query<TrackQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let track = tracking::track(&app, caller.0, path_id(&path, "order")?, query.0.tolerance).await?;
+    Ok(HttpResponse::Ok().content_type("application/geo+json").body(to_json(&track)))
 }
 
 /// Rate an order

@@ -5,8 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::eta::Eta;
+use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, SessionId, UserId};
+use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::time::Timestamp;
 
 use super::client::LocationSample;
@@ -250,13 +252,45 @@ pub enum Say {
         /// Whose, as a hash.
         key: u64,
     },
-    /// Where the partner of orders is.
+    /// Where the partner of orders is. Earlier versions say it so.
     Located {
         /// Of these orders.
         orders: Vec<OrderId>,
         /// Where.
         sample: LocationSample,
     },
+    /// Where the partners of orders are.
+    Dots {
+        /// One for each order.
+        dots: Vec<Dot>,
+    },
+    /// Where partners are, whether or not they are under way.
+    Positions {
+        /// One for each partner.
+        partners: Vec<PartnerPosition>,
+    },
+}
+
+/// Where the partner of an order is, and when that one is expected.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Dot {
+    /// Which order.
+    pub order_id: OrderId,
+    /// Where its partner is.
+    pub sample: LocationSample,
+    /// When that one is expected.
+    pub eta: Option<Eta>,
+}
+
+/// Where a partner is.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct PartnerPosition {
+    /// Who.
+    pub partner_id: PartnerId,
+    /// Where.
+    pub position: Position,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// How an instance is.
@@ -349,6 +383,13 @@ mod tests {
             Say::EndSessions { user_id, family_id: None, reason: CloseReason::Restart { retry_in: 5 } },
             Say::Replace { session: SessionId::new(), user_id },
             Say::Counted { limit: "log_ins".into(), key: u64::MAX },
+            Say::Positions {
+                partners: vec![PartnerPosition {
+                    partner_id: PartnerId::new(),
+                    position: Position { latitude: 1.5, longitude: 2.5 },
+                    at: Timestamp::from_millis(1),
+                }],
+            },
         ] {
             let call = Call { from: InstanceId::new(), say };
             let text = super::super::server::to_json(&call);

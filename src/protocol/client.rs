@@ -23,22 +23,28 @@ pub struct Since {
 }
 
 /// Where a partner's device was.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LocationSample {
     /// WGS 84 degrees.
+    #[schema(minimum = -90, maximum = 90)]
     pub latitude: f64,
     /// WGS 84 degrees.
+    #[schema(minimum = -180, maximum = 180)]
     pub longitude: f64,
     /// When the device measured it.
     pub timestamp: Timestamp,
-    /// Degrees clockwise from north, 0 to 360.
+    /// Degrees clockwise from north.
+    #[schema(minimum = 0, maximum = 360)]
     pub heading: Option<f64>,
     /// Metres per second.
+    #[schema(minimum = 0, maximum = 500)]
     pub speed: Option<f64>,
     /// Radius of the 68 % confidence circle, metres.
+    #[schema(minimum = 0, maximum = 100_000)]
     pub accuracy: Option<f64>,
-    /// Charge of the device's battery, 0 to 1.
+    /// Charge of the device's battery.
+    #[schema(minimum = 0, maximum = 1)]
     pub battery: Option<f64>,
     /// The order that it belongs to; without one, every order that the partner is under way with.
     pub order_id: Option<OrderId>,
@@ -71,8 +77,15 @@ pub enum ClientFrame {
         /// Which.
         group: GroupKey,
     },
-    /// Where the partner is.
-    Location(LocationSample),
+    /// Where the partner is, or was.
+    Location {
+        /// One sample, or up to 100 in any order.
+        samples: Vec<LocationSample>,
+        /// Whether they came as `points`.
+        is_batch: bool,
+        /// The time by the device's clock.
+        sent_at: Option<Timestamp>,
+    },
     /// Take an order that is offered.
     Accept {
         /// Which offer.
@@ -104,7 +117,7 @@ impl ClientFrame {
             Self::Ack { .. } => ClientKind::Ack,
             Self::Subscribe { .. } => ClientKind::Subscribe,
             Self::Unsubscribe { .. } => ClientKind::Unsubscribe,
-            Self::Location(_) => ClientKind::Location,
+            Self::Location { .. } => ClientKind::Location,
             Self::Accept { .. } => ClientKind::Accept,
             Self::Decline { .. } => ClientKind::Decline,
             Self::Auth { .. } => ClientKind::Auth,
@@ -137,6 +150,8 @@ pub struct BadFrame {
 pub const MAX_REFERENCE: usize = 128;
 /// The most ids in one `ack`.
 pub const MAX_ACKS: usize = 100;
+/// The most samples in one `location`.
+pub const MAX_POINTS: usize = 100;
 
 #[derive(Deserialize)]
 struct Head<'a> {
@@ -243,16 +258,17 @@ frames! {
         /// Which group.
         group: GroupKey,
     }
-    /// Where the partner is; for partners only, at most 5 minutes old. Not answered when all is well.
+    /// Where the partner is, or was; for partners only. Either one sample, for which `latitude`, `longitude` and
+    /// `timestamp` are needed, or several as `points`. Not answered when all is well.
     "location" Location {
         /// WGS 84 degrees.
         #[schema(minimum = -90, maximum = 90)]
-        latitude: f64,
+        latitude: Option<f64>,
         /// WGS 84 degrees.
         #[schema(minimum = -180, maximum = 180)]
-        longitude: f64,
+        longitude: Option<f64>,
         /// When the device measured it.
-        timestamp: Timestamp,
+        timestamp: Option<Timestamp>,
         /// Degrees clockwise from north.
         #[schema(minimum = 0, maximum = 360)]
         heading: Option<f64>,
@@ -267,6 +283,12 @@ frames! {
         battery: Option<f64>,
         /// The order that it belongs to; without one, every order that the partner is under way with.
         order_id: Option<OrderId>,
+        /// Several samples, in any order.
+        #[schema(max_items = 100)]
+        points: Option<Vec<LocationSample>>,
+        /// The time by the device's clock when it sends this: lets the server put right the times of a clock that is
+        /// wrong.
+        sent_at: Option<Timestamp>,
     }
     /// Take an order that is offered; for partners. `assignment_closed` with the reason `accepted` answers.
     "accept" Accept {
@@ -355,29 +377,7 @@ fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, String> {
             let wire::Unsubscribe { group, .. } = read(text)?;
             ClientFrame::Unsubscribe { group }
         }
-        ClientKind::Location => {
-            let wire::Location {
-                latitude,
-                longitude,
-                timestamp,
-                heading,
-                speed,
-                accuracy,
-                battery,
-                order_id,
-                ..
-            } = read(text)?;
-            ClientFrame::Location(LocationSample {
-                latitude,
-                longitude,
-                timestamp,
-                heading,
-                speed,
-                accuracy,
-                battery,
-                order_id,
-            })
-        }
+        ClientKind::Location => read_location(read(text)?)?,
         ClientKind::Accept => {
             let wire::Accept { offer_id, .. } = read(text)?;
             ClientFrame::Accept { offer_id }
@@ -395,6 +395,34 @@ fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, String> {
             ClientFrame::Ping
         }
     })
+}
+
+fn read_location(frame: wire::Location) -> Result<ClientFrame, String> {
+    let wire::Location { latitude, longitude, timestamp, sent_at, .. } = frame;
+    let wire::Location { heading, speed, accuracy, battery, order_id, .. } = frame;
+    if let Some(samples) = frame.points {
+        let is_one = latitude.is_some() || longitude.is_some() || timestamp.is_some();
+        let has_more = [heading, speed, accuracy, battery].iter().any(Option::is_some) || order_id.is_some();
+        if is_one || has_more {
+            return Err("points: come without fields of a single sample".into());
+        }
+        if samples.is_empty() || samples.len() > MAX_POINTS {
+            return Err(format!("points: expected 1 to {MAX_POINTS} samples"));
+        }
+        return Ok(ClientFrame::Location { samples, is_batch: true, sent_at });
+    }
+    let missing = |field: &str| format!("missing field `{field}`");
+    let sample = LocationSample {
+        latitude: latitude.ok_or_else(|| missing("latitude"))?,
+        longitude: longitude.ok_or_else(|| missing("longitude"))?,
+        timestamp: timestamp.ok_or_else(|| missing("timestamp"))?,
+        heading,
+        speed,
+        accuracy,
+        battery,
+        order_id,
+    };
+    Ok(ClientFrame::Location { samples: vec![sample], is_batch: false, sent_at })
 }
 
 #[cfg(test)]
@@ -426,6 +454,32 @@ mod tests {
         };
         assert_eq!(ack(MAX_ACKS), Ok(ClientKind::Ack));
         assert_eq!(ack(MAX_ACKS + 1).map_err(|bad| bad.code), Err("invalid_fields"));
+    }
+
+    #[test]
+    fn a_location_is_one_sample_or_up_to_100_points_and_not_both() {
+        let point = r#"{"latitude":1,"longitude":2,"timestamp":"2026-01-02T03:04:05Z"}"#;
+        let points = |count: usize, more: &str| {
+            let points = vec![point; count].join(",");
+            parse(&format!(r#"{{"type":"location","points":[{points}]{more}}}"#)).map(|request| match request
+                .frame
+            {
+                ClientFrame::Location { samples, is_batch: true, .. } => samples.len(),
+                other => panic!("{other:?}"),
+            })
+        };
+        let sent_at = r#","sent_at":"2026-01-02T03:04:05Z""#;
+        assert_eq!((points(1, ""), points(100, sent_at)), (Ok(1), Ok(100)));
+        for refused in
+            [points(0, ""), points(101, ""), points(1, r#","latitude":1"#), points(1, r#","speed":1"#)]
+        {
+            assert_eq!(refused.map_err(|bad| bad.code), Err("invalid_fields"));
+        }
+        assert_eq!(
+            code(r#"{"type":"location","longitude":2,"timestamp":"2026-01-02T03:04:05Z"}"#),
+            "invalid_fields"
+        );
+        assert_eq!(code(r#"{"type":"location","points":[{"latitude":1}]}"#), "invalid_fields");
     }
 
     #[test]

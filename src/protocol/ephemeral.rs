@@ -7,7 +7,7 @@ use crate::domain::ids::UserId;
 use crate::domain::principal::Role;
 
 use super::server::to_json;
-use super::views::LocationView;
+use super::views::{EtaView, LocationView};
 
 /// An ephemeral frame, without its envelope.
 #[derive(Debug, Serialize, ToSchema)]
@@ -18,6 +18,16 @@ pub enum EphemeralFrame<'a> {
         /// The position, its age, and what that means.
         #[serde(flatten)]
         location: &'a LocationView,
+    },
+    /// When the partner of an order is expected. Told when that moved by 30 s or more, or is another kind of news.
+    Eta {
+        /// When, and how sure that is.
+        eta: &'a EtaView,
+    },
+    /// How often the partner's app should send its location. Told when it changes.
+    Cadence {
+        /// Seconds between two samples.
+        interval: u64,
     },
     /// Who is listening to the group: `members` once, on joining, and then who `joined` or `left`. Told in groups of
     /// up to 32 sessions.

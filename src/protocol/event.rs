@@ -14,7 +14,7 @@ use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use super::server::{to_json, to_raw};
-use super::views::{NotificationView, OfferView, OrderUpdate, OrderView};
+use super::views::{NotificationView, OfferView, OrderUpdate, OrderView, TrailPointView};
 
 /// What became of an order in a partner's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -71,6 +71,13 @@ pub enum Event {
         offer_id: OfferId,
         /// Why.
         reason: OfferStatus,
+    },
+    /// Samples of where an order's partner was came late.
+    TrailFilled {
+        /// Of which order.
+        order_id: OrderId,
+        /// Newest first.
+        points: Vec<TrailPointView>,
     },
     /// A notification came into an inbox.
     NotificationAdded {
@@ -186,6 +193,12 @@ pub(super) enum EventFrame<'a> {
         /// Why: `accepted`, `declined`, `expired`, `withdrawn` or `taken`.
         reason: OfferStatus,
     },
+    /// Where the partner of an order was: samples that came late, after an offline spell say. They fill the trail, and
+    /// never move the partner back.
+    Trail {
+        /// Newest first, at most 200; of more, several frames, the newest first.
+        points: &'a [TrailPointView],
+    },
     /// A notification came into the inbox.
     Notification {
         /// What it says.
@@ -258,6 +271,7 @@ impl Event {
             Self::NotificationAdded { user_id, .. }
             | Self::UnreadCountChanged { user_id, .. }
             | Self::WalletChanged { user_id, .. } => vec![GroupKey::User(*user_id)],
+            Self::TrailFilled { order_id, .. } => vec![GroupKey::Order(*order_id)],
             Self::Published { group, .. } | Self::AccessLost { group, .. } => vec![*group],
             Self::SessionsEnded { .. } => Vec::new(),
         }
@@ -279,6 +293,7 @@ impl Event {
             Self::OfferClosed { offer_id, reason, .. } => {
                 publish(EventFrame::AssignmentClosed { offer_id: *offer_id, reason: *reason })
             }
+            Self::TrailFilled { points, .. } => publish(EventFrame::Trail { points }),
             Self::NotificationAdded { notification, .. } => {
                 publish(EventFrame::Notification { notification })
             }

@@ -59,11 +59,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "The order cannot take this step, or not by this caller; `allowed` names the steps that it can take.",
     ),
     http(409, "insufficient_funds", "There is not enough money for that; `balance` says how much there is."),
-    http(
-        409,
-        "no_active_order",
-        "The partner is under way with no order, or not with the one that is named.",
-    ),
+    http(409, "no_active_order", "The partner is not under way with the order that is named."),
     http(
         409,
         "no_payment_provider",
@@ -100,10 +96,15 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "not_ready",
         "A part of the server does not answer, which `parts` names, or it has not met the other servers yet.",
     ),
+    http(503, "overloaded", "The server has too much to do; nothing was done. Try again."),
     http(503, "unavailable", "The database is busy or away; nothing was changed. Try again."),
     frame("already_subscribing", "The subscription to this group is being made."),
     frame("binary", "The message is binary; frames are texts."),
     frame("not_subscribed", "The session does not listen to that group."),
+    frame(
+        "points_refused",
+        "Some of a frame's `points` were refused, which the message names with the reason; the others were taken.",
+    ),
     frame("too_big", "The frame has more bytes than a frame may have."),
     frame("too_many_subscriptions", "The session listens to as many groups as it may."),
     frame("unknown_type", "There is no frame of this `type`."),

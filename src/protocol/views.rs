@@ -3,6 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::eta::{Eta, EtaSource, LateRisk, Leg};
 use crate::domain::geo::Place;
 use crate::domain::ids::{NotificationId, OfferId, OrderId, PartnerId, UserId};
 use crate::domain::ledger::Commission;
@@ -93,6 +94,62 @@ pub struct LocationView {
     pub freshness: Freshness,
 }
 
+/// When the partner of an order is expected.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct EtaView {
+    /// Where: at the pick-up until `arrived`, at the drop-off from `picked_up` on.
+    pub to: Leg,
+    /// When.
+    pub arrives_at: Timestamp,
+    /// Seconds until then, when this was sent.
+    pub seconds: u64,
+    /// The way that is left, metres.
+    pub distance: u64,
+    /// Where that comes from.
+    pub source: EtaSource,
+    /// The first arrival at that place that was given.
+    pub promised_at: Timestamp,
+    /// How likely it is that this will be broken.
+    pub late_risk: LateRisk,
+    /// Seconds since it was worked out, when this was sent.
+    pub age: u64,
+}
+
+impl EtaView {
+    /// An ETA as it looks at `now`.
+    #[must_use]
+    pub fn of(eta: &Eta, now: Timestamp) -> Self {
+        Self {
+            to: eta.to,
+            arrives_at: eta.arrives_at,
+            seconds: eta.arrives_at.since(now).as_secs(),
+            // Saturates, and no way on earth is that long.
+            distance: eta.distance.round() as u64,
+            source: eta.source,
+            promised_at: eta.promised_at,
+            late_risk: eta.late_risk(now),
+            age: now.since(eta.at).as_secs(),
+        }
+    }
+}
+
+/// A position in an order's trail.
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
+pub struct TrailPointView {
+    /// WGS 84 degrees.
+    pub latitude: f64,
+    /// WGS 84 degrees.
+    pub longitude: f64,
+    /// When the device measured it.
+    pub timestamp: Timestamp,
+    /// Degrees clockwise from north.
+    pub heading: Option<f64>,
+    /// Metres per second.
+    pub speed: Option<f64>,
+    /// Radius of the 68 % confidence circle, metres.
+    pub accuracy: Option<f64>,
+}
+
 /// An order, for one viewer.
 #[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct OrderView {
@@ -119,8 +176,7 @@ pub struct OrderView {
     /// What the customer wants the partner to know.
     pub notes: Option<String>,
     /// When the partner is expected; `null` while nothing is known.
-    #[schema(value_type = Option<Object>)]
-    pub eta: Option<serde_json::Value>,
+    pub eta: Option<EtaView>,
     /// Where the partner was last seen; from `en_route` to `delivered` only.
     pub location: Option<LocationView>,
     /// The hand-over code; for the customer only.

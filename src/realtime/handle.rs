@@ -1,5 +1,6 @@
 //! The handle on groups that the rest of the house holds.
 
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -8,7 +9,7 @@ use actix::{Actor, Addr, Context, Handler};
 use tokio::sync::mpsc;
 
 use crate::domain::group::{GroupKey, GroupKind};
-use crate::domain::ids::{EventId, FamilyId, InstanceId, SessionId, UserId};
+use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, SessionId, UserId};
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::{GroupMessage, Say, Stamped};
 use crate::protocol::client::Since;
@@ -22,8 +23,8 @@ use super::bridge::{
 use super::directory::Directory;
 use super::lane::Lane;
 use super::messages::{
-    Count, EndAll, EndSessions, Expel, Join, Leave, ListOnline, Member, Probe, Publish, PublishLane,
-    Register, Share, Stop, Unregister,
+    Count, EndAll, EndSessions, Expel, Join, Leave, ListOnline, ListWatched, Member, Probe, Publish,
+    PublishLane, Register, Share, Stop, Unregister,
 };
 use super::registry::GroupRegistry;
 use super::resident::{Resident, Vacancy};
@@ -394,6 +395,19 @@ impl Groups {
         if self.inner.directory.send(EndAll { spread }).await.is_err() {
             log::error!("the directory of sessions is gone: none can be ended");
         }
+    }
+
+    /// Which of these orders somebody listens to, on this instance or, as far as is known here, another.
+    ///
+    /// # Errors
+    /// `ProbeFailed` when the registry is gone.
+    pub async fn watched(&self, orders: Vec<OrderId>) -> Result<HashSet<OrderId>, ProbeFailed> {
+        // Who listens elsewhere is known to the groups alone, and only where somebody listens here as well.
+        if self.peers().instances > 0 {
+            return Ok(orders.into_iter().collect());
+        }
+        let asked = self.inner.order.send(ListWatched { orders }).await;
+        asked.map_err(|_| ProbeFailed { part: "the order registry" })
     }
 
     /// How many sessions and users there are.

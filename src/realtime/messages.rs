@@ -1,5 +1,6 @@
 //! What the actors of this room say to each other and to sessions.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -9,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, FamilyId, SessionId, UserId};
+use crate::domain::ids::{EventId, FamilyId, OrderId, SessionId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
@@ -211,6 +212,13 @@ pub(super) struct Expel {
 #[rtype(result = "()")]
 pub(super) struct Share {
     pub by_redis: bool,
+}
+
+/// Handle → registry of orders. Replies with those of these orders that have members.
+#[derive(Debug, Message)]
+#[rtype(result = "HashSet<OrderId>")]
+pub(super) struct ListWatched {
+    pub orders: Vec<OrderId>,
 }
 
 /// Handle → registry or directory, for readiness. The reply is that it lives.

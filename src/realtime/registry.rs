@@ -7,14 +7,15 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 
-use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, Addr, AsyncContext, Context, Handler, MessageResult};
 
 use crate::domain::group::{GroupKey, GroupKind};
+use crate::domain::ids::OrderId;
 use crate::telemetry::Metrics;
 
 use super::bridge::{BridgeAddress, Departed, Detach, Heard, Reattach, Resume, Synced};
 use super::group::Group;
-use super::messages::{Admit, Expel, Join, Leave, Probe, Publish, Share, Stop};
+use super::messages::{Admit, Expel, Join, Leave, ListWatched, Probe, Publish, Share, Stop};
 use super::ring::Window;
 use super::watermarks::Watermarks;
 
@@ -237,6 +238,18 @@ impl Handler<Share> for GroupRegistry {
 
     fn handle(&mut self, share: Share, _: &mut Self::Context) {
         self.tell_all(share);
+    }
+}
+
+impl Handler<ListWatched> for GroupRegistry {
+    type Result = MessageResult<ListWatched>;
+
+    fn handle(&mut self, ListWatched { orders }: ListWatched, _: &mut Self::Context) -> Self::Result {
+        let has_members = |order_id: &OrderId| {
+            let entry = self.groups.get(&GroupKey::Order(*order_id));
+            entry.is_some_and(|entry| entry.size.load(Ordering::Acquire) > 0)
+        };
+        MessageResult(orders.into_iter().filter(has_members).collect())
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::jobs::{announcements, deadlines, transfers};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
-use crate::services::{alone, leadership, others, relay};
+use crate::services::{alone, leadership, others, relay, tracking};
 
 use super::ServerError;
 
@@ -39,6 +39,9 @@ impl Background {
         // The relay stops after these: what they commit has to go out as well.
         background.add("the outbox relay", |stop| relay::run(app.clone(), stop));
         background.add("the delivery recorder", |stop| run_recorder(app.clone(), stop));
+        // Before what still comes in, so that it is written after that.
+        background.add("the trails of orders", |stop| tracking::run_trails(app.clone(), stop));
+        background.add("the tracking of partners", |stop| tracking::run(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));
         background.add("the asking after transfers of money", |stop| transfers::run(app.clone(), stop));

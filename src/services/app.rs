@@ -25,7 +25,6 @@ use crate::telemetry::Metrics;
 
 use super::accounts::{Guard, PrincipalCache};
 use super::deadlines::Alarm;
-use super::dispatch::Positions;
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
 use super::leadership::Leadership;
@@ -34,7 +33,7 @@ use super::money::MoneySettings;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
 use super::tokens::Tokens;
-use super::tracking::LastSeen;
+use super::tracking::{LastSeen, Tracking};
 
 /// Looks of sessions that are taken at once.
 const LOOKS: usize = 64;
@@ -54,6 +53,12 @@ pub struct ServiceSettings {
     pub dispatch: DispatchRules,
     /// What carrying an order costs.
     pub tariff: Tariff,
+    /// How often the trails of orders are written down.
+    pub trail_flush: Duration,
+    /// For how long they are kept, from the order's being placed on.
+    pub trail_keep: Duration,
+    /// A routing back end with OSRM's HTTP interface.
+    pub routing: Option<url::Url>,
     /// Whether rate limits apply.
     pub rate_limits: bool,
     /// WebSocket handshakes that this instance takes in a second.
@@ -94,7 +99,7 @@ struct Inner {
     settings: ServiceSettings,
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
-    positions: Positions,
+    tracking: Tracking,
     outbox_bell: Notify,
     alarm: Alarm,
     recorder: Recorder,
@@ -172,6 +177,7 @@ impl App {
         let tell = move |limit: &'static str, key| others.tell(Say::Counted { limit: limit.into(), key });
         let (hasher, tell) = (KeyHasher::new(tokens.seed()), Box::new(tell));
         let guard = Guard::new(settings.rate_limits, settings.handshakes_per_second, &hasher, tell);
+        let tracking = Tracking::new(settings.routing.as_ref());
         let inner = Inner {
             store,
             groups,
@@ -179,7 +185,7 @@ impl App {
             settings,
             metrics,
             last_seen: LastSeen::default(),
-            positions: Positions::default(),
+            tracking,
             outbox_bell: Notify::new(),
             alarm: Alarm::default(),
             recorder: Recorder::default(),
@@ -230,10 +236,10 @@ impl App {
         &self.inner.last_seen
     }
 
-    /// Where partners are, for dispatch.
+    /// What following partners needs to remember.
     #[must_use]
-    pub fn positions(&self) -> &Positions {
-        &self.inner.positions
+    pub fn tracking(&self) -> &Tracking {
+        &self.inner.tracking
     }
 
     /// Whether this server is going away: it takes no new sessions.
@@ -394,5 +400,44 @@ impl App {
             Ok(reply)
         })
         .await
+    }
+
+    /// The kept answer to an earlier call with this key, for what is not done in one transaction with its answer, and may
+    /// be done twice without harm.
+    ///
+    /// # Errors
+    /// As [`App::write_once`].
+    pub async fn find_reply(&self, key: Option<Idempotency>) -> Result<Option<Reply>, ServiceError> {
+        match key {
+            Some(key) => self.write(move |tx| idempotency::find(tx, &key)).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Keeps the answer to such a call.
+    ///
+    /// # Errors
+    /// As [`App::write_once`].
+    pub async fn keep_reply<T: Serialize>(
+        &self,
+        key: Option<Idempotency>,
+        status: u16,
+        answer: &T,
+    ) -> Result<Reply, ServiceError> {
+        let body = crate::protocol::server::to_json(answer);
+        let reply = Reply { status, body, replayed: false };
+        match key {
+            Some(key) => {
+                self.write(move |tx| {
+                    if let Some(reply) = idempotency::find(tx, &key)? {
+                        return Ok(reply);
+                    }
+                    idempotency::keep(tx, &key, &reply)?;
+                    Ok(reply)
+                })
+                .await
+            }
+            None => Ok(reply),
+        }
     }
 }

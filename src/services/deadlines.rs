@@ -21,7 +21,7 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, dispatch, money, orders as use_cases};
+use super::{accounts, dispatch, money, orders as use_cases, tracking};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
@@ -166,12 +166,13 @@ fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {
     deadline.subject.parse().map_err(|_| fault())
 }
 
-/// Removes tickets, refresh tokens, kept answers and the provider's events past their time, some at once.
+/// Removes tickets, refresh tokens, kept answers, trails and the provider's events past their time, some at once.
 fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     let now = tx.now();
     let removed = accounts::purge(tx, app.tokens().access_lifetime())?
-        + money::purge(tx)?
-        + idempotency::purge(tx.conn(), now.before(KEPT))?;
+        + idempotency::purge(tx.conn(), now.before(KEPT))?
+        + tracking::purge(tx)?
+        + money::purge(tx)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
 }

@@ -3,7 +3,7 @@
 use std::pin::pin;
 use std::time::Instant;
 
-use crate::protocol::channel::Say;
+use crate::protocol::channel::{Dot, Say};
 
 use super::app::App;
 
@@ -36,10 +36,11 @@ fn heed(app: &App, say: Say) {
             app.groups().end_sessions(user_id, family_id, reason);
         }
         Say::Located { orders, sample } => {
-            for order_id in orders {
-                app.last_seen().put(order_id, &sample);
-            }
+            let dot = |order_id| Dot { order_id, sample: sample.clone(), eta: None };
+            app.last_seen().take_from_elsewhere(orders.into_iter().map(dot).collect(), Instant::now());
         }
+        Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Instant::now()),
+        Say::Positions { partners } => app.tracking().positions().note_from_elsewhere(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         // The bridge deals with these.
         Say::Here(_) | Say::Leaving | Say::Replace { .. } => {}

@@ -29,6 +29,7 @@ pub mod notifications;
 pub mod orders;
 pub mod outbox;
 pub mod payments;
+pub mod tracks;
 pub mod transfers;
 pub mod users;
 

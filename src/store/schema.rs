@@ -155,6 +155,21 @@ tables! {
         due_at -> BigInt,
         attempts -> BigInt,
     } }
+    { track_points (order_id, at) {
+        order_id -> Text,
+        at -> BigInt,
+        latitude -> Double,
+        longitude -> Double,
+        accuracy -> Nullable<Double>,
+        speed -> Nullable<Double>,
+        heading -> Nullable<Double>,
+        flagged -> Bool,
+    } }
+    { order_marks (order_id, mark) {
+        order_id -> Text,
+        mark -> Text,
+        at -> BigInt,
+    } }
     { leases (name) {
         name -> Text,
         holder -> Text,

@@ -10,7 +10,7 @@ use diesel::QueryResult;
 use diesel::backend::Backend;
 use diesel::query_builder::{AstPass, Query, QueryFragment, QueryId};
 use diesel::serialize::ToSql;
-use diesel::sql_types::{BigInt, HasSqlType, Nullable, Text, Untyped};
+use diesel::sql_types::{BigInt, Bool, Double, HasSqlType, Nullable, Text, Untyped};
 
 /// A statement with `?` for each value.
 #[derive(Debug)]
@@ -24,6 +24,8 @@ enum Value<'a> {
     Text(Cow<'a, str>),
     OptionalText(Option<String>),
     BigInt(i64),
+    Double(Option<f64>),
+    Bool(bool),
 }
 
 impl<'a> Statement<'a> {
@@ -52,14 +54,35 @@ impl<'a> Statement<'a> {
         self.values.push(Value::BigInt(value));
         self
     }
+
+    /// The next value.
+    #[must_use]
+    pub(super) fn double(mut self, value: impl Into<Option<f64>>) -> Self {
+        self.values.push(Value::Double(value.into()));
+        self
+    }
+
+    /// The next value.
+    #[must_use]
+    pub(super) fn boolean(mut self, value: bool) -> Self {
+        self.values.push(Value::Bool(value));
+        self
+    }
 }
 
 impl<DB> QueryFragment<DB> for Statement<'_>
 where
-    DB: Backend + HasSqlType<Text> + HasSqlType<Nullable<Text>> + HasSqlType<BigInt>,
+    DB: Backend
+        + HasSqlType<Text>
+        + HasSqlType<Nullable<Text>>
+        + HasSqlType<BigInt>
+        + HasSqlType<Nullable<Double>>
+        + HasSqlType<Bool>,
     str: ToSql<Text, DB>,
     Option<String>: ToSql<Nullable<Text>, DB>,
     i64: ToSql<BigInt, DB>,
+    Option<f64>: ToSql<Nullable<Double>, DB>,
+    bool: ToSql<Bool, DB>,
 {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, DB>) -> QueryResult<()> {
         let mut values = self.values.iter();
@@ -71,6 +94,10 @@ where
                         out.push_bind_param::<Nullable<Text>, Option<String>>(value)?;
                     }
                     Some(Value::BigInt(value)) => out.push_bind_param::<BigInt, i64>(value)?,
+                    Some(Value::Double(value)) => {
+                        out.push_bind_param::<Nullable<Double>, Option<f64>>(value)?;
+                    }
+                    Some(Value::Bool(value)) => out.push_bind_param::<Bool, bool>(value)?,
                     None => return Err(miscounted(&self.text)),
                 }
             }

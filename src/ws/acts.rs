@@ -2,6 +2,7 @@
 
 use crate::domain::ids::{NotificationId, OfferId};
 use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
 use crate::services::app::App;
 use crate::services::dispatch::{self, Decline};
@@ -19,8 +20,8 @@ pub(super) enum Act {
     Accept { offer_id: OfferId },
     /// Leave it to others.
     Decline { offer_id: OfferId, reason: Option<String> },
-    /// Show the partner's position to those who may watch.
-    Locate(Box<LocationSample>),
+    /// Take the partner's positions, and show the last to those who may watch.
+    Locate { samples: Vec<LocationSample>, is_batch: bool, sent_at: Option<Timestamp> },
 }
 
 /// Does it for `who`.
@@ -35,6 +36,11 @@ pub(super) async fn perform(app: &App, who: Principal, act: Act) -> Result<(), S
         Act::Decline { offer_id, reason } => {
             dispatch::decline(app, who, offer_id, Decline { reason }, None).await.map(|_| ())
         }
-        Act::Locate(sample) => tracking::ingest(app, who, *sample).await,
+        Act::Locate { samples, is_batch: false, sent_at } => {
+            tracking::locate(app, who, samples, sent_at).await
+        }
+        Act::Locate { samples, is_batch: true, sent_at } => {
+            tracking::locate_all(app, who, samples, sent_at).await
+        }
     }
 }

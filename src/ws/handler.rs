@@ -189,8 +189,9 @@ fn on_client_frame(
         ClientFrame::Ack { ids } => vec![Effect::Ack(ids)],
         ClientFrame::Subscribe { group, since } => subscribe(state, settings, group, since, boxed),
         ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
-        ClientFrame::Location(sample) => {
-            as_partner(state, Act::Locate(Box::new(sample)), boxed, "only partners send their location", now)
+        ClientFrame::Location { samples, is_batch, sent_at } => {
+            let act = Act::Locate { samples, is_batch, sent_at };
+            as_partner(state, act, boxed, "only partners send their location", now)
         }
         ClientFrame::Accept { offer_id } => {
             as_partner(state, Act::Accept { offer_id }, boxed, "only partners accept offers", now)

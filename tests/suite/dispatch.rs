@@ -2,6 +2,7 @@
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
 
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestUser, an_order};
@@ -14,16 +15,15 @@ impl TestApp {
     pub async fn partner_at(&self, metres: f64) -> TestUser {
         let partner = self.partner().await;
         self.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
-        self.stand(&partner, metres);
+        self.stand(&partner, metres).await;
         partner
     }
 
     /// A partner is seen so many metres from where orders are picked up.
-    pub fn stand(&self, partner: &TestUser, metres: f64) {
-        use waybill::domain::{geo::Position, time::Timestamp};
-        let position = Position { latitude: 52.5200 + metres * DEGREES_PER_METRE, longitude: 13.4050 };
-        let partner_id = partner.partner_id.expect("a partner");
-        self.inner().positions().note(partner_id, position, Timestamp::now());
+    pub async fn stand(&self, partner: &TestUser, metres: f64) {
+        let latitude = 52.5200 + metres * DEGREES_PER_METRE;
+        let point = json!({"latitude": latitude, "longitude": 13.4050, "timestamp": Timestamp::now()});
+        self.as_user(partner).post("/partner/locations", json!({"points": [point]})).await.expect(202);
     }
 
     /// The partner's socket, its queue read.
@@ -353,7 +353,7 @@ async fn where_admins_assign_nothing_is_offered_and_nothing_fails() {
     let order = app.order(&customer).await;
     let due =
         app.inner().read(|conn| Ok(waybill::store::deadlines::next_due(conn)?)).await.expect("looked up");
-    let soon = waybill::domain::time::Timestamp::now().after(std::time::Duration::from_secs(60));
+    let soon = Timestamp::now().after(std::time::Duration::from_secs(60));
     assert!(due.is_none_or(|due| due > soon), "nothing but the purge is due");
     assert_eq!(app.audit(&order).await, Vec::<Value>::new());
     app.assign(&app.admin().await, &order, &partner).await;
@@ -406,7 +406,7 @@ async fn a_crash_between_offer_and_answer_loses_neither() {
 
     let app = TestApp::start_on(database, &[]).await;
     for (partner, metres) in [(&near, 100.0), (&far, 300.0)] {
-        app.stand(partner, metres);
+        app.stand(partner, metres).await;
     }
     let mut other = app.at_work(&far).await;
     let offer = offered(&mut other, &order).await;

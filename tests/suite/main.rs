@@ -29,4 +29,5 @@ mod start_stop;
 mod support;
 mod tidy;
 mod tokens;
+mod tracking;
 mod watching;

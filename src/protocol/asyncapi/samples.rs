@@ -6,6 +6,7 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::domain::dispatch::OfferStatus;
+use crate::domain::eta::{Eta, EtaSource, Leg};
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
@@ -22,7 +23,8 @@ use crate::protocol::money::{EarningsBalance, EntryView, PaymentView, WalletBala
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
 use crate::protocol::views::{
-    CustomerView, Freshness, LocationView, NotificationView, OfferView, OrderUpdate, OrderView, PartnerView,
+    CustomerView, EtaView, Freshness, LocationView, NotificationView, OfferView, OrderUpdate, OrderView,
+    PartnerView, TrailPointView,
 };
 
 /// The numbering of all samples.
@@ -79,6 +81,17 @@ fn location() -> LocationView {
     }
 }
 
+fn eta() -> EtaView {
+    let arrives_at = Timestamp::from_millis(AT + 420_000);
+    let (to, source) = (Leg::Pickup, EtaSource::Estimate);
+    EtaView::of(&Eta { to, arrives_at, distance: 2_925.0, source, at: at(), promised_at: arrives_at }, at())
+}
+
+fn trail_point() -> TrailPointView {
+    let LocationView { latitude, longitude, timestamp, heading, speed, accuracy, .. } = location();
+    TrailPointView { latitude, longitude, timestamp, heading, speed, accuracy }
+}
+
 fn order(status: OrderStatus) -> OrderView {
     let place = |latitude, longitude, address: &str| Place { latitude, longitude, address: address.into() };
     OrderView {
@@ -93,7 +106,7 @@ fn order(status: OrderStatus) -> OrderView {
         price: Money { amount: 1750, currency: Currency::DEFAULT },
         payment_method: PaymentMethod::Cash,
         notes: None,
-        eta: None,
+        eta: Leg::of(status).map(|_| eta()),
         location: status.shows_location().then(location),
         code: None,
         created_at: at(),
@@ -162,6 +175,7 @@ pub(super) fn events() -> Vec<Event> {
         },
         Event::OfferMade { partner_id: partner_id(), offer: Box::new(offer()) },
         Event::OfferClosed { partner_id: partner_id(), offer_id: offer().id, reason: OfferStatus::Taken },
+        Event::TrailFilled { order_id: order_id(), points: vec![trail_point()] },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
         Event::WalletChanged {
@@ -188,6 +202,8 @@ pub(super) fn events() -> Vec<Event> {
 /// One of each ephemeral frame, and a group of each kind that it goes to.
 pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)) {
     show(order_group(), &EphemeralFrame::Location { location: &location() });
+    show(order_group(), &EphemeralFrame::Eta { eta: &eta() });
+    show(GroupKey::Partner(partner_id()), &EphemeralFrame::Cadence { interval: 3 });
     let present = PresentView { user_id: customer_id(), role: Role::Customer };
     let presence =
         EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
@@ -255,7 +271,7 @@ pub(super) fn client(kind: ClientKind) -> Value {
         ClientKind::Unsubscribe => json!({"group": order_group(), "ref": "8"}),
         ClientKind::Location => json!({
             "latitude": 52.5163, "longitude": 13.3777, "timestamp": at(), "heading": 90.0, "speed": 6.5,
-            "accuracy": 8.0, "battery": 0.8, "order_id": order_id(),
+            "accuracy": 8.0, "battery": 0.8, "order_id": order_id(), "sent_at": at(),
         }),
         ClientKind::Accept => json!({"offer_id": offer().id, "ref": "9"}),
         ClientKind::Decline => json!({"offer_id": offer().id, "reason": "too far", "ref": "10"}),

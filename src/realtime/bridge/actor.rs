@@ -373,8 +373,22 @@ impl Handler<Called> for Bridge {
             }
             Say::EndSessions { .. } => {}
             // An instance heeds its own at once.
-            Say::Bell | Say::Vacant | Say::Located { .. } | Say::Counted { .. } if is_own => return,
-            Say::Bell | Say::Vacant | Say::Located { .. } | Say::Counted { .. } => {}
+            Say::Bell
+            | Say::Vacant
+            | Say::Located { .. }
+            | Say::Dots { .. }
+            | Say::Positions { .. }
+            | Say::Counted { .. }
+                if is_own =>
+            {
+                return;
+            }
+            Say::Bell
+            | Say::Vacant
+            | Say::Located { .. }
+            | Say::Dots { .. }
+            | Say::Positions { .. }
+            | Say::Counted { .. } => {}
         }
         self.heed(say, ctx);
     }

@@ -192,6 +192,9 @@ impl Settings {
         ServiceSettings {
             refresh_lifetime: self.refresh_lifetime,
             auto_confirm: self.auto_confirm,
+            trail_flush: self.trail_flush,
+            trail_keep: self.trail_keep,
+            routing: self.routing_url.clone(),
             complete_after: self.complete_after,
             dispatch: DispatchRules {
                 enabled: self.dispatch,

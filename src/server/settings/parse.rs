@@ -51,6 +51,10 @@ pub(super) fn secs(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
     number(text, range).map(Duration::from_secs)
 }
 
+pub(super) fn days(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
+    number(text, range).map(|days| Duration::from_secs(days * 86_400))
+}
+
 pub(super) fn millis(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
     number(text, range).map(Duration::from_millis)
 }
@@ -148,6 +152,14 @@ pub(super) fn public_url(text: &str) -> Parsed<Url> {
     let expected = || "expected such as https://realtime.example, without a query".to_owned();
     let url = web_url(text).map_err(|_| expected())?;
     if url.query().is_some() || url.fragment().is_some() { Err(expected()) } else { Ok(url) }
+}
+
+/// The address of a back end in the same network.
+pub(super) fn plain_http(text: &str) -> Parsed<Url> {
+    let expected = || "expected such as http://osrm:5000, without TLS, user, or query".to_owned();
+    let url = web_url(text).map_err(|_| expected())?;
+    let is_plain = url.scheme() == "http" && url.query().is_none() && url.fragment().is_none();
+    if is_plain { Ok(url) } else { Err(expected()) }
 }
 
 fn web_url(text: &str) -> Result<Url, ()> {

@@ -195,6 +195,15 @@ settings! {
     /// With what the payment provider signs its events, with commas while keys are changed. Without it, none is taken.
     "WAYBILL_PAYMENT_WEBHOOK_SECRET" Hidden payment_webhook_secrets: Vec<WebhookSecret> = "", |text| parse::list(text, parse::webhook_secret);
 
+    /// Seconds between two times that the trails of orders under way are written down; a crash loses what came since.
+    "WAYBILL_TRAIL_FLUSH_SECS" Plain trail_flush: Duration = "5", |text| parse::secs(text, 1..=60);
+
+    /// Days that an order's trail is kept, from its being placed on.
+    "WAYBILL_TRAIL_KEEP_DAYS" Plain trail_keep: Duration = "30", |text| parse::days(text, 1..=3650);
+
+    /// A routing back end with OSRM's HTTP interface, such as `http://osrm:5000`, that is asked when partners arrive. Without it, that is estimated from distance and pace.
+    "WAYBILL_ROUTING_URL" Plain routing_url: Option<Url> = "", |text| parse::optional(text, parse::plain_http);
+
     /// Threads that serve HTTP and WebSockets; `auto` is one less than the cores.
     "WAYBILL_WORKERS" Plain workers: usize = "auto", parse::workers;
 

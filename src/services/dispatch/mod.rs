@@ -7,13 +7,11 @@
 
 mod audit;
 mod availability;
-mod near;
 mod offers;
 mod queue;
 
 pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
 pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
-pub(super) use near::Positions;
 pub use offers::{Decline, accept, decline};
 pub use queue::{QueueView, offers, queue};
 
@@ -118,7 +116,17 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
         Some(last) => (last.look + 1, last.radius),
     };
     let limit = rules.offers_at_once.saturating_add(SPARE);
-    let candidates = app.positions().nearest(order.pickup.position(), radius, limit, now, FRESH);
+    let positions = app.tracking().positions();
+    let near = positions.nearest(order.pickup.position(), f64::from(radius), limit, now.before(FRESH), now);
+    let candidates: Vec<Candidate> = near
+        .into_iter()
+        // Within the radius, which fits.
+        .map(|near| Candidate {
+            partner_id: near.partner_id,
+            distance: near.metres.round() as u32,
+            age: near.age.as_secs(),
+        })
+        .collect();
     let ids: Vec<_> = candidates.iter().map(|candidate| candidate.partner_id).collect();
     let standings = rows::standings(tx.conn(), order.id, &ids)?;
     let judged = judge(&candidates, |partner_id| standings.get(&partner_id).copied(), &rules, now);

@@ -7,7 +7,7 @@ mod transition;
 
 pub use place::{NewOrder, place};
 pub use rating::{NewRating, RatingView, rate};
-pub use transition::{Assignment, Transition, assign, complete, transition};
+pub use transition::{Assignment, Transition, arrive, assign, complete, position_of, transition};
 pub(super) use transition::{Taken, find_partner, legal, take};
 
 use serde::Serialize;
@@ -64,7 +64,9 @@ pub async fn get(app: &App, who: Principal, order_id: OrderId) -> Result<OrderVi
 /// The order as `viewer` may see it now.
 #[must_use]
 pub fn view(app: &App, order: &Order, viewer: Party) -> OrderView {
-    OrderView::of(order, viewer, app.last_seen().get(order.id, Timestamp::now()))
+    let now = Timestamp::now();
+    let view = OrderView::of(order, viewer, app.last_seen().get(order.id, now));
+    OrderView { eta: app.last_seen().eta(order.id, order.status, now), ..view }
 }
 
 /// Orders that `who` may see, newest first.

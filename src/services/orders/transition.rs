@@ -163,6 +163,29 @@ pub fn complete(tx: &mut Tx<'_>, order: Order) -> Result<(), ServiceError> {
     Ok(())
 }
 
+/// Takes an order to `arrived`, since its partner was seen at the pick-up. Nothing happens when it has moved on, or has
+/// another partner by now.
+///
+/// # Errors
+/// The database's.
+pub fn arrive(
+    tx: &mut Tx<'_>,
+    order_id: OrderId,
+    partner_id: PartnerId,
+    position: Option<Position>,
+) -> Result<(), ServiceError> {
+    let is_on_the_way = |order: &Order| {
+        let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
+        order.status == OrderStatus::EnRoute && assigned == Some(partner_id)
+    };
+    if let Some(order) = rows::find_locked(tx.conn(), order_id)?.filter(is_on_the_way) {
+        legal(&order, OrderStatus::Arrived, Party::System)?;
+        let to = Taken { to: OrderStatus::Arrived, party: Party::System, by: None, partner: None };
+        take(tx, order, to, Words::default(), position)?;
+    }
+    Ok(())
+}
+
 pub(in crate::services) fn find_partner(
     tx: &mut Tx<'_>,
     partner_id: PartnerId,
@@ -174,7 +197,8 @@ pub(in crate::services) fn find_partner(
 }
 
 /// Where the partner is, for the timeline.
-fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
+#[must_use]
+pub fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
     let seen = app.last_seen().get(order_id, Timestamp::now())?;
     Some(Position { latitude: seen.latitude, longitude: seen.longitude })
 }

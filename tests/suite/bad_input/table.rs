@@ -119,7 +119,7 @@ impl World {
         let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
         let notification = inbox["items"][0]["id"].as_str().expect("an id").to_owned();
         app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
-        app.stand(&partner, 100.0);
+        app.stand(&partner, 100.0).await;
         let mut work = app.at_work(&partner).await;
         let mut offers = [String::new(), String::new()];
         for offer in &mut offers {

@@ -113,11 +113,17 @@ async fn orders(app: &TestApp, walk: &mut Walk) {
         let step = format!("/api/v1/orders/{}/transitions", text(&order, "id"));
         rider.call(Method::POST, &step, &[], Some(json!({"to": status}))).await.expect(200);
     }
+    let point = json!({"latitude": 52.52, "longitude": 13.4, "timestamp": Timestamp::now(), "battery": 0.5});
+    let wrong = json!({"latitude": 90.5, "longitude": 13.4, "timestamp": Timestamp::now()});
+    let upload = json!({"points": [point, wrong], "sent_at": Timestamp::now()});
+    let uploaded = walk.post(&rider, "/api/v1/partner/locations", upload).await;
+    assert_eq!(uploaded, json!({"accepted": 1, "refused": [{"index": 1, "code": "out_of_range"}]}));
     let proof = json!({"to": "delivered", "code": text(&order, "code")});
     walk.post(&rider, &format!("{id}/transitions"), proof).await;
     for who in [&owner, &rider, &admin] {
         walk.get(who, &id).await;
         walk.get(who, &format!("{id}/timeline")).await;
+        walk.get(who, &format!("{id}/track?tolerance=10")).await;
         walk.get(who, "/api/v1/orders?status=delivered&limit=1").await;
     }
     walk.post(&owner, &format!("{id}/rating"), json!({"stars": 5, "comment": "Thank you"})).await;
@@ -130,7 +136,7 @@ async fn partners(app: &TestApp, walk: &mut Walk) {
     let mut work = app.at_work(&partner).await;
     walk.call(&rider, "PUT", "/api/v1/partner/availability", Some(json!({"online": true}))).await;
     walk.get(&rider, "/api/v1/partner/availability").await;
-    app.stand(&partner, 100.0);
+    app.stand(&partner, 100.0).await;
     for answer in ["decline", "accept"] {
         let order = app.order(&customer).await;
         let offer = work.expect("assignment").await["offer"]["id"].clone();

@@ -97,7 +97,8 @@ fn short_token(user: &TestUser) -> String {
 #[actix_web::test]
 async fn every_frame_is_as_documented() {
     let service_keys = format!("shop:{SERVICE_KEY}");
-    let settings = [money::SETTINGS.as_slice(), &[("WAYBILL_SERVICE_KEYS", service_keys.as_str())]].concat();
+    let own = [("WAYBILL_SERVICE_KEYS", service_keys.as_str()), ("WAYBILL_TRAIL_FLUSH_SECS", "1")];
+    let settings = [money::SETTINGS.as_slice(), &own].concat();
     let app = TestApp::start_with(&settings).await;
     let mut api = AsyncApi::of(&app).await;
     let api = &mut api;
@@ -116,7 +117,7 @@ async fn every_frame_is_as_documented() {
 
     work.until("queue_update", api).await;
     app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
-    app.stand(&partner, 100.0);
+    app.stand(&partner, 100.0).await;
     for answer in ["decline", "accept"] {
         app.order(&app.customer().await).await;
         let offer = work.until("assignment", api).await["offer"]["id"].clone();
@@ -129,6 +130,11 @@ async fn every_frame_is_as_documented() {
     });
     work.send(sample, api).await;
     map.until("location", api).await;
+    map.until("eta", api).await;
+    work.until("cadence", api).await;
+    let moment = Timestamp::now().before(std::time::Duration::from_secs(30));
+    let late = json!({"latitude": 52.52, "longitude": 13.39, "timestamp": moment});
+    work.send(json!({"type": "location", "points": [late], "sent_at": Timestamp::now()}), api).await;
 
     // While the admin looks at the order, too, its customer hears of that; and in the end of the good-bye.
     let group = format!("order_{id}");
@@ -191,6 +197,9 @@ async fn every_frame_is_as_documented() {
     } else {
         // Without Redis there is nobody whose numbering could be lost while sessions stay.
         api.seen.insert("server.resync".into());
+    }
+    if !api.seen.contains("server.trail") {
+        map.until("trail", api).await;
     }
     for screen in [&mut dashboard, &mut bell, &mut work, &mut map, &mut any] {
         screen.so_far(api).await;

@@ -21,7 +21,7 @@ async fn a_thousand_who_accept_over_two_servers_have_one_winner_and_every_other_
         partners.push(here.partner_at(100.0 + at as f64).await);
     }
     for partner in &partners {
-        there.stand(partner, 100.0);
+        there.stand(partner, 100.0).await;
     }
     let mut ears = Vec::new();
     for (at, partner) in partners.iter().step_by(50).enumerate() {
@@ -79,7 +79,7 @@ async fn an_offer_made_by_a_server_that_dies_runs_out_and_goes_on_to_the_next_pa
     let there = &fleet.apps[0];
     let (near, far) = (here.partner_at(100.0).await, here.partner_at(200.0).await);
     for (partner, metres) in [(&near, 100.0), (&far, 200.0)] {
-        there.stand(partner, metres);
+        there.stand(partner, metres).await;
     }
     let (mut work, mut other) = (there.at_work(&near).await, there.at_work(&far).await);
     let order = here.order(&here.customer().await).await;

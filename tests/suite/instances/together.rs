@@ -198,6 +198,74 @@ async fn a_position_that_one_server_heard_is_shown_by_the_other() {
 }
 
 #[actix_web::test]
+async fn what_one_server_expects_of_a_partner_the_other_knows() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    here.step(&partner, &id, "en_route").await;
+    let mut map = there.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    map.expect("order_status").await;
+    let at = |latitude: f64| {
+        let now = waybill::domain::time::Timestamp::now();
+        json!({"type": "location", "latitude": latitude, "longitude": 13.405, "timestamp": now})
+    };
+    let mut phone = here.connect(&partner, "/ws/partner/").await;
+    phone.send(at(52.54)).await;
+    let eta = map.expect("eta").await["eta"].clone();
+    there
+        .until("the other server has the ETA", || async {
+            let order = there.as_user(&customer).get(&format!("/orders/{id}")).await.expect(200);
+            order["eta"]["arrives_at"] == eta["arrives_at"]
+        })
+        .await;
+    there
+        .until("the other server knows who is near", || async {
+            let centre = waybill::domain::geo::Position { latitude: 52.52, longitude: 13.405 };
+            let now = waybill::domain::time::Timestamp::now();
+            let minute = now.before(Duration::from_secs(60));
+            let near = there.inner().tracking().positions().nearest(centre, 5_000.0, 1, minute, now);
+            near.first().map(|near| near.partner_id) == partner.partner_id
+        })
+        .await;
+    // The promise is the first one's, whichever server takes the next sample.
+    let mut elsewhere = there.connect(&partner, "/ws/partner/").await;
+    elsewhere.send(at(52.5407)).await;
+    map.until_match("the position", |frame| frame["latitude"] == 52.5407).await;
+    let later = there.as_user(&customer).get(&format!("/orders/{id}")).await.expect(200);
+    assert_eq!(later["eta"]["promised_at"], eta["promised_at"]);
+}
+
+#[actix_web::test]
+async fn a_partner_whom_two_servers_see_at_the_pick_up_arrives_once() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let id = text(&order, "id");
+    here.step(&partner, &id, "en_route").await;
+    let mut map = there.connect(&customer, &format!("/ws/orders/{id}/")).await;
+    map.expect("order_status").await;
+    let mut phones =
+        [here.connect(&partner, "/ws/partner/").await, there.connect(&partner, "/ws/partner/").await];
+    for _ in 0..20 {
+        for phone in &mut phones {
+            let now = waybill::domain::time::Timestamp::now();
+            phone
+                .send(json!({"type": "location", "latitude": 52.52, "longitude": 13.405, "timestamp": now}))
+                .await;
+            phone.so_far().await;
+        }
+    }
+    map.until_match("arrived", |frame| tells(frame, "arrived")).await;
+    for phone in &mut phones {
+        phone.so_far().await;
+    }
+    let timeline = here.as_user(&customer).get(&format!("/orders/{id}/timeline")).await.expect(200);
+    let steps = timeline["items"].as_array().expect("items");
+    assert_eq!(steps.iter().filter(|step| step["to"] == "arrived").count(), 1, "{timeline}");
+}
+
+#[actix_web::test]
 async fn admins_see_who_is_online_on_all_servers() {
     let fleet = Fleet::start(2).await;
     let (here, there) = fleet.two();

@@ -1,0 +1,2 @@
+DROP TABLE order_marks;
+DROP TABLE track_points;

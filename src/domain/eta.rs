@@ -1,0 +1,307 @@
+//! When a partner is expected: an estimate from the distance and the pace so far, the promise that the first one is, and
+//! how likely that is to be broken.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::order::OrderStatus;
+use super::time::Timestamp;
+
+/// Streets are so much longer than the line through the air.
+const ROAD_FACTOR: f64 = 1.3;
+/// What a partner is taken to make while nothing better is known: 25 km/h, in metres per second.
+const USUAL_PACE: f64 = 25.0 / 3.6;
+/// Nobody is taken to stand for ever, or to fly: 10 to 80 km/h.
+const PACES: std::ops::RangeInclusive<f64> = 10.0 / 3.6..=80.0 / 3.6;
+/// What was longer ago than this has lost two thirds of its weight, seconds.
+const MEMORY: f64 = 90.0;
+/// A change by less is told to nobody.
+const WORTH_TELLING: Duration = Duration::from_secs(30);
+/// A delay by so much is worth a notification.
+const SLIP: Duration = Duration::from_secs(5 * 60);
+
+/// What the partner is on the way to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Leg {
+    /// The goods.
+    Pickup,
+    /// The customer.
+    Dropoff,
+}
+
+impl Leg {
+    /// What the partner of an order in this status is on the way to.
+    #[must_use]
+    pub const fn of(status: OrderStatus) -> Option<Self> {
+        match status {
+            OrderStatus::EnRoute => Some(Self::Pickup),
+            OrderStatus::PickedUp | OrderStatus::InTransit => Some(Self::Dropoff),
+            // Nobody knows how long the goods take.
+            OrderStatus::Arrived
+            | OrderStatus::Pending
+            | OrderStatus::Confirmed
+            | OrderStatus::Assigned
+            | OrderStatus::Delivered
+            | OrderStatus::Completed
+            | OrderStatus::Cancelled
+            | OrderStatus::Failed => None,
+        }
+    }
+}
+
+/// Where an ETA comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EtaSource {
+    /// The distance and the partner's pace.
+    Estimate,
+    /// The routing back end.
+    Routing,
+}
+
+/// How likely it is that a promise will be broken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LateRisk {
+    /// All is well.
+    None,
+    /// It is becoming tight.
+    Possible,
+    /// It will be, unless something changes.
+    Likely,
+}
+
+impl LateRisk {
+    /// Of an arrival that is now expected at `arrives_at`. A small delay counts for less while the way is long: there is
+    /// time to make up for it.
+    #[must_use]
+    pub fn of(promised_at: Timestamp, arrives_at: Timestamp, now: Timestamp) -> Self {
+        let late = arrives_at.since(promised_at);
+        let margin = (arrives_at.since(now) / 10).max(WORTH_TELLING);
+        if late >= margin || now > promised_at && !late.is_zero() {
+            Self::Likely
+        } else if late >= margin / 2 {
+            Self::Possible
+        } else {
+            Self::None
+        }
+    }
+}
+
+/// When a partner is expected where.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Eta {
+    /// Where.
+    pub to: Leg,
+    /// When.
+    pub arrives_at: Timestamp,
+    /// The way there, metres.
+    pub distance: f64,
+    /// Who says so.
+    pub source: EtaSource,
+    /// When that was worked out.
+    pub at: Timestamp,
+    /// What was said first.
+    pub promised_at: Timestamp,
+}
+
+impl Eta {
+    /// Whether the promise is at risk.
+    #[must_use]
+    pub fn late_risk(&self, now: Timestamp) -> LateRisk {
+        LateRisk::of(self.promised_at, self.arrives_at, now)
+    }
+
+    /// Whether those who were told `last` are to be told this.
+    #[must_use]
+    pub fn is_worth_telling_after(&self, last: &Self, now: Timestamp) -> bool {
+        let moved = self.arrives_at.since(last.arrives_at).max(last.arrives_at.since(self.arrives_at));
+        let risk = |eta: &Self, at| eta.late_risk(at);
+        self.to != last.to
+            || self.source != last.source
+            || moved >= WORTH_TELLING
+            || risk(self, now) != risk(last, last.at)
+    }
+}
+
+/// By how much an arrival has slipped against what was announced, where that is worth a notification.
+#[must_use]
+pub fn slip(announced: Timestamp, arrives_at: Timestamp) -> Option<Duration> {
+    Some(arrives_at.since(announced)).filter(|delay| *delay >= SLIP)
+}
+
+/// How fast a partner has been lately.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    metres_per_second: f64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { metres_per_second: USUAL_PACE }
+    }
+}
+
+impl Pace {
+    /// Takes what was covered since the last sample. Gaps of more than a minute tell nothing of the pace.
+    pub fn observe(&mut self, metres: f64, span: Duration) {
+        let seconds = span.as_secs_f64();
+        if (0.5..=60.0).contains(&seconds) {
+            let weight = 1.0 - (-seconds / MEMORY).exp();
+            let speed = (metres / seconds).min(*PACES.end());
+            self.metres_per_second += weight * (speed - self.metres_per_second);
+        }
+    }
+
+    /// The way to a place at this distance through the air: its length in metres, and how long it takes.
+    #[must_use]
+    pub fn way(self, metres: f64) -> (f64, Duration) {
+        let length = metres * ROAD_FACTOR;
+        let pace = self.metres_per_second.clamp(*PACES.start(), *PACES.end());
+        // At most the earth's girth: a few months.
+        (length, Duration::from_secs_f64(length / pace))
+    }
+}
+
+/// What a routing back end said of a way.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Route {
+    /// Its length, metres.
+    pub distance: f64,
+    /// How long it takes, seconds.
+    pub seconds: f64,
+}
+
+impl Route {
+    /// The answer of a back end for two places that are `metres` apart through the air, if it can be true: no way is
+    /// shorter, and none that a partner takes is so much longer or so slow.
+    #[must_use]
+    pub fn plausible(distance: f64, seconds: f64, metres: f64) -> Option<Self> {
+        // Both ends may be moved to the nearest street.
+        let lengths = metres - 500.0..=metres * 10.0 + 20_000.0;
+        let slowest = distance / 0.5 + 600.0;
+        let times = distance / 60.0..=slowest;
+        (distance.is_finite() && lengths.contains(&distance) && times.contains(&seconds) && distance >= 0.0)
+            .then_some(Self { distance, seconds })
+    }
+
+    /// What is left of it when of `before` metres through the air `metres` are left.
+    #[must_use]
+    pub fn left(self, before: f64, metres: f64) -> (f64, Duration) {
+        let part = if before > 1.0 { (metres / before).min(2.0) } else { 1.0 };
+        (self.distance * part, Duration::from_secs_f64(self.seconds * part))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_millis(seconds * 1000)
+    }
+
+    fn eta(arrives: i64, source: EtaSource) -> Eta {
+        Eta {
+            to: Leg::Dropoff,
+            arrives_at: at(arrives),
+            distance: 1000.0,
+            source,
+            at: at(0),
+            promised_at: at(1000),
+        }
+    }
+
+    #[test]
+    fn a_partner_of_whom_nothing_is_known_makes_25_km_an_hour() {
+        let (length, time) = Pace::default().way(10_000.0);
+        assert_eq!(length, 13_000.0);
+        assert_eq!(time.as_secs(), 1872);
+    }
+
+    #[test]
+    fn the_pace_follows_what_was_covered_within_bounds() {
+        let after = |speed: f64| {
+            let mut pace = Pace::default();
+            (0..600).for_each(|_| pace.observe(speed, Duration::from_secs(1)));
+            1300.0 / pace.way(1000.0).1.as_secs_f64() * 3.6
+        };
+        assert!((after(10.0) - 36.0).abs() < 0.5, "{}", after(10.0));
+        assert!((after(0.0) - 10.0).abs() < 1e-6, "one who stands is not expected never");
+        assert!((after(1e9) - 80.0).abs() < 0.5, "{}", after(1e9));
+        let mut pace = Pace::default();
+        pace.observe(0.0, Duration::from_secs(3600));
+        pace.observe(f64::NAN, Duration::ZERO);
+        assert_eq!(pace.way(10_000.0), Pace::default().way(10_000.0));
+    }
+
+    #[test]
+    fn a_red_light_changes_little() {
+        let mut pace = Pace::default();
+        let before = pace.way(5_000.0).1;
+        pace.observe(0.0, Duration::from_secs(10));
+        assert!(pace.way(5_000.0).1 - before < Duration::from_secs(120));
+    }
+
+    #[test]
+    fn the_first_eta_is_no_risk_and_risk_shows_before_the_promise_breaks() {
+        let risk = |arrives: i64, now: i64| LateRisk::of(at(1000), at(arrives), at(now));
+        assert_eq!(risk(1000, 0), LateRisk::None);
+        assert_eq!(risk(900, 0), LateRisk::None);
+        assert_eq!(risk(1040, 0), LateRisk::None, "there is time to make up for it");
+        assert_eq!(risk(1070, 0), LateRisk::Possible);
+        assert_eq!(risk(1200, 0), LateRisk::Likely);
+        assert_eq!(risk(1040, 900), LateRisk::Likely, "and now there is not");
+        assert_eq!(risk(1020, 900), LateRisk::Possible);
+        assert_eq!(risk(1001, 1001), LateRisk::Likely, "it is broken");
+    }
+
+    #[test]
+    fn what_moved_by_less_than_30_s_is_not_worth_telling() {
+        let last = eta(900, EtaSource::Estimate);
+        assert!(!eta(929, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
+        assert!(!eta(871, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
+        assert!(eta(930, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
+        assert!(eta(870, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
+        assert!(eta(900, EtaSource::Routing).is_worth_telling_after(&last, at(0)));
+        let tight = eta(1010, EtaSource::Estimate);
+        assert!(!tight.is_worth_telling_after(&tight, at(0)));
+        assert!(tight.is_worth_telling_after(&tight, at(1005)), "the risk is another one by now");
+    }
+
+    #[test]
+    fn a_slip_is_five_minutes_later_and_never_earlier() {
+        assert_eq!(slip(at(1000), at(1299)), None);
+        assert_eq!(slip(at(1000), at(1300)), Some(Duration::from_secs(300)));
+        assert_eq!(slip(at(1000), at(0)), None);
+    }
+
+    #[test]
+    fn an_absurd_route_is_none() {
+        assert!(Route::plausible(1300.0, 180.0, 1000.0).is_some());
+        for (distance, seconds) in [
+            (f64::NAN, 180.0),
+            (1300.0, f64::NAN),
+            (f64::INFINITY, 180.0),
+            (1300.0, f64::INFINITY),
+            (-1.0, 180.0),
+            (1300.0, -1.0),
+            (1300.0, 0.0),
+            (100.0, 20.0),
+            (5_000_000.0, 100_000.0),
+            (1300.0, 1e7),
+        ] {
+            assert_eq!(Route::plausible(distance, seconds, 1000.0), None, "{distance} m in {seconds} s");
+        }
+    }
+
+    #[test]
+    fn of_a_route_that_much_is_left_as_of_the_way_through_the_air() {
+        let route = Route { distance: 2000.0, seconds: 300.0 };
+        assert_eq!(route.left(1000.0, 500.0), (1000.0, Duration::from_secs(150)));
+        assert_eq!(route.left(1000.0, 0.0), (0.0, Duration::ZERO));
+        assert_eq!(route.left(0.0, 10.0), (2000.0, Duration::from_secs(300)));
+    }
+}

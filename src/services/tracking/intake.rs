@@ -1,0 +1,158 @@
+//! Where samples wait until they are looked at, all that there are at once.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::{Notify, oneshot};
+
+use crate::domain::ids::PartnerId;
+use crate::domain::time::Timestamp;
+use crate::protocol::client::LocationSample;
+use crate::realtime::Overloaded;
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+use crate::store::tracks::{self, UnderWay, Window};
+
+use super::MAX_AGE;
+use super::trail::Trails;
+
+/// How many samples may wait: more than two seconds' worth of what one core takes.
+const CAPACITY: usize = 65_536;
+
+/// A sample that was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Its place among those that came with it.
+    pub index: usize,
+    /// Why.
+    pub reason: ServiceError,
+}
+
+impl Refused {
+    /// Why, in one word: that of the field that is wrong, where one is.
+    #[must_use]
+    pub fn code(&self) -> String {
+        match &self.reason {
+            ServiceError::Invalid(errors) => errors.first().map(|error| error.code.to_string()),
+            reason => Some(reason.code().to_owned()),
+        }
+        .unwrap_or_default()
+    }
+}
+
+/// Samples of one partner that came together, each with its place among them.
+#[derive(Debug)]
+pub(super) struct Parcel {
+    pub partner_id: PartnerId,
+    pub samples: Vec<(usize, LocationSample)>,
+    answer: oneshot::Sender<Result<Vec<Refused>, ServiceError>>,
+}
+
+impl Parcel {
+    pub(super) fn answer(self, answer: Result<Vec<Refused>, ServiceError>) {
+        // Whoever asked may have gone.
+        let _ = self.answer.send(answer);
+    }
+}
+
+/// The queue. A sample costs a lock and a push.
+#[derive(Debug, Default)]
+pub(super) struct Intake {
+    waiting: Mutex<Waiting>,
+    /// Rings when something has come.
+    pub bell: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    parcels: Vec<Parcel>,
+    samples: usize,
+}
+
+impl Intake {
+    /// Waits until these samples were looked at; gives those that were refused.
+    ///
+    /// # Errors
+    /// `Overloaded` when too many wait; the database's.
+    pub(super) async fn take(
+        &self,
+        trails: &Trails,
+        partner_id: PartnerId,
+        samples: Vec<(usize, LocationSample)>,
+    ) -> Result<Vec<Refused>, ServiceError> {
+        let (answer, answered) = oneshot::channel();
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            if waiting.samples + samples.len() > CAPACITY || trails.is_full() {
+                return Err(Overloaded.into());
+            }
+            waiting.samples += samples.len();
+            waiting.parcels.push(Parcel { partner_id, samples, answer });
+        }
+        self.bell.notify_one();
+        // The server is going away, and what is sent again is taken by another.
+        answered.await.unwrap_or(Err(ServiceError::Draining))
+    }
+
+    /// All that wait.
+    pub(super) fn take_all(&self) -> Vec<Parcel> {
+        std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)).parcels
+    }
+}
+
+/// What the database knows of the partners whose samples have come.
+#[derive(Debug, Default)]
+pub(super) struct Known {
+    under_way: HashMap<PartnerId, Vec<UnderWay>>,
+    /// Of those whose samples may belong to an order that is not under way any more.
+    windows: HashMap<PartnerId, Vec<Window>>,
+}
+
+impl Known {
+    /// Looks all of them up.
+    ///
+    /// # Errors
+    /// The database's.
+    pub(super) async fn of(app: &App, parcels: &[Parcel], now: Timestamp) -> Result<Self, ServiceError> {
+        let mut known = Self::default();
+        let partners: HashSet<PartnerId> = parcels.iter().map(|parcel| parcel.partner_id).collect();
+        let partners: Vec<PartnerId> = partners.into_iter().collect();
+        for order in app.read(move |conn| Ok(tracks::under_way(conn, &partners)?)).await? {
+            known.under_way.entry(order.partner_id).or_default().push(order);
+        }
+        let oldest = now.before(MAX_AGE);
+        let of_the_past = |parcel: &&Parcel| {
+            let under_way = known.under_way(parcel.partner_id);
+            let mut samples = parcel.samples.iter();
+            samples.any(|(_, sample)| {
+                let is_under_way = |order_id| under_way.iter().any(|order| order.order_id == order_id);
+                sample.timestamp < oldest || !sample.order_id.is_none_or(is_under_way)
+            })
+        };
+        let late: HashSet<PartnerId> =
+            parcels.iter().filter(of_the_past).map(|parcel| parcel.partner_id).collect();
+        if !late.is_empty() {
+            let times = parcels.iter().flat_map(|parcel| &parcel.samples).map(|(_, sample)| sample.timestamp);
+            let (since, late) = (times.min().unwrap_or(oldest), late.into_iter().collect::<Vec<_>>());
+            for window in app.read(move |conn| Ok(tracks::windows(conn, &late, since)?)).await? {
+                known.windows.entry(window.partner_id).or_default().push(window);
+            }
+        }
+        Ok(known)
+    }
+
+    /// The orders that a partner is under way with.
+    pub(super) fn under_way(&self, partner_id: PartnerId) -> &[UnderWay] {
+        self.under_way.get(&partner_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// When a partner was under way with which orders.
+    pub(super) fn windows(&self, partner_id: PartnerId) -> &[Window] {
+        self.windows.get(&partner_id).map_or(&[], Vec::as_slice)
+    }
+
+    /// Every order that is under way.
+    pub(super) fn orders(&self) -> impl Iterator<Item = &UnderWay> {
+        self.under_way.values().flatten()
+    }
+}

@@ -1,0 +1,225 @@
+//! One pass after another: looks at the samples that have come, tells watchers, and sees to what follows.
+
+use std::collections::{HashMap, HashSet};
+use std::pin::pin;
+use std::time::{Duration, Instant};
+
+use crate::domain::geo::Position;
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, OrderId};
+use crate::domain::order::OrderStatus;
+use crate::domain::time::Timestamp;
+use crate::domain::track::{Fix, Judge};
+use crate::protocol::channel::{PartnerPosition, Say};
+use crate::protocol::client::LocationSample;
+use crate::protocol::ephemeral::EphemeralFrame;
+use crate::protocol::views::{EtaView, Freshness};
+use crate::services::app::App;
+use crate::services::error::ServiceError;
+use crate::store::StoreError;
+use crate::store::tracks::{self, TrackPoint, UnderWay};
+
+use super::intake::{Known, Parcel, Refused};
+use super::live::{Consequences, Taken};
+use super::{MAX_AGE, arrivals, cadence, no_active_order, promises, routing, too_old};
+
+/// Between two passes, so that what comes meanwhile is looked at together.
+const PAUSE: Duration = Duration::from_millis(10);
+/// Between two looks for dots that age, and two words to the other instances about where partners are.
+const ROUND: Duration = Duration::from_secs(1);
+/// How many positions are said at once.
+const POSITIONS: usize = 1_000;
+
+/// Runs until `stop` resolves, and then once more.
+pub async fn run(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut round_at = Instant::now() + ROUND;
+    loop {
+        let wakes_at = app.last_seen().next_due().map_or(round_at, |due_at| due_at.min(round_at));
+        let is_over = tokio::select! {
+            biased;
+            () = &mut stop => true,
+            () = app.tracking().intake.bell.notified() => false,
+            () = tokio::time::sleep_until(wakes_at.into()) => false,
+        };
+        let at = Instant::now();
+        if at >= round_at {
+            round_at = at + ROUND;
+            app.last_seen().call_ageing(Timestamp::now(), at);
+            tell_positions(&app);
+        }
+        pass(&app).await;
+        if is_over {
+            return;
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+fn tell_positions(app: &App) {
+    let moved = app.tracking().positions.take_moved(Timestamp::now());
+    if app.groups().has_bridge() {
+        for partners in moved.chunks(POSITIONS) {
+            app.groups().tell(Say::Positions { partners: partners.to_vec() });
+        }
+    }
+}
+
+async fn pass(app: &App) {
+    let parcels = app.tracking().intake.take_all();
+    let now = Timestamp::now();
+    let mut statuses = HashMap::new();
+    if !parcels.is_empty() {
+        match Known::of(app, &parcels, now).await {
+            Ok(known) => {
+                statuses.extend(known.orders().map(|order| (order.order_id, order.status)));
+                let situations = cadence::situations(&parcels, &known);
+                parcels.into_iter().for_each(|parcel| sort(app, parcel, &known, now));
+                cadence::tell(app, situations).await;
+            }
+            Err(error) => refuse_all(parcels, &error),
+        }
+    }
+    tell_due(app, statuses).await;
+}
+
+/// The database cannot be asked: nothing was done.
+fn refuse_all(parcels: Vec<Parcel>, error: &ServiceError) {
+    log::warn!("{} parcels of samples are refused: {error}", parcels.len());
+    for parcel in parcels {
+        parcel.answer(Err(StoreError::Unavailable(error.to_string()).into()));
+    }
+}
+
+/// Sees each sample of a parcel to where it belongs, in the order in which they were measured.
+fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
+    parcel.samples.sort_by_key(|(_, sample)| sample.timestamp);
+    let mut refused = Vec::new();
+    let mut late = HashMap::new();
+    for (index, sample) in std::mem::take(&mut parcel.samples) {
+        let under_way = known.under_way(parcel.partner_id);
+        let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
+        let mut meant = under_way.iter().filter(|order| is_meant(order.order_id)).peekable();
+        let is_present = sample.timestamp >= now.before(MAX_AGE);
+        if is_present && (meant.peek().is_some() || sample.order_id.is_none()) {
+            let is_believed = meant.fold(true, |believed, order| show(app, order, &sample, now) && believed);
+            if is_believed {
+                positions_note(app, &parcel, &sample);
+            }
+            continue;
+        }
+        let windows = known.windows(parcel.partner_id).iter();
+        let held = windows.filter(|window| is_meant(window.order_id) && window.holds(sample.timestamp));
+        let orders: Vec<OrderId> = held.map(|window| window.order_id).collect();
+        for order_id in &orders {
+            let judge: &mut Judge = late.entry(*order_id).or_default();
+            let point = point(*order_id, &sample);
+            let fix = Fix { position: point.position, at: point.at, accuracy: point.accuracy };
+            let flagged = !judge.believes(fix);
+            app.tracking().trails.put(TrackPoint { flagged, ..point }, true);
+        }
+        if orders.is_empty() {
+            let reason = if sample.order_id.is_some() { no_active_order() } else { too_old() };
+            refused.push(Refused { index, reason });
+        }
+    }
+    parcel.answer(Ok(refused));
+}
+
+fn positions_note(app: &App, parcel: &Parcel, sample: &LocationSample) {
+    let position = Position { latitude: sample.latitude, longitude: sample.longitude };
+    let seen = PartnerPosition { partner_id: parcel.partner_id, position, at: sample.timestamp };
+    app.tracking().positions.note(seen);
+}
+
+/// Takes a sample for an order that is under way; `false` when it cannot be.
+fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) -> bool {
+    let taken = app.last_seen().take(order, sample, now, Instant::now());
+    let flagged = taken == Taken::Jump;
+    let age = now.since(sample.timestamp).as_secs();
+    let is_late = Freshness::of(age) != Freshness::Live;
+    app.tracking().trails.put(TrackPoint { flagged, ..point(order.order_id, sample) }, is_late);
+    match taken {
+        Taken::Entered(leg) => arrivals::begin(app, order, leg),
+        Taken::Good | Taken::Jump => {}
+    }
+    !flagged
+}
+
+fn point(order_id: OrderId, sample: &LocationSample) -> TrackPoint {
+    TrackPoint {
+        order_id,
+        at: sample.timestamp,
+        position: Position { latitude: sample.latitude, longitude: sample.longitude },
+        accuracy: sample.accuracy,
+        speed: sample.speed,
+        heading: sample.heading,
+        flagged: false,
+    }
+}
+
+/// Tells the watchers of the orders that are due: those that still show where their partners are. `statuses` are known
+/// from this pass, the others are looked up.
+async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
+    let due = app.last_seen().take_due(Instant::now());
+    if due.is_empty() {
+        return;
+    }
+    let unknown: Vec<OrderId> =
+        due.iter().filter(|order_id| !statuses.contains_key(order_id)).copied().collect();
+    if !unknown.is_empty() {
+        match app.read(move |conn| Ok(tracks::still_shown(conn, &unknown)?)).await {
+            Ok(shown) => statuses.extend(shown),
+            Err(error) => {
+                log::warn!("positions of {} orders wait: {error}", due.len());
+                return app.last_seen().put_off(due, Instant::now());
+            }
+        }
+    }
+    let (now, at) = (Timestamp::now(), Instant::now());
+    let mut told = Vec::new();
+    for order_id in due {
+        let Some(status) = statuses.get(&order_id) else {
+            app.last_seen().forget(order_id);
+            continue;
+        };
+        let Some(location) = app.last_seen().tell(order_id, *status, now, at) else { continue };
+        let body = EphemeralFrame::Location { location: &location }.to_text();
+        let group = GroupKey::Order(order_id);
+        if app.groups().publish_ephemeral(group, EventId::new(), "location", body.into()).is_err() {
+            app.last_seen().put_off([order_id], at);
+        }
+        told.push(order_id);
+    }
+    let ask = app.tracking().routing.is_some();
+    let found = app.last_seen().expect(told.iter().copied(), now, at, ask);
+    see_to(app, found, told);
+}
+
+/// Works out anew when partners are expected, and tells; without asking anybody.
+pub(super) fn expect(app: &App, order_ids: Vec<OrderId>) {
+    let found = app.last_seen().expect(order_ids, Timestamp::now(), Instant::now(), false);
+    see_to(app, found, Vec::new());
+}
+
+/// Tells of what was found, the other instances also of dots that have moved.
+fn see_to(app: &App, found: Consequences, moved: Vec<OrderId>) {
+    let now = Timestamp::now();
+    for (order_id, eta) in &found.etas {
+        let body = EphemeralFrame::Eta { eta: &EtaView::of(eta, now) }.to_text();
+        let told =
+            app.groups().publish_ephemeral(GroupKey::Order(*order_id), EventId::new(), "eta", body.into());
+        if let Err(error) = told {
+            // The next one says the same, and more.
+            log::debug!("an ETA of order {order_id} is told to nobody: {error}");
+        }
+    }
+    let changed: HashSet<OrderId> =
+        moved.into_iter().chain(found.etas.iter().map(|(order_id, _)| *order_id)).collect();
+    if app.groups().has_bridge() && !changed.is_empty() {
+        app.groups().tell(Say::Dots { dots: app.last_seen().dots(changed) });
+    }
+    promises::keep(app, found.promises);
+    promises::notify(app, found.slips);
+    routing::ask(app, found.questions);
+}

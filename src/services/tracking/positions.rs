@@ -1,0 +1,214 @@
+//! Where partners are, those without an order too: an index of points for finding the nearest.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use rstar::RTree;
+use rstar::primitives::GeomWithData;
+
+use crate::domain::geo::Position;
+use crate::domain::ids::PartnerId;
+use crate::domain::time::Timestamp;
+use crate::protocol::channel::PartnerPosition;
+
+/// Partners of whom nothing was heard for so long are forgotten.
+const KEPT: Duration = Duration::from_secs(600);
+/// Between two looks for these.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// A point on the unit sphere, so that neither the poles nor the antimeridian are anything special.
+type Point = GeomWithData<[f64; 3], PartnerId>;
+
+/// A partner who was found.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Near {
+    /// Who.
+    pub partner_id: PartnerId,
+    /// How far away, metres.
+    pub metres: f64,
+    /// How long ago that was.
+    pub age: Duration,
+}
+
+/// Where partners were last seen.
+#[derive(Debug, Default)]
+pub struct Positions {
+    index: Mutex<Index>,
+}
+
+#[derive(Debug, Default)]
+struct Index {
+    tree: RTree<Point>,
+    partners: HashMap<PartnerId, PartnerPosition>,
+    /// Those that were noted here since the other instances were told.
+    moved: HashMap<PartnerId, PartnerPosition>,
+    swept_at: Option<Timestamp>,
+}
+
+fn point(partner_id: PartnerId, position: Position) -> Point {
+    let (north, east) = (position.latitude.to_radians(), position.longitude.to_radians());
+    GeomWithData::new([north.cos() * east.cos(), north.cos() * east.sin(), north.sin()], partner_id)
+}
+
+impl Index {
+    /// Moves a partner; `false` when a later position is there.
+    fn put(&mut self, seen: PartnerPosition) -> bool {
+        if let Some(before) = self.partners.insert(seen.partner_id, seen) {
+            if before.at > seen.at {
+                self.partners.insert(seen.partner_id, before);
+                return false;
+            }
+            if before.position == seen.position {
+                return true;
+            }
+            self.tree.remove(&point(before.partner_id, before.position));
+        }
+        self.tree.insert(point(seen.partner_id, seen.position));
+        true
+    }
+
+    fn sweep(&mut self, now: Timestamp) {
+        let oldest = now.before(KEPT);
+        let gone = self.partners.extract_if(|_, seen| seen.at < oldest);
+        for (partner_id, seen) in gone.collect::<Vec<_>>() {
+            self.tree.remove(&point(partner_id, seen.position));
+        }
+        self.swept_at = Some(now);
+    }
+}
+
+impl Positions {
+    fn index(&self) -> MutexGuard<'_, Index> {
+        self.index.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes where a partner is, who said so here.
+    pub fn note(&self, seen: PartnerPosition) {
+        let mut index = self.index();
+        if index.put(seen) {
+            index.moved.insert(seen.partner_id, seen);
+        }
+    }
+
+    /// Notes what another instance says.
+    pub fn note_from_elsewhere(&self, partners: &[PartnerPosition]) {
+        let mut index = self.index();
+        for seen in partners {
+            index.put(*seen);
+        }
+    }
+
+    /// What the other instances do not know yet. Forgets, now and then, partners of whom nothing is heard any more.
+    pub(super) fn take_moved(&self, now: Timestamp) -> Vec<PartnerPosition> {
+        let mut index = self.index();
+        if index.swept_at.is_none_or(|swept_at| now.since(swept_at) >= SWEEP_EVERY) {
+            index.sweep(now);
+        }
+        std::mem::take(&mut index.moved).into_values().collect()
+    }
+
+    /// The nearest partners around `position` within `radius` metres who were seen at `since` or later, nearest first, at
+    /// most `limit`.
+    #[must_use]
+    pub fn nearest(
+        &self,
+        position: Position,
+        radius: f64,
+        limit: usize,
+        since: Timestamp,
+        now: Timestamp,
+    ) -> Vec<Near> {
+        let index = self.index();
+        let centre = *point(PartnerId::default(), position).geom();
+        index
+            .tree
+            .nearest_neighbor_iter(centre)
+            .filter_map(|point| index.partners.get(&point.data))
+            .map(|seen| (seen, position.distance(seen.position)))
+            .take_while(|(_, metres)| *metres <= radius)
+            .filter(|(seen, _)| seen.at >= since)
+            .take(limit)
+            .map(|(seen, metres)| Near { partner_id: seen.partner_id, metres, age: now.since(seen.at) })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn at(millis: i64) -> Timestamp {
+        Timestamp::from_millis(millis)
+    }
+
+    fn seen(partner_id: PartnerId, latitude: f64, longitude: f64, millis: i64) -> PartnerPosition {
+        PartnerPosition { partner_id, position: Position { latitude, longitude }, at: at(millis) }
+    }
+
+    fn around(positions: &Positions, latitude: f64, longitude: f64) -> Vec<(PartnerId, i64)> {
+        let found = positions.nearest(Position { latitude, longitude }, 50_000.0, 10, at(0), at(1_000));
+        found.into_iter().map(|near| (near.partner_id, near.metres.round() as i64)).collect()
+    }
+
+    #[test]
+    fn neither_the_antimeridian_nor_a_pole_is_in_the_way() {
+        let (positions, [east, west, pole]) = (Positions::default(), [(); 3].map(|()| PartnerId::new()));
+        positions.note(seen(east, 0.0, 179.95, 1));
+        positions.note(seen(west, 0.0, -179.9, 1));
+        positions.note(seen(pole, 89.9, -90.0, 1));
+        assert_eq!(around(&positions, 0.0, -179.98), [(east, 7_784), (west, 8_896)]);
+        assert_eq!(around(&positions, 89.9, 90.0), [(pole, 22_239)]);
+    }
+
+    #[test]
+    fn a_partner_is_where_it_was_last() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        positions.note(seen(partner, 52.5, 13.4, 10));
+        positions.note_from_elsewhere(&[seen(partner, 52.51, 13.4, 20)]);
+        positions.note(seen(partner, 0.0, 0.0, 15));
+        assert_eq!(around(&positions, 52.51, 13.4), [(partner, 0)]);
+        assert_eq!(positions.take_moved(at(20)), [seen(partner, 52.5, 13.4, 10)], "the others know the rest");
+        assert_eq!(positions.take_moved(at(20)), []);
+    }
+
+    #[test]
+    fn one_of_whom_nothing_was_heard_is_not_found_and_in_the_end_forgotten() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        positions.note(seen(partner, 52.5, 13.4, 0));
+        let here = Position { latitude: 52.5, longitude: 13.4 };
+        assert_eq!(positions.nearest(here, 10.0, 1, at(1), at(1)), []);
+        assert_eq!(positions.nearest(here, 10.0, 1, at(0), at(1)).len(), 1);
+        positions.take_moved(at(600_000));
+        assert_eq!(around(&positions, 52.5, 13.4).len(), 1);
+        positions.take_moved(at(660_001));
+        assert_eq!(around(&positions, 52.5, 13.4), []);
+        assert_eq!(positions.index().tree.size(), 0);
+    }
+
+    proptest! {
+        #[test]
+        fn the_nearest_are_those_that_a_look_at_all_of_them_finds(
+            places in prop::collection::vec((-90.0..90.0_f64, -180.0..180.0_f64), 1..200),
+            latitude in -90.0..90.0_f64,
+            longitude in -180.0..180.0_f64,
+        ) {
+            let (positions, here) = (Positions::default(), Position { latitude, longitude });
+            for (latitude, longitude) in &places {
+                positions.note(seen(PartnerId::new(), *latitude, *longitude, 1));
+            }
+            let mut all: Vec<f64> = places
+                .iter()
+                .map(|(latitude, longitude)| here.distance(Position { latitude: *latitude, longitude: *longitude }))
+                .collect();
+            all.sort_by(f64::total_cmp);
+            let found = positions.nearest(here, 1e9, 10, at(0), at(1));
+            for (near, expected) in found.iter().zip(&all) {
+                prop_assert!((near.metres - expected).abs() < 1.0, "{} {expected}", near.metres);
+            }
+            prop_assert_eq!(found.len(), all.len().min(10));
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The trail of each order: kept in memory for some seconds, written in batches, and simplified for reading.
+//!
+//! A crash loses what was not written yet, which is no more than the line of some seconds.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::domain::geo::Position;
+use crate::domain::ids::OrderId;
+use crate::domain::order::Party;
+use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
+use crate::domain::track::simplify;
+use crate::protocol::event::Event;
+use crate::protocol::views::TrailPointView;
+use crate::services::app::{App, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::orders;
+use crate::store::tracks::{self, TrackPoint};
+
+/// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
+const CAPACITY: usize = 200_000;
+/// The most rows in one transaction.
+const BATCH: usize = 2_000;
+/// The most positions in one event.
+const EVENT: usize = 200;
+/// The most positions that are read of one trail: a day's, with one every two seconds.
+const READ: i64 = 43_200;
+/// How far a trail may be from what was measured unless the caller says otherwise, metres.
+const TOLERANCE: f64 = 5.0;
+/// How many orders' trails are removed at once.
+const PURGED: i64 = 100;
+
+/// Positions that wait to be written.
+#[derive(Debug, Default)]
+pub(super) struct Trails {
+    waiting: Mutex<Waiting>,
+    size: AtomicUsize,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    points: Vec<TrackPoint>,
+    /// Those of which watchers are to hear, since they have not seen them.
+    late: HashMap<OrderId, Vec<TrackPoint>>,
+}
+
+impl Trails {
+    /// Keeps a position until it is written.
+    pub(super) fn put(&self, point: TrackPoint, is_late: bool) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_late {
+            waiting.late.entry(point.order_id).or_default().push(point);
+        } else {
+            waiting.points.push(point);
+        }
+        self.size.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether there is no room: the database takes none.
+    pub(super) fn is_full(&self) -> bool {
+        self.size.load(Ordering::Relaxed) >= CAPACITY
+    }
+
+    fn take(&self) -> Waiting {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        self.size.store(0, Ordering::Relaxed);
+        std::mem::take(&mut *waiting)
+    }
+}
+
+/// Writes trails down every now and then, until `stop` resolves, and then once more.
+pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let is_over = tokio::select! {
+            () = &mut stop => true,
+            () = tokio::time::sleep(app.settings().trail_flush) => false,
+        };
+        if let Err(error) = flush(&app).await {
+            log::warn!("trails wait: {error}");
+        }
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Writes down the positions that wait, and lets watchers hear of those that came late.
+///
+/// # Errors
+/// When the database fails; what was not written waits for the next time.
+pub async fn flush(app: &App) -> Result<(), ServiceError> {
+    let Waiting { mut points, late } = app.tracking().trails.take();
+    // In the order of their keys, as every instance does it, so that none waits for another that waits for it.
+    points.sort_unstable_by_key(|point| (point.order_id, point.at));
+    let batches = points.chunks(BATCH).map(<[TrackPoint]>::to_vec).map(|points| (points, false));
+    let late = late.into_values().map(|mut points| {
+        points.sort_unstable_by_key(|point| point.at);
+        (points, true)
+    });
+    let mut outcome = Ok(());
+    for (points, is_late) in batches.chain(late).collect::<Vec<_>>() {
+        let written = match &outcome {
+            Ok(()) => {
+                let points = points.clone();
+                app.write(move |tx| write(tx, &points, is_late)).await
+            }
+            Err(_) => Ok(()),
+        };
+        if outcome.is_err() || written.is_err() {
+            points.into_iter().for_each(|point| app.tracking().trails.put(point, is_late));
+            outcome = outcome.and(written);
+        }
+    }
+    outcome
+}
+
+fn write(tx: &mut Tx<'_>, points: &[TrackPoint], is_late: bool) -> Result<(), ServiceError> {
+    let added = tracks::insert(tx.conn(), points)?;
+    let Some(order_id) = points.first().map(|point| point.order_id).filter(|_| is_late) else {
+        return Ok(());
+    };
+    if tracks::still_shown(tx.conn(), &[order_id])?.is_empty() {
+        return Ok(());
+    }
+    let added: HashSet<(OrderId, Timestamp)> = added.into_iter().collect();
+    let is_news = |point: &&TrackPoint| !point.flagged && added.contains(&(order_id, point.at));
+    let news: Vec<TrailPointView> = points.iter().rev().filter(is_news).map(view).collect();
+    for points in news.chunks(EVENT) {
+        tx.emit(&Event::TrailFilled { order_id, points: points.to_vec() });
+    }
+    Ok(())
+}
+
+fn view(point: &TrackPoint) -> TrailPointView {
+    TrailPointView {
+        latitude: point.position.latitude,
+        longitude: point.position.longitude,
+        timestamp: point.at,
+        heading: point.heading,
+        speed: point.speed,
+        accuracy: point.accuracy,
+    }
+}
+
+/// An order's trail: a GeoJSON Feature (RFC 7946).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrackView {
+    /// `Feature`.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^Feature$")]
+    kind: &'static str,
+    /// The line; `null` while there are not two positions.
+    geometry: Option<LineView>,
+    /// What belongs to it.
+    properties: TrackProperties,
+}
+
+/// A GeoJSON LineString.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LineView {
+    /// `LineString`.
+    #[serde(rename = "type")]
+    #[schema(pattern = "^LineString$")]
+    kind: &'static str,
+    /// Pairs of longitude and latitude, WGS 84 degrees, oldest first.
+    #[schema(min_items = 2)]
+    coordinates: Vec<[f64; 2]>,
+}
+
+/// What belongs to a trail.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct TrackProperties {
+    /// Of which order.
+    order_id: OrderId,
+    /// When the partner was at each of the coordinates.
+    times: Vec<Timestamp>,
+    /// How many positions there were before those were left out that the line does not need.
+    measured: usize,
+    /// No position that was left out is further from the line, metres.
+    tolerance: f64,
+}
+
+/// The trail of an order that `who` may see. A customer sees what lies between `en_route` and `delivered`.
+///
+/// # Errors
+/// `Invalid` when the tolerance, metres, is not from 0 to 1,000; `NotFound`; the database's.
+pub async fn track(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+    tolerance: Option<f64>,
+) -> Result<TrackView, ServiceError> {
+    let tolerance = tolerance.unwrap_or(TOLERANCE);
+    let mut checks = Checks::default();
+    checks.number("tolerance", tolerance, 0.0..=1_000.0);
+    checks.done()?;
+    let points = app
+        .read(move |conn| {
+            let (_, party) = orders::visible(conn, &who, order_id)?;
+            let all = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
+            let window = tracks::window(conn, order_id)?;
+            let (from, until) = match (party, window) {
+                (Party::Customer, None) => return Ok(Vec::new()),
+                (Party::Customer, Some(window)) => (window.from, window.until.unwrap_or(all.1)),
+                (Party::Partner | Party::Admin | Party::System, _) => all,
+            };
+            Ok(tracks::trail(conn, order_id, from, until, READ)?)
+        })
+        .await?;
+    let line: Vec<Position> = points.iter().map(|point| point.position).collect();
+    let kept: Vec<&TrackPoint> =
+        simplify(&line, tolerance).into_iter().filter_map(|index| points.get(index)).collect();
+    let coordinates: Vec<[f64; 2]> =
+        kept.iter().map(|point| [point.position.longitude, point.position.latitude]).collect();
+    Ok(TrackView {
+        kind: "Feature",
+        geometry: (coordinates.len() >= 2).then_some(LineView { kind: "LineString", coordinates }),
+        properties: TrackProperties {
+            order_id,
+            times: kept.iter().map(|point| point.at).collect(),
+            measured: points.len(),
+            tolerance,
+        },
+    })
+}
+
+/// Removes some trails of orders that were placed too long ago; tells how many.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
+    let before = tx.now().before(tx.settings().trail_keep);
+    Ok(tracks::purge(tx.conn(), before, PURGED)?)
+}

@@ -1,0 +1,379 @@
+//! Rows of trails: where partners were while under way with orders; and what is said about an order once.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
+
+use crate::domain::eta::Leg;
+use crate::domain::geo::Position;
+use crate::domain::ids::{OrderId, PartnerId};
+use crate::domain::order::OrderStatus;
+use crate::domain::time::Timestamp;
+
+use super::Conn;
+use super::error::StoreError;
+use super::read::{id, parsed};
+use super::schema::{order_marks, order_steps, orders, track_points};
+use super::statement::Statement;
+
+/// How many ids one query names.
+const IDS: usize = 500;
+/// Statements with so many rows each: few texts, and few round trips.
+const ROWS: [usize; 3] = [128, 16, 1];
+
+/// An order that its partner is under way with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct UnderWay {
+    /// Which.
+    pub order_id: OrderId,
+    /// With whom.
+    pub partner_id: PartnerId,
+    /// Where it stands: one that shows where its partner is.
+    pub status: OrderStatus,
+    /// Where the goods are.
+    pub pickup: Position,
+    /// Where they go.
+    pub dropoff: Position,
+}
+
+/// The statuses in which the watchers of an order may see where its partner is.
+fn shown() -> Vec<&'static str> {
+    OrderStatus::ALL.into_iter().filter(|status| status.shows_location()).map(OrderStatus::as_str).collect()
+}
+
+/// The orders that these partners are under way with.
+///
+/// # Errors
+/// When the database fails.
+pub fn under_way(conn: &mut Conn, partners: &[PartnerId]) -> Result<Vec<UnderWay>, StoreError> {
+    type Row = (String, Option<String>, String, (f64, f64), (f64, f64));
+    let mut found = Vec::new();
+    for partners in partners.chunks(IDS) {
+        let rows: Vec<Row> = orders::table
+            .filter(orders::partner_id.eq_any(partners.iter().map(PartnerId::to_string)))
+            .filter(orders::status.eq_any(shown()))
+            .select((
+                orders::id,
+                orders::partner_id,
+                orders::status,
+                (orders::pickup_latitude, orders::pickup_longitude),
+                (orders::dropoff_latitude, orders::dropoff_longitude),
+            ))
+            .load(conn)?;
+        for (order_id, partner_id, status, pickup, dropoff) in rows {
+            let position = |(latitude, longitude)| Position { latitude, longitude };
+            found.push(UnderWay {
+                order_id: id("orders.id", &order_id)?,
+                partner_id: id("orders.partner_id", &partner_id.unwrap_or_default())?,
+                status: parsed("orders.status", &status)?,
+                pickup: position(pickup),
+                dropoff: position(dropoff),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// Which of these orders show where their partners are, and in which status they do.
+///
+/// # Errors
+/// When the database fails.
+pub fn still_shown(
+    conn: &mut Conn,
+    order_ids: &[OrderId],
+) -> Result<HashMap<OrderId, OrderStatus>, StoreError> {
+    let mut found = HashMap::new();
+    for order_ids in order_ids.chunks(IDS) {
+        let rows: Vec<(String, String)> = orders::table
+            .filter(orders::id.eq_any(order_ids.iter().map(OrderId::to_string)))
+            .filter(orders::status.eq_any(shown()))
+            .select((orders::id, orders::status))
+            .load(conn)?;
+        for (order_id, status) in rows {
+            found.insert(id("orders.id", &order_id)?, parsed("orders.status", &status)?);
+        }
+    }
+    Ok(found)
+}
+
+/// When a partner was under way with an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// With which.
+    pub order_id: OrderId,
+    /// Who.
+    pub partner_id: PartnerId,
+    /// From then on.
+    pub from: Timestamp,
+    /// Until then; none while it goes on.
+    pub until: Option<Timestamp>,
+}
+
+impl Window {
+    /// Whether it holds a time.
+    #[must_use]
+    pub fn holds(&self, at: Timestamp) -> bool {
+        self.from <= at && self.until.is_none_or(|until| at <= until)
+    }
+}
+
+/// When these partners were under way with which orders, those left out that ended before `since`.
+///
+/// # Errors
+/// When the database fails.
+pub fn windows(conn: &mut Conn, partners: &[PartnerId], since: Timestamp) -> Result<Vec<Window>, StoreError> {
+    let mut found = Vec::new();
+    for partners in partners.chunks(IDS) {
+        let of_partners = orders::table
+            .inner_join(order_steps::table.on(order_steps::order_id.eq(orders::id)))
+            .filter(orders::partner_id.eq_any(partners.iter().map(PartnerId::to_string)))
+            .filter(orders::status.eq_any(shown()).or(orders::updated_at.ge(since.as_millis())));
+        found.extend(gather(
+            of_partners
+                .select((orders::id, orders::partner_id, order_steps::to_status, order_steps::at))
+                .load(conn)?,
+        )?);
+    }
+    Ok(found)
+}
+
+/// When the partner of an order was under way with it, if that was ever so.
+///
+/// # Errors
+/// When the database fails.
+pub fn window(conn: &mut Conn, order_id: OrderId) -> Result<Option<Window>, StoreError> {
+    let steps = orders::table
+        .inner_join(order_steps::table.on(order_steps::order_id.eq(orders::id)))
+        .filter(orders::id.eq(order_id.to_string()))
+        .select((orders::id, orders::partner_id, order_steps::to_status, order_steps::at))
+        .load(conn)?;
+    Ok(gather(steps)?.pop())
+}
+
+/// An order is under way from its step to `en_route`, before which it may be given back, to the first step after which
+/// it is not.
+fn gather(steps: Vec<(String, Option<String>, String, i64)>) -> Result<Vec<Window>, StoreError> {
+    let mut windows = HashMap::<String, (Option<String>, Option<i64>, Option<i64>)>::new();
+    for (order_id, partner_id, to, at) in steps {
+        let status: OrderStatus = parsed("order_steps.to_status", &to)?;
+        let (partner, from, until) = windows.entry(order_id).or_insert((partner_id, None, None));
+        if status == OrderStatus::EnRoute {
+            *from = Some(at);
+        } else if (status.is_end() || status == OrderStatus::Delivered) && partner.is_some() {
+            *until = Some(until.map_or(at, |until: i64| until.min(at)));
+        }
+    }
+    let mut found = Vec::new();
+    for (order_id, window) in windows {
+        // One that was called off before it was under way has an end alone.
+        if let (Some(partner_id), Some(from), until) = window {
+            found.push(Window {
+                order_id: id("orders.id", &order_id)?,
+                partner_id: id("orders.partner_id", &partner_id)?,
+                from: Timestamp::from_millis(from),
+                until: until.map(Timestamp::from_millis),
+            });
+        }
+    }
+    Ok(found)
+}
+
+/// A position in an order's trail.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackPoint {
+    /// Of which order.
+    pub order_id: OrderId,
+    /// When.
+    pub at: Timestamp,
+    /// Where.
+    pub position: Position,
+    /// Radius of the 68 % confidence circle, metres.
+    pub accuracy: Option<f64>,
+    /// Metres per second.
+    pub speed: Option<f64>,
+    /// Degrees clockwise from north.
+    pub heading: Option<f64>,
+    /// It jumps faster than anybody can.
+    pub flagged: bool,
+}
+
+/// Adds positions to their orders' trails. Those that are there already stay as they are; gives the others, in no order,
+/// as pairs of order and time.
+///
+/// # Errors
+/// When the database fails.
+pub fn insert(conn: &mut Conn, points: &[TrackPoint]) -> Result<Vec<(OrderId, Timestamp)>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Added {
+        #[diesel(sql_type = Text)]
+        order_id: String,
+        #[diesel(sql_type = BigInt)]
+        at: i64,
+    }
+    let (mut added, mut rest) = (Vec::new(), points);
+    for size in ROWS {
+        while let Some((rows, after)) = rest.split_at_checked(size) {
+            rest = after;
+            let statement = rows.iter().fold(Statement::new(inserting(size)), |statement, point| {
+                statement
+                    .text(point.order_id.to_string())
+                    .bigint(point.at.as_millis())
+                    .double(point.position.latitude)
+                    .double(point.position.longitude)
+                    .double(point.accuracy)
+                    .double(point.speed)
+                    .double(point.heading)
+                    .boolean(point.flagged)
+            });
+            for Added { order_id, at } in statement.load::<Added>(conn)? {
+                added.push((id("track_points.order_id", &order_id)?, Timestamp::from_millis(at)));
+            }
+            if rest.is_empty() {
+                break;
+            }
+        }
+    }
+    Ok(added)
+}
+
+fn inserting(rows: usize) -> Cow<'static, str> {
+    let row = ["(?, ?, ?, ?, ?, ?, ?, ?)"];
+    let rows = row.repeat(rows).join(", ");
+    format!(
+        "INSERT INTO track_points (order_id, at, latitude, longitude, accuracy, speed, heading, flagged) \
+         VALUES {rows} ON CONFLICT (order_id, at) DO NOTHING RETURNING order_id, at"
+    )
+    .into()
+}
+
+/// An order's trail without what jumps, oldest position first, of these times: at most `limit`, the latest.
+///
+/// # Errors
+/// When the database fails.
+pub fn trail(
+    conn: &mut Conn,
+    order_id: OrderId,
+    from: Timestamp,
+    until: Timestamp,
+    limit: i64,
+) -> Result<Vec<TrackPoint>, StoreError> {
+    type Row = (i64, (f64, f64), Option<f64>, Option<f64>, Option<f64>, bool);
+    let rows: Vec<Row> = track_points::table
+        .filter(track_points::order_id.eq(order_id.to_string()))
+        .filter(track_points::at.between(from.as_millis(), until.as_millis()))
+        .filter(track_points::flagged.eq(false))
+        .order(track_points::at.desc())
+        .limit(limit)
+        .select((
+            track_points::at,
+            (track_points::latitude, track_points::longitude),
+            track_points::accuracy,
+            track_points::speed,
+            track_points::heading,
+            track_points::flagged,
+        ))
+        .load(conn)?;
+    let point = |(at, (latitude, longitude), accuracy, speed, heading, flagged)| TrackPoint {
+        order_id,
+        at: Timestamp::from_millis(at),
+        position: Position { latitude, longitude },
+        accuracy,
+        speed,
+        heading,
+        flagged,
+    };
+    Ok(rows.into_iter().rev().map(point).collect())
+}
+
+/// Removes the trails and marks of some orders that were placed before `before`, oldest first; tells how many orders these
+/// were.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    // Ids of orders sort by the time they were made.
+    let first = OrderId::first_of(before).to_string();
+    let old: Vec<String> = track_points::table
+        .filter(track_points::order_id.lt(&first))
+        .select(track_points::order_id)
+        .distinct()
+        .order(track_points::order_id)
+        .limit(limit)
+        .load(conn)?;
+    diesel::delete(track_points::table.filter(track_points::order_id.eq_any(&old))).execute(conn)?;
+    diesel::delete(order_marks::table.filter(order_marks::order_id.lt(&first))).execute(conn)?;
+    Ok(old.len())
+}
+
+/// What is said or done about an order once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mark {
+    /// The customer knows that the partner is near. At that time.
+    Arriving,
+    /// The first arrival that was given for this leg.
+    Promised(Leg),
+    /// The last arrival that the customer was notified of for this leg, or the first that was given.
+    Announced(Leg),
+}
+
+impl Mark {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Arriving => "arriving",
+            Self::Promised(Leg::Pickup) => "promised_pickup",
+            Self::Promised(Leg::Dropoff) => "promised_dropoff",
+            Self::Announced(Leg::Pickup) => "announced_pickup",
+            Self::Announced(Leg::Dropoff) => "announced_dropoff",
+        }
+    }
+}
+
+/// Sets a mark that is not there yet; gives the one that stands, and whether it is this one.
+///
+/// # Errors
+/// When the database fails.
+pub fn mark(
+    conn: &mut Conn,
+    order_id: OrderId,
+    mark: Mark,
+    at: Timestamp,
+) -> Result<(Timestamp, bool), StoreError> {
+    let added = Statement::new(
+        "INSERT INTO order_marks (order_id, mark, at) VALUES (?, ?, ?) ON CONFLICT (order_id, mark) DO NOTHING",
+    )
+    .text(order_id.to_string())
+    .text(mark.as_str())
+    .bigint(at.as_millis())
+    .execute(conn)?;
+    if added > 0 {
+        return Ok((at, true));
+    }
+    let standing: i64 = order_marks::table
+        .filter(order_marks::order_id.eq(order_id.to_string()))
+        .filter(order_marks::mark.eq(mark.as_str()))
+        .select(order_marks::at)
+        .first(conn)?;
+    Ok((Timestamp::from_millis(standing), false))
+}
+
+/// Moves a mark; `false` when it does not stand at `from` any more.
+///
+/// # Errors
+/// When the database fails.
+pub fn move_mark(
+    conn: &mut Conn,
+    order_id: OrderId,
+    mark: Mark,
+    from: Timestamp,
+    to: Timestamp,
+) -> Result<bool, StoreError> {
+    let moved = Statement::new("UPDATE order_marks SET at = ? WHERE order_id = ? AND mark = ? AND at = ?")
+        .bigint(to.as_millis())
+        .text(order_id.to_string())
+        .text(mark.as_str())
+        .bigint(from.as_millis())
+        .execute(conn)?;
+    Ok(moved > 0)
+}

@@ -1,0 +1,157 @@
+//! When a partner is expected, with a routing back end that speaks OSRM's HTTP API: quick, slow, wrong and absent.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use actix_web::{App, HttpResponse, HttpServer, web};
+use serde_json::{Value, json};
+
+use super::{PICKUP, Ride, north};
+use crate::support::TestApp;
+
+/// How a back end answers.
+#[derive(Debug, Clone)]
+enum Manner {
+    /// After so long.
+    Answers(Duration),
+    /// With this text instead.
+    Says(String),
+}
+
+/// A back end on a port of its own, for as long as this lives.
+struct BackEnd {
+    url: String,
+    asked: Arc<AtomicUsize>,
+    server: actix_web::dev::ServerHandle,
+}
+
+impl Drop for BackEnd {
+    fn drop(&mut self) {
+        // It goes with the test's runtime.
+        drop(self.server.stop(false));
+    }
+}
+
+fn route(distance: f64, duration: f64) -> Value {
+    json!({
+        "code": "Ok",
+        "routes": [{"legs": [{"steps": [], "distance": distance, "duration": duration, "summary": "", "weight": duration}],
+            "distance": distance, "duration": duration, "weight_name": "routability", "weight": duration}],
+        "waypoints": [],
+    })
+}
+
+impl BackEnd {
+    fn start(manner: Manner) -> Self {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let count = Arc::clone(&asked);
+        let server = HttpServer::new(move || {
+            let (manner, count) = (manner.clone(), Arc::clone(&count));
+            let answer = move |path: web::Path<String>, query: web::Query<Value>| {
+                let (manner, count) = (manner.clone(), Arc::clone(&count));
+                async move {
+                    count.fetch_add(1, Ordering::SeqCst);
+                    let places: Vec<f64> =
+                        path.split([',', ';']).map(|number| number.parse().expect("a number")).collect();
+                    assert_eq!(places.len(), 4, "{path}");
+                    assert_eq!((places[2], places[3]), (PICKUP.1, PICKUP.0), "longitude comes first");
+                    assert_eq!(query["overview"], "false");
+                    match manner {
+                        Manner::Says(text) => HttpResponse::Ok().content_type("application/json").body(text),
+                        Manner::Answers(pause) => {
+                            tokio::time::sleep(pause).await;
+                            HttpResponse::Ok().json(route(2_500.0, 600.0))
+                        }
+                    }
+                }
+            };
+            App::new().route("/route/v1/driving/{places}", web::get().to(answer))
+        });
+        let server = server.workers(1).disable_signals().bind(("127.0.0.1", 0)).expect("a port");
+        let url = format!("http://{}", server.addrs()[0]);
+        let server = server.run();
+        let handle = server.handle();
+        actix_web::rt::spawn(server);
+        Self { url, asked, server: handle }
+    }
+}
+
+#[actix_web::test]
+async fn a_routing_back_end_says_how_long_the_way_is() {
+    let back_end = BackEnd::start(Manner::Answers(Duration::ZERO));
+    let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    let told = |frame: &Value| frame["eta"]["source"] == "routing";
+    let eta = ride.map.until_match("a route", told).await.pop().expect("it")["eta"].clone();
+    assert_eq!(eta["distance"], 2_500);
+    assert!((595..=600).contains(&eta["seconds"].as_u64().expect("seconds")), "{eta}");
+    // It is not asked again for every sample: what is left of the way is reckoned.
+    ride.is_at(north(PICKUP, 1_950.0)).await;
+    ride.map.until_match("the position", |frame| frame["latitude"] == json!(north(PICKUP, 1_950.0).0)).await;
+    let left = async || ride.seen(&app).await["eta"]["distance"].as_u64().expect("metres");
+    app.until("what is left", || async { (2_430..2_445).contains(&left().await) }).await;
+    assert_eq!(back_end.asked.load(Ordering::SeqCst), 1);
+}
+
+#[actix_web::test]
+async fn a_slow_back_end_costs_nothing_and_its_answer_is_used_when_it_comes() {
+    let back_end = BackEnd::start(Manner::Answers(Duration::from_millis(700)));
+    let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    ride.map.expect("location").await;
+    let begin = Instant::now();
+    assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate");
+    assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
+    assert_eq!(ride.map.expect("eta").await["eta"]["source"], "routing");
+}
+
+#[actix_web::test]
+async fn with_a_back_end_that_is_wrong_or_absent_the_estimate_is_told() {
+    let answers = [
+        "no JSON".to_owned(),
+        "{}".to_owned(),
+        json!({"code": "NoRoute", "message": "Impossible route between points"}).to_string(),
+        json!({"code": "Ok", "routes": []}).to_string(),
+        route(2_500.0, 600.0).to_string().replace("600.0", "NaN"),
+        route(2_500.0, 600.0).to_string().replace("600.0", "1e999"),
+        route(2_500.0, -600.0).to_string(),
+        route(2_500.0, 0.0).to_string(),
+        route(9e9, 600.0).to_string(),
+        route(1.0, 600.0).to_string(),
+        "x".repeat(1 << 20),
+    ];
+    for answer in answers {
+        let shown: String = answer.chars().take(80).collect();
+        let back_end = BackEnd::start(Manner::Says(answer));
+        let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+        let mut ride = Ride::begin(&app).await;
+        ride.is_at(north(PICKUP, 2_000.0)).await;
+        assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate", "{shown}");
+        assert_eq!(back_end.asked.load(Ordering::SeqCst), 1);
+    }
+    let closed =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address");
+    // One that takes connections and says nothing, and one that is not there.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    for address in [closed, silent.local_addr().expect("its address")] {
+        let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &format!("http://{address}"))]).await;
+        let mut ride = Ride::begin(&app).await;
+        ride.is_at(north(PICKUP, 2_000.0)).await;
+        assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate");
+    }
+}
+
+#[actix_web::test]
+async fn a_back_end_that_keeps_failing_is_left_alone() {
+    let back_end = BackEnd::start(Manner::Says("broken".into()));
+    let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+    for _ in 0..6 {
+        let mut ride = Ride::begin(&app).await;
+        ride.is_at(north(PICKUP, 2_000.0)).await;
+        assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate");
+    }
+    assert_eq!(back_end.asked.load(Ordering::SeqCst), 3);
+}

@@ -1,0 +1,123 @@
+//! What watchers see of a partner's position, and until when.
+
+use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
+
+use super::{PICKUP, Ride, ago, frame, north, point};
+use crate::support::TestApp;
+
+fn latitudes(frames: &[Value]) -> Vec<Value> {
+    frames.iter().filter(|frame| frame["type"] == "location").map(|frame| frame["latitude"].clone()).collect()
+}
+
+#[actix_web::test]
+async fn watchers_see_one_position_a_second_and_the_latest_wins() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let place = |step: u32| north(PICKUP, 3_000.0 + f64::from(step));
+    for step in 0..50 {
+        ride.is_at(place(step)).await;
+    }
+    let last = json!(place(49).0);
+    let frames = ride.map.until_match("the last one", |frame| frame["latitude"] == last).await;
+    assert!(latitudes(&frames).len() <= 3, "{frames:?}");
+}
+
+#[actix_web::test]
+async fn a_position_that_waits_to_be_shown_goes_nowhere_once_the_order_is_delivered() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    // Another order of the same partner's, which goes on: what is shown there would have been shown here before.
+    let other = app.order(&ride.customer).await;
+    app.assign(&app.admin().await, &other, &ride.partner).await;
+    app.step(&ride.partner, &other, "en_route").await;
+    let mut beside = Ride::watch(&app, ride.customer.clone(), ride.partner.clone(), other).await;
+    for status in ["arrived", "picked_up", "in_transit"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    let (first, second) = (north(PICKUP, 3_000.0), north(PICKUP, 3_010.0));
+    ride.is_at(first).await;
+    for map in [&mut ride.map, &mut beside.map] {
+        assert_eq!(map.expect("location").await["latitude"], json!(first.0));
+    }
+    ride.is_at(second).await;
+    app.step(&ride.partner, &ride.order, "delivered").await;
+    assert_eq!(beside.map.expect("location").await["latitude"], json!(second.0));
+    ride.map.until_match("delivered", |frame| frame["update"]["status"] == "delivered").await;
+    assert_eq!(latitudes(&ride.map.so_far().await), Vec::<Value>::new());
+    assert_eq!(ride.seen(&app).await["location"], Value::Null);
+    assert_eq!(ride.seen(&app).await["eta"], Value::Null);
+}
+
+#[actix_web::test]
+async fn a_dot_that_grows_old_says_so_once_for_each_stage() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    ride.phone.send(frame(north(PICKUP, 3_000.0), ago(19))).await;
+    assert_eq!(ride.map.expect("location").await["freshness"], "live");
+    let stale = ride.map.expect("location").await;
+    assert_eq!((&stale["freshness"], stale["age"].as_u64() >= Some(21)), (&json!("stale"), true), "{stale}");
+    let mut old = Ride::begin(&app).await;
+    old.phone.send(frame(north(PICKUP, 3_000.0), ago(119))).await;
+    assert_eq!(old.map.expect("location").await["freshness"], "stale");
+    assert_eq!(old.map.expect("location").await["freshness"], "lost");
+    assert_eq!(old.seen(&app).await["location"]["freshness"], "lost");
+    // By now the first has had every occasion to say it again.
+    assert_eq!(latitudes(&ride.map.so_far().await), Vec::<Value>::new());
+}
+
+#[actix_web::test]
+async fn a_jump_is_marked_and_not_shown() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
+    let mut ride = Ride::begin(&app).await;
+    let start = north(PICKUP, 3_000.0);
+    let points =
+        vec![point(start, ago(4)), point(north(start, 20_000.0), ago(3)), point(north(start, 10.0), ago(2))];
+    ride.upload(&app, points).await;
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(north(start, 10.0).0));
+    ride.phone.send(frame(north(start, 20_000.0), ago(1))).await;
+    ride.is_at(north(start, 20.0)).await;
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(north(start, 20.0).0));
+    ride.is_written(&app, 3).await;
+    let track = ride.track(&app, &ride.partner).await;
+    let line = track["geometry"]["coordinates"].as_array().expect("a line");
+    assert!(line.iter().all(|at| at[1].as_f64() < Some(52.6)), "{track}");
+}
+
+#[actix_web::test]
+async fn a_position_that_is_hardly_known_does_not_replace_one_that_is() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let rough = |metres: f64| {
+        let mut frame = frame(north(PICKUP, metres), Timestamp::now());
+        frame["accuracy"] = json!(500);
+        frame
+    };
+    // Better than none.
+    ride.phone.send(rough(3_000.0)).await;
+    assert_eq!(ride.map.expect("location").await["accuracy"], 500.0);
+    ride.is_at(north(PICKUP, 3_010.0)).await;
+    assert_eq!(ride.map.expect("location").await["accuracy"], Value::Null);
+    ride.phone.send(rough(3_200.0)).await;
+    ride.is_at(north(PICKUP, 3_020.0)).await;
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(north(PICKUP, 3_020.0).0));
+}
+
+#[actix_web::test]
+async fn the_partners_app_is_told_how_often_to_send() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    assert_eq!(ride.phone.expect("cadence").await["interval"], 3, "somebody watches");
+    ride.phone.send(frame(north(PICKUP, 3_001.0), Timestamp::now())).await;
+    let mut low = frame(north(PICKUP, 3_002.0), Timestamp::now());
+    low["battery"] = json!(0.1);
+    ride.phone.send(low).await;
+    assert_eq!(ride.phone.expect("cadence").await["interval"], 6, "and it was not told the same again");
+
+    let idle = app.partner().await;
+    let mut phone = app.connect(&idle, "/ws/partner/").await;
+    phone.expect("queue").await;
+    phone.send(frame(PICKUP, Timestamp::now())).await;
+    assert_eq!(phone.expect("cadence").await["interval"], 15);
+}

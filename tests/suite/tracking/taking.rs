@@ -1,0 +1,129 @@
+//! Which samples are taken, one by one and in batches.
+
+use serde_json::json;
+use waybill::domain::geo::Position;
+use waybill::domain::ids::PartnerId;
+use waybill::domain::time::Timestamp;
+
+use super::{PICKUP, Ride, ago, frame, north, point, refused};
+use crate::support::TestApp;
+use crate::support::steps::text;
+
+#[actix_web::test]
+async fn of_a_batch_the_good_samples_are_taken_and_the_bad_ones_named() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
+    let mut ride = Ride::begin(&app).await;
+    let there = north(PICKUP, 3_000.0);
+    let mut not_mine = point(there, Timestamp::now());
+    not_mine["order_id"] = json!("0190163d-8694-739b-aea5-966c26f8ad90");
+    let ahead = Timestamp::now().after(std::time::Duration::from_secs(30));
+    // In any order.
+    let points = vec![
+        point(north(there, 20.0), ago(2)),
+        point((90.5, 0.0), ago(1)),
+        point(there, ago(4)),
+        point(there, ahead),
+        point(there, ago(26 * 3600)),
+        point(there, ago(3600)),
+        not_mine,
+        point(north(there, 40.0), ago(1)),
+    ];
+    let answer = ride.upload(&app, points.clone()).await;
+    let codes = json!([
+        {"index": 1, "code": "out_of_range"}, {"index": 3, "code": "in_future"}, {"index": 4, "code": "too_old"},
+        {"index": 5, "code": "too_old"}, {"index": 6, "code": "no_active_order"},
+    ]);
+    assert_eq!(answer, json!({"accepted": 3, "refused": codes}));
+    // The latest is shown, whatever the order.
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(north(there, 40.0).0));
+    ride.is_written(&app, 3).await;
+
+    // The same by frame; what is there already is there once.
+    ride.phone.send(json!({"type": "location", "points": points, "ref": "b"})).await;
+    let error = ride.phone.expect("error").await;
+    assert_eq!((&error["code"], &error["ref"]), (&json!("points_refused"), &json!("b")));
+    let message = text(&error, "message");
+    for named in ["1 (out_of_range)", "3 (in_future)", "5 (too_old)", "6 (no_active_order)"] {
+        assert!(message.contains(named), "{message}");
+    }
+    ride.is_at(north(there, 60.0)).await;
+    ride.is_written(&app, 4).await;
+}
+
+#[actix_web::test]
+async fn an_upload_is_answered_once_for_each_key_and_bounded() {
+    let app = TestApp::start().await;
+    let ride = Ride::begin(&app).await;
+    let phone = app.as_user(&ride.partner);
+    let key = [("Idempotency-Key", "k")];
+    let body = json!({"points": [point(north(PICKUP, 900.0), ago(1))]});
+    let first = phone.post_with("/partner/locations", &key, body.clone()).await.expect(202);
+    let again = phone.post_with("/partner/locations", &key, body).await;
+    assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
+    assert_eq!(again.expect(202), first);
+    let other = json!({"points": [point(PICKUP, ago(1))]});
+    phone.post_with("/partner/locations", &key, other).await.refused(409, "idempotency_key_reused");
+
+    let many = |count: usize| json!({"points": vec![point(PICKUP, ago(1)); count]});
+    for count in [0, 1_001] {
+        let refused = phone.post("/partner/locations", many(count)).await.refused(422, "invalid_fields");
+        assert_eq!(refused["errors"][0]["field"], "points");
+    }
+    phone.post("/partner/locations", many(1_000)).await.expect(202);
+    let customer = app.as_user(&ride.customer);
+    customer.post("/partner/locations", many(1)).await.refused(403, "role_not_allowed");
+    let misspelt = json!({"points": [{"latitude": 1, "longitude": 2, "timestamp": ago(1), "lattitude": 1}]});
+    phone.post("/partner/locations", misspelt).await.refused(422, "invalid_fields");
+}
+
+#[actix_web::test]
+async fn a_partner_without_an_order_is_known_to_be_near_and_shown_to_nobody() {
+    let app = TestApp::start().await;
+    let idle = app.partner().await;
+    let mut ride = Ride::begin(&app).await;
+    let mut phone = app.connect(&idle, "/ws/partner/").await;
+    phone.expect("queue").await;
+    phone.send(frame(north(PICKUP, 700.0), Timestamp::now())).await;
+    // Samples that came before this one have been looked at.
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    let shown = ride.map.expect("location").await;
+    assert_eq!(shown["latitude"], json!(north(PICKUP, 2_000.0).0));
+    assert!(phone.so_far().await.iter().all(|frame| frame["type"] != "error"));
+
+    let centre = Position { latitude: PICKUP.0, longitude: PICKUP.1 };
+    let near = |radius, limit| -> Vec<(PartnerId, i64)> {
+        let found =
+            app.inner().tracking().positions().nearest(centre, radius, limit, ago(60), Timestamp::now());
+        found.into_iter().map(|near| (near.partner_id, near.metres.round() as i64)).collect()
+    };
+    let (first, second) =
+        ((idle.partner_id.expect("one"), 700), (ride.partner.partner_id.expect("one"), 2_000));
+    assert_eq!(near(10_000.0, 10), [first, second]);
+    assert_eq!(near(10_000.0, 1), [first]);
+    assert_eq!(near(1_000.0, 10), [first]);
+    let none = app.inner().tracking().positions().nearest(
+        centre,
+        1e9,
+        10,
+        Timestamp::now().after(std::time::Duration::from_secs(1)),
+        Timestamp::now(),
+    );
+    assert_eq!(none, []);
+}
+
+#[actix_web::test]
+async fn a_clock_that_is_ten_minutes_wrong_is_put_right_by_sent_at() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let place = north(PICKUP, 3_000.0);
+    let ahead = |seconds: u64| Timestamp::now().after(std::time::Duration::from_secs(seconds));
+    assert_eq!(refused(&mut ride.phone, frame(place, ahead(600))).await, "invalid_fields");
+    for (sent_at, measured) in [(ahead(600), ahead(598)), (ago(600), ago(600))] {
+        let mut frame = frame(place, measured);
+        frame["sent_at"] = json!(sent_at);
+        ride.phone.send(frame).await;
+        let shown = ride.map.expect("location").await;
+        assert_eq!(shown["freshness"], "live");
+        assert!(shown["age"].as_u64() <= Some(4), "{shown}");
+    }
+}

@@ -1,0 +1,148 @@
+//! The trail of an order: what came late, who sees it, and how it is read.
+
+use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
+
+use super::{PICKUP, Ride, ago, backdate, north, point};
+use crate::support::TestApp;
+use crate::support::steps::text;
+
+fn often() -> [(&'static str, &'static str); 1] {
+    [("WAYBILL_TRAIL_FLUSH_SECS", "1")]
+}
+
+fn measured(track: &Value) -> usize {
+    track["properties"]["measured"].as_u64().map_or(0, |count| count as usize)
+}
+
+#[actix_web::test]
+async fn what_a_partner_uploads_after_twenty_minutes_offline_fills_the_trail_newest_first() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 1_200);
+    let now = north(PICKUP, 5_000.0);
+    ride.is_at(now).await;
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(now.0));
+    // One every 5 s for 18 minutes, shuffled, and one from before the order was under way.
+    let mut points: Vec<Value> = (0..216)
+        .map(|step| {
+            point(north(PICKUP, 20_000.0 - 60.0 * f64::from(step)), ago(1_150 - 5 * u64::from(step as u32)))
+        })
+        .collect();
+    points.rotate_left(77);
+    points.push(point(PICKUP, ago(1_500)));
+    let answer = ride.upload(&app, points.clone()).await;
+    assert_eq!(answer, json!({"accepted": 216, "refused": [{"index": 216, "code": "too_old"}]}));
+
+    let mut told: Vec<String> = Vec::new();
+    while told.len() < 216 {
+        let trail = ride.map.expect("trail").await;
+        assert!(trail["seq"].is_u64(), "it is kept for those who come back: {trail}");
+        told.extend(trail["points"].as_array().expect("points").iter().map(|point| text(point, "timestamp")));
+    }
+    assert!(told.is_sorted_by(|one, next| one > next), "newest first");
+    assert_eq!(ride.seen(&app).await["location"]["latitude"], json!(now.0), "and the dot stays");
+
+    // Again, since the answer was lost on the way: nobody hears of it twice.
+    ride.upload(&app, points).await;
+    ride.is_at(north(PICKUP, 5_010.0)).await;
+    ride.is_written(&app, 218).await;
+    assert!(ride.map.so_far().await.iter().all(|frame| frame["type"] != "trail"));
+
+    let track = ride.track(&app, &ride.customer).await;
+    assert_eq!((&track["type"], &track["geometry"]["type"]), (&json!("Feature"), &json!("LineString")));
+    let times = track["properties"]["times"].as_array().expect("times");
+    let line = track["geometry"]["coordinates"].as_array().expect("a line");
+    assert_eq!(times.len(), line.len());
+    assert!(times.is_sorted_by_key(|time| time.as_str()), "oldest first");
+    assert_eq!(line.last(), Some(&json!([PICKUP.1, north(PICKUP, 5_010.0).0])), "longitude comes first");
+    // A straight way needs few of them.
+    let path = format!("/orders/{}/track", ride.order);
+    let simple = app.as_user(&ride.customer).get(&path).await;
+    assert_eq!(simple.header("content-type"), Some("application/geo+json"));
+    let simple = simple.expect(200);
+    assert_eq!(measured(&simple), 218);
+    assert!(simple["geometry"]["coordinates"].as_array().is_some_and(|line| line.len() < 10), "{simple}");
+}
+
+#[actix_web::test]
+async fn samples_of_a_delivered_order_fill_its_trail_without_being_told() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 900);
+    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    let answer = ride.upload(&app, vec![point(PICKUP, ago(600)), point(PICKUP, ago(1_000))]).await;
+    assert_eq!(answer, json!({"accepted": 1, "refused": [{"index": 1, "code": "too_old"}]}));
+    ride.is_written(&app, 1).await;
+    let mut named = point(PICKUP, Timestamp::now());
+    named["order_id"] = json!(ride.order);
+    let answer = ride.upload(&app, vec![named]).await;
+    assert_eq!(answer["refused"], json!([{"index": 0, "code": "no_active_order"}]));
+    assert!(ride.map.so_far().await.iter().all(|frame| frame["type"] != "trail"));
+}
+
+#[actix_web::test]
+async fn a_customer_sees_the_trail_of_the_time_under_way_and_a_stranger_none() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    // Measured before the partner set off, which is the partner's own affair.
+    ride.upload(&app, vec![point(north(PICKUP, 4_000.0), ago(120))]).await;
+    for metres in [3_000.0, 2_990.0] {
+        ride.is_at(north(PICKUP, metres)).await;
+    }
+    ride.is_written(&app, 3).await;
+    let admin = app.admin().await;
+    assert_eq!(measured(&ride.track(&app, &admin).await), 3);
+    assert_eq!(measured(&ride.track(&app, &ride.customer).await), 2);
+    let stranger = app.customer().await;
+    let path = format!("/orders/{}/track", ride.order);
+    app.as_user(&stranger).get(&path).await.refused(404, "not_found");
+    for tolerance in ["-1", "1001", "NaN", "much"] {
+        let refused = app.as_user(&admin).get(&format!("{path}?tolerance={tolerance}")).await;
+        assert_eq!(refused.refused(422, "invalid_fields")["errors"][0]["field"], "tolerance");
+    }
+    let fresh = app.order(&ride.customer).await;
+    let none = app.as_user(&ride.customer).get(&format!("/orders/{fresh}/track")).await.expect(200);
+    assert_eq!((&none["geometry"], measured(&none)), (&Value::Null, 0));
+}
+
+#[actix_web::test]
+async fn what_waits_to_be_written_is_written_when_the_server_stops() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "60")]).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    ride.map.expect("location").await;
+    let (database, stopped) = app.stop().await;
+    stopped.expect("it stops in order");
+    let app = TestApp::start_on(database, &[]).await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 1);
+}
+
+#[actix_web::test]
+async fn trails_are_removed_when_their_time_is_over() {
+    use diesel::connection::SimpleConnection;
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    ride.is_written(&app, 1).await;
+    // As if it were from 2024: ids tell when orders were placed.
+    let old = "018d0000-0000-7000-8000-000000000000";
+    crate::faults::stage::direct(app.database())
+        .batch_execute(&format!(
+            "INSERT INTO track_points (order_id, at, latitude, longitude, flagged) VALUES ('{old}', 1, 0, 0, FALSE);
+             UPDATE deadlines SET due_at = 0 WHERE kind = 'purge'"
+        ))
+        .expect("it is changed");
+    app.until("the old trail is gone", || async {
+        let points = app.inner().read(|conn| {
+            let (from, until) = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
+            let order_id = "018d0000-0000-7000-8000-000000000000".parse().expect("an id");
+            Ok(waybill::store::tracks::trail(conn, order_id, from, until, 10)?)
+        });
+        points.await.expect("it is read").is_empty()
+    })
+    .await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 1);
+}

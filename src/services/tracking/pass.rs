@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, OrderId};
+use crate::domain::ids::{EventId, OrderId, PartnerId};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{Fix, Judge};
@@ -102,9 +102,12 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         let mut meant = under_way.iter().filter(|order| is_meant(order.order_id)).peekable();
         let is_present = sample.timestamp >= now.before(MAX_AGE);
         if is_present && (meant.peek().is_some() || sample.order_id.is_none()) {
-            let is_believed = meant.fold(true, |believed, order| show(app, order, &sample, now) && believed);
+            let mut is_believed = true;
+            for order in meant {
+                is_believed &= show(app, order, &sample, now);
+            }
             if is_believed {
-                positions_note(app, &parcel, &sample);
+                note(app, parcel.partner_id, &sample);
             }
             continue;
         }
@@ -126,9 +129,10 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
     parcel.answer(Ok(refused));
 }
 
-fn positions_note(app: &App, parcel: &Parcel, sample: &LocationSample) {
+/// Remembers where a partner is, for whoever looks for one who is near.
+fn note(app: &App, partner_id: PartnerId, sample: &LocationSample) {
     let position = Position { latitude: sample.latitude, longitude: sample.longitude };
-    let seen = PartnerPosition { partner_id: parcel.partner_id, position, at: sample.timestamp };
+    let seen = PartnerPosition { partner_id, position, at: sample.timestamp };
     app.tracking().positions.note(seen);
 }
 

@@ -68,6 +68,8 @@ fn bad_values(kind: Kind, presence: Presence) -> Vec<(String, Refusal)> {
             named(&["true", "[]", "{}", r#""1.5""#, r#""NaN""#, "1e300", "-1e300"]);
             named(&[&(least - 0.001).to_string(), &(most + 0.001).to_string()]);
         }
+        Kind::Number => named(&["true", "[]", "{}", r#""1.5""#, r#""NaN""#]),
+        Kind::Time => named(&["7", "true", "[]", "{}", r#""""#, r#""yesterday""#]),
         Kind::List(most) => {
             named(&["7", "true", r#""x""#, "{}", "[]", "[7]", "[null]", "[[]]"]);
             let entry = r#"{"name":"x","quantity":1,"unit_price":1}"#;

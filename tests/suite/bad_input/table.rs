@@ -39,6 +39,9 @@ pub enum Kind {
     Flag,
     Whole(i64, i64),
     Real(f64, f64),
+    /// A number of which only another type is refused here.
+    Number,
+    Time,
     /// A list with at least one entry, which is cut out here to make it too long.
     List(usize),
     Object,
@@ -321,6 +324,43 @@ pub const TABLE: &[Endpoint] = &[
         status: 200,
         body: none,
         fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/track",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[("tolerance", &["", "x", "-1", "1000.1", "NaN", "inf", "1e999"])],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/partner/locations",
+        caller: Caller::Partner,
+        status: 202,
+        // Of samples that cannot be, the answer says so; the call is refused for the wrong shape alone.
+        body: |world| {
+            let now = waybill::domain::time::Timestamp::now();
+            let point = json!({
+                "latitude": 52.52, "longitude": 13.40, "timestamp": now, "heading": 90.0, "speed": 6.5,
+                "accuracy": 8.0, "battery": 0.5, "order_id": world.order,
+            });
+            json!({"points": [point], "sent_at": now})
+        },
+        fields: &[
+            ("points", Kind::List(1000), Needed),
+            ("points[0].latitude", Kind::Number, Needed),
+            ("points[0].longitude", Kind::Number, Needed),
+            ("points[0].timestamp", Kind::Time, Needed),
+            ("points[0].heading", Kind::Number, Optional),
+            ("points[0].speed", Kind::Number, Optional),
+            ("points[0].accuracy", Kind::Number, Optional),
+            ("points[0].battery", Kind::Number, Optional),
+            ("points[0].order_id", Kind::Id, Optional),
+            ("sent_at", Kind::Time, Optional),
+        ],
         query: &[],
     },
     Endpoint {

@@ -131,7 +131,6 @@ async fn every_frame_is_as_documented() {
     work.send(sample, api).await;
     map.until("location", api).await;
     map.until("eta", api).await;
-    work.until("cadence", api).await;
     let moment = Timestamp::now().before(std::time::Duration::from_secs(30));
     let late = json!({"latitude": 52.52, "longitude": 13.39, "timestamp": moment});
     work.send(json!({"type": "location", "points": [late], "sent_at": Timestamp::now()}), api).await;

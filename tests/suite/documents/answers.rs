@@ -148,8 +148,7 @@ async fn wallet(app: &TestApp, walk: &mut Walk) {
     let headers = [("Webhook-Signature", signature.as_str())];
     let path = "/api/v1/payments/webhooks/test";
     let answer = app.as_nobody().call(Method::POST, path, &headers, Some(event)).await;
-    let operation =
-        Operation { method: "POST".into(), path: "/api/v1/payments/webhooks/{provider}".into() };
+    let operation = Operation { method: "POST".into(), path: "/api/v1/payments/webhooks/{provider}".into() };
     walk.document.check(&operation, &answer);
     answer.expect(200);
     walk.seen.insert(operation);

@@ -15,7 +15,7 @@ use super::wallet::CurrencyQuery;
 /// Adds the routes of earnings.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/partner/earnings").route(web::get().to(get)))
+        .service(web::resource("/partner/earnings").route(web::get().to(earnings)))
         .service(web::resource("/partner/payouts").route(web::post().to(pay_out)));
 }
 
@@ -26,7 +26,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
     get, path = "/api/v1/partner/earnings", tag = "money", security(("bearer" = [])), params(CurrencyQuery),
     responses((status = 200, body = EarningsView), (status = 401, body = Problem), (status = 403, body = Problem))
 )]
-pub async fn get(
+pub async fn earnings(
     app: web::Data<App>,
     caller: Caller,
     query: Query<CurrencyQuery>,

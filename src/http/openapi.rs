@@ -44,7 +44,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::list, notifications::unread_count, notifications::read, notifications::read_all,
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,
-        wallet::get, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::get, earnings::pay_out,
+        wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
         payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,

@@ -19,7 +19,7 @@ use super::page::{self, Page};
 /// Adds the routes of wallets.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
-        .service(web::resource("/wallet").route(web::get().to(get)))
+        .service(web::resource("/wallet").route(web::get().to(wallet)))
         .service(web::resource("/wallet/entries").route(web::get().to(entries)))
         .service(web::resource("/wallet/topups").route(web::post().to(top_up)))
         .service(web::resource("/wallet/topups/{topup_id}").route(web::get().to(get_top_up)));
@@ -63,7 +63,7 @@ pub struct EntryPage {
     get, path = "/api/v1/wallet", tag = "money", security(("bearer" = [])), params(CurrencyQuery),
     responses((status = 200, body = WalletView), (status = 401, body = Problem), (status = 403, body = Problem))
 )]
-pub async fn get(
+pub async fn wallet(
     app: web::Data<App>,
     caller: Caller,
     query: Query<CurrencyQuery>,

@@ -3,6 +3,8 @@
 //! Invariant: no framework, no SQL, no clock and no I/O here. Whatever needs the
 //! present time takes it as an argument.
 
+pub mod chat;
+pub mod contact;
 pub mod geo;
 pub mod group;
 pub mod ids;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod chat;
 pub mod docs;
 pub mod error;
 pub mod events;
@@ -20,6 +21,7 @@ use actix_web::web;
 pub fn api_routes(config: &mut web::ServiceConfig) {
     accounts::routes(config);
     orders::routes(config);
+    chat::routes(config);
     events::routes(config);
     notifications::routes(config);
 }

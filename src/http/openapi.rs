@@ -11,7 +11,7 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schema, Server, Type};
 use utoipa::{Modify, OpenApi};
 
-use super::{accounts, docs, error, events, notifications, ops, orders};
+use super::{accounts, chat, docs, error, events, notifications, ops, orders};
 
 const PROBLEM_JSON: &str = "application/problem+json";
 
@@ -22,6 +22,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
     tags(
         (name = "accounts", description = "Registering, logging in and out, tickets for WebSockets."),
         (name = "orders", description = "Placing orders, looking at them, and taking them from step to step."),
+        (name = "chat", description = "What the parties of an order write to each other."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
         (name = "admin", description = "For those who watch over all of it."),
         (name = "events", description = "For other back ends, with a service key."),
@@ -33,6 +34,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         accounts::realtime_token,
         orders::place, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
         orders::rate,
+        chat::post, chat::list, chat::read,
         notifications::list, notifications::unread_count, notifications::read, notifications::read_all,
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,

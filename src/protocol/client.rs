@@ -7,7 +7,7 @@ use utoipa::openapi::{RefOr, Schema as OpenApiSchema};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, NotificationId, OrderId};
+use crate::domain::ids::{EventId, MessageId, NotificationId, OrderId};
 use crate::domain::time::Timestamp;
 
 type Schema = RefOr<OpenApiSchema>;
@@ -73,6 +73,27 @@ pub enum ClientFrame {
     },
     /// Where the partner is.
     Location(LocationSample),
+    /// Write about an order.
+    Chat {
+        /// Which order.
+        order_id: OrderId,
+        /// What.
+        text: String,
+        /// The client's own mark.
+        client_id: Option<String>,
+    },
+    /// The user is writing about an order.
+    Typing {
+        /// Which order.
+        order_id: OrderId,
+    },
+    /// The user has read what was written about an order.
+    ChatRead {
+        /// Which order.
+        order_id: OrderId,
+        /// Up to which message; all without one.
+        up_to: Option<MessageId>,
+    },
     /// A fresh access token, to stay connected past the old one's end.
     Auth {
         /// The token.
@@ -93,6 +114,9 @@ impl ClientFrame {
             Self::Subscribe { .. } => ClientKind::Subscribe,
             Self::Unsubscribe { .. } => ClientKind::Unsubscribe,
             Self::Location(_) => ClientKind::Location,
+            Self::Chat { .. } => ClientKind::Chat,
+            Self::Typing { .. } => ClientKind::Typing,
+            Self::ChatRead { .. } => ClientKind::ChatRead,
             Self::Auth { .. } => ClientKind::Auth,
             Self::Ping => ClientKind::Ping,
         }
@@ -254,6 +278,30 @@ frames! {
         /// The order that it belongs to; without one, every order that the partner is under way with.
         order_id: Option<OrderId>,
     }
+    /// Write about an order; 20 messages a minute. `chat_message` answers. Sent again with the same `client_id`, it is the
+    /// same message.
+    "chat" Chat {
+        /// About which order.
+        order_id: OrderId,
+        /// What. Phone numbers and e-mail addresses in it are masked.
+        #[schema(min_length = 1, max_length = 2000)]
+        text: String,
+        /// The client's own mark: the message bears it, and is known by it when it comes again.
+        #[schema(min_length = 1, max_length = 128)]
+        client_id: Option<String>,
+    }
+    /// The user is writing about an order. Passed on at most every 2 s; not answered when all is well.
+    "typing" Typing {
+        /// About which order.
+        order_id: OrderId,
+    }
+    /// The user has read what was written about an order. `chat_read` goes to all who listen to the order if that is new.
+    "chat_read" ChatRead {
+        /// About which order.
+        order_id: OrderId,
+        /// Up to which message; without it, all.
+        up_to: Option<MessageId>,
+    }
     /// A fresh access token, to stay connected past the old one's end. `authenticated` answers.
     "auth" Auth {
         /// An access token of the same user and role.
@@ -350,6 +398,18 @@ fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, String> {
                 battery,
                 order_id,
             })
+        }
+        ClientKind::Chat => {
+            let wire::Chat { order_id, text, client_id, .. } = read(text)?;
+            ClientFrame::Chat { order_id, text, client_id }
+        }
+        ClientKind::Typing => {
+            let wire::Typing { order_id, .. } = read(text)?;
+            ClientFrame::Typing { order_id }
+        }
+        ClientKind::ChatRead => {
+            let wire::ChatRead { order_id, up_to, .. } = read(text)?;
+            ClientFrame::ChatRead { order_id, up_to }
         }
         ClientKind::Auth => {
             let wire::Auth { token, .. } = read(text)?;

@@ -48,6 +48,16 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(404, "route_not_found", "There is nothing at this path."),
     http(405, "method_not_allowed", "The resource does not take this method; `Allow` names what it takes."),
     http(409, "already_rated", "The order has its rating."),
+    http(
+        409,
+        "chat_closed",
+        "The order can be written about while it has a partner, and for an hour after its end.",
+    ),
+    http(
+        409,
+        "client_id_reused",
+        "The sender has given this `client_id` to another message about the order.",
+    ),
     http(409, "email_taken", "Somebody has an account with this e-mail address."),
     http(409, "idempotency_key_reused", "The `Idempotency-Key` came with another request within 24 hours."),
     http(

@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod alone;
 pub mod announcements;
 pub mod app;
+pub mod chat;
 pub mod dashboard;
 pub mod error;
 pub mod events;

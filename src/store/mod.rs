@@ -22,6 +22,7 @@ pub mod deliveries;
 pub mod demo;
 pub mod idempotency;
 pub mod leases;
+pub mod messages;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;

@@ -76,6 +76,24 @@ tables! {
         comment -> Nullable<Text>,
         created_at -> BigInt,
     } }
+    { messages (id) {
+        id -> Text,
+        order_id -> Text,
+        number -> BigInt,
+        partner_id -> Text,
+        sender_id -> Text,
+        party -> Text,
+        client_id -> Nullable<Text>,
+        text -> Text,
+        masked -> Bool,
+        created_at -> BigInt,
+    } }
+    { message_marks (order_id, user_id) {
+        order_id -> Text,
+        user_id -> Text,
+        number -> BigInt,
+        read_at -> BigInt,
+    } }
     { notifications (id) {
         id -> Text,
         user_id -> Text,
@@ -141,6 +159,7 @@ tables! {
 
 diesel::joinable!(partners -> users (user_id));
 diesel::joinable!(orders -> users (customer_id));
+diesel::joinable!(messages -> users (sender_id));
 diesel::joinable!(deliveries -> notifications (notification_id));
 diesel::joinable!(refresh_families -> users (user_id));
 diesel::joinable!(refresh_tokens -> refresh_families (family_id));
@@ -150,6 +169,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     orders,
     order_steps,
     ratings,
+    messages,
+    message_marks,
     notifications,
     inboxes,
     notification_preferences,

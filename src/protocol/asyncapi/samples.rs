@@ -7,9 +7,9 @@ use serde_json::{Value, json};
 
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
+use crate::domain::ids::{EventId, MessageId, NotificationId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::money::{Currency, Money};
-use crate::domain::order::{Item, OrderStatus, PaymentMethod};
+use crate::domain::order::{Item, OrderStatus, Party, PaymentMethod};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::ClientKind;
@@ -18,7 +18,8 @@ use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
 use crate::protocol::views::{
-    CustomerView, Freshness, LocationView, NotificationView, OrderUpdate, OrderView, PartnerView,
+    CustomerView, Freshness, LocationView, MessageView, NotificationView, OrderUpdate, OrderView,
+    PartnerView, SenderView,
 };
 
 /// The numbering of all samples.
@@ -97,6 +98,19 @@ fn order(status: OrderStatus) -> OrderView {
     }
 }
 
+fn message() -> MessageView {
+    MessageView {
+        id: id::<MessageId>("e1"),
+        order_id: order_id(),
+        partner_id: partner_id(),
+        sender: SenderView { id: customer_id(), name: "Ada".into(), party: Party::Customer },
+        text: "The bell is broken. Call me: •••".into(),
+        masked: true,
+        client_id: Some("m-1".into()),
+        created_at: at(),
+    }
+}
+
 /// One of each event that has a frame.
 pub(super) fn events() -> Vec<Event> {
     let user_id = customer_id();
@@ -127,6 +141,8 @@ pub(super) fn events() -> Vec<Event> {
             action: QueueAction::Added,
             order: Some(Box::new(order(OrderStatus::Assigned))),
         },
+        Event::ChatMessage { message: Box::new(message()) },
+        Event::ChatRead { order_id: order_id(), user_id, up_to: message().id },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
         Event::Activity {
@@ -142,6 +158,7 @@ pub(super) fn events() -> Vec<Event> {
 /// One of each ephemeral frame, and a group of each kind that it goes to.
 pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)) {
     show(order_group(), &EphemeralFrame::Location { location: &location() });
+    show(order_group(), &EphemeralFrame::Typing { user_id: customer_id() });
     let present = PresentView { user_id: customer_id(), role: Role::Customer };
     let presence =
         EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
@@ -211,6 +228,11 @@ pub(super) fn client(kind: ClientKind) -> Value {
             "latitude": 52.5163, "longitude": 13.3777, "timestamp": at(), "heading": 90.0, "speed": 6.5,
             "accuracy": 8.0, "battery": 0.8, "order_id": order_id(),
         }),
+        ClientKind::Chat => json!({
+            "order_id": order_id(), "text": "The bell is broken. Call me: 0170 1234567", "client_id": "m-1", "ref": "10",
+        }),
+        ClientKind::Typing => json!({"order_id": order_id()}),
+        ClientKind::ChatRead => json!({"order_id": order_id(), "up_to": message().id}),
         ClientKind::Auth => json!({"token": "eyJhbGciOiJIUzI1NiJ9…"}),
         ClientKind::MarkAllRead | ClientKind::Ping => json!({"ref": "9"}),
     };

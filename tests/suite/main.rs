@@ -11,6 +11,7 @@
 mod access;
 mod bad_input;
 mod chaos;
+mod chat;
 mod command_line;
 mod documents;
 mod events;

@@ -85,6 +85,8 @@ pub struct World {
     /// Delivered.
     pub delivered: String,
     pub notification: String,
+    /// About the order that is assigned.
+    pub message: String,
 }
 
 impl World {
@@ -100,7 +102,9 @@ impl World {
         app.carry_to(&partner, &delivered, "delivered").await;
         let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
         let notification = inbox["items"][0]["id"].as_str().expect("an id").to_owned();
-        Self { app, customer, log_in, partner, admin, order, open_order, delivered, notification }
+        let message = crate::chat::write(&app, &customer, &order, "Hello").await;
+        let message = message["id"].as_str().expect("an id").to_owned();
+        Self { app, message, customer, log_in, partner, admin, order, open_order, delivered, notification }
     }
 
     pub fn path(&self, endpoint: &Endpoint) -> String {
@@ -278,6 +282,33 @@ pub const TABLE: &[Endpoint] = &[
         status: 201,
         body: |_| json!({"stars": 5, "comment": "Still warm."}),
         fields: &[("stars", Kind::Whole(1, 5), Needed), ("comment", Kind::Text(1, 1000), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/messages",
+        caller: Caller::Customer,
+        status: 201,
+        body: |_| json!({"text": "Ring at the side door.", "client_id": "m-1"}),
+        fields: &[("text", Kind::Text(1, 2000), Needed), ("client_id", Kind::Text(1, 128), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/messages",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[PAGE, CURSOR],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/messages/read",
+        caller: Caller::Partner,
+        status: 204,
+        body: |world| json!({"up_to": world.message}),
+        fields: &[("up_to", Kind::Id, Needed)],
         query: &[],
     },
     Endpoint {

@@ -201,10 +201,13 @@ impl Session {
         let (app, who) = (self.app.clone(), self.state.principal);
         let done = wrap_future::<_, Self>(async move { acts::perform(&app, who, act).await });
         ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {
-            Ok(Some(echo)) if !session.closing && !(echo.is_new && session.state.hears(echo.group)) => {
-                session.say(echo.frame, ctx);
+            Ok(Some(echo)) => {
+                let has_event = echo.is_new && session.state.hears(echo.group);
+                if !has_event && !session.closing {
+                    session.say(echo.frame, ctx);
+                }
             }
-            Ok(_) => {}
+            Ok(None) => {}
             Err(error) => session.refuse(&error, reference.as_deref(), ctx),
         }));
     }

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod contact;
 pub mod geo;
 pub mod group;
+pub mod group_pattern;
 pub mod ids;
 pub mod locale;
 pub mod money;

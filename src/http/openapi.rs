@@ -73,7 +73,9 @@ impl Modify for Security {
             "An access token: from registering, logging in or refreshing, or of a back end that shares the secret \
              or whose public key this server knows.",
         ));
-        let service = bearer().description(Some("A key of another back end, from `WAYBILL_SERVICE_KEYS`."));
+        let service = bearer().description(Some(
+            "A key of another back end: made by `waybill service-key add`, or from `WAYBILL_SERVICE_KEYS`.",
+        ));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(user.build()));
         components.add_security_scheme("service_key", SecurityScheme::Http(service.build()));

@@ -36,7 +36,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(401, "token_used", "The ticket was used. Each is good for one handshake: fetch another one."),
     http(401, "token_wrong_type", "A good token, but of a kind that is not taken here."),
     http(401, "user_unknown", "The token's user does not exist, or no longer."),
-    http(403, "group_not_allowed", "The caller may not listen to that group."),
+    http(403, "group_not_allowed", "The caller may not listen to that group, or not publish to it."),
     http(
         403,
         "origin_not_allowed",

@@ -19,6 +19,7 @@ pub mod others;
 pub mod passwords;
 pub mod pulse;
 pub mod relay;
+pub mod service_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;

@@ -26,6 +26,7 @@ pub mod messages;
 pub mod notifications;
 pub mod orders;
 pub mod outbox;
+pub mod service_keys;
 pub mod users;
 
 use std::sync::Arc;

@@ -134,6 +134,15 @@ tables! {
         reached_user_id -> Nullable<Text>,
         done_at -> Nullable<BigInt>,
     } }
+    { service_keys (hash) {
+        hash -> Text,
+        name -> Text,
+        groups -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        replaced_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
+    } }
     { outbox (id) {
         id -> BigInt,
         event_id -> Text,

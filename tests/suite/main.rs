@@ -23,6 +23,7 @@ mod load;
 mod operating;
 mod orders;
 mod recovery;
+mod service_keys;
 mod sessions;
 mod start_stop;
 mod support;

@@ -10,6 +10,7 @@
 
 mod access;
 mod bad_input;
+mod beside_django;
 mod chaos;
 mod chat;
 mod command_line;

@@ -2,7 +2,9 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 
+use waybill::domain::group_pattern::GroupPattern;
 use waybill::domain::locale::Locale;
 use waybill::domain::principal::{Principal, Role};
 use waybill::domain::time::Timestamp;
@@ -11,11 +13,14 @@ use waybill::server::settings::{Settings, Sources, listing, markdown};
 use waybill::server::{self, ServerError, logging};
 use waybill::services::accounts::{self, NewUser};
 use waybill::services::error::ServiceError;
+use waybill::services::service_keys::{self, NewKey};
 use waybill::store::ledger::{self, Report};
-use waybill::store::users;
+use waybill::store::{Store, users};
 use waybill::telemetry::Metrics;
 use waybill::tools::load::{self, LoadArgs};
 use waybill::tools::simulate::{self, SimulateArgs};
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Why a command failed.
 pub(crate) struct Failure {
@@ -94,6 +99,44 @@ pub(crate) fn add_user(email: String, name: String, role: Role, locale: Locale) 
     let user = NewUser { email, password, name, role, locale };
     let user = actix_web::rt::System::new().block_on(accounts::add_user(&store, user))?;
     print(&format!("{}\n", user.id))
+}
+
+fn open_store() -> Result<Store, Failure> {
+    let settings = settings()?;
+    let metrics = Metrics::new().map_err(Failure::failed)?;
+    Ok(server::open_store(&settings, &metrics)?)
+}
+
+pub(crate) fn add_service_key(name: String, groups: Vec<GroupPattern>, days: Option<u32>) -> Outcome {
+    let store = open_store()?;
+    let lifetime = days.map(|days| DAY * days);
+    let new = NewKey { name, groups, lifetime };
+    let key = actix_web::rt::System::new().block_on(service_keys::add(&store, new))?;
+    print(&format!("{key}\n"))
+}
+
+pub(crate) fn list_service_keys() -> Outcome {
+    let store = open_store()?;
+    let keys = actix_web::rt::System::new().block_on(service_keys::list(&store))?;
+    let time = |at: Option<Timestamp>| at.map_or_else(|| "never".into(), |at| at.to_string());
+    let mut text = String::from("name\tgroups\tcreated\tlast used\texpires\n");
+    for key in keys {
+        let (used, expires) = (time(key.last_used_at), time(key.expires_at));
+        text.push_str(&format!("{}\t{}\t{}\t{used}\t{expires}\n", key.name, key.groups, key.created_at));
+    }
+    print(&text)
+}
+
+pub(crate) fn rotate_service_key(name: String, grace_secs: u32) -> Outcome {
+    let store = open_store()?;
+    let grace = Duration::from_secs(grace_secs.into());
+    let key = actix_web::rt::System::new().block_on(service_keys::rotate(&store, name, grace))?;
+    print(&format!("{key}\n"))
+}
+
+pub(crate) fn revoke_service_keys(name: String) -> Outcome {
+    let store = open_store()?;
+    actix_web::rt::System::new().block_on(service_keys::revoke(&store, name)).map_err(Failure::from)
 }
 
 pub(crate) fn token(email: &str) -> Outcome {

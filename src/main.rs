@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use commands::Failure;
+use waybill::domain::group_pattern::GroupPattern;
 use waybill::domain::locale::Locale;
 use waybill::domain::principal::Role;
 use waybill::server::demo::DemoOptions;
@@ -36,6 +37,9 @@ enum Command {
     /// Work with the ledger of money.
     #[command(subcommand)]
     Ledger(LedgerCommand),
+    /// Work with the keys of back ends that may publish events.
+    #[command(subcommand)]
+    ServiceKey(ServiceKeyCommand),
     /// Print an access token of a user.
     Token {
         /// The user's e-mail address.
@@ -111,6 +115,39 @@ enum LedgerCommand {
     Verify,
 }
 
+#[derive(Subcommand)]
+enum ServiceKeyCommand {
+    /// Make a key and print it, this once: what is kept is a hash.
+    Add {
+        /// What the back end is called.
+        #[arg(long)]
+        name: String,
+        /// Where it may publish, with commas: *, user_*, partner_*, order_*, admin_dashboard, or single groups.
+        #[arg(long, value_delimiter = ',', required = true)]
+        groups: Vec<GroupPattern>,
+        /// After how many days it is good for nothing; without it, never.
+        #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36_500))]
+        expires_in: Option<u32>,
+    },
+    /// Print all keys: whose they are, what they may, when they were last used; never the keys themselves.
+    List,
+    /// Make a key in the place of the one there is, and print it. It may do the same, and lasts as long again.
+    Rotate {
+        /// What the back end is called.
+        #[arg(long)]
+        name: String,
+        /// For how many seconds the old key is still good.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3600)]
+        grace: u32,
+    },
+    /// Let the keys of a back end be good for nothing, at once.
+    Revoke {
+        /// What the back end is called.
+        #[arg(long)]
+        name: String,
+    },
+}
+
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Serve(args) => commands::serve(args.demo()),
@@ -119,6 +156,14 @@ fn main() -> ExitCode {
             commands::add_user(email, name, role, locale)
         }
         Command::Ledger(LedgerCommand::Verify) => commands::verify_ledger(),
+        Command::ServiceKey(command) => match command {
+            ServiceKeyCommand::Add { name, groups, expires_in } => {
+                commands::add_service_key(name, groups, expires_in)
+            }
+            ServiceKeyCommand::List => commands::list_service_keys(),
+            ServiceKeyCommand::Rotate { name, grace } => commands::rotate_service_key(name, grace),
+            ServiceKeyCommand::Revoke { name } => commands::revoke_service_keys(name),
+        },
         Command::Token { email } => commands::token(&email),
         Command::Config { markdown } => commands::config(markdown),
         Command::Openapi => commands::openapi(),

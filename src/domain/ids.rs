@@ -68,6 +68,8 @@ ids! {
     OrderId
     /// An order that is offered to a partner.
     OfferId
+    /// What somebody has written about an order.
+    MessageId
     /// A notification in somebody's inbox.
     NotificationId
     /// What an admin has to say to everybody.
@@ -100,6 +102,13 @@ impl OrderId {
 /// The event that brings a notification bears the notification's id, so that who acks the one acks the other.
 impl From<NotificationId> for EventId {
     fn from(id: NotificationId) -> Self {
+        Self(id.0)
+    }
+}
+
+/// The event that brings a message bears the message's id, so that who gets it in two ways has it once.
+impl From<MessageId> for EventId {
+    fn from(id: MessageId) -> Self {
         Self(id.0)
     }
 }

@@ -4,12 +4,15 @@
 //! present time takes it as an argument.
 
 pub mod cadence;
+pub mod chat;
+pub mod contact;
 pub mod deadline;
 pub mod dispatch;
 pub mod eta;
 pub mod geo;
 pub mod geofence;
 pub mod group;
+pub mod group_pattern;
 pub mod ids;
 pub mod ledger;
 pub mod locale;

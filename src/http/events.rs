@@ -4,6 +4,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 
 use crate::services::app::App;
 use crate::services::events::{self, NewEvent, PublishedView};
+use crate::services::service_keys;
 
 use super::error::{ApiError, Problem};
 use super::extract::{Body, bearer, reply};
@@ -21,8 +22,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
     post, path = "/api/v1/events", tag = "events", security(("service_key" = [])),
     request_body = NewEvent,
     responses(
-        (status = 202, body = PublishedView), (status = 401, body = Problem), (status = 409, body = Problem),
-        (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 202, body = PublishedView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
     )
 )]
 pub async fn publish(
@@ -30,7 +31,7 @@ pub async fn publish(
     request: HttpRequest,
     body: Body<NewEvent>,
 ) -> Result<HttpResponse, ApiError> {
-    let service = events::service_of(&app, bearer(&request))?;
+    let service = service_keys::authenticate(&app, bearer(&request)).await?;
     let key = body.idempotency_of(&service.name);
-    Ok(reply(events::publish(&app, body.value, key).await?))
+    Ok(reply(events::publish(&app, &service, body.value, key).await?))
 }

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod chat;
 pub mod dispatch;
 pub mod docs;
 pub mod earnings;
@@ -26,6 +27,7 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     accounts::routes(config);
     orders::routes(config);
     dispatch::routes(config);
+    chat::routes(config);
     events::routes(config);
     notifications::routes(config);
     wallet::routes(config);

@@ -12,7 +12,8 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schem
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, dispatch, docs, earnings, error, events, notifications, ops, orders, partner, payments, wallet,
+    accounts, chat, dispatch, docs, earnings, error, events, notifications, ops, orders, partner, payments,
+    wallet,
 };
 
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -25,6 +26,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         (name = "accounts", description = "Registering, logging in and out, tickets for WebSockets."),
         (name = "orders", description = "Placing orders, looking at them, and taking them from step to step."),
         (name = "partners", description = "Going online, taking what is offered, and telling where one is."),
+        (name = "chat", description = "What the parties of an order write to each other."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
         (name = "money", description = "Wallets, earnings, and how money gets there and away."),
         (name = "admin", description = "For those who watch over all of it."),
@@ -38,6 +40,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         accounts::realtime_token,
         orders::place, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
         orders::track, orders::rate,
+        chat::post, chat::list, chat::read,
         dispatch::availability, dispatch::set_availability, dispatch::queue, dispatch::offers, dispatch::accept,
         dispatch::decline, dispatch::audit,
         partner::locations,
@@ -81,7 +84,9 @@ impl Modify for Security {
             "An access token: from registering, logging in or refreshing, or of a back end that shares the secret \
              or whose public key this server knows.",
         ));
-        let service = bearer().description(Some("A key of another back end, from `WAYBILL_SERVICE_KEYS`."));
+        let service = bearer().description(Some(
+            "A key of another back end: made by `waybill service-key add`, or from `WAYBILL_SERVICE_KEYS`.",
+        ));
         let components = document.components.get_or_insert_default();
         components.add_security_scheme("bearer", SecurityScheme::Http(user.build()));
         components.add_security_scheme("service_key", SecurityScheme::Http(service.build()));

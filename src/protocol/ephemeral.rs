@@ -29,6 +29,11 @@ pub enum EphemeralFrame<'a> {
         /// Seconds between two samples.
         interval: u64,
     },
+    /// Somebody is writing about the order. Nothing tells that it has ended: show it for a few seconds.
+    Typing {
+        /// Who.
+        user_id: UserId,
+    },
     /// Who is listening to the group: `members` once, on joining, and then who `joined` or `left`. Told in groups of
     /// up to 32 sessions.
     Presence {

@@ -1,12 +1,12 @@
 //! What happened, who hears of it, and the frame that tells.
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::domain::dispatch::OfferStatus;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{FamilyId, OfferId, OrderId, PartnerId, UserId};
+use crate::domain::ids::{FamilyId, MessageId, OfferId, OrderId, PartnerId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
@@ -14,7 +14,7 @@ use super::close::CloseReason;
 use super::dispatch::Dispatch;
 use super::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use super::server::{to_json, to_raw};
-use super::views::{NotificationView, OfferView, OrderUpdate, OrderView, TrailPointView};
+use super::views::{MessageView, NotificationView, OfferView, OrderUpdate, OrderView, TrailPointView};
 
 /// What became of an order in a partner's queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -78,6 +78,20 @@ pub enum Event {
         order_id: OrderId,
         /// Newest first.
         points: Vec<TrailPointView>,
+    },
+    /// Somebody wrote about an order. Its id is the message's.
+    ChatMessage {
+        /// What.
+        message: Box<MessageView>,
+    },
+    /// Somebody has read what was written about an order.
+    ChatRead {
+        /// Which order.
+        order_id: OrderId,
+        /// Who.
+        user_id: UserId,
+        /// Up to which message.
+        up_to: MessageId,
     },
     /// A notification came into an inbox.
     NotificationAdded {
@@ -199,6 +213,19 @@ pub(super) enum EventFrame<'a> {
         /// Newest first, at most 200; of more, several frames, the newest first.
         points: &'a [TrailPointView],
     },
+    /// Somebody wrote about the order. It answers `chat`; a session that writes without listening to the order, or that
+    /// sends again what it has sent before, gets it by itself and without a number.
+    ChatMessage {
+        /// What was written. `id` is the event's, too.
+        message: &'a MessageView,
+    },
+    /// Somebody has read what was written about the order.
+    ChatRead {
+        /// Who.
+        user_id: UserId,
+        /// Up to which message.
+        up_to: MessageId,
+    },
     /// A notification came into the inbox.
     Notification {
         /// What it says.
@@ -272,6 +299,8 @@ impl Event {
             | Self::UnreadCountChanged { user_id, .. }
             | Self::WalletChanged { user_id, .. } => vec![GroupKey::User(*user_id)],
             Self::TrailFilled { order_id, .. } => vec![GroupKey::Order(*order_id)],
+            Self::ChatMessage { message } => vec![GroupKey::Order(message.order_id)],
+            Self::ChatRead { order_id, .. } => vec![GroupKey::Order(*order_id)],
             Self::Published { group, .. } | Self::AccessLost { group, .. } => vec![*group],
             Self::SessionsEnded { .. } => Vec::new(),
         }
@@ -294,6 +323,10 @@ impl Event {
                 publish(EventFrame::AssignmentClosed { offer_id: *offer_id, reason: *reason })
             }
             Self::TrailFilled { points, .. } => publish(EventFrame::Trail { points }),
+            Self::ChatMessage { message } => publish(EventFrame::ChatMessage { message }),
+            Self::ChatRead { user_id, up_to, .. } => {
+                publish(EventFrame::ChatRead { user_id: *user_id, up_to: *up_to })
+            }
             Self::NotificationAdded { notification, .. } => {
                 publish(EventFrame::Notification { notification })
             }
@@ -345,4 +378,60 @@ pub(super) struct PublishedFrame<'a> {
 #[must_use]
 pub fn published_frame(kind: &str, data: &RawValue) -> String {
     to_json(&PublishedFrame { kind, data })
+}
+
+/// The text of a message as its session alone gets it, without its envelope.
+#[must_use]
+pub fn chat_frame(message: &MessageView) -> String {
+    to_json(&EventFrame::ChatMessage { message })
+}
+
+/// The partner in whose time the message of a frame was written; none for frames of other types.
+#[must_use]
+pub fn partner_of_chat(frame: &str) -> Option<PartnerId> {
+    #[derive(Deserialize)]
+    struct Frame {
+        message: Message,
+    }
+    #[derive(Deserialize)]
+    struct Message {
+        partner_id: PartnerId,
+    }
+    // Most are of other types, and read as far as this.
+    let is_chat = frame.starts_with(r#"{"type":"chat_message","#);
+    is_chat.then(|| serde_json::from_str::<Frame>(frame).ok()).flatten().map(|frame| frame.message.partner_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::EventId;
+    use crate::domain::order::Party;
+    use crate::protocol::server::{Numbering, envelop};
+    use crate::protocol::views::SenderView;
+
+    #[test]
+    fn a_message_tells_in_whose_time_it_was_written_and_other_frames_do_not() {
+        let message = MessageView {
+            id: MessageId::new(),
+            order_id: OrderId::new(),
+            partner_id: PartnerId::new(),
+            sender: SenderView { id: UserId::new(), name: "\"type\"".into(), party: Party::Customer },
+            text: "}".into(),
+            masked: false,
+            client_id: None,
+            created_at: Timestamp::from_millis(0),
+        };
+        let around = |body: &str| {
+            let numbering = Some(Numbering { seq: 1, epoch: "e" });
+            envelop(body, "g", EventId::new(), Timestamp::from_millis(0), numbering)
+        };
+        assert_eq!(partner_of_chat(&around(&chat_frame(&message))), Some(message.partner_id));
+        let event = Event::ChatMessage { message: Box::new(message.clone()) };
+        let Dispatch::Publish { frame, .. } = event.dispatch() else { panic!("{event:?}") };
+        assert_eq!(partner_of_chat(&around(frame.get())), Some(message.partner_id));
+        let (user_id, up_to) = (UserId::new(), MessageId::new());
+        let read = to_json(&EventFrame::ChatRead { user_id, up_to });
+        assert_eq!(partner_of_chat(&around(&read)), None);
+    }
 }

@@ -38,7 +38,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(401, "token_used", "The ticket was used. Each is good for one handshake: fetch another one."),
     http(401, "token_wrong_type", "A good token, but of a kind that is not taken here."),
     http(401, "user_unknown", "The token's user does not exist, or no longer."),
-    http(403, "group_not_allowed", "The caller may not listen to that group."),
+    http(403, "group_not_allowed", "The caller may not listen to that group, or not publish to it."),
     http(
         403,
         "origin_not_allowed",
@@ -51,6 +51,16 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(405, "method_not_allowed", "The resource does not take this method; `Allow` names what it takes."),
     http(409, "already_rated", "The order has its rating."),
     http(409, "amount_differs", "The event is about another amount than the transfer that it names."),
+    http(
+        409,
+        "chat_closed",
+        "The order can be written about while it has a partner, and for an hour after its end.",
+    ),
+    http(
+        409,
+        "client_id_reused",
+        "The sender has given this `client_id` to another message about the order.",
+    ),
     http(409, "email_taken", "Somebody has an account with this e-mail address."),
     http(409, "idempotency_key_reused", "The `Idempotency-Key` came with another request within 24 hours."),
     http(

@@ -5,7 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::eta::{Eta, EtaSource, LateRisk, Leg};
 use crate::domain::geo::Place;
-use crate::domain::ids::{NotificationId, OfferId, OrderId, PartnerId, UserId};
+use crate::domain::ids::{MessageId, NotificationId, OfferId, OrderId, PartnerId, UserId};
 use crate::domain::ledger::Commission;
 use crate::domain::money::Money;
 use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
@@ -265,6 +265,39 @@ pub struct OrderUpdate {
     /// Why, where somebody said so.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+/// Who wrote a message: no contact details.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct SenderView {
+    /// The account.
+    pub id: UserId,
+    /// The name.
+    pub name: String,
+    /// As what: `customer`, `partner` or `admin`.
+    pub party: Party,
+}
+
+/// A message about an order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct MessageView {
+    /// Its id.
+    pub id: MessageId,
+    /// About which order.
+    pub order_id: OrderId,
+    /// Which partner had the order then.
+    pub partner_id: PartnerId,
+    /// Who wrote it.
+    pub sender: SenderView,
+    /// What it says. Phone numbers and e-mail addresses are masked.
+    pub text: String,
+    /// Whether anything in it was masked.
+    pub masked: bool,
+    /// The sender's own mark, if there is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    /// When it was written.
+    pub created_at: Timestamp,
 }
 
 /// A notification in the inbox.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Addr, Context, Handler};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, SessionId, UserId};
@@ -24,7 +24,7 @@ use super::directory::Directory;
 use super::lane::Lane;
 use super::messages::{
     Count, EndAll, EndSessions, Expel, Join, Leave, ListOnline, ListWatched, Member, Probe, Publish,
-    PublishLane, Register, Share, Stop, Unregister,
+    PublishLane, Register, Share, Stop, Unregister, WhoListens,
 };
 use super::registry::GroupRegistry;
 use super::resident::{Resident, Vacancy};
@@ -61,6 +61,9 @@ pub struct ProbeFailed {
 
 /// How much of what other instances say may wait to be heeded.
 const SAYS: usize = 4_096;
+
+/// How long to wait for who listens to a group: Redis may have to be asked.
+const LISTENERS_WAIT: Duration = Duration::from_secs(1);
 
 /// As the directory is named when it does not answer.
 const DIRECTORY: &str = "the directory of sessions";
@@ -424,6 +427,15 @@ impl Groups {
     /// `ProbeFailed` when the directory is gone.
     pub async fn online(&self, limit: usize) -> Result<Vec<UserId>, ProbeFailed> {
         self.inner.directory.send(ListOnline { limit }).await.map_err(|_| ProbeFailed { part: DIRECTORY })
+    }
+
+    /// Users who listen to a group, on any instance, as far as that can be told: of a group of more sessions than presence
+    /// is told in, and while Redis is away, only those on this one.
+    pub async fn listeners(&self, key: GroupKey) -> Vec<UserId> {
+        let (reply, listeners) = oneshot::channel();
+        self.registry(key).do_send(WhoListens { key, reply }); // bounded: the caller waits
+        let answer = actix_web::rt::time::timeout(LISTENERS_WAIT, listeners).await;
+        answer.ok().and_then(Result::ok).unwrap_or_default()
     }
 
     /// Makes a round trip through every registry, the directory, and the bridge where there is one.

@@ -8,6 +8,7 @@ use actix::Message;
 use actix_http::ws::{OpCode, Parser};
 use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
+use tokio::sync::oneshot;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, FamilyId, OrderId, SessionId, UserId};
@@ -205,6 +206,14 @@ pub(super) enum PublishLane {
 pub(super) struct Expel {
     pub key: GroupKey,
     pub user_id: UserId,
+}
+
+/// Handle → registry → group. The reply is who listens to the group, on all instances; none comes when nobody can say.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct WhoListens {
+    pub key: GroupKey,
+    pub reply: oneshot::Sender<Vec<UserId>>,
 }
 
 /// Handle → registries → groups: whether Redis numbers events. Those that wait for it need not while it is away.

@@ -15,7 +15,7 @@ use crate::telemetry::Metrics;
 
 use super::bridge::{BridgeAddress, Departed, Detach, Heard, Reattach, Resume, Synced};
 use super::group::Group;
-use super::messages::{Admit, Expel, Join, Leave, ListWatched, Probe, Publish, Share, Stop};
+use super::messages::{Admit, Expel, Join, Leave, ListWatched, Probe, Publish, Share, Stop, WhoListens};
 use super::ring::Window;
 use super::watermarks::Watermarks;
 
@@ -175,6 +175,17 @@ impl Handler<Expel> for GroupRegistry {
         self.watermarks.raise(expel.key);
         if let Some(entry) = self.groups.get(&expel.key) {
             entry.group.do_send(expel); // bounded: publishers wait for this handler
+        }
+    }
+}
+
+impl Handler<WhoListens> for GroupRegistry {
+    type Result = ();
+
+    fn handle(&mut self, question: WhoListens, _: &mut Self::Context) {
+        // Of several instances another one may have members.
+        if self.bridge.is_some() || self.groups.contains_key(&question.key) {
+            self.group(question.key).do_send(question); // bounded: who asks waits
         }
     }
 }

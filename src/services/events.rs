@@ -8,9 +8,10 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::EventId;
 use crate::protocol::event::{Event, published_frame};
 
-use super::app::{App, Reply, ServiceKey};
+use super::app::{App, Reply};
 use super::error::{Checks, ServiceError};
 use super::idempotency::Idempotency;
+use super::service_keys::Service;
 
 /// The longest type of a frame, bytes.
 const MAX_TYPE: usize = 64;
@@ -48,26 +49,6 @@ const RESERVED: [&str; 8] =
 pub struct PublishedView {
     /// The event's id.
     pub id: EventId,
-}
-
-/// Finds the back end that a key belongs to.
-///
-/// # Errors
-/// `Unauthenticated`.
-pub fn service_of<'app>(app: &'app App, key: Option<&str>) -> Result<&'app ServiceKey, ServiceError> {
-    let key = key.unwrap_or_default();
-    let found = app.settings().service_keys.iter().find(|known| is_same(&known.key, key));
-    found.ok_or_else(|| ServiceError::Unauthenticated {
-        code: "service_key_invalid",
-        detail: "Send a service key: Authorization: Bearer <key>.".into(),
-    })
-}
-
-/// Compares without telling by the time it takes how much of the two is alike: their digests are compared,
-/// of which nobody can steer a part.
-fn is_same(known: &str, given: &str) -> bool {
-    use sha2::{Digest, Sha256};
-    !given.is_empty() && Sha256::digest(known) == Sha256::digest(given)
 }
 
 fn check(new: &NewEvent) -> Result<(), ServiceError> {
@@ -113,9 +94,15 @@ fn depth(json: &str) -> usize {
 /// Publishes an event: with the guarantees of our own, or with none.
 ///
 /// # Errors
-/// `Invalid`; the database's.
-pub async fn publish(app: &App, new: NewEvent, key: Option<Idempotency>) -> Result<Reply, ServiceError> {
+/// `Invalid`; `Forbidden` with `group_not_allowed`; the database's.
+pub async fn publish(
+    app: &App,
+    service: &Service,
+    new: NewEvent,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
     check(&new)?;
+    service.may_publish(new.group)?;
     let id = new.id.unwrap_or_default();
     if new.ephemeral {
         let body = published_frame(&new.kind, &new.data);

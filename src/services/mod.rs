@@ -6,6 +6,7 @@ pub mod accounts;
 pub mod alone;
 pub mod announcements;
 pub mod app;
+pub mod chat;
 pub mod dashboard;
 pub mod deadlines;
 pub mod dispatch;
@@ -21,6 +22,7 @@ pub mod others;
 pub mod passwords;
 pub mod pulse;
 pub mod relay;
+pub mod service_keys;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod tokens;

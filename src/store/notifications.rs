@@ -232,6 +232,46 @@ pub fn mark_all_read(conn: &mut Conn, user_id: UserId, at: Timestamp) -> Result<
     Ok(diesel::update(unread).set(notifications::read_at.eq(at.as_millis())).execute(conn)?)
 }
 
+/// Marks a user's notifications of one kind about one order as read, and says how many were not. The counter is the
+/// caller's, who holds the inbox's lock.
+///
+/// # Errors
+/// When the database fails.
+pub fn mark_read_about(
+    conn: &mut Conn,
+    user_id: UserId,
+    order_id: OrderId,
+    kind: NotificationKind,
+    at: Timestamp,
+) -> Result<usize, StoreError> {
+    let unread = notifications::table
+        .filter(notifications::user_id.eq(user_id.to_string()))
+        .filter(notifications::order_id.eq(order_id.to_string()))
+        .filter(notifications::kind.eq(kind.as_str()))
+        .filter(notifications::read_at.is_null());
+    Ok(diesel::update(unread).set(notifications::read_at.eq(at.as_millis())).execute(conn)?)
+}
+
+/// Whether a user has an unread notification of this kind about this order that was made after `since`.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_unread_about(
+    conn: &mut Conn,
+    user_id: UserId,
+    order_id: OrderId,
+    kind: NotificationKind,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let unread = notifications::table
+        .filter(notifications::user_id.eq(user_id.to_string()))
+        .filter(notifications::order_id.eq(order_id.to_string()))
+        .filter(notifications::kind.eq(kind.as_str()))
+        .filter(notifications::read_at.is_null())
+        .filter(notifications::created_at.gt(since.as_millis()));
+    Ok(unread.count().get_result::<i64>(conn)? > 0)
+}
+
 /// Whether a notification is there and is this user's.
 ///
 /// # Errors

@@ -78,6 +78,24 @@ tables! {
         comment -> Nullable<Text>,
         created_at -> BigInt,
     } }
+    { messages (id) {
+        id -> Text,
+        order_id -> Text,
+        number -> BigInt,
+        partner_id -> Text,
+        sender_id -> Text,
+        party -> Text,
+        client_id -> Nullable<Text>,
+        text -> Text,
+        masked -> Bool,
+        created_at -> BigInt,
+    } }
+    { message_marks (order_id, user_id) {
+        order_id -> Text,
+        user_id -> Text,
+        number -> BigInt,
+        read_at -> BigInt,
+    } }
     { notifications (id) {
         id -> Text,
         user_id -> Text,
@@ -117,6 +135,15 @@ tables! {
         created_at -> BigInt,
         reached_user_id -> Nullable<Text>,
         done_at -> Nullable<BigInt>,
+    } }
+    { service_keys (hash) {
+        hash -> Text,
+        name -> Text,
+        groups -> Text,
+        created_at -> BigInt,
+        expires_at -> Nullable<BigInt>,
+        replaced_at -> Nullable<BigInt>,
+        last_used_at -> Nullable<BigInt>,
     } }
     { outbox (id) {
         id -> BigInt,
@@ -243,6 +270,7 @@ tables! {
 
 diesel::joinable!(partners -> users (user_id));
 diesel::joinable!(orders -> users (customer_id));
+diesel::joinable!(messages -> users (sender_id));
 diesel::joinable!(deliveries -> notifications (notification_id));
 diesel::joinable!(refresh_families -> users (user_id));
 diesel::joinable!(refresh_tokens -> refresh_families (family_id));
@@ -255,6 +283,8 @@ diesel::allow_tables_to_appear_in_same_query!(
     orders,
     order_steps,
     ratings,
+    messages,
+    message_marks,
     notifications,
     inboxes,
     notification_preferences,

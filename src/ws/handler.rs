@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
+use crate::domain::ids::OrderId;
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
 use crate::protocol::client::{self, BadFrame, ClientFrame, Request, Since};
 use crate::protocol::close::CloseReason;
 use crate::protocol::server::Control;
 use crate::realtime::DoorId;
+use crate::services::chat::NewMessage;
 
 use super::SessionSettings;
 use super::acts::Act;
@@ -22,6 +24,9 @@ use super::snapshot::Snapshot;
 /// So many bad frames within [`ABUSE_SPAN`] end a session.
 const ABUSE_LIMIT: u32 = 20;
 const ABUSE_SPAN: Duration = Duration::from_secs(60);
+
+/// That a user is writing about an order is shown so often at most.
+const TYPING_EVERY: Duration = Duration::from_secs(2);
 
 /// So many control frames and fragments may come for each frame.
 const PARTS: u32 = 20;
@@ -70,6 +75,8 @@ pub(super) struct State {
     parts: Allowance,
     bad_since: Option<Instant>,
     bad_count: u32,
+    /// When the user was last shown as writing, by order. Bounded by the frames of [`TYPING_EVERY`].
+    typing: Vec<(OrderId, Instant)>,
 }
 
 /// How many frames the client may send at the moment: a token bucket.
@@ -108,6 +115,7 @@ impl State {
             parts: Allowance { frames: 0.0, at: None },
             bad_since: None,
             bad_count: 0,
+            typing: Vec::new(),
         }
     }
 
@@ -118,6 +126,23 @@ impl State {
     /// A subscription, if it still is the one that got this door.
     pub(super) fn behind(&mut self, group: GroupKey, door: DoorId) -> Option<&mut Subscription> {
         self.subscription(group).filter(|subscription| subscription.door == Some(door))
+    }
+
+    /// Whether events of a group reach the client, from now on or once its snapshot is there.
+    pub(super) fn hears(&self, group: GroupKey) -> bool {
+        self.subscriptions.iter().any(|subscription| {
+            subscription.group == group && matches!(subscription.phase, Phase::Waiting | Phase::Live)
+        })
+    }
+
+    /// Whether it is time to show again that the user is writing about an order; if so, it is noted.
+    fn may_show_typing(&mut self, order_id: OrderId, now: Instant) -> bool {
+        self.typing.retain(|(_, at)| now.saturating_duration_since(*at) < TYPING_EVERY);
+        let may = self.typing.iter().all(|(shown, _)| *shown != order_id);
+        if may {
+            self.typing.push((order_id, now));
+        }
+        may
     }
 
     /// Forgets a subscription; `false` when there was none.
@@ -200,6 +225,15 @@ fn on_client_frame(
             let act = Act::Decline { offer_id, reason };
             as_partner(state, act, boxed, "only partners decline offers", now)
         }
+        ClientFrame::Chat { order_id, text, client_id } => {
+            act(Act::Write { order_id, message: NewMessage { text, client_id } }, boxed)
+        }
+        ClientFrame::Typing { order_id } if state.may_show_typing(order_id, now) => {
+            act(Act::Type { order_id }, boxed)
+        }
+        // It was shown a moment ago.
+        ClientFrame::Typing { .. } => Vec::new(),
+        ClientFrame::ChatRead { order_id, up_to } => act(Act::MarkChatRead { order_id, up_to }, boxed),
         ClientFrame::Auth { token } => vec![Effect::Renew { token, reference: boxed }],
         ClientFrame::Ping => vec![Effect::Send(Control::Pong { reference: boxed.as_deref() }.to_text())],
     }
@@ -266,7 +300,7 @@ fn unsubscribe(state: &mut State, group: GroupKey, reference: Option<&str>) -> V
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::{OrderId, UserId};
+    use crate::domain::ids::UserId;
 
     fn state() -> State {
         let principal =
@@ -353,5 +387,19 @@ mod tests {
             Instant::now(),
         );
         assert!(matches!(effects.as_slice(), [Effect::Send(text)] if text.contains("not_subscribed")));
+    }
+
+    #[test]
+    fn typing_is_shown_every_two_seconds_for_each_order() {
+        let (mut state, settings, start) = (state(), SessionSettings::default(), Instant::now());
+        let orders = [OrderId::new(), OrderId::new()];
+        let mut shown = |order: OrderId, after: u64| {
+            let text = format!(r#"{{"type":"typing","order_id":"{order}"}}"#);
+            !on_text(&mut state, &settings, &text, start + Duration::from_millis(after)).is_empty()
+        };
+        let times = [0, 1, 1_999, 2_000, 2_001, 4_000];
+        let told = times.map(|after| orders.map(|order| shown(order, after)));
+        assert_eq!(told, [true, false, false, true, false, true].map(|is_shown| [is_shown; 2]));
+        assert_eq!(state.typing.len(), 2);
     }
 }

@@ -200,10 +200,15 @@ impl Session {
     fn act(&self, act: Act, reference: Reference, ctx: &mut Context) {
         let (app, who) = (self.app.clone(), self.state.principal);
         let done = wrap_future::<_, Self>(async move { acts::perform(&app, who, act).await });
-        ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| {
-            if let Err(error) = outcome {
-                session.refuse(&error, reference.as_deref(), ctx);
+        ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {
+            Ok(Some(echo)) => {
+                let has_event = echo.is_new && session.state.hears(echo.group);
+                if !has_event && !session.closing {
+                    session.say(echo.frame, ctx);
+                }
             }
+            Ok(None) => {}
+            Err(error) => session.refuse(&error, reference.as_deref(), ctx),
         }));
     }
 

@@ -8,10 +8,11 @@ use actix::{ActorFutureExt, AsyncContext};
 use bytestring::ByteString;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, PartnerId};
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
+use crate::protocol::event::partner_of_chat;
 use crate::protocol::server::{Control, envelop};
 use crate::realtime::{DoorId, Joined, Member, Recovery};
 use crate::services::error::ServiceError;
@@ -68,7 +69,10 @@ impl Session {
     }
 
     /// The group has let the session in.
-    pub(super) fn joined(&mut self, joined: Box<Joined>, ctx: &mut Context) {
+    pub(super) fn joined(&mut self, mut joined: Box<Joined>, ctx: &mut Context) {
+        if holds_others_chat(&joined.recovery, self.state.principal.partner_id) {
+            joined.recovery = Recovery::SnapshotNeeded;
+        }
         // Without such a subscription the answer is to one that was given up since, and so was the membership.
         let Some(subscription) = self.state.behind(joined.group, joined.door) else { return };
         let before = std::mem::replace(&mut subscription.phase, Phase::Waiting);
@@ -210,5 +214,15 @@ impl Session {
             let text = Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text();
             self.say(text, ctx);
         }
+    }
+}
+
+/// Whether what was missed holds what was written while another partner had the order: that is not for this one.
+fn holds_others_chat(recovery: &Recovery, partner_id: Option<PartnerId>) -> bool {
+    match (recovery, partner_id) {
+        (Recovery::Events { events, .. }, Some(partner_id)) => {
+            events.iter().any(|event| partner_of_chat(event.text()).is_some_and(|other| other != partner_id))
+        }
+        (Recovery::Events { .. } | Recovery::SnapshotCurrent | Recovery::SnapshotNeeded, _) => false,
     }
 }

@@ -47,6 +47,9 @@ async fn a_bad_frame_gets_an_error_and_never_ends_the_session() {
             members.iter().map(|(name, value)| format!("\"{name}\":{value}")).collect();
         format!(r#"{{"type":"location",{}}}"#, members.join(","))
     };
+    let chat = |text: &str, client_id: &str| {
+        format!(r#"{{"type":"chat","order_id":"{id}","text":{text},"client_id":{client_id}}}"#)
+    };
     let cases: Vec<(String, &str)> = [
         ("", "bad_json"),
         (" ", "bad_json"),
@@ -92,6 +95,21 @@ async fn a_bad_frame_gets_an_error_and_never_ends_the_session() {
             "invalid_fields",
         ),
         (r#"{"type":"unsubscribe","group":7}"#, "invalid_fields"),
+        (r#"{"type":"chat"}"#, "invalid_fields"),
+        (r#"{"type":"chat","order_id":"7","text":"x","client_id":"x"}"#, "invalid_fields"),
+        (&chat("7", "\"x\""), "invalid_fields"),
+        (&chat("\" \"", "\"x\""), "invalid_fields"),
+        (&chat("\"x\"", "7"), "invalid_fields"),
+        (&chat("\"x\"", "\"\""), "invalid_fields"),
+        (&chat("\"x\"", "\"x\",\"sender\":1"), "invalid_fields"),
+        (&chat("\"x\"", "\"x\""), "not_found"),
+        (r#"{"type":"typing"}"#, "invalid_fields"),
+        (r#"{"type":"typing","order_id":null}"#, "invalid_fields"),
+        (r#"{"type":"chat_read","up_to":null}"#, "invalid_fields"),
+        (
+            r#"{"type":"chat_read","order_id":"0190163d-8694-739b-aea5-966c26f8ad90","up_to":7}"#,
+            "invalid_fields",
+        ),
         (r#"{"type":"auth"}"#, "invalid_fields"),
         (r#"{"type":"auth","token":["x"]}"#, "invalid_fields"),
         (&location("latitude", "1e999"), "invalid_fields"),

@@ -10,7 +10,9 @@
 
 mod access;
 mod bad_input;
+mod beside_django;
 mod chaos;
+mod chat;
 mod command_line;
 mod dispatch;
 mod documents;
@@ -24,6 +26,7 @@ mod money;
 mod operating;
 mod orders;
 mod recovery;
+mod service_keys;
 mod sessions;
 mod start_stop;
 mod support;

@@ -10,7 +10,7 @@ use crate::domain::group::{GroupKey, GroupKind};
 use crate::protocol::client::{ClientKind, Since};
 use crate::protocol::dispatch::Dispatch;
 use crate::protocol::ephemeral::EphemeralFrame;
-use crate::protocol::event::{EventFrame, PublishedFrame};
+use crate::protocol::event::{Event, EventFrame, PublishedFrame};
 use crate::protocol::server::{
     Control, EphemeralEnvelope, EventEnvelope, Numbering, SnapshotEnvelope, envelop,
 };
@@ -132,6 +132,10 @@ fn gather() -> BTreeMap<String, Gathered> {
         };
         let entry = gathered.entry(type_of(body.get())).or_default();
         groups.into_iter().for_each(|group| entry.take(envelope, body.get(), group));
+        if let Event::ChatMessage { message } = &event {
+            // As an answer to one session.
+            entry.take(Envelope::Ephemeral, body.get(), GroupKey::Order(message.order_id));
+        }
     }
     samples::with_ephemeral(|group, frame| {
         let body = frame.to_text();

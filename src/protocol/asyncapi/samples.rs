@@ -9,10 +9,10 @@ use crate::domain::dispatch::OfferStatus;
 use crate::domain::eta::{Eta, EtaSource, Leg};
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, NotificationId, OrderId, PartnerId, SessionId, UserId};
+use crate::domain::ids::{EventId, MessageId, NotificationId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::ledger::MovementKind;
 use crate::domain::money::{Currency, Money};
-use crate::domain::order::{Item, OrderStatus, PaymentMethod};
+use crate::domain::order::{Item, OrderStatus, Party, PaymentMethod};
 use crate::domain::payment::PaymentStatus;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
@@ -23,8 +23,8 @@ use crate::protocol::money::{EarningsBalance, EntryView, PaymentView, WalletBala
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
 use crate::protocol::views::{
-    CustomerView, EtaView, Freshness, LocationView, NotificationView, OfferView, OrderUpdate, OrderView,
-    PartnerView, TrailPointView,
+    CustomerView, EtaView, Freshness, LocationView, MessageView, NotificationView, OfferView, OrderUpdate,
+    OrderView, PartnerView, SenderView, TrailPointView,
 };
 
 /// The numbering of all samples.
@@ -143,6 +143,19 @@ fn payment() -> PaymentView {
     }
 }
 
+fn message() -> MessageView {
+    MessageView {
+        id: id::<MessageId>("e1"),
+        order_id: order_id(),
+        partner_id: partner_id(),
+        sender: SenderView { id: customer_id(), name: "Ada".into(), party: Party::Customer },
+        text: "The bell is broken. Call me: •••".into(),
+        masked: true,
+        client_id: Some("m-1".into()),
+        created_at: at(),
+    }
+}
+
 /// One of each event that has a frame.
 pub(super) fn events() -> Vec<Event> {
     let user_id = customer_id();
@@ -176,6 +189,8 @@ pub(super) fn events() -> Vec<Event> {
         Event::OfferMade { partner_id: partner_id(), offer: Box::new(offer()) },
         Event::OfferClosed { partner_id: partner_id(), offer_id: offer().id, reason: OfferStatus::Taken },
         Event::TrailFilled { order_id: order_id(), points: vec![trail_point()] },
+        Event::ChatMessage { message: Box::new(message()) },
+        Event::ChatRead { order_id: order_id(), user_id, up_to: message().id },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
         Event::WalletChanged {
@@ -204,6 +219,7 @@ pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)
     show(order_group(), &EphemeralFrame::Location { location: &location() });
     show(order_group(), &EphemeralFrame::Eta { eta: &eta() });
     show(GroupKey::Partner(partner_id()), &EphemeralFrame::Cadence { interval: 3 });
+    show(order_group(), &EphemeralFrame::Typing { user_id: customer_id() });
     let present = PresentView { user_id: customer_id(), role: Role::Customer };
     let presence =
         EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
@@ -275,6 +291,11 @@ pub(super) fn client(kind: ClientKind) -> Value {
         }),
         ClientKind::Accept => json!({"offer_id": offer().id, "ref": "9"}),
         ClientKind::Decline => json!({"offer_id": offer().id, "reason": "too far", "ref": "10"}),
+        ClientKind::Chat => json!({
+            "order_id": order_id(), "text": "The bell is broken. Call me: 0170 1234567", "client_id": "m-1", "ref": "10",
+        }),
+        ClientKind::Typing => json!({"order_id": order_id()}),
+        ClientKind::ChatRead => json!({"order_id": order_id(), "up_to": message().id}),
         ClientKind::Auth => json!({"token": "eyJhbGciOiJIUzI1NiJ9…"}),
         ClientKind::MarkAllRead | ClientKind::Ping => json!({"ref": "9"}),
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use actix::Handler;
 use bytestring::ByteString;
 
 use crate::domain::group::GroupKind;
@@ -12,7 +13,7 @@ use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
 use crate::protocol::server::envelop;
 use crate::realtime::bridge::{Attending, Forget};
-use crate::realtime::messages::Member;
+use crate::realtime::messages::{Member, WhoListens};
 
 use super::Group;
 
@@ -140,6 +141,31 @@ impl Group {
             if let Some(bridge) = &self.bridge {
                 bridge.address.do_send(Forget { key: self.key, instance }); // bounded: once for each instance that goes
             }
+        }
+    }
+}
+
+impl Group {
+    /// Answers those who had to wait for Redis to say who is where.
+    pub(super) fn answer_all(&self, questions: Vec<WhoListens>) {
+        questions.into_iter().for_each(|question| self.answer(question));
+    }
+
+    fn answer(&self, question: WhoListens) {
+        let here = self.members.values().map(|member| member.user_id);
+        let elsewhere =
+            self.remote.values().flat_map(|present| &present.users).map(|present| present.user_id);
+        // Who has asked may have given up.
+        let _ = question.reply.send(here.chain(elsewhere).collect());
+    }
+}
+
+impl Handler<WhoListens> for Group {
+    type Result = ();
+
+    fn handle(&mut self, question: WhoListens, _: &mut Self::Context) {
+        if let Some(question) = self.wait_to_answer(question) {
+            self.answer(question);
         }
     }
 }

@@ -12,7 +12,7 @@ use indexmap::IndexMap;
 use crate::domain::ids::{InstanceId, SessionId};
 use crate::protocol::channel::{GroupMessage, Kept, Present, State};
 use crate::realtime::bridge::{Attach, Departed, Heard, Position, Reattach, Resume, Standing, Synced};
-use crate::realtime::messages::{Admit, Deliver, Member, Share};
+use crate::realtime::messages::{Admit, Deliver, Member, Share, WhoListens};
 use crate::realtime::ring::Ring;
 
 use super::{Group, Numbers, last_id, moment, new_epoch};
@@ -31,6 +31,8 @@ pub(super) struct Shared {
     is_placed: bool,
     /// Who waits to join.
     joiners: Vec<Admit>,
+    /// Who waits to hear who listens.
+    questions: Vec<WhoListens>,
     /// How often somebody had to leave, as far as it was heard.
     expelled: u64,
 }
@@ -76,6 +78,18 @@ impl Group {
         }
     }
 
+    /// Lets a question wait until the group knows who is on other instances; gives it back when it need not.
+    pub(super) fn wait_to_answer(&mut self, question: WhoListens) -> Option<WhoListens> {
+        match &mut self.numbers {
+            Numbers::Shared(shared) if !shared.is_placed => {
+                shared.questions.retain(|question| !question.reply.is_closed());
+                shared.questions.push(question);
+                None
+            }
+            Numbers::Shared(_) | Numbers::Own => Some(question),
+        }
+    }
+
     pub(super) fn forget_joiner(&mut self, session: SessionId) {
         if let Numbers::Shared(shared) = &mut self.numbers {
             shared.joiners.retain(|admit| admit.member.session != session);
@@ -98,6 +112,7 @@ impl Group {
         self.ring = Ring::default();
         // Nobody tells of them meanwhile.
         self.remote.clear();
+        self.answer_all(shared.questions);
         self.rejoin_all();
         self.admit_all(shared.joiners);
     }
@@ -169,6 +184,7 @@ impl Group {
         let early = shared.early.take().unwrap_or_default();
         let was_placed = std::mem::replace(&mut shared.is_placed, true);
         let joiners = std::mem::take(&mut shared.joiners);
+        let questions = std::mem::take(&mut shared.questions);
         let missed_expulsions = was_placed && standing.expelled > shared.expelled;
         shared.expelled = standing.expelled;
         let continues = was_placed && standing.continues && *standing.epoch == *self.epoch;
@@ -197,6 +213,7 @@ impl Group {
         }
         self.report_presence_if_any();
         self.hear_early(early.heard);
+        self.answer_all(questions);
         if early.has_overflowed {
             self.ask();
         }

@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, SessionId, UserId};
+use crate::domain::ids::{EventId, OrderId, SessionId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;

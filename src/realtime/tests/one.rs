@@ -85,3 +85,17 @@ async fn an_ephemeral_frame_has_no_number_and_nobody_keeps_it() {
         assert_eq!(missed(&joined), Some(vec![]));
     }
 }
+
+#[actix_web::test]
+async fn who_listens_is_known_from_the_first_member_to_the_last() {
+    for instance in Instance::each().await {
+        let key = GroupKey::Order(OrderId::new());
+        assert_eq!(instance.groups.listeners(key).await, []);
+        let user_id = UserId::new();
+        let (_ear, joined) = instance.join_as(user_id, key, None).await;
+        assert_eq!(instance.groups.listeners(key).await, [user_id]);
+        assert_eq!(instance.groups.listeners(GroupKey::Order(OrderId::new())).await, []);
+        instance.relay(vec![Dispatch::Expel { group: joined.group, user_id }]).await;
+        assert_eq!(instance.groups.listeners(key).await, []);
+    }
+}

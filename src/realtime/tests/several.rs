@@ -156,3 +156,19 @@ async fn what_is_kept_is_given_out_in_bounded_answers() {
         assert_eq!(missed(&second), Some(vec![3, 4]));
     }
 }
+
+#[actix_web::test]
+async fn who_listens_on_another_instance_is_known_where_nobody_does() {
+    for (here, there) in pairs().await {
+        let key = GroupKey::Order(OrderId::new());
+        let user_id = UserId::new();
+        let (_ear, _) = there.join_as(user_id, key, None).await;
+        // Its note is on its way to Redis before the join is answered, on a link of its own.
+        let known = async {
+            while here.groups.listeners(key).await != [user_id] {
+                tokio::task::yield_now().await;
+            }
+        };
+        timeout(PATIENCE, known).await.expect("in time");
+    }
+}

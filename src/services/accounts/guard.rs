@@ -44,6 +44,9 @@ const TAKEN: Rate = rate(10, Duration::from_secs(60));
 /// Handshakes of a user: what clients that wait before they come back do not reach, on all their devices.
 const HANDSHAKES: Rate = rate(60, Duration::from_millis(250));
 
+/// Messages of a user, about all orders.
+const MESSAGES: Rate = rate(20, Duration::from_secs(3));
+
 const fn rate(burst: u32, every: Duration) -> Rate {
     Rate { burst, every }
 }
@@ -111,6 +114,7 @@ budgets! {
     registrations: REGISTRATIONS,
     taken: TAKEN,
     handshakes: HANDSHAKES,
+    messages: MESSAGES,
 }
 
 impl std::fmt::Debug for Guard {
@@ -210,6 +214,18 @@ impl Guard {
     /// `Limited`.
     pub(super) fn admit_handshake(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
         self.limited("handshakes", || self.handshakes.take(&user_id, now))
+    }
+
+    /// Counts a message of a user.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn admit_message(
+        &self,
+        user_id: UserId,
+        now: Instant,
+    ) -> Result<(), ServiceError> {
+        self.limited("messages", || self.messages.take(&user_id, now))
     }
 
     fn limited(

@@ -17,7 +17,7 @@ pub use recorder::{Recorder, ack, flush, run_recorder};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::{EventId, NotificationId, UserId};
+use crate::domain::ids::{EventId, NotificationId, OrderId, UserId};
 use crate::domain::locale::Locale;
 use crate::domain::notification::{Channel, Choice, NotificationContent, NotificationKind, Preferences};
 use crate::domain::principal::Principal;
@@ -136,6 +136,25 @@ fn mark_all_read_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64, ServiceErro
         0 => Ok(inbox.unread),
         read => count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX)),
     }
+}
+
+/// Marks a user's notifications of one kind about one order as read: what they are about was seen elsewhere.
+///
+/// # Errors
+/// When the database fails.
+pub(super) fn mark_read_about(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    order_id: OrderId,
+    kind: NotificationKind,
+) -> Result<(), ServiceError> {
+    let now = tx.now();
+    rows::lock_inbox(tx.conn(), user_id)?;
+    let read = rows::mark_read_about(tx.conn(), user_id, order_id, kind, now)?;
+    if read > 0 {
+        count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX))?;
+    }
+    Ok(())
 }
 
 /// How many notifications are unread.

@@ -47,7 +47,11 @@ pub fn visible(conn: &mut Conn, who: &Principal, order_id: OrderId) -> Result<(O
     with_party(who, order)
 }
 
-fn with_party(who: &Principal, order: Option<Order>) -> Result<(Order, Party), ServiceError> {
+/// As [`visible`], for an order that was looked up.
+pub(in crate::services) fn with_party(
+    who: &Principal,
+    order: Option<Order>,
+) -> Result<(Order, Party), ServiceError> {
     let found = order.and_then(|order| party_of(who, &order).map(|party| (order, party)));
     found.ok_or(ServiceError::NotFound { what: "order" })
 }

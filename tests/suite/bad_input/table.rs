@@ -95,6 +95,8 @@ pub struct World {
     pub completed: String,
     pub top_up: String,
     pub notification: String,
+    /// About the order that is assigned.
+    pub message: String,
     /// Two that the partner can answer.
     pub offers: [String; 2],
 }
@@ -129,8 +131,11 @@ impl World {
             app.order(&customer).await;
             *offer = text(&work.expect("assignment").await["offer"], "id");
         }
+        let message = crate::chat::write(&app, &customer, &order, "Hello").await;
+        let message = text(&message, "id");
         Self {
             app,
+            message,
             customer,
             log_in,
             partner,
@@ -453,6 +458,33 @@ pub const TABLE: &[Endpoint] = &[
             ("currency", Kind::Word, Needed),
             ("reason", Kind::Text(1, 200), Optional),
         ],
+        query: &[],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/messages",
+        caller: Caller::Customer,
+        status: 201,
+        body: |_| json!({"text": "Ring at the side door.", "client_id": "m-1"}),
+        fields: &[("text", Kind::Text(1, 2000), Needed), ("client_id", Kind::Text(1, 128), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/messages",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[PAGE, CURSOR],
+    },
+    Endpoint {
+        method: "POST",
+        path: "/api/v1/orders/{order_id}/messages/read",
+        caller: Caller::Partner,
+        status: 204,
+        body: |world| json!({"up_to": world.message}),
+        fields: &[("up_to", Kind::Id, Needed)],
         query: &[],
     },
     Endpoint {

@@ -109,6 +109,12 @@ async fn orders(app: &TestApp, walk: &mut Walk) {
     let order = walk.post(&owner, "/api/v1/orders", an_order()).await;
     let id = format!("/api/v1/orders/{{order_id={}}}", text(&order, "id"));
     walk.post(&admin, &format!("{id}/assign"), json!({"partner_id": partner.partner_id})).await;
+    let hello = json!({"text": "Ring at the side door.", "client_id": "m-1"});
+    let message = walk.post(&owner, &format!("{id}/messages"), hello).await;
+    let up_to = json!({"up_to": text(&message, "id")});
+    walk.post(&rider, &format!("{id}/messages/read"), up_to).await;
+    walk.post(&rider, &format!("{id}/messages"), json!({"text": "All right."})).await;
+    walk.get(&owner, &format!("{id}/messages?limit=1")).await;
     for status in ["en_route", "arrived", "picked_up", "in_transit"] {
         let step = format!("/api/v1/orders/{}/transitions", text(&order, "id"));
         rider.call(Method::POST, &step, &[], Some(json!({"to": status}))).await.expect(200);

@@ -135,6 +135,17 @@ async fn every_frame_is_as_documented() {
     let late = json!({"latitude": 52.52, "longitude": 13.39, "timestamp": moment});
     work.send(json!({"type": "location", "points": [late], "sent_at": Timestamp::now()}), api).await;
 
+    map.send(json!({"type": "typing", "order_id": id}), api).await;
+    map.until("typing", api).await;
+    let chat = json!({"type": "chat", "order_id": id, "text": "How far?", "client_id": "m-1", "ref": "c"});
+    // The second time it is answered to this session alone.
+    for _ in 0..2 {
+        map.send(chat.clone(), api).await;
+        map.until("chat_message", api).await;
+    }
+    map.send(json!({"type": "chat_read", "order_id": id}), api).await;
+    map.until("chat_read", api).await;
+
     // While the admin looks at the order, too, its customer hears of that; and in the end of the good-bye.
     let group = format!("order_{id}");
     let mut any = Screen::open(&app, &admin, "any", "/ws/", api).await;

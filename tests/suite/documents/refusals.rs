@@ -114,6 +114,10 @@ fn body_of(operation: &Operation) -> String {
     let body = match operation.path.rsplit('/').next() {
         Some("transitions") => r#"{"to":"cancelled"}"#,
         Some("assign") => partner,
+        Some("messages") => r#"{"text":"Hello"}"#,
+        Some("read") if operation.path.ends_with("/messages/read") => {
+            r#"{"up_to":"0190163d-8694-739b-aea5-966c26f8ad90"}"#
+        }
         Some("rating") => r#"{"stars":5}"#,
         Some("events") => event,
         Some("topups") => r#"{"amount":1,"currency":"USD"}"#,

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use waybill::tools::client::credentials::Secret;
 use waybill::tools::load::{LoadArgs, measure};
 
 use super::scene::LoggedIn;
 use super::{Fleet, position, subscribe, tells};
+use crate::chat;
 use crate::support::steps::text;
 use crate::support::users::PASSWORD;
 use crate::support::{Socket, an_order};
@@ -362,4 +364,63 @@ async fn what_is_due_is_done_once_however_many_servers_look_for_it() {
         assert_eq!(count(&timeline, "to", "completed"), 1, "{timeline}");
         assert_eq!(count(&inbox, "type", "order_completed"), 1, "{inbox}");
     }
+}
+
+#[actix_web::test]
+async fn who_looks_at_an_order_on_another_server_is_not_notified_of_its_messages() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = chat::order(here).await;
+    let mut screen = there.connect(&customer, &format!("/ws/orders/{order}/")).await;
+    chat::until_listening(here, customer.id, &order, true).await;
+    let message = chat::write(here, &partner, &order, "You see this.").await;
+    assert_eq!(screen.expect("chat_message").await["message"], message);
+    screen.close().await;
+    chat::until_listening(here, customer.id, &order, false).await;
+    chat::write(here, &partner, &order, "You do not see this.").await;
+    let inbox = there.as_user(&customer).get("/notifications?type=chat_message").await.expect(200);
+    let items = inbox["items"].as_array().expect("items");
+    assert!(items.len() == 1 && text(&items[0], "message").contains("You do not"), "{inbox}");
+}
+
+#[actix_web::test]
+async fn messages_that_are_written_on_two_servers_at_once_have_one_order() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = chat::order(here).await;
+    let (mut screen, _) = subscribe(there, &customer, &format!("order_{order}"), None).await;
+    screen.expect("order_status").await;
+    let body = |words: String| json!({"text": words, "client_id": words});
+    let writes = (0..12).flat_map(|number| {
+        // Each twice, on either server: the second is the first.
+        [(here, &customer), (there, &customer), (there, &partner)]
+            .map(|(app, user)| chat::try_write(app, user, &order, body(format!("{number}"))))
+    });
+    for answer in join_all(writes).await {
+        answer.expect(201);
+    }
+    let mut told = Vec::new();
+    for _ in 0..24 {
+        told.push(screen.expect("chat_message").await["message"].clone());
+    }
+    let page = chat::page(here, &customer, &order).await;
+    let mut listed = page["items"].as_array().expect("items").clone();
+    listed.reverse();
+    assert_eq!(listed, told);
+}
+
+#[actix_web::test]
+async fn a_users_messages_are_counted_over_all_servers() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let (here, there) = fleet.two();
+    let (customer, _, order) = chat::order(here).await;
+    for _ in 0..20 {
+        chat::write(here, &customer, &order, "Hello?").await;
+    }
+    // What was counted here is told there, and does not wait for anybody.
+    there
+        .until("the other server refuses", || async {
+            chat::try_write(there, &customer, &order, json!({"text": "Hello?"})).await.status == 429
+        })
+        .await;
 }

@@ -26,7 +26,8 @@ pub struct Answer {
 }
 
 impl Client {
-    pub(super) fn new(address: SocketAddr, token: Option<String>) -> Self {
+    /// Calls whatever listens there.
+    pub fn new(address: SocketAddr, token: Option<String>) -> Self {
         Self { address, token }
     }
 

@@ -1,0 +1,84 @@
+//! E-mail addresses in a text, also as people write them who do not want them found.
+
+use std::ops::Range;
+
+use super::{slice, words};
+
+/// The longest last label of a domain that is told from a word.
+const LAST_LABEL: std::ops::RangeInclusive<usize> = 2..=24;
+
+/// Where they are, in bytes.
+pub(super) fn find(text: &str) -> Vec<Range<usize>> {
+    let words = words(text);
+    let mut found = Vec::new();
+    for (index, word) in words.iter().enumerate() {
+        let before = index.checked_sub(1).and_then(|index| words.get(index));
+        let after = words.get(index + 1..).unwrap_or_default();
+        let span =
+            with_sign(text, word, before, after.first()).or_else(|| spelled(text, word, before?, after));
+        found.extend(span);
+    }
+    found
+}
+
+/// `ada@example.org`, also with spaces at the sign.
+fn with_sign(
+    text: &str,
+    word: &Range<usize>,
+    before: Option<&Range<usize>>,
+    after: Option<&Range<usize>>,
+) -> Option<Range<usize>> {
+    let (sign, char) =
+        slice(text, word.clone()).char_indices().find(|(_, char)| matches!(char, '@' | '＠'))?;
+    let (sign, behind) = (word.start + sign, word.start + sign + char.len_utf8());
+    let user = if sign > word.start { word.start..sign } else { before?.clone() };
+    let domain = if behind < word.end { behind..word.end } else { after?.clone() };
+    let start = user.end - user_length(slice(text, user.clone()));
+    let length = domain_length(slice(text, domain.clone()))?;
+    (start < user.end).then_some(start..domain.start + length)
+}
+
+/// `ada (at) example.org`, `ada at example dot org`.
+fn spelled(
+    text: &str,
+    word: &Range<usize>,
+    before: &Range<usize>,
+    after: &[Range<usize>],
+) -> Option<Range<usize>> {
+    if !slice(text, word.clone()).eq_ignore_ascii_case("at") {
+        return None;
+    }
+    let (domain, rest) = after.split_first()?;
+    let start = before.end - user_length(slice(text, before.clone()));
+    let is_bracketed = slice(text, 0..word.start).ends_with(['(', '[', '{', '<']);
+    if is_bracketed && let Some(length) = domain_length(slice(text, domain.clone())) {
+        return (start < before.end).then_some(start..domain.start + length);
+    }
+    let is_dot = |word: &Range<usize>| slice(text, word.clone()).eq_ignore_ascii_case("dot");
+    let labels = rest.chunks_exact(2).map_while(|pair| match pair {
+        [dot, label] if is_dot(dot) => Some(label),
+        _ => None,
+    });
+    let last = labels.last()?;
+    let length = slice(text, last.clone()).trim_end_matches('.').len();
+    let is_label = is_last_label(slice(text, last.start..last.start + length));
+    (is_label && start < before.end).then_some(start..last.start + length)
+}
+
+/// How many bytes at the end may be the part before the sign.
+fn user_length(text: &str) -> usize {
+    let is_part = |char: char| char.is_alphanumeric() || "._%+-'".contains(char);
+    text.len() - text.trim_end_matches(is_part).len()
+}
+
+/// How many bytes at the beginning are a domain with at least two labels.
+fn domain_length(text: &str) -> Option<usize> {
+    let end = text.find(|char: char| !char.is_alphanumeric() && char != '.' && char != '-');
+    let domain = slice(text, 0..end.unwrap_or(text.len())).trim_end_matches(['.', '-']);
+    let (labels, last) = domain.rsplit_once('.')?;
+    (!labels.is_empty() && is_last_label(last)).then_some(domain.len())
+}
+
+fn is_last_label(label: &str) -> bool {
+    LAST_LABEL.contains(&label.chars().count()) && label.chars().all(char::is_alphabetic)
+}

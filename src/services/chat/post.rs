@@ -1,0 +1,205 @@
+//! Writing a message.
+
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::domain::chat::is_open;
+use crate::domain::contact::{Masked, mask};
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, MessageId, OrderId, UserId};
+use crate::domain::notification::{NotificationContent, NotificationKind};
+use crate::domain::order::{Assignee, Order, Party};
+use crate::domain::principal::Principal;
+use crate::domain::time::Timestamp;
+use crate::protocol::ephemeral::EphemeralFrame;
+use crate::protocol::event::Event;
+use crate::protocol::views::MessageView;
+use crate::services::app::{App, Reply, Tx};
+use crate::services::error::{Checks, ServiceError};
+use crate::services::idempotency::Idempotency;
+use crate::services::{notifications, orders};
+use crate::store::messages::{self as rows, Message};
+use crate::store::{notifications as inboxes, orders as order_rows, users};
+
+use super::view;
+
+/// While a notification of earlier messages is unread and no older, further ones add none.
+const NOTIFIED: Duration = Duration::from_secs(60);
+
+/// A message as it is sent.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewMessage {
+    /// 1 to 2,000 characters. Phone numbers and e-mail addresses in it are masked.
+    #[schema(min_length = 1, max_length = 2000)]
+    pub text: String,
+    /// The client's own mark: the message bears it, and is known by it when it comes again.
+    #[schema(min_length = 1, max_length = 128)]
+    pub client_id: Option<String>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub struct Posted {
+    /// The message.
+    pub message: MessageView,
+    /// Whether it was written by this call, rather than by an earlier one with the same `client_id`.
+    pub is_new: bool,
+}
+
+fn check(new: &NewMessage) -> Result<(), ServiceError> {
+    let mut checks = Checks::default();
+    checks.text("text", &new.text, 1..=2000);
+    if let Some(client_id) = &new.client_id {
+        checks.text("client_id", client_id, 1..=128);
+    }
+    checks.done()
+}
+
+/// Writes a message about an order. Sent again with the same `client_id`, it is the same message.
+///
+/// # Errors
+/// `Invalid`; `NotFound`; `Limited`; `Conflict` with `chat_closed` or `client_id_reused`; the database's.
+pub async fn post(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+    new: NewMessage,
+) -> Result<Posted, ServiceError> {
+    let listeners = admit(app, &who, order_id, &new).await?;
+    app.write(move |tx| post_in(tx, &who, order_id, new, &listeners)).await
+}
+
+/// [`post`] for a call that may come with an `Idempotency-Key`.
+///
+/// # Errors
+/// As [`post`]; `Conflict` when the key came with another request.
+pub async fn post_once(
+    app: &App,
+    who: Principal,
+    order_id: OrderId,
+    new: NewMessage,
+    key: Option<Idempotency>,
+) -> Result<Reply, ServiceError> {
+    let listeners = admit(app, &who, order_id, &new).await?;
+    app.write_once(key, 201, move |tx| Ok(post_in(tx, &who, order_id, new, &listeners)?.message)).await
+}
+
+/// Checks what needs no database, and looks who has the order on a screen. That is asked before the transaction, which
+/// waits for nobody.
+async fn admit(
+    app: &App,
+    who: &Principal,
+    order_id: OrderId,
+    new: &NewMessage,
+) -> Result<Vec<UserId>, ServiceError> {
+    check(new)?;
+    app.guard().admit_message(who.user_id, Instant::now())?;
+    Ok(app.groups().listeners(GroupKey::Order(order_id)).await)
+}
+
+fn post_in(
+    tx: &mut Tx<'_>,
+    who: &Principal,
+    order_id: OrderId,
+    new: NewMessage,
+    listeners: &[UserId],
+) -> Result<Posted, ServiceError> {
+    let (order, party) = orders::with_party(who, order_rows::find_locked(tx.conn(), order_id)?)?;
+    let name = name_of(tx, who, &order, party)?;
+    let Masked { text, is_masked } = mask(&new.text);
+    if let Some(client_id) = &new.client_id
+        && let Some(earlier) = rows::find_marked(tx.conn(), order_id, who.user_id, client_id)?
+    {
+        if earlier.text != text {
+            let detail = "You have given this client_id to another message about this order.";
+            return Err(ServiceError::conflict("client_id_reused", detail));
+        }
+        return Ok(Posted { message: view(earlier, name), is_new: false });
+    }
+    let partner = open_with(&order, tx.now())?;
+    // No message is older than the one before it, whichever instance's clock was asked.
+    let last = rows::last(tx.conn(), order_id)?;
+    let (number, created_at) = last.map_or((0, tx.now()), |(number, at)| (number, at.max(tx.now())));
+    let message = Message {
+        id: MessageId::new(),
+        order_id,
+        number: number + 1,
+        partner_id: partner.partner_id,
+        sender_id: who.user_id,
+        party,
+        client_id: new.client_id,
+        text,
+        is_masked,
+        created_at,
+    };
+    rows::insert(tx.conn(), &message)?;
+    let message = view(message, name);
+    tx.emit_as(EventId::from(message.id), &Event::ChatMessage { message: Box::new(message.clone()) });
+    notify(tx, &order, partner, &message, listeners)?;
+    Ok(Posted { message, is_new: true })
+}
+
+/// The partner with whom an order is talked about.
+fn open_with(order: &Order, now: Timestamp) -> Result<&Assignee, ServiceError> {
+    let partner = order.partner.as_ref().filter(|_| is_open(order, now));
+    partner.ok_or_else(|| {
+        let detail = "An order can be written about while it has a partner, and for an hour after its end.";
+        ServiceError::conflict("chat_closed", detail)
+    })
+}
+
+fn name_of(tx: &mut Tx<'_>, who: &Principal, order: &Order, party: Party) -> Result<String, ServiceError> {
+    let name = match party {
+        Party::Customer => Some(order.customer_name.clone()),
+        Party::Partner => order.partner.as_ref().map(|partner| partner.name.clone()),
+        Party::Admin | Party::System => users::find(tx.conn(), who.user_id)?.map(|user| user.name),
+    };
+    name.ok_or(ServiceError::NotFound { what: "user" })
+}
+
+/// Notifies customer and partner, but for who wrote it and who is looking.
+fn notify(
+    tx: &mut Tx<'_>,
+    order: &Order,
+    partner: &Assignee,
+    message: &MessageView,
+    listeners: &[UserId],
+) -> Result<(), ServiceError> {
+    let since = tx.now().before(NOTIFIED);
+    let mut letters = Vec::new();
+    for user_id in [order.customer_id, partner.user_id] {
+        let kind = NotificationKind::ChatMessage;
+        if user_id != message.sender.id
+            && !listeners.contains(&user_id)
+            && !inboxes::has_unread_about(tx.conn(), user_id, order.id, kind, since)?
+        {
+            let content = NotificationContent::ChatMessage {
+                order_id: order.id,
+                sender_name: message.sender.name.as_str().into(),
+                excerpt: message.text.as_str().into(),
+            };
+            letters.push((user_id, content));
+        }
+    }
+    notifications::add_all(tx, letters)
+}
+
+/// Shows those who listen to an order that `who` is writing about it.
+///
+/// # Errors
+/// `NotFound`; `Conflict` with `chat_closed`; `Overloaded`; the database's.
+pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), ServiceError> {
+    app.read(move |conn| {
+        let (order, _) = orders::visible(conn, &who, order_id)?;
+        open_with(&order, Timestamp::now()).map(|_| ())
+    })
+    .await?;
+    let body = EphemeralFrame::Typing { user_id: who.user_id }.to_text();
+    // Two who write are both seen.
+    let slot = format!("typing:{}", who.user_id);
+    app.groups().publish_ephemeral(GroupKey::Order(order_id), EventId::new(), &slot, body.into())?;
+    Ok(())
+}

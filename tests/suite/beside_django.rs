@@ -1,0 +1,190 @@
+//! A real Django project beside the server: the example of the guide, as it is given to those who have one.
+
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use awc::http::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use waybill::services::service_keys::{self, NewKey};
+
+use crate::support::process::run;
+use crate::support::steps::text;
+use crate::support::{Answer, Client, JWT_SECRET, Socket, TestApp};
+
+const PROJECT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/examples/django");
+const PASSWORD: &str = "a password of Django's";
+
+/// The project on a database of its own, serving. Dropping it ends it.
+struct Django {
+    python: String,
+    settings: Vec<(&'static str, String)>,
+    server: Option<Child>,
+    address: SocketAddr,
+    // Dropped last.
+    _folder: TempDir,
+}
+
+impl Django {
+    /// Beside a server, with a key that is good for users' groups; `None` where there is no Django.
+    async fn beside(app: &TestApp) -> Option<Self> {
+        let Ok(python) = std::env::var("WAYBILL_TEST_DJANGO") else {
+            eprintln!("left out: tests/services makes the environment of the Django example");
+            return None;
+        };
+        let groups = vec!["user_*".parse().expect("a pattern")];
+        let new = NewKey { name: "django".into(), groups, lifetime: None };
+        let key = service_keys::add(app.inner().store(), new).await.expect("it is made");
+        let folder = TempDir::new().expect("a folder");
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        drop(listener);
+        let settings = vec![
+            ("DJANGO_SECRET_KEY", "for this test".to_owned()),
+            ("DJANGO_DATABASE", folder.path().join("db.sqlite3").display().to_string()),
+            ("WAYBILL_URL", format!("http://{}", app.address())),
+            ("WAYBILL_SERVICE_KEY", key),
+            ("WAYBILL_JWT_SECRET", JWT_SECRET.to_owned()),
+        ];
+        let mut django = Self { python, settings, server: None, address, _folder: folder };
+        django.manage(&["migrate", "--verbosity", "0"]);
+        django.start();
+        Some(django)
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.python);
+        command.current_dir(PROJECT).env_clear().env("PYTHONDONTWRITEBYTECODE", "1");
+        command.envs(self.settings.iter().map(|(name, value)| (name, value)));
+        command.arg("manage.py").args(arguments);
+        command
+    }
+
+    fn try_manage(&self, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+        let mut command = self.command(arguments);
+        command.envs(settings.iter().copied());
+        run(command, "")
+    }
+
+    fn manage(&self, arguments: &[&str]) -> String {
+        let output = self.try_manage(arguments, &[("DJANGO_SUPERUSER_PASSWORD", PASSWORD)]);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("UTF-8").trim_end().to_owned()
+    }
+
+    fn start(&mut self) {
+        let address = self.address.to_string();
+        let mut command = self.command(&["runserver", "--noreload", &address]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::inherit());
+        self.server = Some(command.spawn().expect("Django starts"));
+        let begin = Instant::now();
+        while TcpStream::connect(self.address).is_err() {
+            assert!(begin.elapsed() < Duration::from_secs(30), "Django does not listen");
+            // Between two looks; nothing depends on how long it is.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn add_user(&self, name: &str) {
+        let email = format!("{name}@example.org");
+        self.manage(&["createsuperuser", "--noinput", "--username", name, "--email", &email]);
+    }
+
+    async fn call(&self, method: Method, path: &str, token: Option<&str>, body: Value) -> Answer {
+        let client = Client::new(self.address, token.map(str::to_owned));
+        client.call(method, path, &[], Some(body)).await
+    }
+
+    /// Logs in at Django; gives the access token.
+    async fn token(&self, name: &str) -> String {
+        let body = json!({"username": name, "password": PASSWORD});
+        text(&self.call(Method::POST, "/api/token/", None, body).await.expect(200), "access")
+    }
+}
+
+impl Drop for Django {
+    fn drop(&mut self) {
+        if let Some(mut server) = self.server.take() {
+            // It may have ended already.
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+    }
+}
+
+#[actix_web::test]
+async fn a_token_of_djangos_opens_a_socket_and_what_django_saves_arrives_on_it() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    django.add_user("ada");
+    django.add_user("bob");
+    let (ada, bob) = (django.token("ada").await, django.token("bob").await);
+    let me = app.with_token(&ada).get("/me").await.expect(200);
+    assert_eq!((text(&me, "role"), text(&me, "email")), ("customer".into(), "ada@example.org".into()));
+    let id = text(&me, "id");
+
+    let open = async |token: &str| {
+        let bearer = format!("Bearer {token}");
+        let opened = Socket::open(app.address(), "/ws/notifications/", &[("Authorization", &bearer)]).await;
+        let mut socket = opened.expect("the socket opens");
+        socket.expect("unread_count").await;
+        socket
+    };
+    let (mut screen, mut other) = (open(&ada).await, open(&bob).await);
+    let ticket = json!({"subject": "The soup was cold"});
+    let ticket = django.call(Method::POST, "/api/tickets/", Some(&ada), ticket).await.expect(201);
+    let told = screen.expect("ticket_changed").await;
+    let data = |status: &str, created: bool| json!({"id": ticket["id"], "subject": "The soup was cold", "status": status, "created": created});
+    assert_eq!((&told["data"], &told["group"]), (&data("open", true), &json!(format!("user_{id}"))));
+    assert!(told["seq"].is_u64(), "{told}");
+    let path = format!("/api/tickets/{}/", ticket["id"]);
+    django.call(Method::PATCH, &path, Some(&ada), json!({"status": "solved"})).await.expect(200);
+    assert_eq!(screen.expect("ticket_changed").await["data"], data("solved", false));
+    django.call(Method::PATCH, &path, Some(&bob), json!({"status": "open"})).await.expect(404);
+
+    // It is somebody else's, and Bob's own comes after it.
+    let ticket = json!({"subject": "No cutlery"});
+    django.call(Method::POST, "/api/tickets/", Some(&bob), ticket).await.expect(201);
+    assert_eq!(other.expect("ticket_changed").await["data"]["subject"], "No cutlery");
+
+    // Once more the same account, by a command this time; and a token for refreshing is none to connect with.
+    let again = django.manage(&["waybill_token", "ada"]);
+    assert_eq!(text(&app.with_token(&again).get("/me").await.expect(200), "id"), id);
+    let body = json!({"username": "ada", "password": PASSWORD});
+    let pair = django.call(Method::POST, "/api/token/", None, body).await.expect(200);
+    app.with_token(&text(&pair, "refresh")).get("/me").await.refused(401, "token_wrong_type");
+    let body = json!({"refresh": pair["refresh"]});
+    let fresh = django.call(Method::POST, "/api/token/refresh/", None, body).await.expect(200);
+    assert_eq!(text(&app.with_token(&text(&fresh, "access")).get("/me").await.expect(200), "id"), id);
+}
+
+#[actix_web::test]
+async fn what_django_takes_back_is_not_told_and_what_cannot_be_told_is_saved_all_the_same() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    django.add_user("ada");
+    let token = django.token("ada").await;
+    let bearer = format!("Bearer {token}");
+    let opened = Socket::open(app.address(), "/ws/notifications/", &[("Authorization", &bearer)]).await;
+    let mut screen = opened.expect("the socket opens");
+    let script = |subject: &str, rolls_back: &str| {
+        format!(
+            "from django.db import transaction\nfrom tickets.models import *\nwith transaction.atomic():\n    \
+             Ticket.objects.create(owner=User.objects.get(username='ada'), subject='{subject}')\n    \
+             transaction.set_rollback({rolls_back})"
+        )
+    };
+    django.manage(&["shell", "-c", &script("taken back", "True")]);
+    django.manage(&["shell", "-c", &script("kept", "False")]);
+    assert_eq!(screen.expect("ticket_changed").await["data"]["subject"], "kept");
+    // With a key that is good for nothing.
+    let saved = ["shell", "-c", &script("not told", "False")];
+    let output = django.try_manage(&saved, &[("WAYBILL_SERVICE_KEY", "none")]);
+    assert!(output.status.success(), "{output:?}");
+    let listed = django.call(Method::GET, "/api/tickets/", Some(&token), Value::Null).await.expect(200);
+    let subjects: Vec<_> =
+        listed.as_array().expect("a list").iter().map(|item| text(item, "subject")).collect();
+    assert_eq!(subjects, ["not told", "kept"]);
+    assert!(screen.so_far().await.iter().all(|frame| frame["type"] != "ticket_changed"));
+}

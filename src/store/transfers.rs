@@ -186,3 +186,31 @@ pub fn purge_events(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<us
     .bigint(limit)
     .execute(conn)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::testing::TestDatabase;
+    use crate::telemetry::Metrics;
+
+    #[test]
+    fn an_event_is_new_once_until_it_is_forgotten() {
+        for database in TestDatabase::each() {
+            let store = database.open(&Metrics::new().expect("no figure twice"));
+            let conn = &mut database.connect();
+            let (at, later) = (Timestamp::from_millis(1000), Timestamp::from_millis(2000));
+            let is_new =
+                |conn: &mut Conn, provider, id, at| take_event(conn, provider, id, at).expect("taken");
+            assert!(is_new(conn, "test", "1", at) && is_new(conn, "test", "2", later));
+            assert!(is_new(conn, "other", "1", later), "each provider has ids of its own");
+            assert!(!is_new(conn, "test", "1", later));
+            let purge = |conn: &mut Conn, before| purge_events(conn, before, 10).expect("purged");
+            assert_eq!((purge(conn, at), purge(conn, at.after(Duration::from_millis(1)))), (0, 1));
+            assert!(is_new(conn, "test", "1", later) && !is_new(conn, "test", "2", later));
+            assert_eq!(purge_events(conn, later.after(Duration::from_secs(1)), 2).expect("purged"), 2);
+            store.close();
+        }
+    }
+}

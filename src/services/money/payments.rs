@@ -283,6 +283,13 @@ pub async fn refund(
         let payment = save(tx, payment)?;
         let content = NotificationContent::RefundIssued { order_id, amount };
         notifications::add(tx, order.customer_id, &content)?;
+        tx.emit(&Event::Activity {
+            user_id: Some(who.user_id),
+            role: Some(who.role),
+            action: "refunded",
+            order_id: Some(order_id),
+            at: tx.now(),
+        });
         Ok(payment)
     })
     .await

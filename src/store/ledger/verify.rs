@@ -31,7 +31,7 @@ struct Fault {
 }
 
 /// Each gives a line for each fault.
-const CHECKS: [&str; 9] = [
+const CHECKS: [&str; 10] = [
     "SELECT 'transaction ' || e.transaction_id || ' sums to ' || SUM(e.amount) || ' ' || a.currency AS fault \
      FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
      GROUP BY e.transaction_id, a.currency HAVING SUM(e.amount) <> 0",
@@ -58,6 +58,13 @@ const CHECKS: [&str; 9] = [
      (SELECT customer_id, currency, SUM(amount) AS amount FROM payments WHERE status = 'authorised' \
      GROUP BY customer_id, currency) p ON p.customer_id = a.owner AND p.currency = a.currency \
      WHERE COALESCE(a.balance, 0) <> COALESCE(p.amount, 0)",
+    "SELECT 'order ' || p.order_id || ' was paid ' || p.captured || '; the ledger has ' || \
+     COALESCE(SUM(paid.amount), 0) AS fault FROM payments p \
+     LEFT JOIN (SELECT t.order_id, e.amount FROM ledger_transactions t \
+     JOIN ledger_entries e ON e.transaction_id = t.id JOIN ledger_accounts a ON a.id = e.account_id \
+     WHERE t.kind IN ('capture', 'cash_order', 'cancellation_fee') AND a.kind IN ('earnings', 'revenue')) paid \
+     ON paid.order_id = p.order_id \
+     GROUP BY p.order_id, p.captured HAVING p.captured <> COALESCE(SUM(paid.amount), 0)",
     "SELECT 'order ' || p.order_id || ' was refunded ' || p.refunded || '; the ledger has ' || \
      COALESCE(SUM(e.amount), 0) AS fault FROM payments p \
      LEFT JOIN ledger_transactions t ON t.order_id = p.order_id AND t.kind = 'refund' \

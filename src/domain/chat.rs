@@ -5,15 +5,12 @@ use std::time::Duration;
 use super::order::Order;
 use super::time::Timestamp;
 
-/// For how long after its end an order can be talked about.
-pub const OPEN_AFTER_END: Duration = Duration::from_secs(60 * 60);
-
-/// Whether an order can be written about at `now`: while it has a partner, and for an hour after its end if it had one
+/// Whether an order can be written about at `now`: while it has a partner, and for `after_end` after its end if it had one
 /// then.
 #[must_use]
-pub fn is_open(order: &Order, now: Timestamp) -> bool {
+pub fn is_open(order: &Order, now: Timestamp, after_end: Duration) -> bool {
     // What has ended does not change any more.
-    let is_in_time = !order.status.is_end() || now <= order.updated_at.after(OPEN_AFTER_END);
+    let is_in_time = !order.status.is_end() || now <= order.updated_at.after(after_end);
     order.partner.is_some() && is_in_time
 }
 
@@ -24,6 +21,8 @@ mod tests {
     use crate::domain::ids::{OrderId, PartnerId, UserId};
     use crate::domain::money::{Currency, Money};
     use crate::domain::order::{Assignee, OrderStatus, PaymentMethod};
+
+    const HOUR: Duration = Duration::from_secs(3600);
 
     fn order(status: OrderStatus, has_partner: bool) -> Order {
         let place = Place { latitude: 0.0, longitude: 0.0, address: "here".into() };
@@ -50,12 +49,11 @@ mod tests {
     #[test]
     fn chat_is_open_from_the_assignment_to_an_hour_after_the_end() {
         let end = Timestamp::from_millis(1_000);
-        let (in_time, too_late) =
-            (end.after(OPEN_AFTER_END), end.after(OPEN_AFTER_END + Duration::from_millis(1)));
+        let (in_time, too_late) = (end.after(HOUR), end.after(HOUR + Duration::from_millis(1)));
         for status in OrderStatus::ALL {
-            assert!(!is_open(&order(status, false), end), "{status}, without a partner");
-            assert!(is_open(&order(status, true), in_time), "{status}");
-            assert_eq!(is_open(&order(status, true), too_late), !status.is_end(), "{status}");
+            assert!(!is_open(&order(status, false), end, HOUR), "{status}, without a partner");
+            assert!(is_open(&order(status, true), in_time, HOUR), "{status}");
+            assert_eq!(is_open(&order(status, true), too_late, HOUR), !status.is_end(), "{status}");
         }
     }
 }

@@ -15,13 +15,16 @@ pub enum DeadlineKind {
     NoPartner,
     /// A delivered order is completed. Its subject is the order.
     Complete,
+    /// An order can be written about no longer. Its subject is the order.
+    ChatClosing,
     /// Tickets, refresh tokens, kept answers and the like past their time are removed, again and again. It has no subject.
     Purge,
 }
 
 impl DeadlineKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Dispatch, Self::Offer, Self::NoPartner, Self::Complete, Self::Purge];
+    pub const ALL: [Self; 6] =
+        [Self::Dispatch, Self::Offer, Self::NoPartner, Self::Complete, Self::ChatClosing, Self::Purge];
 
     /// As the database has it.
     #[must_use]
@@ -31,6 +34,7 @@ impl DeadlineKind {
             Self::Offer => "offer",
             Self::NoPartner => "no_partner",
             Self::Complete => "complete",
+            Self::ChatClosing => "chat_closing",
             Self::Purge => "purge",
         }
     }

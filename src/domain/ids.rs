@@ -99,6 +99,13 @@ impl OrderId {
     }
 }
 
+/// The event that tells of the end of an offer bears the offer's id: there is one.
+impl From<OfferId> for EventId {
+    fn from(id: OfferId) -> Self {
+        Self(id.0)
+    }
+}
+
 /// The event that brings a notification bears the notification's id, so that who acks the one acks the other.
 impl From<NotificationId> for EventId {
     fn from(id: NotificationId) -> Self {

@@ -113,7 +113,7 @@ pub async fn accept(
 ) -> Result<HttpResponse, ApiError> {
     let who = *caller.must_be(Role::Partner)?;
     let key = body.idempotency(&who);
-    Ok(reply(dispatch::accept(&app, who, path_id(&path, "offer")?, key).await?))
+    Ok(reply(dispatch::accept_once(&app, who, path_id(&path, "offer")?, key).await?))
 }
 
 /// Decline an offer
@@ -135,7 +135,7 @@ pub async fn decline(
 ) -> Result<HttpResponse, ApiError> {
     let who = *caller.must_be(Role::Partner)?;
     let key = body.idempotency(&who);
-    Ok(reply(dispatch::decline(&app, who, path_id(&path, "offer")?, body.value, key).await?))
+    Ok(reply(dispatch::decline_once(&app, who, path_id(&path, "offer")?, body.value, key).await?))
 }
 
 /// Get why an order went to whom

@@ -90,7 +90,7 @@ pub async fn list(
 ) -> Result<HttpResponse, ApiError> {
     let OrderQuery { status, partner_id, customer_id, limit, cursor } = query.0;
     let page = Page::<OrderId>::new(limit, cursor.as_deref())?;
-    let filter = Filter { status, partner_id, customer_id, before: page.before, open: false };
+    let filter = Filter { status, partner_id, customer_id, before: page.before, in_hand: false };
     let found = orders::list(&app, caller.0, filter, page.fetch()).await?;
     let (items, next_cursor) = page::cut(found, &page, |order| order.id);
     Ok(json(StatusCode::OK, &OrderPage { items, next_cursor }))

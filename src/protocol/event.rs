@@ -84,6 +84,11 @@ pub enum Event {
         /// What.
         message: Box<MessageView>,
     },
+    /// An order can be written about no longer.
+    ChatClosed {
+        /// Which order.
+        order_id: OrderId,
+    },
     /// Somebody has read what was written about an order.
     ChatRead {
         /// Which order.
@@ -206,6 +211,10 @@ pub(super) enum EventFrame<'a> {
         offer_id: OfferId,
         /// Why: `accepted`, `declined`, `expired`, `withdrawn` or `taken`.
         reason: OfferStatus,
+        /// The client's mark on the `accept` or `decline` that this answers: in its session only, where the frame comes
+        /// without a number.
+        #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
+        reference: Option<&'a str>,
     },
     /// Where the partner of an order was: samples that came late, after an offline spell say. They fill the trail, and
     /// never move the partner back.
@@ -218,6 +227,11 @@ pub(super) enum EventFrame<'a> {
     ChatMessage {
         /// What was written. `id` is the event's, too.
         message: &'a MessageView,
+    },
+    /// The order can be written about no longer.
+    ChatClosed {
+        /// Which order.
+        order_id: OrderId,
     },
     /// Somebody has read what was written about the order.
     ChatRead {
@@ -300,7 +314,9 @@ impl Event {
             | Self::WalletChanged { user_id, .. } => vec![GroupKey::User(*user_id)],
             Self::TrailFilled { order_id, .. } => vec![GroupKey::Order(*order_id)],
             Self::ChatMessage { message } => vec![GroupKey::Order(message.order_id)],
-            Self::ChatRead { order_id, .. } => vec![GroupKey::Order(*order_id)],
+            Self::ChatRead { order_id, .. } | Self::ChatClosed { order_id } => {
+                vec![GroupKey::Order(*order_id)]
+            }
             Self::Published { group, .. } | Self::AccessLost { group, .. } => vec![*group],
             Self::SessionsEnded { .. } => Vec::new(),
         }
@@ -319,11 +335,14 @@ impl Event {
                 order: order.as_deref(),
             }),
             Self::OfferMade { offer, .. } => publish(EventFrame::Assignment { offer }),
-            Self::OfferClosed { offer_id, reason, .. } => {
-                publish(EventFrame::AssignmentClosed { offer_id: *offer_id, reason: *reason })
-            }
+            Self::OfferClosed { offer_id, reason, .. } => publish(EventFrame::AssignmentClosed {
+                offer_id: *offer_id,
+                reason: *reason,
+                reference: None,
+            }),
             Self::TrailFilled { points, .. } => publish(EventFrame::Trail { points }),
             Self::ChatMessage { message } => publish(EventFrame::ChatMessage { message }),
+            Self::ChatClosed { order_id } => publish(EventFrame::ChatClosed { order_id: *order_id }),
             Self::ChatRead { user_id, up_to, .. } => {
                 publish(EventFrame::ChatRead { user_id: *user_id, up_to: *up_to })
             }
@@ -378,6 +397,12 @@ pub(super) struct PublishedFrame<'a> {
 #[must_use]
 pub fn published_frame(kind: &str, data: &RawValue) -> String {
     to_json(&PublishedFrame { kind, data })
+}
+
+/// The text of the end of an offer as the session alone gets it that asked for it, without its envelope.
+#[must_use]
+pub fn offer_frame(offer_id: OfferId, reason: OfferStatus, reference: Option<&str>) -> String {
+    to_json(&EventFrame::AssignmentClosed { offer_id, reason, reference })
 }
 
 /// The text of a message as its session alone gets it, without its envelope.

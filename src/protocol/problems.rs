@@ -54,7 +54,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(
         409,
         "chat_closed",
-        "The order can be written about while it has a partner, and for an hour after its end.",
+        "The order can be written about while it has a partner, and for a while after its end.",
     ),
     http(
         409,

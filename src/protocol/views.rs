@@ -221,7 +221,7 @@ impl OrderView {
 pub struct OfferView {
     /// Its id.
     pub id: OfferId,
-    /// What is offered. The customer's notes are for whoever accepts.
+    /// What is offered. The customer's notes and whole name are for whoever accepts.
     pub order: OrderView,
     /// Until when it can be accepted.
     pub expires_at: Timestamp,
@@ -242,7 +242,9 @@ impl OfferView {
         commission: Commission,
     ) -> Self {
         let earnings = Money { amount: commission.split(order.price.amount).0, ..order.price };
-        let order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, None) };
+        let mut order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, None) };
+        // By first name, until somebody has the order.
+        order.customer.name.truncate(order.customer.name.find(' ').unwrap_or(order.customer.name.len()));
         Self { id, order, expires_at, pickup_distance, earnings }
     }
 }

@@ -49,6 +49,8 @@ pub struct ServiceSettings {
     pub auto_confirm: bool,
     /// How long after its delivery an order is completed when its customer does not do it.
     pub complete_after: Duration,
+    /// For how long after its end an order can be written about.
+    pub chat_after_end: Duration,
     /// How partners are found.
     pub dispatch: DispatchRules,
     /// What carrying an order costs.

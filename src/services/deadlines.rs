@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::ids::OrderId;
+use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 use crate::store::deadlines::{self as rows, Deadline};
 use crate::store::{idempotency, orders};
@@ -21,12 +22,12 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, dispatch, money, orders as use_cases, tracking};
+use super::{accounts, chat, dispatch, money, orders as use_cases, tracking};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
 /// How many of them are done at the same time.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 /// Between two looks for those that other instances have set, and may not live to see.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between two purges.
@@ -137,6 +138,7 @@ async fn fire(app: &App, deadline: Deadline) {
 
 /// Whether it still stood.
 fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, ServiceError> {
+    rows::bound_waiting(tx.conn())?;
     // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline.
     let order = match deadline.order_id {
         Some(order_id) => orders::find_locked(tx.conn(), order_id)?,
@@ -150,9 +152,14 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, Serv
         (DeadlineKind::Offer, Some(order)) => dispatch::expire(tx, &order, subject(deadline)?)?,
         (DeadlineKind::NoPartner, Some(order)) => dispatch::give_up(tx, order)?,
         (DeadlineKind::Complete, Some(order)) => use_cases::complete(tx, order)?,
+        (DeadlineKind::ChatClosing, Some(order)) => chat::close(tx, &order)?,
         (DeadlineKind::Purge, _) => purge(tx, app)?,
         (
-            DeadlineKind::Dispatch | DeadlineKind::Offer | DeadlineKind::NoPartner | DeadlineKind::Complete,
+            DeadlineKind::Dispatch
+            | DeadlineKind::Offer
+            | DeadlineKind::NoPartner
+            | DeadlineKind::Complete
+            | DeadlineKind::ChatClosing,
             None,
         ) => {
             return Err(ServiceError::Internal("a deadline without its order".into()));
@@ -166,13 +173,35 @@ fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {
     deadline.subject.parse().map_err(|_| fault())
 }
 
+/// Sets the deadlines of orders that are without: placed by an earlier version, or while others applied.
+fn adopt(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
+    let (rules, now) = (tx.settings().dispatch, tx.now());
+    rows::set_missing(tx.conn(), DeadlineKind::Complete, OrderStatus::Delivered, now)?;
+    if rules.enabled {
+        rows::set_missing(tx.conn(), DeadlineKind::Dispatch, OrderStatus::Confirmed, now)?;
+        let give_up_at = now.after(rules.give_up_after);
+        rows::set_missing(tx.conn(), DeadlineKind::NoPartner, OrderStatus::Confirmed, give_up_at)?;
+    }
+    Ok(())
+}
+
+/// Makes sure that every order has its deadlines, as this version and its settings have them.
+///
+/// # Errors
+/// The database's.
+pub async fn prepare(app: &App) -> Result<(), ServiceError> {
+    app.write(adopt).await
+}
+
 /// Removes tickets, refresh tokens, kept answers, trails and the provider's events past their time, some at once.
 fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     let now = tx.now();
     let removed = accounts::purge(tx, app.tokens().access_lifetime())?
         + idempotency::purge(tx.conn(), now.before(KEPT))?
         + tracking::purge(tx)?
+        + dispatch::purge(tx)?
         + money::purge(tx)?;
+    adopt(tx)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
 }

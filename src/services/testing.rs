@@ -68,6 +68,7 @@ impl TestApp {
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
             complete_after: Duration::from_secs(24 * 3600),
+            chat_after_end: Duration::from_secs(3600),
             dispatch: DispatchRules {
                 enabled: true,
                 offers_at_once: 1,

@@ -11,12 +11,12 @@ use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::ids::OrderId;
+use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 
 use super::Conn;
 use super::error::StoreError;
 use super::read::{optional_id, parsed};
-use super::schema::deadlines;
 use super::statement::Statement;
 
 /// How long one that is in hand is left alone by others, the first time; twice as long each time after that.
@@ -98,13 +98,60 @@ pub fn lift_all(conn: &mut Conn, kind: DeadlineKind, order_id: OrderId) -> Resul
     Ok(())
 }
 
+/// The kinds that this version knows, for a statement. What a later version has left behind is left to it.
+fn known_kinds() -> String {
+    let names = DeadlineKind::ALL.map(|kind| format!("'{}'", kind.as_str()));
+    names.join(", ")
+}
+
+/// Bounds how long the rest of this transaction waits for locks: what is due comes up again, and one order that somebody
+/// holds is no reason to keep all others waiting.
+///
+/// # Errors
+/// When the database fails.
+pub fn bound_waiting(conn: &mut Conn) -> Result<(), StoreError> {
+    match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => {}
+        Conn::Postgres(_) => {
+            Statement::new("SET LOCAL lock_timeout = '2s'").execute(conn)?;
+        }
+    }
+    Ok(())
+}
+
+/// Sets the deadlines that orders of these statuses are without: those of an earlier version, or of a time when others
+/// applied.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_missing(
+    conn: &mut Conn,
+    kind: DeadlineKind,
+    status: OrderStatus,
+    due_at: Timestamp,
+) -> Result<(), StoreError> {
+    Statement::new(
+        "INSERT INTO deadlines (kind, subject, order_id, due_at, attempts) \
+         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? ON CONFLICT DO NOTHING",
+    )
+    .text(kind.as_str())
+    .bigint(due_at.as_millis())
+    .text(status.as_str())
+    .execute(conn)?;
+    Ok(())
+}
+
 /// Takes what is due at `now` in hand, the longest first, at most `limit`.
 ///
 /// # Errors
 /// When the database fails.
 pub fn take_due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Deadline>, StoreError> {
-    let query =
-        "SELECT kind, subject, order_id, attempts FROM deadlines WHERE due_at <= ? ORDER BY due_at LIMIT ?";
+    let query = format!(
+        "SELECT kind, subject, order_id, attempts FROM deadlines WHERE due_at <= ? AND kind IN ({}) \
+         ORDER BY due_at LIMIT ?",
+        known_kinds()
+    );
     let rows: Vec<Row> = match conn {
         // One transaction writes at a time.
         Conn::Sqlite(_) => Statement::new(query).bigint(now.as_millis()).bigint(limit).load(conn)?,
@@ -155,8 +202,15 @@ pub fn settle(conn: &mut Conn, deadline: &Deadline) -> Result<bool, StoreError> 
 /// # Errors
 /// When the database fails.
 pub fn next_due(conn: &mut Conn) -> Result<Option<Timestamp>, StoreError> {
-    let next: Option<i64> = deadlines::table.select(diesel::dsl::min(deadlines::due_at)).first(conn)?;
-    Ok(next.map(Timestamp::from_millis))
+    #[derive(QueryableByName)]
+    struct Due {
+        #[diesel(sql_type = BigInt)]
+        due_at: i64,
+    }
+    let query =
+        format!("SELECT due_at FROM deadlines WHERE kind IN ({}) ORDER BY due_at LIMIT 1", known_kinds());
+    let next: Option<Due> = Statement::new(query).get_result(conn).optional()?;
+    Ok(next.map(|next| Timestamp::from_millis(next.due_at)))
 }
 
 #[cfg(test)]
@@ -204,6 +258,19 @@ mod tests {
             assert_eq!(due(conn, at(12)).len(), 1);
             lift(conn, DeadlineKind::Complete, "a").expect("lifted");
             assert_eq!(due(conn, at(100)), []);
+        }
+    }
+
+    #[test]
+    fn what_a_later_version_has_left_behind_keeps_nothing_else_from_being_done() {
+        for database in TestDatabase::each() {
+            let conn = &mut database.connect_made();
+            let row = "INSERT INTO deadlines (kind, subject, due_at, attempts) VALUES ('later', '', 1, 0)";
+            Statement::new(row).execute(conn).expect("set");
+            set(conn, DeadlineKind::Complete, "a", None, at(10)).expect("set");
+            lift(conn, DeadlineKind::Purge, "").expect("lifted");
+            assert_eq!(next_due(conn).expect("read"), Some(at(10)));
+            assert_eq!(due(conn, at(10)).len(), 1);
         }
     }
 

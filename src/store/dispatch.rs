@@ -1,5 +1,6 @@
 //! Rows of dispatch: who is online, what was offered to whom, and what each look for partners found.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
@@ -64,7 +65,8 @@ pub fn lock_in_hand(conn: &mut Conn, partner_id: PartnerId) -> Result<i64, Store
         // One transaction writes at a time.
         Conn::Sqlite(_) => {}
         Conn::Postgres(_) => {
-            let lock = Statement::new("SELECT 1 FROM partners WHERE id = ? FOR UPDATE");
+            // Not for its key, which orders refer to.
+            let lock = Statement::new("SELECT 1 FROM partners WHERE id = ? FOR NO KEY UPDATE");
             lock.text(partner_id.to_string()).execute(conn)?;
         }
     }
@@ -72,6 +74,27 @@ pub fn lock_in_hand(conn: &mut Conn, partner_id: PartnerId) -> Result<i64, Store
                  AND status IN ('assigned', 'en_route', 'arrived', 'picked_up', 'in_transit')";
     let count: Count = Statement::new(query).text(partner_id.to_string()).get_result(conn)?;
     Ok(count.count)
+}
+
+/// Whether a partner wants offers; that cannot change until the transaction ends.
+///
+/// # Errors
+/// When the database fails.
+pub fn lock_online(conn: &mut Conn, partner_id: PartnerId) -> Result<bool, StoreError> {
+    #[derive(QueryableByName)]
+    struct Online {
+        #[diesel(sql_type = Bool)]
+        online: bool,
+    }
+    let query = "SELECT online FROM partners WHERE id = ?";
+    let text: Cow<'static, str> = match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => query.into(),
+        Conn::Postgres(_) => format!("{query} FOR NO KEY UPDATE").into(),
+    };
+    let row: Option<Online> =
+        Statement::new(text).text(partner_id.to_string()).get_result(conn).optional()?;
+    Ok(row.is_some_and(|row| row.online))
 }
 
 #[derive(QueryableByName)]
@@ -113,7 +136,7 @@ pub fn standings(
          (SELECT offers.status || ' ' || COALESCE(CAST(offers.closed_at AS TEXT), '') FROM offers \
           WHERE offers.order_id = ? AND offers.partner_id = partners.id ORDER BY offers.id DESC LIMIT 1) AS last_offer \
          FROM partners INNER JOIN users ON users.id = partners.user_id \
-         WHERE users.deleted_at IS NULL AND partners.id IN ({places})"
+         WHERE users.deleted_at IS NULL AND users.role = 'partner' AND partners.id IN ({places})"
     );
     let mut found = HashMap::new();
     for chunk in partners.chunks(CHUNK) {
@@ -370,17 +393,44 @@ pub fn save_look(conn: &mut Conn, order_id: OrderId, look: &Look) -> Result<(), 
     Ok(())
 }
 
-/// The last look of an order.
+/// The last look of an order, without whom it found.
 ///
 /// # Errors
 /// When the database fails.
 pub fn last_look(conn: &mut Conn, order_id: OrderId) -> Result<Option<Look>, StoreError> {
-    let row = dispatch_looks::table
+    let row: Option<(i64, i64, i64, i64)> = dispatch_looks::table
         .filter(dispatch_looks::order_id.eq(order_id.to_string()))
         .order(dispatch_looks::look.desc())
-        .first::<LookRow>(conn)
+        .select((dispatch_looks::look, dispatch_looks::at, dispatch_looks::radius, dispatch_looks::offered))
+        .first(conn)
         .optional()?;
-    row.map(Look::try_from).transpose()
+    Ok(row.map(|(look, at, radius, offered)| Look {
+        look,
+        at: Timestamp::from_millis(at),
+        radius: u32::try_from(radius).unwrap_or(u32::MAX),
+        offered,
+        candidates: Vec::new(),
+    }))
+}
+
+/// Removes what is kept of looks and offers of orders that were placed before `before`, some at once; tells how many rows
+/// these were.
+///
+/// # Errors
+/// When the database fails.
+pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    // Ids of orders sort by the time they were made.
+    let first = OrderId::first_of(before).to_string();
+    let mut removed = 0;
+    for (table, key) in
+        [("dispatch_looks", "order_id, look"), ("former_partners", "order_id, partner_id"), ("offers", "id")]
+    {
+        let text = format!(
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE order_id < ? LIMIT ?)"
+        );
+        removed += Statement::new(text).text(first.as_str()).bigint(limit).execute(conn)?;
+    }
+    Ok(removed)
 }
 
 /// The looks of an order, oldest first.

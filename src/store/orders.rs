@@ -174,8 +174,8 @@ pub struct Filter {
     pub customer_id: Option<UserId>,
     /// Only of this partner.
     pub partner_id: Option<PartnerId>,
-    /// Only those that have not ended.
-    pub open: bool,
+    /// Only those that a partner has in hand.
+    pub in_hand: bool,
     /// Only those placed before this one.
     pub before: Option<OrderId>,
 }
@@ -195,9 +195,10 @@ pub fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Order>, 
     if let Some(partner_id) = filter.partner_id {
         query = query.filter(orders::partner_id.eq(partner_id.to_string()));
     }
-    if filter.open {
-        let ends = OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(OrderStatus::as_str);
-        query = query.filter(orders::status.ne_all(ends.collect::<Vec<_>>()));
+    if filter.in_hand {
+        // In the words of the index on these.
+        let in_hand = "orders.status IN ('assigned', 'en_route', 'arrived', 'picked_up', 'in_transit')";
+        query = query.filter(diesel::dsl::sql::<diesel::sql_types::Bool>(in_hand));
     }
     if let Some(before) = filter.before {
         query = query.filter(orders::id.lt(before.to_string()));

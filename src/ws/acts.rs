@@ -1,15 +1,16 @@
 //! What a client does by a frame and could do by a call as well: the same use cases.
 
+use crate::domain::dispatch::OfferStatus;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, MessageId, NotificationId, OfferId, OrderId};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
-use crate::protocol::event::chat_frame;
+use crate::protocol::event::{chat_frame, offer_frame};
 use crate::protocol::server::envelop;
 use crate::services::app::App;
 use crate::services::chat::{self, NewMessage, Posted};
-use crate::services::dispatch::{self, Decline};
+use crate::services::dispatch::{self, Answered, Decline};
 use crate::services::error::ServiceError;
 use crate::services::{notifications, tracking};
 
@@ -45,17 +46,26 @@ pub(super) struct Echo {
     pub is_new: bool,
 }
 
-/// Does it for `who`.
+/// Does it for `who`. `reference` is the client's mark on the frame.
 ///
 /// # Errors
 /// Those of the use case.
-pub(super) async fn perform(app: &App, who: Principal, act: Act) -> Result<Option<Echo>, ServiceError> {
+pub(super) async fn perform(
+    app: &App,
+    who: Principal,
+    act: Act,
+    reference: Option<&str>,
+) -> Result<Option<Echo>, ServiceError> {
     match act {
         Act::MarkRead { id } => notifications::mark_read(app, who, id).await.map(|_| None),
         Act::MarkAllRead => notifications::mark_all_read(app, who).await.map(|_| None),
-        Act::Accept { offer_id } => dispatch::accept(app, who, offer_id, None).await.map(|_| None),
+        Act::Accept { offer_id } => {
+            let answered = dispatch::accept(app, who, offer_id).await?;
+            Ok(Some(offer_echo(&answered, offer_id, OfferStatus::Accepted, reference)))
+        }
         Act::Decline { offer_id, reason } => {
-            dispatch::decline(app, who, offer_id, Decline { reason }, None).await.map(|_| None)
+            let answered = dispatch::decline(app, who, offer_id, Decline { reason }).await?;
+            Ok(Some(offer_echo(&answered, offer_id, OfferStatus::Declined, reference)))
         }
         Act::Locate { samples, is_batch: false, sent_at } => {
             tracking::locate(app, who, samples, sent_at).await.map(|()| None)
@@ -76,4 +86,13 @@ fn echo(Posted { message, is_new }: Posted) -> Option<Echo> {
     let (id, at) = (EventId::from(message.id), message.created_at);
     let frame = envelop(&chat_frame(&message), &group.to_string(), id, at, None);
     Some(Echo { group, frame, is_new })
+}
+
+/// What the session hears of its answer: by itself where it gave a mark, which no event carries, or hears no such events.
+fn offer_echo(answered: &Answered, offer_id: OfferId, reason: OfferStatus, reference: Option<&str>) -> Echo {
+    let group = GroupKey::Partner(answered.partner_id);
+    let body = offer_frame(offer_id, reason, reference);
+    // Under the event's id, so that who gets both drops one.
+    let frame = envelop(&body, &group.to_string(), offer_id.into(), answered.at, None);
+    Echo { group, frame, is_new: answered.is_new && reference.is_none() }
 }

@@ -199,7 +199,9 @@ impl Session {
     /// Does something that is answered by events, or by an `error` when it fails.
     fn act(&self, act: Act, reference: Reference, ctx: &mut Context) {
         let (app, who) = (self.app.clone(), self.state.principal);
-        let done = wrap_future::<_, Self>(async move { acts::perform(&app, who, act).await });
+        let mark = reference.clone();
+        let done =
+            wrap_future::<_, Self>(async move { acts::perform(&app, who, act, mark.as_deref()).await });
         ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {
             Ok(Some(echo)) => {
                 let has_event = echo.is_new && session.state.hears(echo.group);

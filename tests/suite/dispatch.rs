@@ -142,10 +142,17 @@ async fn an_offer_that_is_declined_or_runs_out_goes_to_the_next() {
     let (first, work) = &mut partners[0];
     let offer = offered(work, &order).await;
     work.send(json!({"type": "decline", "offer_id": offer, "reason": "a flat tyre", "ref": "d"})).await;
-    assert_eq!(closed(work, &offer).await, "declined");
+    // The answer to this session, and the event for all of the partner's: the same, under one id.
+    let mut told = [work.expect("assignment_closed").await, work.expect("assignment_closed").await];
+    told.sort_by_key(|frame| frame["seq"].is_u64());
+    assert_eq!((&told[0]["ref"], &told[1]["ref"]), (&json!("d"), &Value::Null), "{told:?}");
+    for frame in told {
+        assert_eq!((&frame["reason"], &frame["id"]), (&json!("declined"), &json!(offer)), "{frame}");
+    }
     let refused = app.answer(first, &offer, "accept").await.refused(409, "offer_closed");
     assert_eq!(refused["reason"], "declined");
-    app.answer(first, &offer, "decline").await.expect(200);
+    let again = app.answer(first, &offer, "decline").await.expect(200);
+    assert_eq!(again["status"], "confirmed", "declining again is answered like the first time");
 
     let (second, work) = &mut partners[1];
     let offer = offered(work, &order).await;
@@ -164,6 +171,10 @@ async fn an_offer_that_is_declined_or_runs_out_goes_to_the_next() {
     let outcomes: Vec<_> = looks.iter().map(|look| text(&look["offers"][0], "status")).collect();
     assert_eq!(outcomes, ["declined", "expired", "accepted"]);
     assert_eq!(looks[0]["offers"][0]["reason"], "a flat tyre");
+    let first = &partners[0].0;
+    let offer = text(&looks[0]["offers"][0], "id");
+    let refused = app.answer(first, &offer, "decline").await.refused(409, "offer_closed");
+    assert!(refused.get("partner").is_none(), "who has it now is not for who declined it: {refused}");
     let verdicts: Vec<_> =
         looks[2]["candidates"].as_array().expect("some").iter().map(|one| text(one, "verdict")).collect();
     assert_eq!(verdicts, ["declined", "asked", "offered"]);
@@ -326,7 +337,7 @@ async fn who_goes_offline_gives_open_offers_away_and_keeps_the_orders_in_hand() 
     let order = app.order(&customer).await;
     let offer = offered(&mut work, &order).await;
     app.as_user(&near).put("/partner/availability", json!({"online": false})).await.expect(200);
-    assert_eq!(closed(&mut work, &offer).await, "declined");
+    assert_eq!(closed(&mut work, &offer).await, "withdrawn");
     offered(&mut other, &order).await;
     app.step(&near, &kept, "en_route").await;
 }
@@ -413,4 +424,49 @@ async fn a_crash_between_offer_and_answer_loses_neither() {
     app.answer(&far, &offer, "accept").await.expect(200);
     let bell = app.as_user(&near).get("/notifications?type=assignment_expired").await.expect(200);
     assert_eq!(bell["items"].as_array().map(Vec::len), Some(1), "it ran out once");
+}
+
+#[actix_web::test]
+async fn a_crowd_of_those_who_may_not_have_the_order_hides_nobody_who_may() {
+    let app = TestApp::start().await;
+    for at in 0..60 {
+        let partner = app.partner().await;
+        app.stand(&partner, 100.0 + f64::from(at)).await;
+    }
+    let (free, customer) = (app.partner_at(800.0).await, app.customer().await);
+    let mut work = app.at_work(&free).await;
+    let order = app.order(&customer).await;
+    offered(&mut work, &order).await;
+    let looks = app.audit(&order).await;
+    let candidates = looks[0]["candidates"].as_array().expect("some");
+    assert_eq!(candidates.last().map(|last| text(last, "verdict")), Some("offered".into()));
+}
+
+#[actix_web::test]
+async fn orders_that_wait_while_admins_assign_are_offered_once_partners_are_asked_again_and_the_other_way_round()
+ {
+    let app = TestApp::start_with(&[("WAYBILL_DISPATCH", "off")]).await;
+    let (partner, customer) = (app.partner_at(100.0).await, app.customer().await);
+    let order = app.order(&customer).await;
+    let (database, _) = app.stop().await;
+
+    let app = TestApp::start_on(database, &[("WAYBILL_DISPATCH_AGAIN_MS", "100")]).await;
+    app.stand(&partner, 100.0).await;
+    let mut work = app.at_work(&partner).await;
+    let offer = offered(&mut work, &order).await;
+    app.answer(&partner, &offer, "decline").await.expect(200);
+    let (database, _) = app.stop().await;
+
+    let settings = [("WAYBILL_DISPATCH", "off"), ("WAYBILL_NO_PARTNER_SECS", "1")];
+    let app = TestApp::start_on(database, &settings).await;
+    let next = app.partner_at(50.0).await;
+    let mut work = app.at_work(&next).await;
+    app.until("what was due is done", || async {
+        let due = app.inner().read(|conn| Ok(waybill::store::deadlines::next_due(conn)?)).await;
+        due.expect("looked up").is_none_or(|due| due > Timestamp::now())
+    })
+    .await;
+    assert_eq!(app.status(&customer, &order).await, "confirmed");
+    app.published().await;
+    assert!(!work.so_far().await.iter().any(|frame| frame["type"] == "assignment"));
 }

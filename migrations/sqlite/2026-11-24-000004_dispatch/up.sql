@@ -17,7 +17,7 @@ CREATE TABLE offers (
     expires_at BIGINT NOT NULL,
     closed_at BIGINT
 );
-CREATE INDEX offers_order ON offers (order_id, id);
+CREATE INDEX offers_order ON offers (order_id, partner_id, id);
 CREATE INDEX offers_open ON offers (partner_id, id) WHERE status = 'open';
 CREATE UNIQUE INDEX offers_one_open ON offers (order_id, partner_id) WHERE status = 'open';
 

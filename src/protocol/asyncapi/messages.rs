@@ -141,6 +141,9 @@ fn gather() -> BTreeMap<String, Gathered> {
         let body = frame.to_text();
         gathered.entry(type_of(&body)).or_default().take(Envelope::Ephemeral, &body, group);
     });
+    samples::with_answers(|group, body| {
+        gathered.entry(type_of(body)).or_default().take(Envelope::Ephemeral, body, group);
+    });
     samples::with_snapshots(|group, frame| {
         let body = frame.to_text();
         gathered.entry(type_of(&body)).or_default().take(Envelope::Snapshot, &body, group);

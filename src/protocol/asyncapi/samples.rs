@@ -18,7 +18,7 @@ use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::ClientKind;
 use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
-use crate::protocol::event::{Event, QueueAction};
+use crate::protocol::event::{Event, QueueAction, chat_frame, offer_frame};
 use crate::protocol::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use crate::protocol::server::Control;
 use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
@@ -191,6 +191,7 @@ pub(super) fn events() -> Vec<Event> {
         Event::TrailFilled { order_id: order_id(), points: vec![trail_point()] },
         Event::ChatMessage { message: Box::new(message()) },
         Event::ChatRead { order_id: order_id(), user_id, up_to: message().id },
+        Event::ChatClosed { order_id: order_id() },
         Event::NotificationAdded { user_id, notification: Box::new(notification) },
         Event::UnreadCountChanged { user_id, count: 3, revision: 12 },
         Event::WalletChanged {
@@ -225,6 +226,13 @@ pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)
         EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
     show(order_group(), &presence);
     show(GroupKey::Admin, &presence);
+}
+
+/// Events that one session may get by itself, as the answer to what it has asked for.
+pub(super) fn with_answers(mut show: impl FnMut(GroupKey, &str)) {
+    let closed = offer_frame(offer().id, OfferStatus::Accepted, Some("9"));
+    show(GroupKey::Partner(partner_id()), &closed);
+    show(order_group(), &chat_frame(&message()));
 }
 
 /// The snapshot of a group of each kind.

@@ -196,6 +196,7 @@ impl Settings {
             trail_keep: self.trail_keep,
             routing: self.routing_url.clone(),
             complete_after: self.complete_after,
+            chat_after_end: self.chat_after_end,
             dispatch: DispatchRules {
                 enabled: self.dispatch,
                 offers_at_once: self.offers_at_once,

@@ -153,6 +153,9 @@ settings! {
     /// Seconds after its delivery until an order is completed when its customer does not do it. Default: a day.
     "WAYBILL_COMPLETE_AFTER_SECS" Plain complete_after: Duration = "86400", |text| parse::secs(text, 1..=31_536_000);
 
+    /// Seconds after its end for which an order can still be written about. Default: an hour.
+    "WAYBILL_CHAT_AFTER_END_SECS" Plain chat_after_end: Duration = "3600", |text| parse::secs(text, 1..=31_536_000);
+
     /// Whether confirmed orders are offered to partners: `on`, or `off` where admins assign them.
     "WAYBILL_DISPATCH" Plain dispatch: bool = "on", parse::switch;
 

@@ -3,9 +3,11 @@
 //! What is written while a partner has the order is for that partner, the customer and admins. A partner who gets it later
 //! does not see it: each message bears the partner in whose time it was written.
 
+mod closing;
 mod post;
 mod read;
 
+pub(super) use closing::close;
 pub use post::{NewMessage, Posted, post, post_once, typing};
 pub use read::{History, ReadMark, ReadUpTo, history, mark_read, mark_read_once};
 

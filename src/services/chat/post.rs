@@ -119,7 +119,7 @@ fn post_in(
         }
         return Ok(Posted { message: view(earlier, name), is_new: false });
     }
-    let partner = open_with(&order, tx.now())?;
+    let partner = open_with(&order, tx.now(), tx.settings().chat_after_end)?;
     // No message is older than the one before it, whichever instance's clock was asked.
     let last = rows::last(tx.conn(), order_id)?;
     let (number, created_at) = last.map_or((0, tx.now()), |(number, at)| (number, at.max(tx.now())));
@@ -143,10 +143,10 @@ fn post_in(
 }
 
 /// The partner with whom an order is talked about.
-fn open_with(order: &Order, now: Timestamp) -> Result<&Assignee, ServiceError> {
-    let partner = order.partner.as_ref().filter(|_| is_open(order, now));
+fn open_with(order: &Order, now: Timestamp, after_end: Duration) -> Result<&Assignee, ServiceError> {
+    let partner = order.partner.as_ref().filter(|_| is_open(order, now, after_end));
     partner.ok_or_else(|| {
-        let detail = "An order can be written about while it has a partner, and for an hour after its end.";
+        let detail = "An order can be written about while it has a partner, and for a while after its end.";
         ServiceError::conflict("chat_closed", detail)
     })
 }
@@ -192,9 +192,10 @@ fn notify(
 /// # Errors
 /// `NotFound`; `Conflict` with `chat_closed`; `Overloaded`; the database's.
 pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), ServiceError> {
+    let after_end = app.settings().chat_after_end;
     app.read(move |conn| {
         let (order, _) = orders::visible(conn, &who, order_id)?;
-        open_with(&order, Timestamp::now()).map(|_| ())
+        open_with(&order, Timestamp::now(), after_end).map(|_| ())
     })
     .await?;
     let body = EphemeralFrame::Typing { user_id: who.user_id }.to_text();

@@ -78,14 +78,19 @@ pub async fn set_availability(
         let open = app.read(move |conn| Ok(rows::open_offers_to(conn, partner_id, MAX_OFFERS)?)).await?;
         for offer in open {
             // One at a time, since each needs its order's lock.
-            app.write(move |tx| {
+            let given_away = app.write(move |tx| {
                 let (_, offer, order) = offers::find(tx, &who, offer.id)?;
                 if offer.status == OfferStatus::Open {
-                    offers::give_away(tx, &offer, &order, Some("went offline"))?;
+                    // Not declined: the order may be offered again to who comes back.
+                    offers::give_away(tx, &offer, &order, OfferStatus::Withdrawn, Some("went offline"))?;
                 }
                 Ok(())
-            })
-            .await?;
+            });
+            match given_away.await {
+                // It was closed meanwhile.
+                Ok(()) | Err(ServiceError::Conflict { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
     }
     availability(app, who).await

@@ -12,12 +12,14 @@ mod queue;
 
 pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
 pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
-pub use offers::{Decline, accept, decline};
+pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
 pub use queue::{QueueView, offers, queue};
 
+use std::collections::HashMap;
+
 use crate::domain::deadline::DeadlineKind;
-use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Verdict, judge};
-use crate::domain::ids::OfferId;
+use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Standing, Verdict, judge};
+use crate::domain::ids::{OfferId, PartnerId, UserId};
 use crate::domain::notification::{NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
 use crate::protocol::event::Event;
@@ -29,8 +31,12 @@ use super::error::ServiceError;
 use super::notifications;
 use super::orders::{Taken, Words, take};
 
-/// How many partners a look judges beside those that it is to ask.
+/// How many partners a look judges at first beside those that it is to ask; more where these are too few.
 const SPARE: usize = 50;
+/// The most that it judges.
+const MOST: usize = 5_000;
+/// How many rows of a table one purge removes.
+const PURGED: i64 = 500;
 /// How many of those that were judged are kept for whoever wants to know why.
 const KEPT: usize = 50;
 
@@ -48,8 +54,9 @@ pub(super) fn begin(tx: &mut Tx<'_>, order: &Order, before: Option<&Assignee>) -
     Ok(())
 }
 
-/// An order is `confirmed` no longer: what is still offered cannot be accepted any more.
-pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<(), ServiceError> {
+/// An order is `confirmed` no longer: what is still offered cannot be accepted any more. Gives what is to be put into the
+/// inboxes of those whom it was offered to.
+pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<Letters, ServiceError> {
     tx.lift_deadline(DeadlineKind::Dispatch, order.id)?;
     tx.lift_deadline(DeadlineKind::NoPartner, order.id)?;
     tx.lift_deadlines(DeadlineKind::Offer, order.id)?;
@@ -74,10 +81,13 @@ pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<(), ServiceError> {
     };
     let users = rows::standings(tx.conn(), order.id, &withdrawn)?;
     let letter = |user_id| (user_id, NotificationContent::AssignmentWithdrawn { order_id: order.id, cause });
-    notifications::add_all(tx, users.values().map(|standing| letter(standing.user_id)).collect())
+    Ok(users.values().map(|standing| letter(standing.user_id)).collect())
 }
 
-/// Closes an offer, and lets its partner know.
+/// What is to be put into inboxes.
+type Letters = Vec<(UserId, NotificationContent)>;
+
+/// Closes an offer, and lets its partner know. The event bears the offer's id: there is one.
 fn close(
     tx: &mut Tx<'_>,
     offer: &Offer,
@@ -86,7 +96,8 @@ fn close(
 ) -> Result<(), ServiceError> {
     let now = tx.now();
     rows::close_offer(tx.conn(), offer.id, status, reason, now)?;
-    tx.emit(&Event::OfferClosed { partner_id: offer.partner_id, offer_id: offer.id, reason: status });
+    let event = Event::OfferClosed { partner_id: offer.partner_id, offer_id: offer.id, reason: status };
+    tx.emit_as(offer.id.into(), &event);
     Ok(())
 }
 
@@ -104,10 +115,13 @@ fn go_on(tx: &mut Tx<'_>, order: &Order) -> Result<(), ServiceError> {
 
 /// Looks for partners for an order.
 pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), ServiceError> {
-    if order.status != OrderStatus::Confirmed || !rows::open_offers(tx.conn(), order.id)?.is_empty() {
+    let (rules, now) = (tx.settings().dispatch, tx.now());
+    if order.status != OrderStatus::Confirmed
+        || !rules.enabled
+        || !rows::open_offers(tx.conn(), order.id)?.is_empty()
+    {
         return Ok(());
     }
-    let (rules, now) = (tx.settings().dispatch, tx.now());
     let last = rows::last_look(tx.conn(), order.id)?;
     let (number, radius) = match &last {
         None => (1, rules.first_radius),
@@ -115,37 +129,38 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
         Some(last) if last.offered == 0 => (last.look, rules.widen(last.radius)),
         Some(last) => (last.look + 1, last.radius),
     };
-    let limit = rules.offers_at_once.saturating_add(SPARE);
-    let positions = app.tracking().positions();
-    let near = positions.nearest(order.pickup.position(), f64::from(radius), limit, now.before(FRESH), now);
-    let candidates: Vec<Candidate> = near
-        .into_iter()
-        // Within the radius, which fits.
-        .map(|near| Candidate {
-            partner_id: near.partner_id,
-            distance: near.metres.round() as u32,
-            age: near.age.as_secs(),
-        })
-        .collect();
-    let ids: Vec<_> = candidates.iter().map(|candidate| candidate.partner_id).collect();
-    let standings = rows::standings(tx.conn(), order.id, &ids)?;
-    let judged = judge(&candidates, |partner_id| standings.get(&partner_id).copied(), &rules, now);
-    let chosen: Vec<Candidate> = judged
+    let (mut judged, standings) = judged(tx, app, order, radius)?;
+    let mut chosen: Vec<Candidate> = judged
         .iter()
         .filter(|(_, verdict)| *verdict == Verdict::Offered)
         .map(|(candidate, _)| *candidate)
         .collect();
-    let offered = i64::try_from(chosen.len()).unwrap_or(i64::MAX);
-    let kept = judged.iter().take(KEPT.max(chosen.len())).map(|(candidate, verdict)| Judged {
+    // In one order, so that two looks cannot wait for each other.
+    chosen.sort_by_key(|candidate| candidate.partner_id);
+    let mut left = Vec::new();
+    for candidate in &chosen {
+        // Who has gone offline meanwhile gives away what is open by then, which this offer would miss.
+        if !rows::lock_online(tx.conn(), candidate.partner_id)? {
+            left.push(candidate.partner_id);
+        }
+    }
+    chosen.retain(|candidate| !left.contains(&candidate.partner_id));
+    for (_, verdict) in judged.iter_mut().filter(|(candidate, _)| left.contains(&candidate.partner_id)) {
+        *verdict = Verdict::Offline;
+    }
+    let kept =
+        judged.iter().enumerate().filter(|(at, (_, verdict))| *at < KEPT || *verdict == Verdict::Offered);
+    let kept = kept.map(|(_, (candidate, verdict))| Judged {
         partner_id: candidate.partner_id,
         distance: candidate.distance,
         age: candidate.age,
         verdict: *verdict,
     });
+    let offered = i64::try_from(chosen.len()).unwrap_or(i64::MAX);
     let look = Look { look: number, at: now, radius, offered, candidates: kept.collect() };
     rows::save_look(tx.conn(), order.id, &look)?;
     if chosen.is_empty() {
-        let again_at = now.after(rules.look_again_after);
+        let again_at = if left.is_empty() { now.after(rules.look_again_after) } else { now };
         return tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), again_at);
     }
     let mut letters = Vec::new();
@@ -154,6 +169,36 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
         letters.extend(standings.get(&candidate.partner_id).map(|standing| (standing.user_id, content)));
     }
     notifications::add_all(tx, letters)
+}
+
+/// Partners with what spoke for or against each, and what is known of them.
+type Verdicts = (Vec<(Candidate, Verdict)>, HashMap<PartnerId, Standing>);
+
+/// Judges who is near: more of them where the nearest may not have the order.
+fn judged(tx: &mut Tx<'_>, app: &App, order: &Order, radius: u32) -> Result<Verdicts, ServiceError> {
+    let (rules, now) = (tx.settings().dispatch, tx.now());
+    let mut limit = rules.offers_at_once.saturating_add(SPARE);
+    loop {
+        let positions = app.tracking().positions();
+        let near =
+            positions.nearest(order.pickup.position(), f64::from(radius), limit, now.before(FRESH), now);
+        let is_full = near.len() >= limit;
+        // Within the radius, which fits.
+        let candidates = near.into_iter().map(|near| Candidate {
+            partner_id: near.partner_id,
+            distance: near.metres.round() as u32,
+            age: near.age.as_secs(),
+        });
+        let candidates: Vec<Candidate> = candidates.collect();
+        let ids: Vec<PartnerId> = candidates.iter().map(|candidate| candidate.partner_id).collect();
+        let standings = rows::standings(tx.conn(), order.id, &ids)?;
+        let judged = judge(&candidates, |partner_id| standings.get(&partner_id).copied(), &rules, now);
+        let chosen = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Offered).count();
+        if chosen >= rules.offers_at_once || !is_full || limit >= MOST {
+            return Ok((judged, standings));
+        }
+        limit = limit.saturating_mul(4).min(MOST);
+    }
 }
 
 /// Offers an order to a partner; gives what is to be put into the inbox.
@@ -209,9 +254,19 @@ pub(super) fn expire(tx: &mut Tx<'_>, order: &Order, offer_id: OfferId) -> Resul
     notifications::add_all(tx, partner.values().map(|standing| letter(standing.user_id)).collect())
 }
 
+/// Removes what is kept of orders that were placed too long ago, some at once; tells how many rows these were.
+///
+/// # Errors
+/// The database's.
+pub(super) fn purge(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
+    // As long as their trails: both tell where partners were.
+    let before = tx.now().before(tx.settings().trail_keep);
+    Ok(rows::purge(tx.conn(), before, PURGED)?)
+}
+
 /// No partner was found in time.
 pub(super) fn give_up(tx: &mut Tx<'_>, order: Order) -> Result<(), ServiceError> {
-    if order.status != OrderStatus::Confirmed {
+    if order.status != OrderStatus::Confirmed || !tx.settings().dispatch.enabled {
         return Ok(());
     }
     let to = Taken { to: OrderStatus::Failed, party: Party::System, by: None, partner: None };

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::order::{OrderStatus, Party};
+use crate::domain::order::Party;
 use crate::domain::principal::Principal;
 use crate::protocol::views::{OfferView, OrderView};
 use crate::services::app::{App, ServiceSettings};
@@ -56,10 +56,8 @@ fn open_offers(
 /// The database's.
 pub async fn queue(app: &App, who: Principal) -> Result<QueueView, ServiceError> {
     let offers = offers(app, who).await?;
-    let filter = Filter { open: true, ..Filter::default() };
-    let mut orders = use_cases::list(app, who, filter, MAX).await?;
-    // Delivered ones wait for the customer, not for the partner.
-    orders.retain(|order| order.status != OrderStatus::Delivered);
+    let filter = Filter { in_hand: true, ..Filter::default() };
+    let orders = use_cases::list(app, who, filter, MAX).await?;
     debug_assert!(orders.iter().all(|order| order.code.is_none()), "{:?} sees no code", Party::Partner);
     Ok(QueueView { offers, orders })
 }

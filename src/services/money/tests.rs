@@ -134,9 +134,9 @@ struct Cast {
 async fn orders_of(app: &App, cast: &Cast, open: bool) -> Vec<OrderId> {
     let mut ids = Vec::new();
     for customer in &cast.customers {
-        let filter = Filter { open, customer_id: Some(customer.user_id), ..Filter::default() };
+        let filter = Filter { customer_id: Some(customer.user_id), ..Filter::default() };
         let found = app.read(move |conn| Ok(order_rows::list(conn, &filter, 100)?)).await.expect("orders");
-        ids.extend(found.into_iter().map(|order| order.id));
+        ids.extend(found.into_iter().filter(|order| !open || !order.status.is_end()).map(|order| order.id));
     }
     ids
 }

@@ -8,6 +8,7 @@ use crate::domain::deadline::DeadlineKind;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
+use crate::domain::notification::NotificationContent;
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
@@ -328,7 +329,7 @@ pub(in crate::services) fn take(
         | OrderStatus::Failed => {}
     }
     rows::update(tx.conn(), &order)?;
-    set_deadlines(tx, &order, from, before.as_ref())?;
+    let withdrawn = set_deadlines(tx, &order, from, before.as_ref())?;
     let reason = words.reason.clone();
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     let settled = money::settle(tx, &order, from, taken.party)?;
@@ -336,20 +337,20 @@ pub(in crate::services) fn take(
     let mut letters =
         notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref(), settled.fee);
     letters.extend(settled.letters);
+    letters.extend(withdrawn);
     notifications::add_all(tx, letters)?;
     Ok(order)
 }
 
-/// What is to be done about the order in time, from this step on.
+/// Sets and lifts what is to be done about the order in time, from this step on. Gives what is to be put into the inboxes of
+/// those whom it was offered to.
 fn set_deadlines(
     tx: &mut Tx<'_>,
     order: &Order,
     from: OrderStatus,
     before: Option<&Assignee>,
-) -> Result<(), ServiceError> {
-    if from == OrderStatus::Confirmed {
-        dispatch::end(tx, order)?;
-    }
+) -> Result<Vec<(UserId, NotificationContent)>, ServiceError> {
+    let letters = if from == OrderStatus::Confirmed { dispatch::end(tx, order)? } else { Vec::new() };
     if order.status == OrderStatus::Confirmed {
         dispatch::begin(tx, order, before)?;
     }
@@ -360,7 +361,11 @@ fn set_deadlines(
         let due_at = order.updated_at.after(tx.settings().complete_after);
         tx.set_deadline(DeadlineKind::Complete, order.id, Some(order.id), due_at)?;
     }
-    Ok(())
+    if order.status.is_end() && order.partner.is_some() {
+        let closes_at = order.updated_at.after(tx.settings().chat_after_end);
+        tx.set_deadline(DeadlineKind::ChatClosing, order.id, Some(order.id), closes_at)?;
+    }
+    Ok(letters)
 }
 
 /// Lets the groups know of a step, and puts a partner out who has the order no longer.

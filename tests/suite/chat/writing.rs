@@ -239,3 +239,17 @@ async fn twenty_messages_a_minute_are_taken_and_then_one_every_three_seconds() {
     }
     write(&app, &partner, &order, "The other side has a limit of its own.").await;
 }
+
+#[actix_web::test]
+async fn who_looks_at_an_order_hears_when_it_can_be_written_about_no_longer() {
+    let app = TestApp::start_with(&[("WAYBILL_CHAT_AFTER_END_SECS", "1")]).await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = order["id"].as_str().expect("an id").to_owned();
+    let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
+    app.step(&customer, &order, "cancelled").await;
+    super::write(&app, &partner, &order, "A pity.").await;
+    assert_eq!(screen.expect("chat_closed").await["order_id"], serde_json::json!(order));
+    let path = format!("/orders/{order}/messages");
+    let late = serde_json::json!({"text": "Too late"});
+    app.as_user(&customer).post(&path, late).await.refused(409, "chat_closed");
+}

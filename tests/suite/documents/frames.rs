@@ -97,7 +97,11 @@ fn short_token(user: &TestUser) -> String {
 #[actix_web::test]
 async fn every_frame_is_as_documented() {
     let service_keys = format!("shop:{SERVICE_KEY}");
-    let own = [("WAYBILL_SERVICE_KEYS", service_keys.as_str()), ("WAYBILL_TRAIL_FLUSH_SECS", "1")];
+    let own = [
+        ("WAYBILL_SERVICE_KEYS", service_keys.as_str()),
+        ("WAYBILL_TRAIL_FLUSH_SECS", "1"),
+        ("WAYBILL_CHAT_AFTER_END_SECS", "1"),
+    ];
     let settings = [money::SETTINGS.as_slice(), &own].concat();
     let app = TestApp::start_with(&settings).await;
     let mut api = AsyncApi::of(&app).await;
@@ -211,6 +215,8 @@ async fn every_frame_is_as_documented() {
     if !api.seen.contains("server.trail") {
         map.until("trail", api).await;
     }
+    app.step(&customer, &id, "cancelled").await;
+    map.until("chat_closed", api).await;
     for screen in [&mut dashboard, &mut bell, &mut work, &mut map, &mut any] {
         screen.so_far(api).await;
     }

@@ -170,3 +170,7 @@ pub fn messages<'a>(
     }
     broken
 }
+
+#[cfg(test)]
+#[path = "ends_tests.rs"]
+mod tests;

@@ -272,3 +272,7 @@ impl Hearing {
         broken
     }
 }
+
+#[cfg(test)]
+#[path = "hearing_tests.rs"]
+mod tests;

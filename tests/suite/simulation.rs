@@ -16,9 +16,10 @@ use crate::support::TestApp;
 use crate::support::process::waybill;
 
 const SERVICE_KEY: &str = "key-of-the-shop";
-const SETTINGS: [(&str, &str); 4] = [
+const SETTINGS: [(&str, &str); 5] = [
     ("WAYBILL_PAYMENT_PROVIDER", "test"),
     ("WAYBILL_OFFER_SECS", "3"),
+    ("WAYBILL_ORDERS_IN_HAND", "1"),
     ("WAYBILL_DISPATCH_AGAIN_MS", "500"),
     ("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop"),
 ];
@@ -26,10 +27,10 @@ const SETTINGS: [(&str, &str); 4] = [
 #[actix_web::test]
 async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
     let app = TestApp::start_with(&SETTINGS).await;
-    let every = Duration::from_millis(600);
-    let simulation = Simulation::crowd(Target::of(app.address()), 7, 12, 10, every);
+    let every = Duration::from_millis(350);
+    let simulation = Simulation::crowd(Target::of(app.address()), 7, 20, 12, every);
     // What is being tested has a clock of its own: this is how long its people order.
-    let report = Simulation { pace: 6.0, ..simulation }.run_until(sleep(Duration::from_secs(12))).await;
+    let report = Simulation { pace: 6.0, ..simulation }.run_until(sleep(Duration::from_secs(6))).await;
     assert!(report.is_clean(), "{report}");
     let count = |name: &str| report.offers.get(name).copied().unwrap_or_default();
     assert!(count("accepted") > 5 && count("made") >= count("accepted"), "{report}");

@@ -14,7 +14,7 @@ const ORDER_TAKES: f64 = 180.0;
 /// its contract.
 ///
 /// With --partners and --orders-per-minute, a crowd that makes its own accounts; WAYBILL_RATE_LIMITS=off on the server lets
-/// it in faster. Otherwise the demo's people, on a server that was started with --demo-idle. Ends after --seconds, or when
+/// it in faster. Otherwise the demo's people, on a server that was started with --demo --demo-idle. Ends after --seconds, or when
 /// interrupted: then nobody orders any more, what is open comes to its end, and what was seen is printed.
 ///
 /// Exit code: 0 when no rule of the contract was broken; 1 when one was, and the report says which; 2 when an argument is

@@ -32,6 +32,7 @@ mod saw;
 mod trouble;
 mod world;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -210,10 +211,11 @@ impl<'a> Company<'a> {
             company.add(log_in, Role::Admin, "/ws/admin/", Admin::new);
         }
         if simulation.crowd.is_some() {
+            let is_limited = Cell::new(false);
             let people = iter(company.people.iter().enumerate());
             people
                 .for_each_concurrent(AT_THE_DESK, |(number, person)| {
-                    register(person, simulation.chance(number))
+                    register(person, &is_limited, simulation.chance(number))
                 })
                 .await;
             log::info!("{} people are there", company.people.len());
@@ -253,10 +255,16 @@ impl<'a> Company<'a> {
     }
 }
 
-/// Makes an account, however long the server lets wait.
-async fn register(person: &Person, mut rng: StdRng) {
+/// Makes an account, however long the server lets wait; the first whom it does says what helps.
+async fn register(person: &Person, is_limited: &Cell<bool>, mut rng: StdRng) {
     let mut backoff = Backoff::default();
     while let Err(error) = person.register().await {
+        let limited = error.refusal().is_some_and(|refusal| refusal.code == "rate_limited");
+        if limited && !is_limited.replace(true) {
+            log::warn!(
+                "the server lets few register at a time; with WAYBILL_RATE_LIMITS=off it takes a crowd"
+            );
+        }
         let trouble = Trouble::from(error);
         let wait = backoff.next(trouble.retry_in(), &mut rng);
         log::debug!("{}: {trouble}; again in {} ms", person.name(), wait.as_millis());

@@ -80,7 +80,10 @@ impl Person {
         let body = json!({
             "email": self.log_in.email, "password": self.log_in.password.0, "name": self.name(), "role": self.role,
         });
-        match self.http.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await {
+        let begin = Instant::now();
+        let answer = self.http.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await;
+        self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
+        match answer {
             Ok(pair) => *self.tokens.borrow_mut() = Some(pair),
             Err(error) if error.refusal().is_some_and(|refusal| refusal.code == "email_taken") => {}
             Err(error) => return Err(error),

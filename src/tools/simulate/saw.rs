@@ -46,7 +46,8 @@ pub struct Placed {
     pub written: Vec<Written>,
     /// What the offer said that it brings, minor units.
     pub share: Option<i64>,
-    at: Instant,
+    /// Since when a partner is waited for, until there was one.
+    waits: Option<Instant>,
     step: Option<(i64, Instant)>,
     accepted: BTreeMap<i64, String>,
 }
@@ -179,7 +180,7 @@ impl Saw {
             status: order.status,
             written: Vec::new(),
             share: None,
-            at: Instant::now(),
+            waits: Some(Instant::now()),
             step: None,
             accepted: BTreeMap::new(),
         };
@@ -204,8 +205,8 @@ impl Saw {
             if let Some((_, called)) = placed.step.take_if(|(expected, _)| *expected == version) {
                 found.push((Lapse::Step, called.elapsed()));
             }
-            if status == OrderStatus::Assigned {
-                found.push((Lapse::Partner, placed.at.elapsed()));
+            if let Some(begin) = placed.waits.take_if(|_| status == OrderStatus::Assigned) {
+                found.push((Lapse::Partner, begin.elapsed()));
             }
         }
         found.into_iter().for_each(|(lapse, took)| self.lapse(lapse, took));

@@ -42,18 +42,18 @@ fn entries_add_up_to_the_balance() {
 #[test]
 fn a_wallet_pays_once_and_gets_back_what_was_not_taken() {
     let id = OrderId::new();
-    let aside = entry("authorisation", -500, 0, Some(id));
+    let aside = || entry("authorisation", -500, 0, Some(id));
     let back = |kind, amount| entry(kind, amount, 0, Some(id));
     let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, entries).is_none();
     use OrderStatus::{Cancelled, Completed, Failed};
-    assert!(is_right(Completed, &[aside.clone()]));
-    assert!(is_right(Cancelled, &[aside.clone(), back("release", 500)]));
-    assert!(is_right(Cancelled, &[aside.clone(), back("cancellation_fee", 200)]));
+    assert!(is_right(Completed, &[aside()]));
+    assert!(is_right(Cancelled, &[aside(), back("release", 500)]));
+    assert!(is_right(Cancelled, &[aside(), back("cancellation_fee", 200)]));
     assert!(!is_right(Completed, &[]));
-    assert!(!is_right(Completed, &[aside.clone(), aside.clone()]));
-    assert!(!is_right(Completed, &[aside.clone(), back("release", 500)]));
-    assert!(!is_right(Failed, &[aside.clone()]));
-    assert!(!is_right(Cancelled, &[aside, back("release", 500), back("release", 500)]));
+    assert!(!is_right(Completed, &[aside(), aside()]));
+    assert!(!is_right(Completed, &[aside(), back("release", 500)]));
+    assert!(!is_right(Failed, &[aside()]));
+    assert!(!is_right(Cancelled, &[aside(), back("release", 500), back("release", 500)]));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What one session hears: each group's numbers, each order's steps, and when its partner may be seen.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use serde::Deserialize;
@@ -16,6 +16,8 @@ use crate::protocol::views::Freshness;
 
 /// A step and a position go different ways, so either may be a little early.
 const GRACE: Duration = Duration::from_secs(2);
+/// Events that may come again: as many as the server keeps.
+const KEPT: usize = 512;
 
 /// What one person hears, over as many connections as it takes.
 #[derive(Debug)]
@@ -32,10 +34,10 @@ struct Stream {
     position: Option<Since>,
     /// Whether it was asked to end.
     is_leaving: bool,
-    /// The last change of each order that was told, since the position was not carried on from an earlier one.
+    /// The last change of each order that is not over, since the position was not carried on from an earlier one.
     steps: HashMap<OrderId, (i64, OrderStatus)>,
-    /// Those events; after a fault, they may come again.
-    told: HashSet<String>,
+    /// The last of those events; after a fault, they may come again.
+    told: VecDeque<String>,
 }
 
 /// An order, as far as positions go.
@@ -225,13 +227,21 @@ impl Hearing {
     fn step(&mut self, group: &str, event: &str, step: &Step) -> Option<Break> {
         let Step { order_id, status, previous_status, version } = *step;
         let stream = self.streams.get_mut(group)?;
-        let is_new = stream.told.insert(event.to_owned());
         let before = stream.steps.get(&order_id).copied();
-        if before.is_some_and(|(last, _)| version <= last) {
-            let expected = format!("a version after {}", before.map_or(0, |(last, _)| last));
-            return is_new.then(|| Break::new(order_id, expected, format!("{version} in {group}")));
+        if let Some((last, _)) = before.filter(|(last, _)| version <= *last) {
+            let broken =
+                Break::new(order_id, format!("a version after {last}"), format!("{version} in {group}"));
+            return (!stream.told.iter().any(|told| told == event)).then_some(broken);
         }
-        stream.steps.insert(order_id, (version, status));
+        stream.told.push_back(event.to_owned());
+        if stream.told.len() > KEPT {
+            stream.told.pop_front();
+        }
+        if status.is_end() {
+            stream.steps.remove(&order_id);
+        } else {
+            stream.steps.insert(order_id, (version, status));
+        }
         let follows = before.is_none_or(|(last, was)| last + 1 != version || was == previous_status);
         (!follows || !is_legal(previous_status, status)).then(|| {
             let was = before.map_or(previous_status, |(_, was)| was);
@@ -240,6 +250,9 @@ impl Hearing {
     }
 
     fn stand(&mut self, Standing { id, status, version }: Standing, at: Instant) {
+        if !self.streams.contains_key(&GroupKey::Order(id).to_string()) {
+            return;
+        }
         let known = self.lives.get(&id);
         if known.is_none_or(|known| known.version < version) {
             let dot = known.and_then(|known| known.dot.clone());

@@ -50,7 +50,7 @@ async fn a_hand_over_code_that_a_partner_gets_to_see_is_exit_code_1() {
     let app = TestApp::start_with(&SETTINGS).await;
     let folder = TempDir::new().expect("a folder");
     let mut command = waybill(&folder, &[("WAYBILL_SERVICE_KEY", SERVICE_KEY)]);
-    command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "2"]);
+    command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "6"]);
     command.args(["--orders-per-minute", "60", "--seconds", "4", "--pace", "6"]);
     let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
     let admin = app.as_user(&app.admin().await);

@@ -58,7 +58,7 @@ enum Command {
     Asyncapi,
     /// Open many sessions on a server, publish at a steady rate, and account for what arrived.
     Load(Box<LoadArgs>),
-    /// Let the demo's people order, assign and ride on a server that runs with `--demo`.
+    /// Let people order, ride, write and pay on a server, and hold what they see against its contract.
     Simulate(SimulateArgs),
 }
 

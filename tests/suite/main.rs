@@ -28,6 +28,7 @@ mod orders;
 mod recovery;
 mod service_keys;
 mod sessions;
+mod simulation;
 mod start_stop;
 mod support;
 mod tidy;

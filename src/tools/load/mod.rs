@@ -17,7 +17,7 @@ mod floor;
 mod frame;
 mod instances;
 mod limits;
-mod meters;
+pub(in crate::tools) mod meters;
 mod progress;
 mod schedule;
 mod session;

@@ -1,19 +1,23 @@
-//! A customer: orders something now and then, waits for it, says the code at the door, confirms; sometimes changes
-//! their mind. Reads some of the notifications.
+//! A customer: orders something now and then, writes to the partner, says the code at the door, confirms and rates;
+//! sometimes thinks better of it.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use rand::Rng;
 use rand::rngs::StdRng;
+use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::chat::Chat;
 use super::city::{SHOPS, some_address};
+use super::inbox::Inbox;
 use super::line::{Line, Part, kind};
-use super::person::Person;
+use super::person::{Answer, Person};
+use super::purse::Purse;
 use super::trouble::Trouble;
-use super::world::{Order, Orders, Talk, Update, is_due, soon};
-use crate::domain::order::OrderStatus;
+use super::world::{Order, Orders, Town, Update, is_due, soon};
+use crate::domain::order::{OrderStatus, Party, PaymentMethod};
 
 /// Orders at a time.
 const AT_ONCE: usize = 2;
@@ -27,25 +31,32 @@ const UNPACKING: std::ops::Range<f64> = 3.0..8.0;
 const REGRET: f64 = 0.07;
 /// Seconds of having a partner until then.
 const REGRETTING: std::ops::Range<f64> = 2.0..15.0;
-/// How many notifications are opened.
-const OPENED: f64 = 0.4;
-/// Seconds until then.
-const OPENING: std::ops::Range<f64> = 1.5..10.0;
-/// With this many unread, all are marked as read.
-const TOO_MANY: u64 = 25;
+/// How long a partner is waited for when the town goes to bed.
+const LAST_ORDERS: Duration = Duration::from_secs(20);
+/// How many orders are written about, once there is a partner.
+const WRITTEN_ABOUT: f64 = 0.3;
+/// How many are rated.
+const RATED: f64 = 0.5;
 /// Metres of street from a shop to the door.
 const DELIVERY: (f64, f64) = (300.0, 600.0);
+/// What is written to partners.
+const WORDS: [&str; 4] = [
+    "Hello! The bell is broken, please knock.",
+    "Is there still some of the bread?",
+    "Take your time.",
+    "Second door on the left, behind the plane tree.",
+];
 
 /// A customer.
 pub struct Customer {
-    talk: Rc<Talk>,
+    town: Rc<Town>,
     rng: StdRng,
     pace: f64,
     orders: Vec<Mine>,
     next_order: Instant,
-    /// Notifications that will be opened, and when.
-    to_open: Vec<(Instant, String)>,
-    tidy_at: Option<Instant>,
+    purse: Purse,
+    chat: Chat,
+    inbox: Inbox,
 }
 
 /// An order of this customer that is not over.
@@ -53,6 +64,8 @@ struct Mine {
     order: Order,
     /// Will be called off once a partner has it.
     regrets: bool,
+    /// Has been written about, or will not be.
+    is_written_about: bool,
     /// When to confirm or to call off.
     act_at: Option<Instant>,
 }
@@ -60,19 +73,35 @@ struct Mine {
 impl Customer {
     /// A customer who has just come home.
     #[must_use]
-    pub fn new(talk: Rc<Talk>, mut rng: StdRng, pace: f64) -> Self {
+    pub fn new(town: Rc<Town>, mut rng: StdRng, pace: f64) -> Self {
         let next_order = soon(HURRY, pace, &mut rng);
-        Self { talk, rng, pace, orders: Vec::new(), next_order, to_open: Vec::new(), tidy_at: None }
+        let purse = Purse::new(Rc::clone(&town));
+        let chat = Chat::new(Rc::clone(&town), Party::Customer);
+        let inbox = Inbox::new(Rc::clone(&town));
+        Self { town, rng, pace, orders: Vec::new(), next_order, purse, chat, inbox }
     }
 
     /// Decides what to do about an order as it stands.
     fn plan(&mut self, at: usize) {
         let Some(mine) = self.orders.get_mut(at) else { return };
-        mine.act_at = match mine.order.status {
+        let Order { id, status, version, .. } = mine.order;
+        self.town.saw.stepped(id, status, version);
+        if status == OrderStatus::Assigned && !mine.is_written_about {
+            mine.is_written_about = true;
+            if self.rng.random_bool(WRITTEN_ABOUT)
+                && let Some(words) = WORDS.get(self.rng.random_range(0..WORDS.len()))
+            {
+                self.chat.think(id, words, self.pace, &mut self.rng);
+            }
+        }
+        mine.act_at = match status {
             OrderStatus::Delivered => Some(soon(UNPACKING, self.pace, &mut self.rng)),
             OrderStatus::Assigned if mine.regrets => Some(soon(REGRETTING, self.pace, &mut self.rng)),
             // Still the same thought: the partner is on the way, not there yet.
             OrderStatus::EnRoute => mine.act_at,
+            OrderStatus::Pending | OrderStatus::Confirmed if self.town.is_closing() => {
+                Some(Instant::now() + LAST_ORDERS)
+            }
             OrderStatus::Pending
             | OrderStatus::Confirmed
             | OrderStatus::Assigned
@@ -80,68 +109,135 @@ impl Customer {
             | OrderStatus::PickedUp
             | OrderStatus::InTransit => None,
             OrderStatus::Completed | OrderStatus::Cancelled | OrderStatus::Failed => {
-                self.talk.forget_code(mine.order.id);
-                self.orders.remove(at);
-                return;
+                self.town.forget_code(id);
+                None
             }
         };
     }
 
     fn know(&mut self, order: Order, regrets: bool) {
-        self.talk.tell_code(&order);
-        match self.orders.iter_mut().find(|mine| mine.order.id == order.id) {
-            Some(mine) => mine.order = order,
-            None => self.orders.push(Mine { order, regrets, act_at: None }),
+        self.town.tell_code(&order);
+        let at = match self.orders.iter().position(|mine| mine.order.id == order.id) {
+            Some(at) => at,
+            None => {
+                self.orders.push(Mine {
+                    order: order.clone(),
+                    regrets,
+                    is_written_about: false,
+                    act_at: None,
+                });
+                self.orders.len() - 1
+            }
+        };
+        if let Some(mine) = self.orders.get_mut(at) {
+            if mine.order.version > order.version {
+                return;
+            }
+            mine.order = order;
         }
+        self.plan(at);
     }
 
     async fn place(&mut self, person: &Person) -> Result<(), Trouble> {
         self.next_order = soon(PAUSE, self.pace, &mut self.rng);
-        let order = an_order(&mut self.rng);
         let regrets = self.rng.random_bool(REGRET);
-        if let Some(order) = person.post::<Order>("/api/v1/orders", &order).await? {
-            log::debug!("{}: ordered {}", person.name(), order.id);
-            self.know(order, regrets);
+        let payment = self.purse.choose(person, &mut self.rng).await?;
+        let order = an_order(payment, &mut self.rng);
+        match person.post::<Order>("/api/v1/orders", &order).await? {
+            Answer::Done(order) => {
+                log::debug!("{}: ordered {}", person.name(), order.id);
+                self.town.saw.placed(person.name(), &order);
+                self.know(order, regrets);
+            }
+            Answer::Refused(refusal) if refusal.code == "insufficient_funds" => {
+                self.purse.top_up(person, &mut self.rng).await?;
+            }
+            // It was somebody else's turn, then.
+            Answer::Refused(_) => {}
         }
         Ok(())
+    }
+
+    fn wants_to_order(&mut self) -> bool {
+        if self.town.is_closing() || !self.town.is_served() || self.orders.len() >= AT_ONCE {
+            return false;
+        }
+        self.town.takes_turn(&mut self.rng).unwrap_or(self.next_order <= Instant::now())
     }
 
     async fn act(&mut self, person: &Person) -> Result<(), Trouble> {
         let Some(mine) = self.orders.iter_mut().find(|mine| is_due(mine.act_at)) else { return Ok(()) };
         mine.act_at = None;
-        let step = if mine.order.status == OrderStatus::Delivered {
+        let Order { id, status, version, .. } = mine.order;
+        let step = if status == OrderStatus::Delivered {
             json!({"to": "completed"})
         } else {
             json!({"to": "cancelled", "reason": "I have changed my mind."})
         };
-        let path = format!("/api/v1/orders/{}/transitions", mine.order.id);
-        let id = mine.order.id;
-        if let Some(order) = person.post::<Order>(&path, &step).await? {
-            log::debug!("{}: {id} is {}", person.name(), order.status);
-            self.know(order, false);
-            if let Some(at) = self.orders.iter().position(|mine| mine.order.id == id) {
-                self.plan(at);
+        self.town.saw.calls_step(id, version);
+        let path = format!("/api/v1/orders/{id}/transitions");
+        let order = match person.post::<Order>(&path, &step).await? {
+            Answer::Done(order) => order,
+            // The partner was faster: what is so now is asked for.
+            Answer::Refused(_) => person.get(&format!("/api/v1/orders/{id}")).await?,
+        };
+        log::debug!("{}: {id} is {}", person.name(), order.status);
+        let is_completed = order.status == OrderStatus::Completed;
+        self.know(order, false);
+        if is_completed && self.rng.random_bool(RATED) {
+            let stars = self.rng.random_range(3..=5);
+            let path = format!("/api/v1/orders/{id}/rating");
+            if person.post::<Value>(&path, &json!({"stars": stars})).await?.done().is_some() {
+                self.town.saw.did("rating");
             }
         }
         Ok(())
     }
+
+    /// Listens to what is not over, and no longer to what is.
+    async fn listen(&mut self, line: &mut Line<'_>) -> Result<(), Trouble> {
+        for Order { id, status, .. } in self.orders.iter().map(|mine| &mine.order) {
+            let group = format!("order_{id}");
+            if status.is_end() {
+                line.hang_up(&group).await?;
+            } else {
+                line.listen(&group).await?;
+            }
+        }
+        self.orders.retain(|mine| !mine.order.status.is_end());
+        Ok(())
+    }
+
+    /// When the town goes to bed, what nobody has taken is called off.
+    fn wind_up(&mut self) {
+        for mine in self.orders.iter_mut().filter(|mine| mine.act_at.is_none()) {
+            if matches!(mine.order.status, OrderStatus::Pending | OrderStatus::Confirmed) {
+                mine.act_at = Some(Instant::now() + LAST_ORDERS);
+            }
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct Whole {
+    order: Order,
 }
 
 impl Part for Customer {
-    async fn begin(&mut self, person: &Person) -> Result<(), Trouble> {
+    async fn begin(&mut self, person: &Person, _: &mut Line<'_>) -> Result<(), Trouble> {
+        self.purse.look(person).await?;
+        self.chat.resume();
         let page: Orders = person.get("/api/v1/orders?limit=50").await?;
-        let known = std::mem::take(&mut self.orders);
-        for order in page.items.into_iter().filter(|order| !order.status.is_end()) {
-            let regrets = known.iter().any(|mine| mine.order.id == order.id && mine.regrets);
-            self.know(order, regrets);
-        }
-        for at in (0..self.orders.len()).rev() {
-            self.plan(at);
+        for order in page.items {
+            let is_known = self.orders.iter().any(|mine| mine.order.id == order.id);
+            if is_known || !order.status.is_end() {
+                self.know(order, false);
+            }
         }
         Ok(())
     }
 
-    async fn hear(&mut self, _: &Person, line: &mut Line, frame: &Value) -> Result<(), Trouble> {
+    async fn hear(&mut self, person: &Person, line: &mut Line<'_>, frame: &Value) -> Result<(), Trouble> {
         match kind(frame) {
             "order_update" => {
                 let Some(update) = Update::read(frame) else { return Ok(()) };
@@ -152,44 +248,40 @@ impl Part for Customer {
                     self.plan(at);
                 }
             }
-            "notification" => {
-                if let Some(event) = frame.get("id") {
-                    line.say(&json!({"type": "ack", "ids": [event]})).await?;
-                }
-                let id = frame.pointer("/notification/id").and_then(Value::as_str);
-                if let Some(id) = id.filter(|_| self.rng.random_bool(OPENED)) {
-                    self.to_open.push((soon(OPENING, self.pace, &mut self.rng), id.to_owned()));
+            "order_status" => {
+                let Ok(Whole { order }) = Whole::deserialize(frame) else { return Ok(()) };
+                if self.orders.iter().any(|mine| mine.order.id == order.id) {
+                    self.know(order, false);
                 }
             }
-            "unread_count" => {
-                let many = frame.get("count").and_then(Value::as_u64).is_some_and(|count| count > TOO_MANY);
-                self.tidy_at = many.then(|| soon(OPENING, self.pace, &mut self.rng));
+            "chat_message" => {
+                self.chat.hear(line, frame).await?;
             }
+            "error" => self.chat.refused(frame),
+            "wallet_update" => self.purse.moved(frame),
+            "notification" => self.inbox.notified(line, frame, self.pace, &mut self.rng).await?,
+            "unread_count" => self.inbox.counted(person.name(), frame, self.pace, &mut self.rng),
             // Any other frame says nothing that a customer acts on.
             _ => {}
         }
         Ok(())
     }
 
-    async fn tick(&mut self, person: &Person, line: &mut Line) -> Result<(), Trouble> {
-        if self.next_order <= Instant::now() && self.orders.len() < AT_ONCE {
+    async fn tick(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble> {
+        if self.wants_to_order() {
             self.place(person).await?;
         }
+        if self.town.is_closing() {
+            self.wind_up();
+        }
         self.act(person).await?;
-        if let Some(at) = self.to_open.iter().position(|(due, _)| is_due(Some(*due))) {
-            let (_, id) = self.to_open.swap_remove(at);
-            line.say(&json!({"type": "mark_read", "id": id})).await?;
-        }
-        if is_due(self.tidy_at) {
-            self.tidy_at = None;
-            self.to_open.clear();
-            line.say(&json!({"type": "mark_all_read"})).await?;
-        }
-        Ok(())
+        self.listen(line).await?;
+        self.chat.tick(person, line, &mut self.rng).await?;
+        self.inbox.tick(line).await
     }
 }
 
-fn an_order(rng: &mut StdRng) -> Value {
+fn an_order(payment: PaymentMethod, rng: &mut StdRng) -> Value {
     let Some(shop) = SHOPS.get(rng.random_range(0..SHOPS.len())) else { return Value::Null };
     let first = rng.random_range(0..shop.menu.len());
     let lines = rng.random_range(1..=2);
@@ -207,7 +299,7 @@ fn an_order(rng: &mut StdRng) -> Value {
         "dropoff": some_address(rng, shop.spot(), DELIVERY.0, DELIVERY.1),
         "items": items,
         "currency": "EUR",
-        "payment_method": "cash",
+        "payment_method": payment,
     });
     if let Some(note) = notes.get(rng.random_range(0..notes.len())).filter(|note| !note.is_empty())
         && let Some(order) = order.as_object_mut()
@@ -225,7 +317,7 @@ mod tests {
 
     #[test]
     fn the_same_seed_orders_the_same() {
-        let order = |seed| an_order(&mut StdRng::seed_from_u64(seed));
+        let order = |seed| an_order(PaymentMethod::Cash, &mut StdRng::seed_from_u64(seed));
         assert_eq!(order(1), order(1));
         assert_ne!(order(1), order(2));
         assert!(order(3)["items"][0]["unit_price"].is_i64());

@@ -1,9 +1,11 @@
 //! `waybill simulate`: a small city that is never quiet.
 //!
-//! Customers order, an admin assigns, partners ride and tell where they are: each a person with a log-in and a socket
-//! of their own, who knows what the server told them and nothing else, and does what people do through the public
-//! interface alone. What is in the database afterwards is what people would have left there. A person who loses the
-//! connection comes back and goes on from what the server says, so the simulation outlives its server's restarts.
+//! Customers order, write and pay, partners weigh offers, ride and tell where they are, an admin watches: each a person with
+//! a log-in and a socket of their own, who knows what the server told them and nothing else, and does what people do through
+//! the public interface alone. What is in the database afterwards is what people would have left there. A person who loses
+//! the connection comes back and goes on from there, so the simulation outlives its server's restarts.
+//!
+//! Meanwhile everything that is heard is held against the contract (`rules`), and in the end all accounts are (`closing`).
 //!
 //! Everybody's chance comes from one seed. The same seed gives the same people the same whims; who is first to the
 //! server is still up to the day.
@@ -12,59 +14,80 @@ pub mod args;
 pub mod cast;
 
 mod admin;
+mod chat;
 mod city;
+mod closing;
 mod customer;
+mod inbox;
 mod line;
+mod offers;
 mod partner;
 mod person;
+mod phone;
+mod purse;
+mod report;
 mod rider;
+mod rules;
+mod saw;
 mod trouble;
 mod world;
 
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use actix_web::rt::time::sleep;
-use futures_util::future::{LocalBoxFuture, select_all};
+use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
+use futures_util::stream::{FuturesUnordered, iter};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::domain::principal::Role;
-use crate::tools::client::credentials::LogIn;
+use crate::tools::client::credentials::{LogIn, Secret};
 use crate::tools::client::target::Target;
 
 use admin::Admin;
+use closing::Closing;
 use customer::Customer;
 use line::{Part, Stage, play};
 use partner::Partner;
 use person::Person;
-use world::Talk;
+use trouble::{Backoff, Trouble};
+use world::Town;
 
 pub use args::SimulateArgs;
+pub use report::Report;
+pub use rules::Break;
 
-/// How often a partner's telephone measures, at the pace of the real world.
-const MEASURE: Duration = Duration::from_secs(1);
-/// How often the others look whether something is due.
+/// How often somebody looks whether something is due.
 const GLANCE: Duration = Duration::from_millis(250);
 /// How long a server may take to accept a connection.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for a server that is not there yet.
 const KNOCK: Duration = Duration::from_millis(500);
+/// People of a crowd who register at the same time.
+const AT_THE_DESK: usize = 4;
+/// The password of a crowd's people. Whoever runs the simulation owns the server, and they own nothing.
+const CROWD_PASSWORD: &str = "waybill-simulation-only";
 
 /// A city, its people, and how fast it lives.
 #[derive(Debug, Clone)]
 pub struct Simulation {
     /// The server.
     pub target: Target,
-    /// Who assigns; one is enough.
+    /// Who confirms, where the server leaves that to admins.
     pub admins: Vec<LogIn>,
     /// Who rides.
     pub partners: Vec<LogIn>,
     /// Who orders.
     pub customers: Vec<LogIn>,
+    /// Whether they are a crowd, which makes its own accounts, and how often one of its customers orders; otherwise each
+    /// customer does at will.
+    pub crowd: Option<Duration>,
     /// What chance starts from.
     pub seed: u64,
     /// 1 is the pace of the real world, where an order takes one to two minutes. Above 6 partners look
@@ -85,6 +108,25 @@ impl Simulation {
             admins: log_ins(Role::Admin),
             partners: log_ins(Role::Partner),
             customers: log_ins(Role::Customer),
+            crowd: None,
+            seed,
+            pace: 1.0,
+        }
+    }
+
+    /// With people who are not known yet, one of whom orders `every` so often; at the pace of the real world.
+    #[must_use]
+    pub fn crowd(target: Target, seed: u64, partners: usize, customers: usize, every: Duration) -> Self {
+        let log_in = |role: Role, number| LogIn {
+            email: format!("sim-{seed}-{}-{number}@simulation.invalid", role.as_str()),
+            password: Secret(CROWD_PASSWORD.to_owned()),
+        };
+        Self {
+            target,
+            admins: Vec::new(),
+            partners: (1..=partners).map(|number| log_in(Role::Partner, number)).collect(),
+            customers: (1..=customers).map(|number| log_in(Role::Customer, number)).collect(),
+            crowd: Some(every),
             seed,
             pace: 1.0,
         }
@@ -92,22 +134,34 @@ impl Simulation {
 
     /// Lives until it is dropped. To be called inside an actix `System`.
     pub async fn run(self) -> Infallible {
-        let address = self.reach().await;
-        let mut people = Company { simulation: &self, address, talk: Rc::default(), people: Vec::new() };
-        for log_in in &self.customers {
-            people.add(log_in, "/ws/notifications/", GLANCE, Customer::new);
+        let mut company = Company::gather(&self).await;
+        company.live().await
+    }
+
+    /// Lives until `end`, then lets what is open come to its end, and tells what was seen. To be called inside an actix
+    /// `System`.
+    pub async fn run_until(self, end: impl Future<Output = ()>) -> Report {
+        let begin = Instant::now();
+        let mut company = Company::gather(&self).await;
+        let (town, people) = (Rc::clone(&company.town), company.people.clone());
+        let closing = Closing::new(&town, &people);
+        tokio::select! {
+            never = company.live() => match never {},
+            () = async {
+                end.await;
+                closing.wait(self.pace).await;
+                closing.check().await;
+            } => {}
         }
-        for log_in in &self.partners {
-            people.add(log_in, "/ws/partner/", MEASURE.div_f64(self.pace), Partner::new);
-        }
-        for log_in in &self.admins {
-            people.add(log_in, "/ws/admin/", GLANCE, Admin::new);
-        }
-        if people.people.is_empty() {
-            return std::future::pending().await;
-        }
-        let (never, _, _) = select_all(people.people).await;
-        never
+        let people = format!(
+            "{}: {} partners, {} customers, pace {}, seed {}",
+            self.target.base,
+            self.partners.len(),
+            self.customers.len(),
+            self.pace,
+            self.seed
+        );
+        Report::new(&people, begin.elapsed(), &town.saw)
     }
 
     async fn reach(&self) -> SocketAddr {
@@ -124,36 +178,101 @@ impl Simulation {
             sleep(KNOCK).await;
         }
     }
+
+    /// A stream of chance for each person, so that one more call by one of them changes nothing for the others.
+    fn chance(&self, number: usize) -> StdRng {
+        let number = u64::try_from(number).unwrap_or_default();
+        StdRng::seed_from_u64(self.seed.wrapping_mul(1_000_003).wrapping_add(number))
+    }
 }
 
 /// The people of a running simulation.
 struct Company<'a> {
     simulation: &'a Simulation,
     address: SocketAddr,
-    talk: Rc<Talk>,
-    people: Vec<LocalBoxFuture<'a, Infallible>>,
+    town: Rc<Town>,
+    people: Vec<Rc<Person>>,
+    lives: FuturesUnordered<LocalBoxFuture<'a, Infallible>>,
 }
 
 impl<'a> Company<'a> {
+    async fn gather(simulation: &'a Simulation) -> Self {
+        let address = simulation.reach().await;
+        let town = Rc::new(Town::new(simulation.crowd));
+        let mut company =
+            Self { simulation, address, town, people: Vec::new(), lives: FuturesUnordered::new() };
+        for log_in in &simulation.customers {
+            company.add(log_in, Role::Customer, "/ws/notifications/", Customer::new);
+        }
+        for log_in in &simulation.partners {
+            company.add(log_in, Role::Partner, "/ws/partner/", Partner::new);
+        }
+        for log_in in &simulation.admins {
+            company.add(log_in, Role::Admin, "/ws/admin/", Admin::new);
+        }
+        if simulation.crowd.is_some() {
+            let is_limited = Cell::new(false);
+            let people = iter(company.people.iter().enumerate());
+            people
+                .for_each_concurrent(AT_THE_DESK, |(number, person)| {
+                    register(person, &is_limited, simulation.chance(number))
+                })
+                .await;
+            log::info!("{} people are there", company.people.len());
+        }
+        company
+    }
+
     fn add<P: Part + 'a>(
         &mut self,
         log_in: &LogIn,
+        role: Role,
         endpoint: &str,
-        tick: Duration,
-        part: impl FnOnce(Rc<Talk>, StdRng, f64) -> P,
+        part: impl FnOnce(Rc<Town>, StdRng, f64) -> P,
     ) {
-        let Simulation { target, seed, pace, .. } = self.simulation;
-        // A stream of chance for each, so that one more call by one of them changes nothing for the others.
-        let number = u64::try_from(self.people.len()).unwrap_or_default();
-        let rng = StdRng::seed_from_u64(seed.wrapping_mul(1_000_003).wrapping_add(number));
-        let part = part(Rc::clone(&self.talk), rng.clone(), *pace);
-        let person = Person::new(log_in.clone(), &target.base, self.address);
-        let stage = Stage { address: self.address, socket_url: target.socket_url(endpoint), tick };
-        self.people.push(Box::pin(async move { play(part, &person, &stage, rng).await }));
+        let Simulation { target, pace, .. } = self.simulation;
+        let rng = self.simulation.chance(self.people.len());
+        let part = part(Rc::clone(&self.town), rng.clone(), *pace);
+        let town = Rc::clone(&self.town);
+        let person = Rc::new(Person::new(log_in.clone(), role, town, &target.base, self.address));
+        let stage = Stage {
+            address: self.address,
+            first_url: target.socket_url(endpoint),
+            next_url: target.socket_url("/ws/"),
+            tick: GLANCE,
+            town: Rc::clone(&self.town),
+        };
+        self.people.push(Rc::clone(&person));
+        self.lives.push(Box::pin(async move { play(part, &person, &stage, rng).await }));
+    }
+
+    async fn live(&mut self) -> Infallible {
+        match self.lives.next().await {
+            Some(never) => never,
+            // Nobody is there, so nothing ever happens.
+            None => std::future::pending().await,
+        }
     }
 }
 
-/// Runs the command until it is interrupted.
+/// Makes an account, however long the server lets wait; the first whom it does says what helps.
+async fn register(person: &Person, is_limited: &Cell<bool>, mut rng: StdRng) {
+    let mut backoff = Backoff::default();
+    while let Err(error) = person.register().await {
+        let limited = error.refusal().is_some_and(|refusal| refusal.code == "rate_limited");
+        if limited && !is_limited.replace(true) {
+            log::warn!(
+                "the server lets few register at a time; with WAYBILL_RATE_LIMITS=off it takes a crowd"
+            );
+        }
+        let trouble = Trouble::from(error);
+        let wait = backoff.next(trouble.retry_in(), &mut rng);
+        log::debug!("{}: {trouble}; again in {} ms", person.name(), wait.as_millis());
+        sleep(wait).await;
+    }
+}
+
+/// Runs the command until its time is over or it is interrupted.
 ///
 /// To be called inside an actix `System`.
 pub async fn run(args: SimulateArgs) -> ExitCode {
@@ -164,9 +283,34 @@ pub async fn run(args: SimulateArgs) -> ExitCode {
             return ExitCode::from(2);
         }
     };
-    tokio::select! {
-        never = simulation.run() => match never {},
-        // Without a handler the default applies, which ends the process as well.
-        _ = tokio::signal::ctrl_c() => ExitCode::SUCCESS,
+    let seconds = args.seconds.map(Duration::from_secs);
+    let end = async {
+        let time = async {
+            match seconds {
+                Some(seconds) => sleep(seconds).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            () = time => {}
+            // Without a handler the default applies, which ends the process as well.
+            _ = tokio::signal::ctrl_c() => {}
+        }
+        log::info!("no more orders; waiting for what is open");
+    };
+    let report = tokio::select! {
+        report = simulation.run_until(end) => report,
+        // Who interrupts it a second time does not want to wait.
+        () = twice_interrupted() => return ExitCode::FAILURE,
+    };
+    print!("{report}");
+    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+async fn twice_interrupted() {
+    for _ in 0..2 {
+        if tokio::signal::ctrl_c().await.is_err() {
+            return std::future::pending().await;
+        }
     }
 }

@@ -1,21 +1,24 @@
-//! A partner: takes the orders that come into the queue one after the other, rides, and tells where.
+//! A partner: comes online, weighs offers, carries the orders out one after the other, and tells where.
 
 use std::rc::Rc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use rand::Rng;
 use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::chat::Chat;
 use super::city::Spot;
+use super::inbox::Inbox;
 use super::line::{Line, Part, kind};
-use super::person::Person;
-use super::rider::Rider;
+use super::offers::Offers;
+use super::person::{Answer, Person};
+use super::phone::Phone;
 use super::trouble::Trouble;
-use super::world::{Order, Orders, Talk, Update, is_due, soon};
-use crate::domain::ids::PartnerId;
-use crate::domain::order::OrderStatus;
-use crate::domain::time::Timestamp;
+use super::world::{Order, Orders, Town, Update, is_due, soon};
+use crate::domain::ids::{PartnerId, UserId};
+use crate::domain::order::{OrderStatus, Party};
 
 /// Seconds until the helmet is on.
 const HELMET: std::ops::Range<f64> = 0.5..2.5;
@@ -25,41 +28,71 @@ const SHOP: std::ops::Range<f64> = 3.0..7.0;
 const STOWING: std::ops::Range<f64> = 1.0..3.0;
 /// Seconds at the door.
 const DOOR: std::ops::Range<f64> = 1.0..4.0;
+/// How many orders are given back.
+const GIVEN_BACK: f64 = 0.02;
+/// How many messages are answered.
+const ANSWERED: f64 = 0.5;
+/// How many earnings make somebody ask for a pay-out.
+const PAID_OUT: f64 = 0.1;
+/// How many orders lead through a tunnel.
+const TUNNEL: f64 = 1.0 / 30.0;
+/// Seconds in it.
+const IN_TUNNEL: std::ops::Range<f64> = 20.0..60.0;
+/// What is written to customers.
+const WORDS: [&str; 3] = ["On my way!", "All right.", "I will be there in a few minutes."];
 
 /// A partner.
 pub struct Partner {
-    talk: Rc<Talk>,
+    town: Rc<Town>,
     rng: StdRng,
     pace: f64,
-    id: Option<PartnerId>,
-    rider: Rider,
-    measured: Instant,
+    me: Option<Me>,
+    phone: Phone,
+    offers: Offers,
+    chat: Chat,
+    inbox: Inbox,
     /// Oldest first.
     orders: Vec<Order>,
     /// When what takes time at the present status is done, and for which version of the order.
     done_at: Option<(i64, Instant)>,
+    /// Orders that are not carried out any more, but still listened to.
+    lost: Vec<Order>,
+    wants_money: bool,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Copy, Deserialize)]
 struct Me {
+    id: UserId,
     partner_id: Option<PartnerId>,
 }
 
 impl Partner {
     /// A partner at some crossing.
     #[must_use]
-    pub fn new(talk: Rc<Talk>, mut rng: StdRng, pace: f64) -> Self {
-        let rider = Rider::new(Spot::crossing(&mut rng), &mut rng);
-        Self { talk, rng, pace, id: None, rider, measured: Instant::now(), orders: Vec::new(), done_at: None }
+    pub fn new(town: Rc<Town>, mut rng: StdRng, pace: f64) -> Self {
+        Self {
+            phone: Phone::new(Rc::clone(&town), Spot::crossing(&mut rng), pace, &mut rng),
+            offers: Offers::new(Rc::clone(&town)),
+            chat: Chat::new(Rc::clone(&town), Party::Partner),
+            inbox: Inbox::new(Rc::clone(&town)),
+            town,
+            rng,
+            pace,
+            me: None,
+            orders: Vec::new(),
+            done_at: None,
+            lost: Vec::new(),
+            wants_money: false,
+        }
     }
 
     /// Puts the rider where the first order of the day was last seen: a simulation that comes back goes on from there.
     fn resume(&mut self) {
         let Some(order) = self.orders.first() else { return };
         match (order.location, order.status) {
-            (Some(seen), _) => self.rider.put(Spot::of(seen.position())),
+            (Some(seen), _) => self.phone.rider.put(Spot::of(seen.position())),
             (None, OrderStatus::Arrived | OrderStatus::PickedUp | OrderStatus::InTransit) => {
-                self.rider.put(Spot::of(order.pickup.position()));
+                self.phone.rider.put(Spot::of(order.pickup.position()));
             }
             (None, _) => {}
         }
@@ -77,14 +110,22 @@ impl Partner {
     }
 
     /// The step that is due for the order in hand, if one is.
-    fn work(&mut self, order: &Order, seconds: f64) -> Option<Value> {
+    fn work(&mut self, order: &Order) -> Option<Value> {
         let to = |status: OrderStatus| Some(json!({"to": status, "version": order.version}));
         let goal = match order.status {
             OrderStatus::Assigned => {
-                return if self.took(order.version, HELMET) { to(OrderStatus::EnRoute) } else { None };
+                if !self.took(order.version, HELMET) {
+                    return None;
+                }
+                if self.rng.random_bool(GIVEN_BACK) {
+                    self.town.saw.did("order given back");
+                    let reason = "A flat tyre.";
+                    return Some(json!({"to": "confirmed", "version": order.version, "reason": reason}));
+                }
+                return to(OrderStatus::EnRoute);
             }
             OrderStatus::Arrived => {
-                self.rider.stop();
+                self.phone.rider.stop();
                 return if self.took(order.version, SHOP) { to(OrderStatus::PickedUp) } else { None };
             }
             OrderStatus::PickedUp => {
@@ -99,9 +140,8 @@ impl Partner {
             | OrderStatus::Cancelled
             | OrderStatus::Failed => return None,
         };
-        self.rider.head_for(Spot::of(goal.position()));
-        self.rider.ride(seconds, self.pace, &mut self.rng);
-        if !self.rider.is_there() {
+        self.phone.rider.head_for(Spot::of(goal.position()));
+        if !self.phone.rider.is_there() {
             return None;
         }
         if order.status == OrderStatus::EnRoute {
@@ -111,7 +151,7 @@ impl Partner {
             return None;
         }
         let mut step = json!({"to": OrderStatus::Delivered, "version": order.version});
-        let (name, proof) = match self.talk.ask_code(order.id) {
+        let (name, proof) = match self.town.ask_code(order.id) {
             Some(code) => ("code", code),
             None => ("note", "Handed over at the door.".to_owned()),
         };
@@ -121,29 +161,67 @@ impl Partner {
         Some(step)
     }
 
-    async fn tell_where(&mut self, line: &mut Line, order: &Order) -> Result<(), Trouble> {
-        let fix = self.rider.measure(&mut self.rng);
-        line.say(&json!({
-            "type": "location",
-            "order_id": order.id,
-            "latitude": fix.position.latitude,
-            "longitude": fix.position.longitude,
-            "timestamp": Timestamp::now(),
-            "heading": fix.heading,
-            "speed": fix.speed,
-            "accuracy": fix.accuracy,
-            "battery": fix.battery,
-        }))
-        .await
-    }
-
     /// Takes in how an order stands, whichever way that came.
     fn know(&mut self, order: Order) {
+        let known = self.orders.iter().find(|known| known.id == order.id);
+        if known.is_some_and(|known| known.version > order.version) {
+            return;
+        }
         self.orders.retain(|known| known.id != order.id);
-        if is_in_hand(order.status) {
+        let is_mine =
+            order.partner.as_ref().map(|partner| partner.id) == self.me.and_then(|me| me.partner_id);
+        if is_mine && is_in_hand(order.status) {
             self.orders.push(order);
             self.orders.sort_by_key(|order| order.id);
+        } else {
+            self.lost.push(order);
         }
+    }
+
+    /// Asks what is so now.
+    async fn look(&mut self, person: &Person) -> Result<(), Trouble> {
+        let page: Orders = person.get("/api/v1/orders?limit=50").await?;
+        let known = std::mem::take(&mut self.orders);
+        let is_listed = |order: &Order| page.items.iter().any(|listed| listed.id == order.id);
+        self.lost.extend(known.into_iter().filter(|order| !is_listed(order)));
+        page.items.into_iter().filter(|order| is_in_hand(order.status)).for_each(|order| self.know(order));
+        Ok(())
+    }
+
+    async fn step(&mut self, person: &Person, order: &Order, step: &Value) -> Result<(), Trouble> {
+        self.town.saw.calls_step(order.id, order.version);
+        let path = format!("/api/v1/orders/{}/transitions", order.id);
+        match person.post::<Order>(&path, step).await? {
+            Answer::Done(order) => {
+                log::debug!("{}: {} is {}", person.name(), order.id, order.status);
+                self.know(order);
+                Ok(())
+            }
+            // Somebody else was faster, the geofence say: what is so now is asked for.
+            Answer::Refused(_) => self.look(person).await,
+        }
+    }
+
+    /// Listens to the orders in hand, and no longer to the others.
+    async fn listen(&mut self, line: &mut Line<'_>) -> Result<(), Trouble> {
+        for order in &self.orders {
+            line.listen(&format!("order_{}", order.id)).await?;
+        }
+        for order in self.lost.drain(..) {
+            line.hang_up(&format!("order_{}", order.id)).await?;
+        }
+        Ok(())
+    }
+
+    async fn ask_for_money(&mut self, person: &Person) -> Result<(), Trouble> {
+        if std::mem::take(&mut self.wants_money) {
+            let answer = person.post::<Value>("/api/v1/partner/payouts", &json!({"currency": "EUR"})).await?;
+            if let Some(payout) = answer.done() {
+                let status = payout.get("status").and_then(Value::as_str).unwrap_or_default();
+                self.town.saw.did(format!("pay-out {status}"));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -153,69 +231,79 @@ fn is_in_hand(status: OrderStatus) -> bool {
 }
 
 impl Part for Partner {
-    async fn begin(&mut self, person: &Person) -> Result<(), Trouble> {
-        if self.id.is_none() {
-            self.id = person.get::<Me>("/api/v1/me").await?.partner_id;
-        }
-        let first = self.orders.is_empty();
-        let page: Orders = person.get("/api/v1/orders?limit=50").await?;
-        self.orders = page.items;
-        self.orders.retain(|order| is_in_hand(order.status));
-        self.orders.sort_by_key(|order| order.id);
-        if first {
+    async fn begin(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble> {
+        let is_first = self.orders.is_empty();
+        let me = match self.me {
+            Some(me) => me,
+            None => *self.me.insert(person.get("/api/v1/me").await?),
+        };
+        line.listen(&format!("user_{}", me.id)).await?;
+        self.chat.resume();
+        person.put("/api/v1/partner/availability", &json!({"online": true})).await?;
+        self.look(person).await?;
+        if is_first {
             self.resume();
         }
-        if let Some(id) = self.id {
-            self.talk.report_for_duty(id);
-        }
+        self.phone.catch_up(person, line, &mut self.rng).await?;
+        self.town.report_for_duty();
         Ok(())
     }
 
-    async fn hear(&mut self, _: &Person, _: &mut Line, frame: &Value) -> Result<(), Trouble> {
+    async fn hear(&mut self, person: &Person, line: &mut Line<'_>, frame: &Value) -> Result<(), Trouble> {
         match kind(frame) {
+            "queue" | "assignment" | "assignment_closed" => {
+                self.offers.hear(person.name(), frame, self.pace, &mut self.rng);
+            }
             "queue_update" => {
-                let Some(order) = Order::read(frame) else { return Ok(()) };
-                let known = self.orders.iter().find(|known| known.id == order.id);
-                if known.is_none_or(|known| known.version < order.version) {
+                if let Some(order) = Order::read(frame) {
                     self.know(order);
                 }
             }
             "order_update" => {
                 let Some(update) = Update::read(frame) else { return Ok(()) };
-                if let Some(order) = self.orders.iter_mut().find(|order| order.id == update.order_id) {
-                    order.take(&update);
+                let known = self.orders.iter_mut().find(|order| order.id == update.order_id);
+                let changed = known.and_then(|order| order.take(&update).then(|| order.clone()));
+                if let Some(order) = changed {
+                    self.know(order);
                 }
-                let me = self.id;
-                self.orders.retain(|order| {
-                    is_in_hand(order.status) && order.partner.as_ref().map(|partner| partner.id) == me
-                });
             }
+            "chat_message" => {
+                if let Some(order_id) = self.chat.hear(line, frame).await?
+                    && self.rng.random_bool(ANSWERED)
+                    && let Some(words) = WORDS.get(self.rng.random_range(0..WORDS.len()))
+                {
+                    self.chat.think(order_id, words, self.pace, &mut self.rng);
+                }
+            }
+            "error" => self.chat.refused(frame),
+            "earnings_update" => self.wants_money |= self.rng.random_bool(PAID_OUT),
+            "notification" => self.inbox.notified(line, frame, self.pace, &mut self.rng).await?,
+            "unread_count" => self.inbox.counted(person.name(), frame, self.pace, &mut self.rng),
             // Any other frame says nothing that a partner acts on.
             _ => {}
         }
         Ok(())
     }
 
-    async fn tick(&mut self, person: &Person, line: &mut Line) -> Result<(), Trouble> {
-        let seconds = self.measured.elapsed().as_secs_f64().min(5.0);
-        self.measured = Instant::now();
-        let Some(order) = self.orders.first().cloned() else {
-            self.rider.stop();
-            return Ok(());
-        };
-        let step = self.work(&order, seconds);
-        if order.status.shows_location() {
-            self.tell_where(line, &order).await?;
+    async fn tick(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble> {
+        if let Some(order) = self.offers.answer(person, line, &mut self.rng).await? {
+            self.know(order);
         }
-        let Some(step) = step else { return Ok(()) };
-        let path = format!("/api/v1/orders/{}/transitions", order.id);
-        match person.post::<Order>(&path, &step).await? {
-            Some(order) => {
-                log::debug!("{}: {} is {}", person.name(), order.id, order.status);
-                self.know(order);
-            }
-            // Somebody else was faster: what is so now is asked for.
-            None => self.begin(person).await?,
+        self.listen(line).await?;
+        self.chat.tick(person, line, &mut self.rng).await?;
+        self.inbox.tick(line).await?;
+        self.ask_for_money(person).await?;
+        let order = self.orders.first().cloned();
+        let step = order.as_ref().and_then(|order| self.work(order));
+        let under_way = order.as_ref().filter(|order| order.status.shows_location());
+        self.phone.tick(line, under_way.map(|order| order.id), &mut self.rng).await?;
+        let (Some(order), Some(step)) = (order, step) else { return Ok(()) };
+        self.step(person, &order, &step).await?;
+        let sets_off = [OrderStatus::Assigned, OrderStatus::PickedUp].contains(&order.status);
+        if sets_off && self.rng.random_bool(TUNNEL / 2.0) {
+            let spell = Duration::from_secs_f64(self.rng.random_range(IN_TUNNEL) / self.pace);
+            self.phone.lose_network();
+            return Err(Trouble::Away(spell));
         }
         Ok(())
     }

@@ -2,7 +2,8 @@
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::rc::Rc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -11,9 +12,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::rules::{Break, shows_code};
 use super::trouble::Trouble;
+use super::world::Town;
+use crate::domain::principal::Role;
 use crate::tools::client::credentials::{LogIn, Secret};
-use crate::tools::client::http::{CallError, Http, TokenPair};
+use crate::tools::client::http::{CallError, Failure, Http, Refusal, TokenPair};
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -23,21 +27,68 @@ const MARGIN: Duration = Duration::from_secs(30);
 /// A person with an account.
 pub struct Person {
     log_in: LogIn,
+    role: Role,
+    town: Rc<Town>,
     http: Http,
     tokens: RefCell<Option<TokenPair>>,
 }
 
+/// What becomes of a call that may be refused because the world has moved on.
+#[derive(Debug)]
+pub enum Answer<T> {
+    /// It was done.
+    Done(T),
+    /// It cannot be done, or no more.
+    Refused(Refusal),
+}
+
+impl<T> Answer<T> {
+    /// What was done, if it was.
+    pub fn done(self) -> Option<T> {
+        match self {
+            Self::Done(answer) => Some(answer),
+            Self::Refused(_) => None,
+        }
+    }
+}
+
 impl Person {
-    /// Who logs in with `log_in` at the server at `base` and `address`.
+    /// Somebody of `town` who logs in with `log_in` at the server at `base` and `address`.
     #[must_use]
-    pub fn new(log_in: LogIn, base: &str, address: SocketAddr) -> Self {
-        Self { log_in, http: Http::new(base, address, 2, PATIENCE), tokens: RefCell::new(None) }
+    pub fn new(log_in: LogIn, role: Role, town: Rc<Town>, base: &str, address: SocketAddr) -> Self {
+        let http = Http::new(base, address, 2, PATIENCE);
+        Self { log_in, role, town, http, tokens: RefCell::new(None) }
+    }
+
+    /// What the person does here.
+    #[must_use]
+    pub fn role(&self) -> Role {
+        self.role
     }
 
     /// For the log.
     #[must_use]
     pub fn name(&self) -> &str {
         self.log_in.email.split('@').next().unwrap_or_default()
+    }
+
+    /// Makes an account, unless there is one.
+    ///
+    /// # Errors
+    /// When refused for another reason, or not answered.
+    pub async fn register(&self) -> Result<(), CallError> {
+        let body = json!({
+            "email": self.log_in.email, "password": self.log_in.password.0, "name": self.name(), "role": self.role,
+        });
+        let begin = Instant::now();
+        let answer = self.http.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await;
+        self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
+        match answer {
+            Ok(pair) => *self.tokens.borrow_mut() = Some(pair),
+            Err(error) if error.refusal().is_some_and(|refusal| refusal.code == "email_taken") => {}
+            Err(error) => return Err(error),
+        }
+        self.access().await.map(|_| ())
     }
 
     /// An access token that is good for a while.
@@ -57,25 +108,27 @@ impl Person {
     /// # Errors
     /// When neither a refresh nor a log-in gives one.
     pub async fn renew(&self) -> Result<Secret, CallError> {
-        // Good for one use: whatever comes of this, it is not used again.
-        let refresh = self.tokens.borrow_mut().take().map(|pair| pair.refresh);
-        let pair = match refresh {
-            Some(refresh) => {
-                let body = json!({"refresh": refresh.0});
-                let renewed = self.http.call(Method::POST, "/api/v1/auth/refresh", None, Some(&body)).await;
-                match renewed {
-                    Ok(pair) => pair,
-                    Err(error) if error.refusal().is_some_and(|refusal| refusal.status.is_client_error()) => {
-                        self.http.log_in(&self.log_in).await?
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            None => self.http.log_in(&self.log_in).await?,
-        };
+        let begin = Instant::now();
+        let pair = self.log_in_again().await;
+        self.town.saw.called(self.name(), begin.elapsed(), pair.as_ref().err());
+        let pair = pair?;
         let access = pair.access.clone();
         *self.tokens.borrow_mut() = Some(pair);
         Ok(access)
+    }
+
+    async fn log_in_again(&self) -> Result<TokenPair, CallError> {
+        // Good for one use: whatever comes of this, it is not used again.
+        let refresh = self.tokens.borrow_mut().take().map(|pair| pair.refresh);
+        if let Some(refresh) = refresh {
+            let body = json!({"refresh": refresh.0});
+            let renewed = self.http.call(Method::POST, "/api/v1/auth/refresh", None, Some(&body)).await;
+            match renewed {
+                Err(error) if error.refusal().is_some_and(|refusal| refusal.status.is_client_error()) => {}
+                Ok(_) | Err(_) => return renewed,
+            }
+        }
+        self.http.log_in(&self.log_in).await
     }
 
     /// Reads.
@@ -86,21 +139,31 @@ impl Person {
         Ok(self.call(Method::GET, path, None).await?)
     }
 
-    /// Does something that may be refused because the world has moved on; then there is no answer.
+    /// Does something that may be refused because the world has moved on.
     ///
     /// # Errors
     /// When not answered, or refused for another reason.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<Option<T>, Trouble> {
+    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<Answer<T>, Trouble> {
         match self.call(Method::POST, path, Some(body)).await {
-            Ok(answer) => Ok(Some(answer)),
-            Err(error) => match error.refusal().map(|refusal| refusal.status) {
-                Some(StatusCode::CONFLICT | StatusCode::NOT_FOUND | StatusCode::FORBIDDEN) => {
-                    log::debug!("{}: {error}", self.name());
-                    Ok(None)
+            Ok(answer) => Ok(Answer::Done(answer)),
+            Err(error) => {
+                log::debug!("{}: {error}", self.name());
+                let CallError { call, failure } = error;
+                match failure {
+                    Failure::Refused(refusal) if is_of_the_world(&refusal) => Ok(Answer::Refused(refusal)),
+                    failure => Err(CallError { call, failure }.into()),
                 }
-                Some(_) | None => Err(error.into()),
-            },
+            }
         }
+    }
+
+    /// Puts something in its place.
+    ///
+    /// # Errors
+    /// When refused or not answered.
+    pub async fn put(&self, path: &str, body: &Value) -> Result<(), Trouble> {
+        self.call::<Value>(Method::PUT, path, Some(body)).await?;
+        Ok(())
     }
 
     async fn call<T: DeserializeOwned>(
@@ -110,17 +173,31 @@ impl Person {
         body: Option<&Value>,
     ) -> Result<T, CallError> {
         let access = self.access().await?;
-        let first = self.http.call(method.clone(), path, Some(&access), body).await;
-        match first {
-            Err(error)
-                if error.refusal().is_some_and(|refusal| refusal.status == StatusCode::UNAUTHORIZED) =>
-            {
-                let access = self.renew().await?;
-                self.http.call(method, path, Some(&access), body).await
-            }
-            Ok(_) | Err(_) => first,
+        let begin = Instant::now();
+        let mut answer = self.http.call(method.clone(), path, Some(&access), body).await;
+        if let Err(error) = &answer
+            && error.refusal().is_some_and(|refusal| refusal.status == StatusCode::UNAUTHORIZED)
+        {
+            let access = self.renew().await?;
+            answer = self.http.call(method.clone(), path, Some(&access), body).await;
         }
+        let answer: Result<T, CallError> = answer.and_then(|answer: Value| {
+            if self.role != Role::Customer && shows_code(&answer) {
+                let expected = "no hand-over code for anybody but the customer";
+                self.town.saw.broke(self.name(), Break::new(path, expected, answer.to_string()));
+            }
+            serde_json::from_value(answer).map_err(|error| {
+                let failure = Failure::Unreadable(error.to_string());
+                CallError { call: format!("{method} {path}"), failure }
+            })
+        });
+        self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
+        answer
     }
+}
+
+fn is_of_the_world(refusal: &Refusal) -> bool {
+    [StatusCode::CONFLICT, StatusCode::NOT_FOUND, StatusCode::FORBIDDEN].contains(&refusal.status)
 }
 
 /// Whether a token is good for `margin` more, by this machine's clock. One that cannot be read counts as good: the

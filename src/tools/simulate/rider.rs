@@ -64,9 +64,11 @@ impl Rider {
         self.speed = 0.0;
     }
 
-    /// Takes the way to `goal`, unless already on it.
+    /// Takes the way to `goal`, unless already on it or there.
     pub fn head_for(&mut self, goal: Spot) {
-        if self.ahead.last() != Some(&goal) {
+        if self.at == goal {
+            self.stop();
+        } else if self.ahead.last() != Some(&goal) {
             self.ahead = route(self.at, goal);
         }
     }
@@ -148,6 +150,8 @@ mod tests {
             seconds += 1;
         }
         assert_eq!(rider.at, to);
+        rider.head_for(to);
+        assert!(rider.is_there());
         // 692 m.
         assert!((55..=85).contains(&seconds), "{seconds}");
     }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use tokio_tungstenite::tungstenite::error::Error;
 use tokio_tungstenite::tungstenite::protocol::CloseFrame;
 
-use crate::tools::client::http::CallError;
+use crate::tools::client::http::{CallError, Failure};
 use crate::tools::client::socket::{closed, in_words};
 
 /// First wait.
@@ -36,6 +36,9 @@ pub enum Trouble {
     /// The socket is open and dead.
     #[error("socket: not a sound for {0:?}")]
     Silent(Duration),
+    /// The telephone has no network, for so long.
+    #[error("out of reach for {0:?}")]
+    Away(Duration),
 }
 
 impl Trouble {
@@ -58,7 +61,43 @@ impl Trouble {
         match self {
             Self::Call(error) => error.refusal()?.retry_after,
             Self::Closed { retry_in, .. } => *retry_in,
+            Self::Away(spell) => Some(*spell),
             Self::Socket(_) | Self::Silent(_) => None,
+        }
+    }
+
+    /// Whether the server says that it has a fault. That of a call was noted with the call.
+    #[must_use]
+    pub fn is_fault(&self) -> bool {
+        matches!(self, Self::Socket(Error::Http(answer)) if answer.status().as_u16() == 500)
+    }
+
+    /// Whether the same may go well a little later.
+    #[must_use]
+    pub fn passes(&self) -> bool {
+        match self {
+            Self::Call(CallError { failure, .. }) => match failure {
+                Failure::NoAnswer(_) => true,
+                Failure::Refused(refusal) => [429, 503].contains(&refusal.status.as_u16()),
+                Failure::Unreadable(_) => false,
+            },
+            Self::Socket(_) | Self::Closed { .. } | Self::Silent(_) | Self::Away(_) => true,
+        }
+    }
+
+    /// In a few words that many have in common.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        match self {
+            Self::Call(error) => match error.refusal() {
+                Some(refusal) => format!("call refused {}", refusal.status.as_u16()),
+                None => "call not answered".to_owned(),
+            },
+            Self::Socket(Error::Http(answer)) => format!("socket refused {}", answer.status().as_u16()),
+            Self::Socket(_) => "socket broken".to_owned(),
+            Self::Closed { reason, .. } => reason.clone(),
+            Self::Silent(_) => "silent".to_owned(),
+            Self::Away(_) => "out of reach".to_owned(),
         }
     }
 }

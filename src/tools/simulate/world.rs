@@ -1,7 +1,8 @@
-//! What people know of orders, and what they tell each other without the server: the code at the door, who is on duty.
+//! What people know of orders, and what they share without the server: the code at the door, whether anybody is on duty,
+//! whose turn it is to order.
 
-use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -9,9 +10,11 @@ use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::saw::Saw;
 use crate::domain::geo::{Place, Position};
-use crate::domain::ids::{OrderId, PartnerId};
-use crate::domain::order::OrderStatus;
+use crate::domain::ids::{OfferId, OrderId, PartnerId};
+use crate::domain::money::Money;
+use crate::domain::order::{OrderStatus, PaymentMethod};
 
 /// As much of an order as the simulation needs.
 #[derive(Debug, Clone, Deserialize)]
@@ -26,6 +29,10 @@ pub struct Order {
     pub pickup: Place,
     /// Where they go.
     pub dropoff: Place,
+    /// What it costs.
+    pub price: Money,
+    /// How that is paid.
+    pub payment_method: PaymentMethod,
     /// Who carries it out.
     pub partner: Option<Carrier>,
     /// Where the carrier was last seen.
@@ -103,14 +110,44 @@ impl Order {
     }
 }
 
-/// What people tell each other face to face or by telephone.
-#[derive(Debug, Default)]
-pub struct Talk {
-    codes: RefCell<HashMap<OrderId, String>>,
-    on_duty: RefCell<BTreeSet<PartnerId>>,
+/// An order that a partner may have.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Offer {
+    /// Its id.
+    pub id: OfferId,
+    /// What is offered.
+    pub order: Order,
+    /// What the partner would earn.
+    pub earnings: Money,
 }
 
-impl Talk {
+/// What people share without the server.
+#[derive(Debug)]
+pub struct Town {
+    /// What everybody saw.
+    pub saw: Saw,
+    codes: RefCell<HashMap<OrderId, String>>,
+    is_served: Cell<bool>,
+    is_closing: Cell<bool>,
+    /// How often somebody orders; where it is not said, each customer orders at will.
+    every: Option<Duration>,
+    next_order: Cell<Instant>,
+}
+
+impl Town {
+    /// Where somebody orders so often, or everybody at will.
+    #[must_use]
+    pub fn new(every: Option<Duration>) -> Self {
+        Self {
+            saw: Saw::default(),
+            codes: RefCell::default(),
+            is_served: Cell::new(false),
+            is_closing: Cell::new(false),
+            every,
+            next_order: Cell::new(Instant::now()),
+        }
+    }
+
     /// A customer has the code ready.
     pub fn tell_code(&self, order: &Order) {
         if let Some(code) = &order.code {
@@ -130,14 +167,39 @@ impl Talk {
     }
 
     /// A partner starts work.
-    pub fn report_for_duty(&self, partner: PartnerId) {
-        self.on_duty.borrow_mut().insert(partner);
+    pub fn report_for_duty(&self) {
+        if !self.is_served.replace(true) {
+            self.next_order.set(Instant::now());
+        }
     }
 
-    /// Who works.
+    /// Whether there is anybody to carry orders out.
     #[must_use]
-    pub fn on_duty(&self) -> Vec<PartnerId> {
-        self.on_duty.borrow().iter().copied().collect()
+    pub fn is_served(&self) -> bool {
+        self.is_served.get()
+    }
+
+    /// Nobody orders any more.
+    pub fn close(&self) {
+        self.is_closing.set(true);
+    }
+
+    /// Whether nobody orders any more.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.is_closing.get()
+    }
+
+    /// Whether it is the turn of whoever asks first, where it goes by turns. It is taken by asking.
+    #[must_use]
+    pub fn takes_turn(&self, rng: &mut StdRng) -> Option<bool> {
+        let every = self.every?;
+        let next = self.next_order.get();
+        let is_due = next <= Instant::now();
+        if is_due {
+            self.next_order.set(next + every.mul_f64(rng.random_range(0.5..1.5)));
+        }
+        Some(is_due)
     }
 }
 

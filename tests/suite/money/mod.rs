@@ -79,7 +79,7 @@ async fn told(app: &TestApp, user: &TestUser) -> Vec<String> {
 }
 
 /// Proves that the ledger is whole.
-async fn assert_whole(app: &TestApp) {
+pub async fn assert_whole(app: &TestApp) {
     let report = app.inner().read(|conn| Ok(ledger::verify(conn)?)).await.expect("it is added up");
     assert!(report.faults.is_empty(), "{:#?}", report.faults);
 }

@@ -1,0 +1,137 @@
+//! Writing about an order, and reading what the other side wrote.
+
+use std::rc::Rc;
+use std::time::Instant;
+
+use rand::Rng;
+use rand::rngs::StdRng;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use super::line::Line;
+use super::person::{Answer, Person};
+use super::trouble::Trouble;
+use super::world::{Town, is_due, soon};
+use crate::domain::ids::OrderId;
+use crate::domain::order::Party;
+
+/// Seconds of typing.
+const TYPING: std::ops::Range<f64> = 0.5..3.0;
+/// How many messages are sent twice, as apps do that have had no answer.
+const TWICE: f64 = 0.1;
+/// How many are sent by a call instead of a frame.
+const BY_CALL: f64 = 0.4;
+/// Seconds without an answer after which a message is sent again.
+const NO_ANSWER: std::ops::Range<f64> = 5.0..8.0;
+
+/// What a person writes and reads.
+#[derive(Debug)]
+pub struct Chat {
+    town: Rc<Town>,
+    /// As whom.
+    party: Party,
+    open: Vec<Open>,
+}
+
+/// A message that has not come back yet.
+#[derive(Debug)]
+struct Open {
+    order_id: OrderId,
+    client_id: String,
+    text: &'static str,
+    send_at: Option<Instant>,
+    is_sent: bool,
+}
+
+#[derive(Debug, Deserialize)]
+struct Message {
+    id: String,
+    order_id: OrderId,
+    sender: Sender,
+    client_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Sender {
+    party: Party,
+}
+
+impl Chat {
+    /// Somebody who writes as this party.
+    #[must_use]
+    pub fn new(town: Rc<Town>, party: Party) -> Self {
+        Self { town, party, open: Vec::new() }
+    }
+
+    /// Begins to type something.
+    pub fn think(&mut self, order_id: OrderId, text: &'static str, pace: f64, rng: &mut StdRng) {
+        let (client_id, send_at) = (Uuid::now_v7().to_string(), Some(soon(TYPING, pace, rng)));
+        self.open.push(Open { order_id, client_id, text, send_at, is_sent: false });
+    }
+
+    /// After a broken connection, what has had no answer is sent again.
+    pub fn resume(&mut self) {
+        self.open.iter_mut().for_each(|open| open.send_at = Some(Instant::now()));
+    }
+
+    /// Takes in a `chat_message`. The order that it is about, if it is from the other side.
+    pub async fn hear(&mut self, line: &mut Line<'_>, frame: &Value) -> Result<Option<OrderId>, Trouble> {
+        let message = frame.get("message").and_then(|message| Message::deserialize(message).ok());
+        let Some(Message { id, order_id, sender, client_id }) = message else { return Ok(None) };
+        let client_id = client_id.unwrap_or_default();
+        if sender.party == self.party {
+            self.town.saw.is_written(order_id, &client_id);
+            self.open.retain(|open| open.client_id != client_id);
+            return Ok(None);
+        }
+        self.town.saw.arrived(order_id, &client_id);
+        line.say(&json!({"type": "chat_read", "order_id": order_id, "up_to": id})).await?;
+        Ok(Some(order_id))
+    }
+
+    /// Sends what is due.
+    pub async fn tick(
+        &mut self,
+        person: &Person,
+        line: &mut Line<'_>,
+        rng: &mut StdRng,
+    ) -> Result<(), Trouble> {
+        let Some(at) = self.open.iter().position(|open| is_due(open.send_at)) else { return Ok(()) };
+        let Some(open) = self.open.get_mut(at) else { return Ok(()) };
+        open.send_at = Some(soon(NO_ANSWER, 1.0, rng));
+        let Open { order_id, client_id, text, .. } = &*open;
+        let (order_id, client_id, text) = (*order_id, client_id.clone(), *text);
+        if std::mem::replace(&mut open.is_sent, true) {
+            self.town.saw.did("message sent again");
+        } else {
+            self.town.saw.writes(order_id, &client_id);
+        }
+        if rng.random_bool(BY_CALL) {
+            let body = json!({"text": text, "client_id": client_id});
+            let path = format!("/api/v1/orders/{order_id}/messages");
+            if let Answer::Done(_) = person.post::<Value>(&path, &body).await? {
+                self.town.saw.is_written(order_id, &client_id);
+            }
+            // Refused: the chat is closed, or the order is another's by now.
+            self.open.retain(|open| open.client_id != client_id);
+            return Ok(());
+        }
+        let frame = json!({
+            "type": "chat", "order_id": order_id, "text": text, "client_id": client_id, "ref": client_id,
+        });
+        line.say(&frame).await?;
+        if rng.random_bool(TWICE) {
+            self.town.saw.did("message sent again");
+            line.say(&frame).await?;
+        }
+        Ok(())
+    }
+
+    /// Takes in an `error`: what cannot be written is not tried again.
+    pub fn refused(&mut self, frame: &Value) {
+        if let Some(reference) = frame.get("ref").and_then(Value::as_str) {
+            self.open.retain(|open| open.client_id != reference);
+        }
+    }
+}

@@ -1,0 +1,267 @@
+//! The end of a simulation: nobody orders any more, what is open comes to its end, and then everything is looked at once
+//! more through the public interface.
+
+use std::collections::HashMap;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use actix_web::rt::time::sleep;
+use futures_util::StreamExt;
+use futures_util::stream::iter;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use super::person::Person;
+use super::rules::Break;
+use super::rules::ends::{Entry, Message, Row, adds_up, earned, messages, paid_from_wallet, timeline};
+use super::trouble::Trouble;
+use super::world::{Order, Town};
+use crate::domain::ids::{OrderId, PartnerId};
+use crate::domain::order::OrderStatus;
+use crate::domain::principal::Role;
+
+/// How long orders may take to come to their end, at the pace of the real world.
+const LAST_RIDES: Duration = Duration::from_secs(600);
+/// However fast the city lives, offers run out at the pace of the server.
+const LEAST: Duration = Duration::from_secs(150);
+/// Between two looks.
+const GLANCE: Duration = Duration::from_millis(250);
+/// How long what is said of unread notifications may differ: people are still reading.
+const QUIET: Duration = Duration::from_secs(20);
+/// How often a call is tried that the server is too busy for.
+const TRIES: usize = 5;
+/// People and orders that are looked at side by side.
+const AT_ONCE: usize = 4;
+/// Entries of earnings that are listed.
+const EARNINGS_LISTED: usize = 50;
+
+#[derive(Deserialize)]
+struct Page<T> {
+    items: Vec<T>,
+    next_cursor: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Wallet {
+    balance: i64,
+    held: i64,
+}
+
+#[derive(Deserialize)]
+struct Earnings {
+    balance: i64,
+    entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Count {
+    count: i64,
+}
+
+#[derive(Deserialize)]
+struct Me {
+    partner_id: Option<PartnerId>,
+}
+
+/// Everybody, and what their accounts say in the end.
+pub struct Closing<'a> {
+    town: &'a Town,
+    people: &'a [Rc<Person>],
+}
+
+impl<'a> Closing<'a> {
+    /// Of this town and its people.
+    #[must_use]
+    pub fn new(town: &'a Town, people: &'a [Rc<Person>]) -> Self {
+        Self { town, people }
+    }
+
+    /// Lets what is open come to its end, for as long as that should take at `pace`.
+    pub async fn wait(&self, pace: f64) {
+        self.town.close();
+        let patience = LAST_RIDES.div_f64(pace).max(LEAST);
+        let begin = Instant::now();
+        let is_over = || {
+            self.town.saw.look(|seen| seen.orders.values().all(|placed| placed.status.is_end()))
+                && self.town.saw.untold_offers().is_empty()
+        };
+        while !is_over() && begin.elapsed() < patience {
+            sleep(GLANCE).await;
+        }
+    }
+
+    /// Looks at everything once more.
+    pub async fn check(&self) {
+        for (who, broken) in self.town.saw.untold_offers() {
+            self.town.saw.broke(&who, broken);
+        }
+        let wallets = self.each(Role::Customer, |person| self.wallet(person)).await;
+        let earnings: HashMap<PartnerId, Purse<'_>> =
+            self.each(Role::Partner, |person| self.earnings(person)).await.into_values().flatten().collect();
+        let orders: Vec<OrderId> = self.town.saw.look(|seen| seen.orders.keys().copied().collect());
+        let (wallets, earnings) = (&wallets, &earnings);
+        iter(orders).for_each_concurrent(AT_ONCE, |id| self.order(id, wallets, earnings)).await;
+    }
+
+    /// Does something for each person of a role.
+    async fn each<T, F: Future<Output = Result<T, Trouble>>>(
+        &self,
+        role: Role,
+        act: impl Fn(&'a Person) -> F,
+    ) -> HashMap<&'a str, T> {
+        let people = self.people.iter().map(Rc::as_ref).filter(|person| person.role() == role);
+        let act = &act;
+        let found = iter(people).map(|person| async move { (person, act(person).await) });
+        let found: Vec<_> = found.buffer_unordered(AT_ONCE).collect().await;
+        let sound = |(person, found): (&'a Person, Result<T, Trouble>)| {
+            let found = found.map_err(|trouble| self.unanswered(person, "the account", &trouble)).ok()?;
+            Some((person.name(), found))
+        };
+        found.into_iter().filter_map(sound).collect()
+    }
+
+    fn unanswered(&self, person: &Person, what: &str, trouble: &Trouble) {
+        self.broke(person, Break::new(what, "to be read in the end", trouble.to_string()));
+    }
+
+    fn broke(&self, person: &Person, broken: Break) {
+        self.town.saw.broke(person.name(), broken);
+    }
+
+    /// Whether what a person was told of unread notifications is so.
+    async fn unread(&self, person: &Person) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        loop {
+            let told = self.town.saw.unread(person.name());
+            let items: Vec<Value> = all(person, "/api/v1/notifications?unread=true").await?;
+            let Count { count } = get(person, "/api/v1/notifications/unread_count").await?;
+            let is_so = told == Some(count) && i64::try_from(items.len()) == Ok(count);
+            if is_so {
+                return Ok(());
+            }
+            if begin.elapsed() > QUIET {
+                let came = format!("{count} by the call, {told:?} by the socket");
+                let expected = format!("{} unread notifications", items.len());
+                self.broke(person, Break::new("the inbox", expected, came));
+                return Ok(());
+            }
+            sleep(GLANCE).await;
+        }
+    }
+
+    async fn wallet(&self, person: &Person) -> Result<Vec<Entry>, Trouble> {
+        self.unread(person).await?;
+        let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries?currency=EUR").await?;
+        let Wallet { balance, held } = get(person, "/api/v1/wallet?currency=EUR").await?;
+        for broken in adds_up("the wallet", balance, &entries, true) {
+            self.broke(person, broken);
+        }
+        if held != 0 {
+            let broken = Break::new("the wallet", "nothing held once all orders are over", held.to_string());
+            self.broke(person, broken);
+        }
+        Ok(entries)
+    }
+
+    async fn earnings(&self, person: &'a Person) -> Result<Option<(PartnerId, Purse<'a>)>, Trouble> {
+        self.unread(person).await?;
+        let Me { partner_id } = get(person, "/api/v1/me").await?;
+        let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings?currency=EUR").await?;
+        let is_all = entries.len() < EARNINGS_LISTED;
+        for broken in adds_up("the earnings", balance, &entries, is_all) {
+            self.broke(person, broken);
+        }
+        Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
+    }
+
+    async fn order(
+        &self,
+        id: OrderId,
+        wallets: &HashMap<&str, Vec<Entry>>,
+        earnings: &HashMap<PartnerId, Purse<'_>>,
+    ) {
+        let by = self.town.saw.look(|seen| seen.orders.get(&id).map(|placed| placed.by.clone()));
+        let Some(customer) = self.people.iter().find(|person| Some(person.name()) == by.as_deref()) else {
+            return;
+        };
+        if let Err(trouble) = self.look_at(id, customer, wallets, earnings).await {
+            self.unanswered(customer, &format!("order {id}"), &trouble);
+        }
+    }
+
+    async fn look_at(
+        &self,
+        id: OrderId,
+        customer: &Person,
+        wallets: &HashMap<&str, Vec<Entry>>,
+        earnings: &HashMap<PartnerId, Purse<'_>>,
+    ) -> Result<(), Trouble> {
+        let path = format!("/api/v1/orders/{id}");
+        let order: Order = get(customer, &path).await?;
+        if !order.status.is_end() {
+            self.broke(customer, Break::new(id, "an end", order.status.as_str()));
+            return Ok(());
+        }
+        let rows: Page<Row> = get(customer, &format!("{path}/timeline")).await?;
+        let mut broken = timeline(id, order.status, order.version, &rows.items);
+        let carrier =
+            order.partner.as_ref().and_then(|partner| Some((partner.id, earnings.get(&partner.id)?)));
+        let mine: Vec<Message> = all(customer, &format!("{path}/messages")).await?;
+        let theirs: Option<(PartnerId, Vec<Message>)> = match carrier {
+            Some((partner, purse)) => Some((partner, all(purse.person, &format!("{path}/messages")).await?)),
+            None => None,
+        };
+        self.town.saw.look(|seen| {
+            let Some(placed) = seen.orders.get(&id) else { return };
+            let written = placed.written.iter().map(|written| (written.client_id.as_str(), written.is_sure));
+            let theirs = theirs.as_ref().map(|(partner, messages)| (*partner, messages.as_slice()));
+            broken.extend(messages(id, written, &mine, theirs));
+            if let Some(entries) = wallets.get(customer.name()).filter(|_| placed.from_wallet) {
+                broken.extend(paid_from_wallet(id, order.status, placed.price, entries));
+            }
+            if let Some((_, Purse { entries, is_all, .. })) =
+                carrier.filter(|_| order.status == OrderStatus::Completed)
+            {
+                broken.extend(earned(id, placed.share, entries, *is_all));
+            }
+        });
+        broken.into_iter().for_each(|broken| self.broke(customer, broken));
+        Ok(())
+    }
+}
+
+/// What a partner has earned.
+struct Purse<'a> {
+    person: &'a Person,
+    entries: Vec<Entry>,
+    /// Whether that is all there ever was.
+    is_all: bool,
+}
+
+/// Reads, and tries again where the server is too busy or the network broke.
+async fn get<T: DeserializeOwned>(person: &Person, path: &str) -> Result<T, Trouble> {
+    let mut tries = 1..TRIES;
+    loop {
+        match person.get(path).await {
+            Err(trouble) if trouble.passes() && tries.next().is_some() => sleep(GLANCE).await,
+            answer => return answer,
+        }
+    }
+}
+
+/// Reads a list to its end.
+async fn all<T: DeserializeOwned>(person: &Person, path: &str) -> Result<Vec<T>, Trouble> {
+    let separator = if path.contains('?') { '&' } else { '?' };
+    let first = format!("{path}{separator}limit=200");
+    let mut found = Vec::new();
+    let mut next = first.clone();
+    loop {
+        let page: Page<T> = get(person, &next).await?;
+        found.extend(page.items);
+        match page.next_cursor {
+            Some(cursor) => next = format!("{first}&cursor={cursor}"),
+            None => return Ok(found),
+        }
+    }
+}

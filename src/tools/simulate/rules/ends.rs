@@ -1,0 +1,176 @@
+//! How things have to fit together once all orders are over: timelines, messages, money.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::{Break, is_legal};
+use crate::domain::ids::{OrderId, PartnerId};
+use crate::domain::order::{OrderStatus, Party, STEPS};
+
+/// A row of an order's timeline.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Row {
+    /// The order's version after it.
+    pub version: i64,
+    /// Before; none where it was placed.
+    pub from: Option<OrderStatus>,
+    /// After.
+    pub to: OrderStatus,
+    /// Who took it.
+    pub by: Party,
+}
+
+/// A movement of money, as an account saw it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Entry {
+    /// Why money moved.
+    pub kind: String,
+    /// Minor units.
+    pub amount: i64,
+    /// What the account held after it, minor units.
+    pub balance_after: i64,
+    /// The order that it is about.
+    pub order_id: Option<OrderId>,
+}
+
+/// A message about an order, as its readers see it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Message {
+    /// Its id.
+    pub id: String,
+    /// The sender's mark.
+    pub client_id: Option<String>,
+    /// What it says.
+    pub text: String,
+    /// Whose order it was then.
+    pub partner_id: PartnerId,
+}
+
+/// A timeline is a chain of legal steps with the versions 1 to n, and ends where the order stands.
+#[must_use]
+pub fn timeline(id: OrderId, status: OrderStatus, version: i64, rows: &[Row]) -> Vec<Break> {
+    let mut broken = Vec::new();
+    let mut before = None;
+    for (expected, row) in (1_i64..).zip(rows) {
+        let is_chain = row.version == expected && row.from == before;
+        let is_step = match row.from {
+            None => row.to == OrderStatus::Pending,
+            Some(from) => {
+                let may = |step: &&crate::domain::order::Step| step.from == from && step.to == row.to;
+                is_legal(from, row.to) && STEPS.iter().find(may).is_some_and(|step| step.by.contains(&row.by))
+            }
+        };
+        if !is_chain || !is_step {
+            let came =
+                format!("version {} from {:?} to {} by {}", row.version, row.from, row.to, row.by.as_str());
+            broken.push(Break::new(id, format!("version {expected} by a legal step from {before:?}"), came));
+        }
+        before = Some(row.to);
+    }
+    let last = rows.last().map(|row| (row.version, row.to));
+    if last != Some((version, status)) {
+        broken.push(Break::new(
+            id,
+            format!("a timeline up to version {version}, {status}"),
+            format!("{last:?}"),
+        ));
+    }
+    broken
+}
+
+/// What went in and out of an account, newest first, adds up to what it holds; from the beginning on, if that `is_all`.
+#[must_use]
+pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Vec<Break> {
+    let mut broken = Vec::new();
+    let before = entries.last().map_or(0, |oldest| oldest.balance_after.saturating_sub(oldest.amount));
+    let mut sum = if is_all { 0 } else { before };
+    for entry in entries.iter().rev() {
+        sum = sum.saturating_add(entry.amount);
+        if sum != entry.balance_after {
+            let came = format!("{} after {} of {}", entry.balance_after, entry.kind, entry.amount);
+            broken.push(Break::new(whose, format!("a balance of {sum}"), came));
+            sum = entry.balance_after;
+        }
+    }
+    if sum != balance {
+        broken.push(Break::new(
+            whose,
+            format!("a balance of {sum}, the sum of all entries"),
+            balance.to_string(),
+        ));
+    }
+    broken
+}
+
+/// An order that is paid from the wallet is set aside once, and given back once unless it was completed.
+#[must_use]
+pub fn paid_from_wallet(id: OrderId, status: OrderStatus, price: i64, entries: &[Entry]) -> Option<Break> {
+    let amounts = |kinds: &[&str]| -> Vec<i64> {
+        let about =
+            entries.iter().filter(|entry| entry.order_id == Some(id) && kinds.contains(&&*entry.kind));
+        about.map(|entry| entry.amount).collect()
+    };
+    let (aside, back) = (amounts(&["authorisation"]), amounts(&["release", "cancellation_fee"]));
+    let is_back = match (status, back.as_slice()) {
+        (OrderStatus::Completed, back) => back.is_empty(),
+        (_, [back]) => (0..=price).contains(back),
+        // A fee as high as the price leaves nothing to give back.
+        (OrderStatus::Cancelled, []) => true,
+        (_, _) => false,
+    };
+    (aside != [-price] || !is_back).then(|| {
+        let expected = format!("{price} set aside once, and given back once unless completed");
+        Break::new(id, expected, format!("{status}, set aside {aside:?}, given back {back:?}"))
+    })
+}
+
+/// A completed order is earned once, and as much as the offer said. One that lies further back than the entries do, at
+/// most once.
+#[must_use]
+pub fn earned(id: OrderId, share: Option<i64>, entries: &[Entry], is_all: bool) -> Option<Break> {
+    let about = entries.iter().filter(|entry| {
+        entry.order_id == Some(id) && ["capture", "cash_order"].contains(&entry.kind.as_str())
+    });
+    let amounts: Vec<i64> = about.map(|entry| entry.amount).collect();
+    let is_so = (amounts.len() == 1 || amounts.is_empty() && !is_all)
+        && share.is_none_or(|share| amounts.iter().all(|amount| *amount == share));
+    (!is_so).then(|| {
+        let expected = share.map_or("one earning".to_owned(), |share| format!("{share} earned once"));
+        Break::new(id, expected, format!("{amounts:?}"))
+    })
+}
+
+/// A message is there once, if it was said to be written. Both sides see the same, in one order: the customer all of it, a
+/// partner what was written in that partner's own time.
+#[must_use]
+pub fn messages<'a>(
+    id: OrderId,
+    written: impl Iterator<Item = (&'a str, bool)>,
+    customer: &[Message],
+    partner: Option<(PartnerId, &[Message])>,
+) -> Vec<Break> {
+    let mut broken = Vec::new();
+    let mut times = BTreeMap::<&str, usize>::new();
+    for mark in customer.iter().filter_map(|message| message.client_id.as_deref()) {
+        *times.entry(mark).or_default() += 1;
+    }
+    for (mark, is_sure) in written {
+        let found = times.get(mark).copied().unwrap_or_default();
+        if found > 1 || is_sure && found == 0 {
+            broken.push(Break::new(id, format!("message {mark} once"), format!("{found} times")));
+        }
+    }
+    if let Some((whose, seen)) = partner {
+        let same: Vec<&Message> = customer.iter().filter(|message| message.partner_id == whose).collect();
+        if !same.iter().copied().eq(seen) {
+            let expected = format!("{} messages for both sides alike", same.len());
+            broken.push(Break::new(id, expected, format!("{} for the partner", seen.len())));
+        }
+    }
+    broken
+}
+
+#[cfg(test)]
+#[path = "ends_tests.rs"]
+mod tests;

@@ -1,0 +1,92 @@
+use serde_json::{from_value, json};
+
+use super::*;
+
+fn rows(steps: &[(i64, Option<&str>, &str, &str)]) -> Vec<Row> {
+    let row = |(version, from, to, by): &(i64, Option<&str>, &str, &str)| {
+        from_value(json!({"version": version, "from": from, "to": to, "by": by})).expect("a row")
+    };
+    steps.iter().map(row).collect()
+}
+
+fn entry(kind: &str, amount: i64, balance_after: i64, order_id: Option<OrderId>) -> Entry {
+    Entry { kind: kind.to_owned(), amount, balance_after, order_id }
+}
+
+const BEGIN: [(i64, Option<&str>, &str, &str); 2] =
+    [(1, None, "pending", "customer"), (2, Some("pending"), "confirmed", "system")];
+
+#[test]
+fn a_timeline_is_a_chain_of_legal_steps_up_to_now() {
+    let (id, status) = (OrderId::new(), OrderStatus::Cancelled);
+    let look = |last, version| timeline(id, status, version, &rows(&[BEGIN[0], BEGIN[1], last])).len();
+    assert_eq!(look((3, Some("confirmed"), "cancelled", "customer"), 3), 0);
+    assert_eq!(look((3, Some("confirmed"), "cancelled", "partner"), 3), 1, "whose step is it");
+    assert_eq!(look((4, Some("confirmed"), "cancelled", "customer"), 4), 1, "a version is missing");
+    assert_eq!(look((3, Some("pending"), "cancelled", "customer"), 3), 1, "no chain");
+    assert_eq!(look((3, Some("confirmed"), "cancelled", "customer"), 4), 1, "the end is missing");
+    assert_eq!(timeline(id, status, 1, &[]).len(), 1);
+}
+
+#[test]
+fn entries_add_up_to_the_balance() {
+    // Newest first.
+    let entries = [entry("authorisation", -30, 70, None), entry("top_up", 100, 100, None)];
+    assert_eq!(adds_up("a", 70, &entries, true), []);
+    assert_eq!(adds_up("a", 71, &entries, true).len(), 1);
+    assert_eq!(adds_up("a", 60, &[entry("authorisation", -30, 60, None), entries[1].clone()], true).len(), 1);
+    let later = [entry("capture", 5, 25, None)];
+    assert_eq!((adds_up("a", 25, &later, false).len(), adds_up("a", 25, &later, true).len()), (0, 1));
+}
+
+#[test]
+fn a_wallet_pays_once_and_gets_back_what_was_not_taken() {
+    let id = OrderId::new();
+    let aside = || entry("authorisation", -500, 0, Some(id));
+    let back = |kind, amount| entry(kind, amount, 0, Some(id));
+    let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, entries).is_none();
+    use OrderStatus::{Cancelled, Completed, Failed};
+    assert!(is_right(Completed, &[aside()]));
+    assert!(is_right(Cancelled, &[aside(), back("release", 500)]));
+    assert!(is_right(Cancelled, &[aside(), back("cancellation_fee", 200)]));
+    assert!(!is_right(Completed, &[]));
+    assert!(!is_right(Completed, &[aside(), aside()]));
+    assert!(!is_right(Completed, &[aside(), back("release", 500)]));
+    assert!(!is_right(Failed, &[aside()]));
+    assert!(!is_right(Cancelled, &[aside(), back("release", 500), back("release", 500)]));
+}
+
+#[test]
+fn an_order_is_earned_once_and_as_offered() {
+    let id = OrderId::new();
+    let capture = |amount| entry("capture", amount, 0, Some(id));
+    assert!(earned(id, Some(85), &[capture(85), entry("debt", -5, 0, Some(id))], true).is_none());
+    assert!(earned(id, Some(85), &[capture(84)], true).is_some());
+    assert!(earned(id, Some(85), &[capture(85), capture(85)], false).is_some());
+    assert!(earned(id, None, &[], true).is_some() && earned(id, None, &[], false).is_none());
+}
+
+#[test]
+fn messages_are_there_once_and_the_same_for_both() {
+    let (id, partner_id) = (OrderId::new(), PartnerId::new());
+    let message = |id: &str| {
+        let client_id = Some(id.to_owned());
+        Message { id: id.to_owned(), client_id, text: "Hello".to_owned(), partner_id }
+    };
+    let both = [message("b"), message("a")];
+    let look = |written: &[(&'static str, bool)], customer: &[Message], partner: &[Message]| {
+        messages(id, written.iter().copied(), customer, Some((partner_id, partner))).len()
+    };
+    assert_eq!(look(&[("a", true), ("b", true), ("c", false)], &both, &both), 0);
+    assert_eq!(look(&[("c", true)], &both, &both), 1, "a lost one");
+    assert_eq!(
+        look(&[("a", true)], &[message("a"), message("a")], &[message("a"), message("a")]),
+        1,
+        "twice"
+    );
+    assert_eq!(look(&[("a", true)], &both, &both[..1]), 1, "one for one side only");
+    assert_eq!(look(&[], &both, &[message("a"), message("b")]), 1, "another order");
+    // What was written in another partner's time is not this one's.
+    let earlier = Message { partner_id: PartnerId::new(), ..message("z") };
+    assert_eq!(look(&[], &[both[0].clone(), both[1].clone(), earlier], &both), 0);
+}

@@ -1,0 +1,291 @@
+//! What one session hears: each group's numbers, each order's steps, and when its partner may be seen.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::time::{Duration, Instant};
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Break, is_legal, shows_code};
+use crate::domain::group::GroupKey;
+use crate::domain::ids::OrderId;
+use crate::domain::order::OrderStatus;
+use crate::domain::time::Timestamp;
+use crate::protocol::client::Since;
+use crate::protocol::views::Freshness;
+
+/// A step and a position go different ways, so either may be a little early.
+const GRACE: Duration = Duration::from_secs(2);
+/// Events that may come again: as many as the server keeps.
+const KEPT: usize = 512;
+
+/// What one person hears, over as many connections as it takes.
+#[derive(Debug)]
+pub struct Hearing {
+    /// Whether the orders' own customer listens.
+    sees_codes: bool,
+    streams: BTreeMap<String, Stream>,
+    lives: HashMap<OrderId, Life>,
+}
+
+/// A group's events.
+#[derive(Debug, Default)]
+struct Stream {
+    position: Option<Since>,
+    /// Whether it was asked to end.
+    is_leaving: bool,
+    /// The last change of each order that is not over, since the position was not carried on from an earlier one.
+    steps: HashMap<OrderId, (i64, OrderStatus)>,
+    /// The last of those events; after a fault, they may come again.
+    told: VecDeque<String>,
+}
+
+/// An order, as far as positions go.
+#[derive(Debug)]
+struct Life {
+    version: i64,
+    status: OrderStatus,
+    since: Instant,
+    /// When the first position came that no step explains yet.
+    early: Option<Instant>,
+    dot: Option<(Timestamp, String)>,
+}
+
+#[derive(Deserialize)]
+struct Envelope {
+    group: Option<String>,
+    #[serde(default)]
+    id: String,
+    seq: Option<u64>,
+    epoch: Option<String>,
+    position: Option<Since>,
+    #[serde(default)]
+    recovered: bool,
+}
+
+#[derive(Deserialize)]
+struct Step {
+    order_id: OrderId,
+    status: OrderStatus,
+    previous_status: OrderStatus,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    id: OrderId,
+    status: OrderStatus,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct Dot {
+    timestamp: Timestamp,
+    age: u64,
+    freshness: String,
+}
+
+impl Hearing {
+    /// Nothing yet. Only the customer of orders `sees_codes`.
+    #[must_use]
+    pub fn new(sees_codes: bool) -> Self {
+        Self { sees_codes, streams: BTreeMap::new(), lives: HashMap::new() }
+    }
+
+    /// Where to go on with each group.
+    pub fn positions(&self) -> impl Iterator<Item = (&String, Option<&Since>)> {
+        let staying = self.streams.iter().filter(|(_, stream)| !stream.is_leaving);
+        staying.map(|(group, stream)| (group, stream.position.as_ref()))
+    }
+
+    /// A group is about to be listened to; whether that is new.
+    pub fn expect(&mut self, group: &str) -> bool {
+        let is_new = !self.streams.contains_key(group);
+        if is_new {
+            self.streams.insert(group.to_owned(), Stream::default());
+        }
+        is_new
+    }
+
+    /// A group is about to be left; whether that is new. What is still under way from it counts as heard.
+    pub fn leave(&mut self, group: &str) -> bool {
+        let stream = self.streams.get_mut(group);
+        stream.is_some_and(|stream| !std::mem::replace(&mut stream.is_leaving, true))
+    }
+
+    /// The connection has ended: what was about to be left is.
+    pub fn disconnect(&mut self) {
+        self.streams.retain(|_, stream| !stream.is_leaving);
+    }
+
+    /// A group is listened to no longer.
+    pub fn forget(&mut self, group: &str) {
+        self.streams.remove(group);
+        if let Ok(GroupKey::Order(id)) = group.parse() {
+            self.lives.remove(&id);
+        }
+    }
+
+    /// Takes in a frame that came at `at`: the rules that it breaks.
+    pub fn hear(&mut self, frame: &Value, at: Instant) -> Vec<Break> {
+        let mut broken = Vec::new();
+        let kind = frame.get("type").and_then(Value::as_str).unwrap_or_default();
+        let Ok(envelope) = Envelope::deserialize(frame) else {
+            return vec![Break::new(kind, "a frame with a sound envelope", frame.to_string())];
+        };
+        if !self.sees_codes && shows_code(frame) {
+            broken.push(Break::new(
+                kind,
+                "no hand-over code for anybody but the customer",
+                frame.to_string(),
+            ));
+        }
+        let Some(group) = envelope.group.clone() else { return broken };
+        match kind {
+            "subscribed" | "resync" => {
+                let begins = envelope.epoch.zip(envelope.seq).map(|(epoch, seq)| Since { epoch, seq });
+                broken.extend(self.begin(group, begins, envelope.recovered));
+                return broken;
+            }
+            "unsubscribed" => {
+                self.forget(&group);
+                return broken;
+            }
+            // Any other frame comes through the group.
+            _ => {}
+        }
+        if let Some(position) = envelope.position {
+            self.streams.entry(group.clone()).or_default().position.get_or_insert(position);
+        }
+        broken.extend(self.count(&group, envelope.epoch, envelope.seq, frame));
+        match kind {
+            "order_update" => {
+                if let Some(step) = frame.get("update").and_then(|update| Step::deserialize(update).ok()) {
+                    broken.extend(self.step(&group, &envelope.id, &step));
+                    self.stand(
+                        Standing { id: step.order_id, status: step.status, version: step.version },
+                        at,
+                    );
+                }
+            }
+            "order_status" => {
+                if let Some(order) = frame.get("order").and_then(|order| Standing::deserialize(order).ok()) {
+                    self.stand(order, at);
+                }
+            }
+            "location" => {
+                if let (Ok(GroupKey::Order(id)), Ok(dot)) = (group.parse(), Dot::deserialize(frame)) {
+                    broken.extend(self.see(id, dot, at));
+                }
+            }
+            // Any other frame has no more rules than that.
+            _ => {}
+        }
+        broken
+    }
+
+    /// A subscription stands at `begins`.
+    fn begin(&mut self, group: String, begins: Option<Since>, recovered: bool) -> Option<Break> {
+        let stream = self.streams.entry(group.clone()).or_default();
+        let before = std::mem::replace(&mut stream.position, begins);
+        if !recovered {
+            stream.steps.clear();
+            stream.told.clear();
+            return None;
+        }
+        let words = |position: Option<&Since>| {
+            position.map_or("no position".to_owned(), |Since { epoch, seq }| format!("{seq} of {epoch}"))
+        };
+        (before != stream.position).then(|| {
+            let expected = format!("to go on after {}", words(before.as_ref()));
+            Break::new(&group, expected, format!("recovered at {}", words(stream.position.as_ref())))
+        })
+    }
+
+    /// The numbers of a group have no hole and never go back.
+    fn count(
+        &mut self,
+        group: &str,
+        epoch: Option<String>,
+        seq: Option<u64>,
+        frame: &Value,
+    ) -> Option<Break> {
+        let position = epoch.zip(seq).map(|(epoch, seq)| Since { epoch, seq })?;
+        let Some(stream) = self.streams.get_mut(group) else {
+            return Some(Break::new(group, "no event of a group that is not listened to", frame.to_string()));
+        };
+        let before = stream.position.replace(position.clone());
+        let expected = match before {
+            Some(Since { epoch, seq }) if epoch == position.epoch && seq + 1 == position.seq => return None,
+            Some(Since { epoch, seq }) => format!("{} of {epoch}", seq + 1),
+            None => "a position before the first event".to_owned(),
+        };
+        Some(Break::new(group, expected, format!("{} of {}", position.seq, position.epoch)))
+    }
+
+    /// An order goes from version to version by steps that the machine has.
+    fn step(&mut self, group: &str, event: &str, step: &Step) -> Option<Break> {
+        let Step { order_id, status, previous_status, version } = *step;
+        let stream = self.streams.get_mut(group)?;
+        let before = stream.steps.get(&order_id).copied();
+        if let Some((last, _)) = before.filter(|(last, _)| version <= *last) {
+            let broken =
+                Break::new(order_id, format!("a version after {last}"), format!("{version} in {group}"));
+            return (!stream.told.iter().any(|told| told == event)).then_some(broken);
+        }
+        stream.told.push_back(event.to_owned());
+        if stream.told.len() > KEPT {
+            stream.told.pop_front();
+        }
+        if status.is_end() {
+            stream.steps.remove(&order_id);
+        } else {
+            stream.steps.insert(order_id, (version, status));
+        }
+        let follows = before.is_none_or(|(last, was)| last + 1 != version || was == previous_status);
+        (!follows || !is_legal(previous_status, status)).then(|| {
+            let was = before.map_or(previous_status, |(_, was)| was);
+            Break::new(order_id, format!("a legal step from {was}"), format!("{previous_status} to {status}"))
+        })
+    }
+
+    fn stand(&mut self, Standing { id, status, version }: Standing, at: Instant) {
+        if !self.streams.contains_key(&GroupKey::Order(id).to_string()) {
+            return;
+        }
+        let known = self.lives.get(&id);
+        if known.is_none_or(|known| known.version < version) {
+            let dot = known.and_then(|known| known.dot.clone());
+            self.lives.insert(id, Life { version, status, since: at, early: None, dot });
+        }
+    }
+
+    /// A partner is seen from `en_route` to `delivered`, as old as the position is, and never where it was before.
+    fn see(&mut self, id: OrderId, dot: Dot, at: Instant) -> Vec<Break> {
+        let mut broken = Vec::new();
+        let Dot { timestamp, age, freshness } = dot;
+        if serde_json::to_value(Freshness::of(age)).ok() != Some(Value::from(freshness.as_str())) {
+            broken.push(Break::new(id, format!("a freshness that fits {age} s"), freshness.clone()));
+        }
+        let Some(life) = self.lives.get_mut(&id) else { return broken };
+        if !life.status.shows_location() && at.duration_since(life.since) > GRACE {
+            let first = *life.early.get_or_insert(at);
+            let is_over = life.status.is_end() || life.status == OrderStatus::Delivered;
+            if is_over || at.duration_since(first) > GRACE {
+                broken.push(Break::new(id, format!("no position while {}", life.status), "a position"));
+            }
+        }
+        if let Some((last, was)) = &life.dot
+            && timestamp < *last
+            && *was == freshness
+        {
+            broken.push(Break::new(id, format!("no position before {last}"), timestamp.to_string()));
+        }
+        life.dot = Some((timestamp, freshness));
+        broken
+    }
+}
+
+#[cfg(test)]
+#[path = "hearing_tests.rs"]
+mod tests;

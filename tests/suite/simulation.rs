@@ -1,0 +1,85 @@
+//! A simulated city on a real server: nothing that its people see breaks the contract; and where something does, it is
+//! noticed.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use actix_web::rt::task::spawn_blocking;
+use actix_web::rt::time::sleep;
+use serde_json::json;
+use tempfile::TempDir;
+use waybill::tools::client::target::Target;
+use waybill::tools::simulate::Simulation;
+
+use crate::money::assert_whole;
+use crate::support::TestApp;
+use crate::support::process::waybill;
+
+const SERVICE_KEY: &str = "key-of-the-shop";
+const SETTINGS: [(&str, &str); 5] = [
+    ("WAYBILL_PAYMENT_PROVIDER", "test"),
+    ("WAYBILL_OFFER_SECS", "3"),
+    ("WAYBILL_ORDERS_IN_HAND", "1"),
+    ("WAYBILL_DISPATCH_AGAIN_MS", "500"),
+    ("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop"),
+];
+
+#[actix_web::test]
+async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
+    let app = TestApp::start_with(&SETTINGS).await;
+    let every = Duration::from_millis(350);
+    let simulation = Simulation::crowd(Target::of(app.address()), 7, 20, 12, every);
+    // What is being tested has a clock of its own: this is how long its people order.
+    let report = Simulation { pace: 6.0, ..simulation }.run_until(sleep(Duration::from_secs(6))).await;
+    assert!(report.is_clean(), "{report}");
+    let count = |name: &str| report.offers.get(name).copied().unwrap_or_default();
+    assert!(count("accepted") > 5 && count("made") >= count("accepted"), "{report}");
+    assert!(report.orders.get("completed").is_some_and(|completed| *completed > 5), "{report}");
+    assert!(
+        report.orders.keys().all(|status| ["completed", "cancelled"].contains(&status.as_str())),
+        "{report}"
+    );
+    assert!(report.from_wallet > 0 && report.deeds.contains_key("top-up succeeded"), "{report}");
+    assert!(report.messages.0 > 0 && report.messages.0 == report.messages.1, "{report}");
+    assert!(report.frames.0 > 100 && report.calls.0 > 100, "{report}");
+    assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn a_hand_over_code_that_a_partner_gets_to_see_is_exit_code_1() {
+    let app = TestApp::start_with(&SETTINGS).await;
+    let folder = TempDir::new().expect("a folder");
+    let mut command = waybill(&folder, &[("WAYBILL_SERVICE_KEY", SERVICE_KEY)]);
+    command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "6"]);
+    command.args(["--orders-per-minute", "60", "--seconds", "4", "--pace", "6"]);
+    let client = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let admin = app.as_user(&app.admin().await);
+    let mut partner = None;
+    while partner.is_none() {
+        let orders = admin.get("/orders?limit=200").await.expect(200);
+        let carried = orders["items"].as_array().expect("a list").iter();
+        partner = carried.filter_map(|order| order["partner"]["id"].as_str()).next().map(str::to_owned);
+        // Between two looks; nothing depends on how long it is.
+        sleep(Duration::from_millis(20)).await;
+    }
+    // Another back end tells what it should keep to itself.
+    let leak = json!({
+        "group": format!("partner_{}", partner.expect("one")), "type": "stock_changed",
+        "data": {"dropoff": {}, "code": "1234"},
+    });
+    app.with_token(SERVICE_KEY).post("/events", leak).await.expect(202);
+    let output = spawn_blocking(|| client.wait_with_output()).await.expect("it ran").expect("it ended");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("NOT CLEAN: 1 times a rule was broken"), "{text}");
+    assert!(text.contains("no hand-over code for anybody but the customer"), "{text}");
+}
+
+#[test]
+fn a_crowd_without_orders_is_exit_code_2() {
+    let folder = TempDir::new().expect("a folder");
+    for wrong in [&["--partners", "2"][..], &["--partners", "0", "--orders-per-minute", "1"]] {
+        let output = waybill(&folder, &[]).arg("simulate").args(wrong).output().expect("it runs");
+        assert_eq!(output.status.code(), Some(2), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+}

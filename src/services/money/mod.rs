@@ -18,7 +18,7 @@ pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle};
 pub use transfers::{TransferView, resume};
 pub use wallet::{NewTopUp, WalletView, entries, get_top_up, top_up, wallet};
 pub use webhooks::{
-    Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
+    EventType, Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
 };
 
 use std::sync::Arc;

@@ -176,7 +176,7 @@ async fn wallet(app: &TestApp, walk: &mut Walk) {
     let event = json!({
         "id": "evt_1", "type": "transfer.succeeded", "transfer_id": top_up["id"], "amount": 5000, "currency": "USD",
     });
-    let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), &event.to_string());
+    let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), event.to_string());
     let headers = [("Webhook-Signature", signature.as_str())];
     let path = "/api/v1/payments/webhooks/test";
     let answer = app.as_nobody().call(Method::POST, path, &headers, Some(event)).await;

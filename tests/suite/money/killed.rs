@@ -47,7 +47,7 @@ async fn a_server_that_is_killed_between_asking_and_hearing_loses_no_money_and_m
             let event = json!({
                 "id": "evt_1", "type": "transfer.succeeded", "transfer_id": id, "amount": AMOUNT, "currency": "USD",
             });
-            let signature = signature(SECRET, Timestamp::now().as_secs(), &event.to_string());
+            let signature = signature(SECRET, Timestamp::now().as_secs(), event.to_string());
             let told = client.post(format!("http://{}/api/v1/payments/webhooks/test", process.address));
             let told = told.insert_header(("Webhook-Signature", signature)).send_json(&event).await;
             assert_eq!(told.expect("an answer").status(), 200);

@@ -76,14 +76,15 @@ pub fn authorise(tx: &mut Tx<'_>, order: &Order) -> Result<Settled, ServiceError
     }
 }
 
-/// Lets a customer know that an order did not come to be for want of money. What was refused has left nothing behind, so
-/// this is a change of its own.
-///
-/// # Errors
-/// The database's.
-pub async fn note_refused(app: &App, user_id: UserId, amount: Money) -> Result<(), ServiceError> {
+/// Lets a customer know, once for each key, that an order did not come to be for want of money. What was refused has left
+/// nothing behind, so this is a change of its own; where it fails, the refusal stands all the same.
+pub async fn note_refused(app: &App, user_id: UserId, amount: Money, key: Option<&Idempotency>) {
     let content = NotificationContent::PaymentFailed { payment: RefusedPayment::NewOrder, amount };
-    app.write(move |tx| notifications::add(tx, user_id, &content)).await
+    let key = key.map(Idempotency::of_refusal);
+    let noted = app.write_once(key, 200, move |tx| notifications::add(tx, user_id, &content)).await;
+    if let Err(error) = noted {
+        log::warn!("user {user_id} is not notified of a payment that was refused: {error}");
+    }
 }
 
 /// Does what a step of an order means for its payment. To be called in the step's transaction, before anybody is notified.

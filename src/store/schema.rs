@@ -258,6 +258,8 @@ tables! {
         status -> Text,
         reference -> Nullable<Text>,
         failure -> Nullable<Text>,
+        asks -> BigInt,
+        ask_at -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
     } }

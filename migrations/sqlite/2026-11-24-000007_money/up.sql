@@ -67,10 +67,14 @@ CREATE TABLE transfers (
     reference TEXT,
     -- Why it failed.
     failure TEXT,
+    -- How often the provider was asked again since it last answered.
+    asks BIGINT NOT NULL,
+    -- When it is asked again, while the transfer is pending.
+    ask_at BIGINT NOT NULL,
     created_at BIGINT NOT NULL,
     updated_at BIGINT NOT NULL
 );
-CREATE INDEX transfers_unanswered ON transfers (created_at) WHERE status = 'pending' AND reference IS NULL;
+CREATE INDEX transfers_pending ON transfers (ask_at) WHERE status = 'pending';
 
 -- What providers have told, each event once.
 CREATE TABLE provider_events (

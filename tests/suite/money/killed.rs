@@ -32,7 +32,8 @@ async fn a_server_that_is_killed_between_asking_and_hearing_loses_no_money_and_m
         let call = actix_web::rt::spawn(top_up(process.address));
         let mut conn = direct(stage.database());
         let id = loop {
-            let open = transfers::unanswered_before(&mut conn, Timestamp::now(), 1).expect("rows");
+            let by = Timestamp::now().after(Duration::from_secs(60));
+            let open = transfers::due(&mut conn, by, 1).expect("rows");
             if let Some(id) = open.first() {
                 break *id;
             }

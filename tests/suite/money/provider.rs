@@ -1,5 +1,7 @@
 //! The provider's events: forged, late, twice, in any order, and faster than the answer of the call that caused them.
 
+use std::time::Duration;
+
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
@@ -8,6 +10,9 @@ use waybill::store::transfers;
 
 use super::{SECRET, assert_whole, event, rich, signature, start, tell, told, top_up, wallet};
 use crate::support::{Answer, TestApp};
+
+/// How long nobody asks for what may still be answered.
+const MINUTE: Duration = Duration::from_secs(60);
 
 async fn tell_signed(app: &TestApp, signature: &str, body: &str) -> Answer {
     let headers = [("Webhook-Signature", signature), ("Content-Type", "application/json")];
@@ -121,8 +126,8 @@ async fn an_event_may_be_faster_than_the_answer_of_the_call_that_caused_it() {
     // The provider takes five seconds to answer this one.
     let call = top_up(&app, &customer, 1005);
     let meanwhile = async {
-        let under_way =
-            || app.inner().read(|conn| Ok(transfers::unanswered_before(conn, Timestamp::now(), 1)?));
+        let by = Timestamp::now().after(MINUTE);
+        let under_way = || app.inner().read(move |conn| Ok(transfers::due(conn, by, 1)?));
         app.until("the top-up is on record", async || !under_way().await.expect("rows").is_empty()).await;
         let id = under_way().await.expect("rows")[0];
         let transfer = json!({"id": id, "amount": 1005, "currency": "USD"});
@@ -176,7 +181,8 @@ async fn what_the_provider_has_not_answered_is_asked_for_again_until_it_has() {
     let lost = top_up(&app, &customer, 1004).await;
     assert_eq!(lost["status"], "pending");
     // On several instances at the same time, say.
-    join_all((0..4).map(|_| resume(app.inner(), Timestamp::now()))).await.into_iter().for_each(|outcome| {
+    let by = Timestamp::now().after(MINUTE);
+    join_all((0..4).map(|_| resume(app.inner(), by))).await.into_iter().for_each(|outcome| {
         outcome.expect("asked");
     });
     assert_eq!(

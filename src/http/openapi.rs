@@ -48,6 +48,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
+        earnings::get_pay_out,
         payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,

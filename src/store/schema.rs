@@ -225,6 +225,8 @@ tables! {
         kind -> Text,
         key -> Text,
         order_id -> Nullable<Text>,
+        transfer_id -> Nullable<Text>,
+        by_user -> Nullable<Text>,
         note -> Nullable<Text>,
         created_at -> BigInt,
     } }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::ids::PartnerId;
+use crate::domain::ids::{PartnerId, TransferId};
 use crate::domain::ledger::{self as rules, Account};
 use crate::domain::money::{Currency, Money};
 use crate::domain::payment::TransferKind;
@@ -13,9 +13,10 @@ use crate::protocol::money::{EarningsBalance, EntryView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
+use crate::store::transfers::Transfer;
 use crate::store::{Conn, StoreError, ledger};
 
-use super::transfers::{carry_out, record};
+use super::transfers::{self, TransferView, carry_out, record};
 use super::{insufficient, post};
 
 /// The most entries in one answer.
@@ -130,4 +131,15 @@ pub async fn pay_out(
         Ok(transfer)
     })
     .await
+}
+
+/// One of the caller's own pay-outs.
+///
+/// # Errors
+/// `NotFound`, also for a user without a partner profile; the database's.
+pub async fn get_pay_out(app: &App, who: Principal, id: TransferId) -> Result<TransferView, ServiceError> {
+    let partner_id = partner_of(&who)?;
+    let is_own =
+        |pay_out: &Transfer| pay_out.kind == TransferKind::PayOut && pay_out.partner_id == Some(partner_id);
+    transfers::get(app, id, "pay-out", is_own).await
 }

@@ -16,6 +16,7 @@ use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::{notifications, orders};
+use crate::store::ledger::Decision;
 use crate::store::payments::{self as rows, Payment};
 use crate::store::{StoreError, ledger, orders as order_rows};
 
@@ -37,7 +38,7 @@ pub struct NewRefund {
     /// Minor units of the order's currency; all that was paid and is not refunded yet when left out.
     #[schema(minimum = 1)]
     pub amount: Option<i64>,
-    /// Why, 1 to 500 characters; it is kept in the ledger.
+    /// Why, 1 to 500 characters; it is kept in the ledger, with who has decided it.
     pub reason: String,
 }
 
@@ -275,7 +276,8 @@ pub async fn refund(
         if amount > left {
             return Err(too_large(Money { amount: left, currency: payment.amount.currency }));
         }
-        post(tx, &deal(&order).refund(amount, payment.refunded)?, Some(&new.reason))?;
+        let decision = Decision { by: who.user_id, note: &new.reason };
+        post(tx, &deal(&order).refund(amount, payment.refunded)?, Some(decision))?;
         payment.refunded += amount;
         if payment.refunded == payment.captured {
             payment.status = PaymentStatus::Refunded;

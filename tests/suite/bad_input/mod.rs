@@ -362,7 +362,7 @@ async fn an_id_that_is_none_leads_nowhere() {
             "0190163d-8694-739b-aea5-966c26f8ad90",
         ] {
             let path = endpoint.path.replace("{order_id}", id).replace("{notification_id}", id);
-            let path = path.replace("{topup_id}", id);
+            let path = path.replace("{topup_id}", id).replace("{payout_id}", id);
             let answer = world.send(endpoint.method, &path, &headers, text.as_bytes()).await;
             problem(&answer, 404, &format!("{} {path}", endpoint.method));
         }

@@ -6,9 +6,10 @@ mod orders;
 mod provider;
 mod wallet;
 
+use diesel::RunQueryDsl;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
-use waybill::store::ledger;
+use waybill::store::{StoreError, ledger};
 
 use crate::support::sign::hmac_sha256;
 use crate::support::steps::text;
@@ -80,8 +81,22 @@ async fn told(app: &TestApp, user: &TestUser) -> Vec<String> {
 
 /// Proves that the ledger is whole.
 async fn assert_whole(app: &TestApp) {
+    assert_eq!(faults(app).await, "");
+}
+
+/// What is wrong with the ledger.
+async fn faults(app: &TestApp) -> String {
     let report = app.inner().read(|conn| Ok(ledger::verify(conn)?)).await.expect("it is added up");
-    assert!(report.faults.is_empty(), "{:#?}", report.faults);
+    report.faults.join("\n")
+}
+
+/// Changes rows behind the server's back, and tells how many.
+async fn change(app: &TestApp, statement: impl Into<String>) -> usize {
+    let statement = statement.into();
+    let changed = app
+        .inner()
+        .write(move |tx| Ok(diesel::sql_query(statement).execute(tx.conn()).map_err(StoreError::from)?));
+    changed.await.expect("it is changed")
 }
 
 /// An event of the provider's about a transfer.

@@ -126,7 +126,7 @@ async fn an_event_may_be_faster_than_the_answer_of_the_call_that_caused_it() {
     // The provider takes five seconds to answer this one.
     let call = top_up(&app, &customer, 1005);
     let meanwhile = async {
-        let by = Timestamp::now().after(MINUTE);
+        let by = Timestamp::now().after(2 * MINUTE);
         let under_way = || app.inner().read(move |conn| Ok(transfers::due(conn, by, 1)?));
         app.until("the top-up is on record", async || !under_way().await.expect("rows").is_empty()).await;
         let id = under_way().await.expect("rows")[0];

@@ -54,9 +54,9 @@ pub struct TakenEvent {
 /// Take in what the payment provider tells
 ///
 /// Signed by the provider: `t` is the time in Unix seconds, at most 5 minutes from now, and `v1` the HMAC-SHA256 in hex of that
-/// number, a full stop and the body, under a key of `WAYBILL_PAYMENT_WEBHOOK_SECRET`. Without it nothing
-/// is read of the body. An event may come twice, late, or before the answer of the call that caused it; it may have other members
-/// than these, and those of other types are passed over.
+/// number, a full stop and the body, under a key of `WAYBILL_PAYMENT_WEBHOOK_SECRET`. Without it nothing is read of the body. An
+/// event may come twice, late, or before the answer of the call that caused it; it may have other members than these, and those
+/// of other types are passed over.
 #[utoipa::path(
     post, path = "/api/v1/payments/webhooks/{provider}", tag = "provider",
     params(

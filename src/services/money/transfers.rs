@@ -291,8 +291,8 @@ pub async fn resume(app: &App, by: Timestamp) -> Result<bool, ServiceError> {
         let asked = ask_again(app, provider, id, by).await;
         asked.inspect_err(|error| log::warn!("transfer {id} comes up again: {error}")).is_ok()
     });
-    let settled = asked.buffer_unordered(AT_ONCE).filter(|asked| std::future::ready(*asked)).count().await;
-    Ok(is_full && settled > 0)
+    let asked = asked.buffer_unordered(AT_ONCE).filter(|asked| std::future::ready(*asked)).count().await;
+    Ok(is_full && asked > 0)
 }
 
 async fn ask_again(

@@ -175,6 +175,7 @@ pub struct Movement {
     kind: MovementKind,
     key: String,
     order_id: Option<OrderId>,
+    transfer_id: Option<TransferId>,
     currency: Currency,
     entries: Vec<Entry>,
 }
@@ -201,7 +202,7 @@ impl Movement {
         if accounts.clone().zip(accounts.skip(1)).any(|(one, next)| one == next) {
             return Err(BadMovement::Twice);
         }
-        Ok(Self { kind, key, order_id, currency, entries })
+        Ok(Self { kind, key, order_id, transfer_id: None, currency, entries })
     }
 
     /// Why.
@@ -220,6 +221,12 @@ impl Movement {
     #[must_use]
     pub const fn order_id(&self) -> Option<OrderId> {
         self.order_id
+    }
+
+    /// The transfer that it is about.
+    #[must_use]
+    pub const fn transfer_id(&self) -> Option<TransferId> {
+        self.transfer_id
     }
 
     /// The currency of all its entries.
@@ -385,7 +392,8 @@ pub fn debt(
     let kind = MovementKind::Debt;
     let entries = [(Account::Earnings(partner_id), -paid), (Account::Cash(partner_id), paid)];
     let key = format!("{kind}:{}", cause.key);
-    Movement::new(kind, key, cause.order_id, cause.currency, &entries).map(Some)
+    let movement = Movement::new(kind, key, cause.order_id, cause.currency, &entries)?;
+    Ok(Some(Movement { transfer_id: cause.transfer_id, ..movement }))
 }
 
 /// Brings money in.
@@ -421,5 +429,6 @@ fn transfer(
     currency: Currency,
     entries: &[Entry],
 ) -> Result<Movement, BadMovement> {
-    Movement::new(kind, format!("{kind}:{id}"), None, currency, entries)
+    let movement = Movement::new(kind, format!("{kind}:{id}"), None, currency, entries)?;
+    Ok(Movement { transfer_id: Some(id), ..movement })
 }

@@ -3,20 +3,22 @@
 use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
+use crate::domain::ids::TransferId;
 use crate::domain::money::Currency;
 use crate::domain::principal::Role;
 use crate::services::app::App;
 use crate::services::money::{self, EarningsView, NewPayout, TransferView};
 
 use super::error::{ApiError, Problem};
-use super::extract::{Body, Caller, Query, json, reply};
+use super::extract::{Body, Caller, Query, json, path_id, reply};
 use super::wallet::CurrencyQuery;
 
 /// Adds the routes of earnings.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/partner/earnings").route(web::get().to(earnings)))
-        .service(web::resource("/partner/payouts").route(web::post().to(pay_out)));
+        .service(web::resource("/partner/payouts").route(web::post().to(pay_out)))
+        .service(web::resource("/partner/payouts/{payout_id}").route(web::get().to(get_pay_out)));
 }
 
 /// Get what the caller has earned
@@ -54,4 +56,23 @@ pub async fn pay_out(
     let who = *caller.must_be(Role::Partner)?;
     let key = body.idempotency(&who);
     Ok(reply(money::pay_out(&app, who, body.value, key).await?))
+}
+
+/// Get a pay-out
+#[utoipa::path(
+    get, path = "/api/v1/partner/payouts/{payout_id}", tag = "money", security(("bearer" = [])),
+    params(("payout_id" = TransferId, Path, description = "The pay-out")),
+    responses(
+        (status = 200, body = TransferView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+pub async fn get_pay_out(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Partner)?;
+    let pay_out = money::get_pay_out(&app, who, path_id(&path, "pay-out")?).await?;
+    Ok(json(StatusCode::OK, &pay_out))
 }

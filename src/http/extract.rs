@@ -98,11 +98,19 @@ impl<T> Body<T> {
         let key = self.key.clone()?;
         Some(Idempotency::new(scope, key, &self.route, &self.raw))
     }
+}
 
-    /// As it came, for what is signed.
-    #[must_use]
-    pub fn raw(&self) -> &[u8] {
-        &self.raw
+/// A body as it came, for what is signed: nothing is read of it before that is known to be good.
+#[derive(Debug)]
+pub struct Raw(pub web::Bytes);
+
+impl FromRequest for Raw {
+    type Error = ApiError;
+    type Future = LocalFuture<Self>;
+
+    fn from_request(request: &HttpRequest, payload: &mut Payload) -> Self::Future {
+        let bytes = web::Bytes::from_request(request, payload);
+        Box::pin(async move { bytes.await.map(Self).map_err(|error| unreadable(&error)) })
     }
 }
 

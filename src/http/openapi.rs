@@ -48,6 +48,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
+        earnings::get_pay_out,
         payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,
@@ -136,9 +137,11 @@ fn complete(operation: &mut Operation, traits: Traits) {
         })
     };
     let (has_path, has_query) = (has_parameter(ParameterIn::Path), has_parameter(ParameterIn::Query));
-    // The answers about accounts hold tokens, which are not kept; what a provider tells has ids of its own.
-    let is_kept = |tag: &String| tag != "accounts" && tag != "provider";
-    let keeps_answers = traits.is_api && traits.is_post && operation.tags.iter().flatten().all(is_kept);
+    let is_of = |name: &str| operation.tags.iter().flatten().any(|tag| tag == name);
+    // What a provider tells is signed as it came, has ids of its own, and need not be declared as JSON.
+    let is_signed = is_of("provider");
+    // The answers about accounts hold tokens, which are not kept.
+    let keeps_answers = traits.is_api && traits.is_post && !is_of("accounts") && !is_signed;
 
     let mut errors = Vec::new();
     if traits.is_api {
@@ -154,7 +157,10 @@ fn complete(operation: &mut Operation, traits: Traits) {
         errors.push(422);
     }
     if traits.is_api && traits.takes_body {
-        errors.extend([400, 413, 415, 422]);
+        errors.extend([400, 413, 422]);
+        if !is_signed {
+            errors.push(415);
+        }
     }
     if keeps_answers {
         errors.push(409);

@@ -10,10 +10,10 @@ use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::money::PaymentView;
 use crate::services::app::App;
-use crate::services::money::{self, NewRefund, Outcome, ProviderEvent};
+use crate::services::money::{self, EventType, NewRefund, Outcome, ProviderEvent};
 
 use super::error::{ApiError, Problem};
-use super::extract::{Body, Caller, json, path_id, reply};
+use super::extract::{Body, Caller, Raw, json, parse_json, path_id, reply};
 
 /// Adds the routes of payments.
 pub fn routes(config: &mut web::ServiceConfig) {
@@ -54,8 +54,9 @@ pub struct TakenEvent {
 /// Take in what the payment provider tells
 ///
 /// Signed by the provider: `t` is the time in Unix seconds, at most 5 minutes from now, and `v1` the HMAC-SHA256 in hex of that
-/// number, a full stop and the body, under a key of `WAYBILL_PAYMENT_WEBHOOK_SECRET`. An event may come twice, late, or
-/// before the answer of the call that caused it.
+/// number, a full stop and the body, under a key of `WAYBILL_PAYMENT_WEBHOOK_SECRET`. Without it nothing is read of the body. An
+/// event may come twice, late, or before the answer of the call that caused it; it may have other members than these, and those
+/// of other types are passed over.
 #[utoipa::path(
     post, path = "/api/v1/payments/webhooks/{provider}", tag = "provider",
     params(
@@ -72,12 +73,16 @@ pub async fn webhook(
     app: web::Data<App>,
     request: HttpRequest,
     path: web::Path<String>,
-    body: Body<ProviderEvent>,
+    body: Raw,
 ) -> Result<HttpResponse, ApiError> {
     let provider = money::known_provider(&app, &path)?;
     let signature = request.headers().get("Webhook-Signature").and_then(|value| value.to_str().ok());
     let secrets = &app.settings().money.webhook_secrets;
-    money::verify_signature(secrets, signature, body.raw(), Timestamp::now())?;
-    let outcome = money::take_event(&app, provider, body.value).await?;
+    money::verify_signature(secrets, signature, &body.0, Timestamp::now())?;
+    let outcome = if parse_json::<EventType>(&body.0)?.is_known() {
+        money::take_event(&app, provider, parse_json::<ProviderEvent>(&body.0)?).await?
+    } else {
+        Outcome::PassedOver
+    };
     Ok(json(StatusCode::OK, &TakenEvent { outcome }))
 }

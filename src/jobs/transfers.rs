@@ -1,5 +1,6 @@
-//! Asks the payment provider again about what it has not answered, after a crash say.
+//! Asks the payment provider again how transfers have ended, after a crash say.
 
+use std::future::pending;
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
@@ -10,11 +11,12 @@ use super::repeat;
 
 /// Between two looks.
 const PERIOD: Duration = Duration::from_secs(30);
-/// How old a transfer is before it is asked for again: older than any call that still waits for the first answer.
-const AGE: Duration = Duration::from_secs(60);
 
-/// Runs until `stop` resolves.
+/// Runs until `stop` resolves, and waits for no provider then: what it would have said is asked for again.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
-    let pass = || async { resume(&app, Timestamp::now().before(AGE)).await };
-    repeat(stop, PERIOD, "transfers of money stay pending", pass).await;
+    let pass = || async { resume(&app, Timestamp::now()).await };
+    tokio::select! {
+        () = stop => {}
+        () = repeat(pending(), PERIOD, "transfers of money stay pending", pass) => {}
+    }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::{OrderId, TransactionId, UserId};
+use crate::domain::ids::{OrderId, TransactionId, TransferId, UserId};
 use crate::domain::ledger::MovementKind;
 use crate::domain::money::{Currency, Money};
 use crate::domain::order::PaymentMethod;
@@ -45,6 +45,8 @@ pub struct EntryView {
     pub balance_after: i64,
     /// The order that it is about.
     pub order_id: Option<OrderId>,
+    /// The top-up or pay-out that it is about.
+    pub transfer_id: Option<TransferId>,
     /// When.
     pub created_at: Timestamp,
 }

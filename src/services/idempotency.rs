@@ -30,6 +30,12 @@ impl Idempotency {
         let fingerprint = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         Self { scope: scope.to_owned(), key, fingerprint }
     }
+
+    /// For what goes with a refusal of this request. Refusals are not kept, and the key is free for another request then;
+    /// what goes with them is done once for each.
+    pub(super) fn of_refusal(&self) -> Self {
+        Self { scope: format!("{} refused {}", self.scope, self.fingerprint), ..self.clone() }
+    }
 }
 
 /// The answer to an earlier call with this key.

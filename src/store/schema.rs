@@ -225,6 +225,8 @@ tables! {
         kind -> Text,
         key -> Text,
         order_id -> Nullable<Text>,
+        transfer_id -> Nullable<Text>,
+        by_user -> Nullable<Text>,
         note -> Nullable<Text>,
         created_at -> BigInt,
     } }
@@ -258,6 +260,8 @@ tables! {
         status -> Text,
         reference -> Nullable<Text>,
         failure -> Nullable<Text>,
+        asks -> BigInt,
+        ask_at -> BigInt,
         created_at -> BigInt,
         updated_at -> BigInt,
     } }

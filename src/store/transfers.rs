@@ -1,6 +1,8 @@
 //! Rows of transfers, money on its way from or to the provider, and of what the provider has told.
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
+use diesel::sql_types::Bool;
 
 use crate::domain::ids::{PartnerId, TransferId, UserId};
 use crate::domain::money::Money;
@@ -32,15 +34,24 @@ pub struct Transfer {
     pub reference: Option<String>,
     /// Why it failed.
     pub failure: Option<String>,
+    /// How often the provider was asked again since it last answered.
+    pub asks: i64,
+    /// When it is asked again, while the transfer is pending.
+    pub ask_at: Timestamp,
     /// When it was asked for.
     pub created_at: Timestamp,
     /// When it last changed.
     pub updated_at: Timestamp,
 }
 
-/// Kind, user, partner; currency and amount; status, reference and failure; times.
-type Row =
-    ((String, String, Option<String>), (String, i64), (String, Option<String>, Option<String>), (i64, i64));
+/// Kind, user, partner; currency and amount; status, reference and failure; asks; times.
+type Row = (
+    (String, String, Option<String>),
+    (String, i64),
+    (String, Option<String>, Option<String>),
+    i64,
+    (i64, i64, i64),
+);
 
 /// Adds a transfer.
 ///
@@ -58,6 +69,8 @@ pub fn insert(conn: &mut Conn, transfer: &Transfer) -> Result<(), StoreError> {
             transfers::status.eq(transfer.status.as_str()),
             transfers::reference.eq(transfer.reference.as_deref()),
             transfers::failure.eq(transfer.failure.as_deref()),
+            transfers::asks.eq(transfer.asks),
+            transfers::ask_at.eq(transfer.ask_at.as_millis()),
             transfers::created_at.eq(transfer.created_at.as_millis()),
             transfers::updated_at.eq(transfer.updated_at.as_millis()),
         ))
@@ -76,14 +89,15 @@ pub fn find(conn: &mut Conn, transfer_id: TransferId) -> Result<Option<Transfer>
             (transfers::kind, transfers::user_id, transfers::partner_id),
             (transfers::currency, transfers::amount),
             (transfers::status, transfers::reference, transfers::failure),
-            (transfers::created_at, transfers::updated_at),
+            transfers::asks,
+            (transfers::ask_at, transfers::created_at, transfers::updated_at),
         ))
         .first(conn)
         .optional()?;
-    let Some(((kind, user_id, partner_id), (currency, amount), (status, reference, failure), times)) = row
-    else {
+    let Some((whose, (currency, amount), (status, reference, failure), asks, times)) = row else {
         return Ok(None);
     };
+    let (kind, user_id, partner_id) = whose;
     Ok(Some(Transfer {
         id: transfer_id,
         kind: parsed("transfers.kind", &kind)?,
@@ -93,8 +107,10 @@ pub fn find(conn: &mut Conn, transfer_id: TransferId) -> Result<Option<Transfer>
         status: parsed("transfers.status", &status)?,
         reference,
         failure,
-        created_at: Timestamp::from_millis(times.0),
-        updated_at: Timestamp::from_millis(times.1),
+        asks,
+        ask_at: Timestamp::from_millis(times.0),
+        created_at: Timestamp::from_millis(times.1),
+        updated_at: Timestamp::from_millis(times.2),
     }))
 }
 
@@ -120,32 +136,30 @@ pub fn find_locked(conn: &mut Conn, transfer_id: TransferId) -> Result<Option<Tr
 /// When the database fails.
 pub fn update(conn: &mut Conn, transfer: &Transfer) -> Result<(), StoreError> {
     Statement::new(
-        "UPDATE transfers SET status = ?, reference = ?, failure = ?, updated_at = ? WHERE id = ?",
+        "UPDATE transfers SET status = ?, reference = ?, failure = ?, asks = ?, ask_at = ?, updated_at = ? \
+         WHERE id = ?",
     )
     .text(transfer.status.as_str())
     .optional_text(transfer.reference.clone())
     .optional_text(transfer.failure.clone())
+    .bigint(transfer.asks)
+    .bigint(transfer.ask_at.as_millis())
     .bigint(transfer.updated_at.as_millis())
     .text(transfer.id.to_string())
     .execute(conn)?;
     Ok(())
 }
 
-/// Transfers from before a time of which it is not known whether the provider has heard; the oldest first, at most
-/// `limit`.
+/// Transfers that the provider is to be asked about by a time; who has waited longest first, at most `limit`.
 ///
 /// # Errors
 /// When the database fails.
-pub fn unanswered_before(
-    conn: &mut Conn,
-    before: Timestamp,
-    limit: i64,
-) -> Result<Vec<TransferId>, StoreError> {
+pub fn due(conn: &mut Conn, by: Timestamp, limit: i64) -> Result<Vec<TransferId>, StoreError> {
     let ids: Vec<String> = transfers::table
-        .filter(transfers::status.eq(TransferStatus::Pending.as_str()))
-        .filter(transfers::reference.is_null())
-        .filter(transfers::created_at.le(before.as_millis()))
-        .order(transfers::created_at)
+        // In the words of the index.
+        .filter(sql::<Bool>("status = 'pending'"))
+        .filter(transfers::ask_at.le(by.as_millis()))
+        .order(transfers::ask_at)
         .limit(limit)
         .select(transfers::id)
         .load(conn)?;

@@ -1,3 +1,25 @@
+-- Money on its way from the provider (top_up) or to it (pay_out).
+CREATE TABLE transfers (
+    id TEXT NOT NULL PRIMARY KEY,
+    kind TEXT NOT NULL,
+    user_id TEXT NOT NULL REFERENCES users (id),
+    partner_id TEXT REFERENCES partners (id),
+    currency TEXT NOT NULL,
+    amount BIGINT NOT NULL CHECK (amount > 0),
+    status TEXT NOT NULL,
+    -- The provider's own name for it, once it has answered.
+    reference TEXT,
+    -- Why it failed.
+    failure TEXT,
+    -- How often the provider was asked again since it last answered.
+    asks BIGINT NOT NULL,
+    -- When it is asked again, while the transfer is pending.
+    ask_at BIGINT NOT NULL,
+    created_at BIGINT NOT NULL,
+    updated_at BIGINT NOT NULL
+);
+CREATE INDEX transfers_pending ON transfers (ask_at) WHERE status = 'pending';
+
 -- The ledger. Entries are never changed; an account's balance is the sum of its entries, kept beside them.
 CREATE TABLE ledger_accounts (
     id TEXT NOT NULL PRIMARY KEY,
@@ -19,8 +41,11 @@ CREATE TABLE ledger_transactions (
     id TEXT NOT NULL PRIMARY KEY,
     kind TEXT NOT NULL,
     key TEXT NOT NULL UNIQUE,
+    -- What it is about: one of the two.
     order_id TEXT REFERENCES orders (id),
-    -- Why, where somebody said so.
+    transfer_id TEXT REFERENCES transfers (id),
+    -- Who moved it and why, where somebody has decided that.
+    by_user TEXT REFERENCES users (id),
     note TEXT,
     created_at BIGINT NOT NULL
 );
@@ -53,24 +78,6 @@ CREATE TABLE payments (
     CHECK (captured BETWEEN 0 AND amount),
     CHECK (refunded BETWEEN 0 AND captured)
 );
-
--- Money on its way from the provider (top_up) or to it (pay_out).
-CREATE TABLE transfers (
-    id TEXT NOT NULL PRIMARY KEY,
-    kind TEXT NOT NULL,
-    user_id TEXT NOT NULL REFERENCES users (id),
-    partner_id TEXT REFERENCES partners (id),
-    currency TEXT NOT NULL,
-    amount BIGINT NOT NULL CHECK (amount > 0),
-    status TEXT NOT NULL,
-    -- The provider's own name for it, once it has answered.
-    reference TEXT,
-    -- Why it failed.
-    failure TEXT,
-    created_at BIGINT NOT NULL,
-    updated_at BIGINT NOT NULL
-);
-CREATE INDEX transfers_unanswered ON transfers (created_at) WHERE status = 'pending' AND reference IS NULL;
 
 -- What providers have told, each event once.
 CREATE TABLE provider_events (

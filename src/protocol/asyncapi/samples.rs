@@ -125,7 +125,8 @@ fn offer() -> OfferView {
 }
 
 fn entry(kind: MovementKind, amount: i64, balance_after: i64) -> EntryView {
-    EntryView { id: id("d1"), kind, amount, balance_after, order_id: Some(order_id()), created_at: at() }
+    let order_id = Some(order_id());
+    EntryView { id: id("d1"), kind, amount, balance_after, order_id, transfer_id: None, created_at: at() }
 }
 
 fn payment() -> PaymentView {

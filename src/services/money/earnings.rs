@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::{PartnerId, TransferId};
 use crate::domain::ledger::{self as rules, Account};
 use crate::domain::money::{Currency, Money};
-use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::payment::TransferKind;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::money::{EarningsBalance, EntryView};
@@ -16,7 +16,7 @@ use crate::services::idempotency::Idempotency;
 use crate::store::transfers::Transfer;
 use crate::store::{Conn, StoreError, ledger};
 
-use super::transfers::carry_out;
+use super::transfers::{self, TransferView, carry_out, record};
 use super::{insufficient, post};
 
 /// The most entries in one answer.
@@ -126,20 +126,20 @@ pub async fn pay_out(
         if balance == 0 || amount.amount > balance {
             return Err(insufficient(Money { amount: balance, currency }));
         }
-        let id = TransferId::new();
-        post(tx, &rules::pay_out(id, partner_id, amount)?, None)?;
-        Ok(Transfer {
-            id,
-            kind: TransferKind::PayOut,
-            user_id: who.user_id,
-            partner_id: Some(partner_id),
-            amount,
-            status: TransferStatus::Pending,
-            reference: None,
-            failure: None,
-            created_at: tx.now(),
-            updated_at: tx.now(),
-        })
+        let transfer = record(tx, TransferKind::PayOut, who.user_id, Some(partner_id), amount)?;
+        post(tx, &rules::pay_out(transfer.id, partner_id, amount)?, None)?;
+        Ok(transfer)
     })
     .await
+}
+
+/// One of the caller's own pay-outs.
+///
+/// # Errors
+/// `NotFound`, also for a user without a partner profile; the database's.
+pub async fn get_pay_out(app: &App, who: Principal, id: TransferId) -> Result<TransferView, ServiceError> {
+    let partner_id = partner_of(&who)?;
+    let is_own =
+        |pay_out: &Transfer| pay_out.kind == TransferKind::PayOut && pay_out.partner_id == Some(partner_id);
+    transfers::get(app, id, "pay-out", is_own).await
 }

@@ -13,12 +13,12 @@ mod transfers;
 mod wallet;
 mod webhooks;
 
-pub use earnings::{EarningsView, NewPayout, earnings, pay_out};
+pub use earnings::{EarningsView, NewPayout, earnings, get_pay_out, pay_out};
 pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle};
 pub use transfers::{TransferView, resume};
 pub use wallet::{NewTopUp, WalletView, entries, get_top_up, top_up, wallet};
 pub use webhooks::{
-    Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
+    EventType, Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
 };
 
 use std::sync::Arc;
@@ -30,7 +30,7 @@ use crate::domain::ledger::{self as rules, Account, BadMovement, Commission, Mov
 use crate::domain::money::{Currency, Money};
 use crate::protocol::event::Event;
 use crate::protocol::money::{EntryView, WalletBalance};
-use crate::store::ledger::{self, Entry, Posted, Posting};
+use crate::store::ledger::{self, Decision, Entry, Posted, Posting};
 
 use super::app::Tx;
 use super::error::ServiceError;
@@ -64,14 +64,15 @@ fn view(entry: Entry) -> EntryView {
         amount: entry.amount,
         balance_after: entry.balance_after,
         order_id: entry.order_id,
+        transfer_id: entry.transfer_id,
         created_at: entry.created_at,
     }
 }
 
 /// Makes a movement, once under its key, and lets those hear of it whose money it is.
-fn post(tx: &mut Tx<'_>, movement: &Movement, note: Option<&str>) -> Result<(), ServiceError> {
+fn post(tx: &mut Tx<'_>, movement: &Movement, decision: Option<Decision<'_>>) -> Result<(), ServiceError> {
     let now = tx.now();
-    match ledger::post(tx.conn(), movement, note, now)? {
+    match ledger::post(tx.conn(), movement, decision, now)? {
         Posting::Posted(posted) => {
             posted.into_iter().try_for_each(|posted| tell(tx, movement.currency(), posted))
         }

@@ -16,6 +16,7 @@ use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::{notifications, orders};
+use crate::store::ledger::Decision;
 use crate::store::payments::{self as rows, Payment};
 use crate::store::{StoreError, ledger, orders as order_rows};
 
@@ -37,7 +38,7 @@ pub struct NewRefund {
     /// Minor units of the order's currency; all that was paid and is not refunded yet when left out.
     #[schema(minimum = 1)]
     pub amount: Option<i64>,
-    /// Why, 1 to 500 characters; it is kept in the ledger.
+    /// Why, 1 to 500 characters; it is kept in the ledger, with who has decided it.
     pub reason: String,
 }
 
@@ -76,14 +77,15 @@ pub fn authorise(tx: &mut Tx<'_>, order: &Order) -> Result<Settled, ServiceError
     }
 }
 
-/// Lets a customer know that an order did not come to be for want of money. What was refused has left nothing behind, so
-/// this is a change of its own.
-///
-/// # Errors
-/// The database's.
-pub async fn note_refused(app: &App, user_id: UserId, amount: Money) -> Result<(), ServiceError> {
+/// Lets a customer know, once for each key, that an order did not come to be for want of money. What was refused has left
+/// nothing behind, so this is a change of its own; where it fails, the refusal stands all the same.
+pub async fn note_refused(app: &App, user_id: UserId, amount: Money, key: Option<&Idempotency>) {
     let content = NotificationContent::PaymentFailed { payment: RefusedPayment::NewOrder, amount };
-    app.write(move |tx| notifications::add(tx, user_id, &content)).await
+    let key = key.map(Idempotency::of_refusal);
+    let noted = app.write_once(key, 200, move |tx| notifications::add(tx, user_id, &content)).await;
+    if let Err(error) = noted {
+        log::warn!("user {user_id} is not notified of a payment that was refused: {error}");
+    }
 }
 
 /// Does what a step of an order means for its payment. To be called in the step's transaction, before anybody is notified.
@@ -274,7 +276,8 @@ pub async fn refund(
         if amount > left {
             return Err(too_large(Money { amount: left, currency: payment.amount.currency }));
         }
-        post(tx, &deal(&order).refund(amount, payment.refunded)?, Some(&new.reason))?;
+        let decision = Decision { by: who.user_id, note: &new.reason };
+        post(tx, &deal(&order).refund(amount, payment.refunded)?, Some(decision))?;
         payment.refunded += amount;
         if payment.refunded == payment.captured {
             payment.status = PaymentStatus::Refunded;

@@ -1,8 +1,12 @@
 //! Whatever several callers do at once, with crashes in between: the ledger is whole, and nothing is ever below zero.
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+
+mod faults;
 
 use super::provider::{Answer, Instruction, Unanswered};
 use super::transfers::{News, apply};
@@ -21,6 +25,8 @@ use crate::services::testing::TestApp;
 use crate::store::orders::{self as order_rows, Filter};
 
 const USD: Currency = Currency::DEFAULT;
+/// Long enough that every transfer is asked for again.
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Something that somebody does. Numbers choose among what is there.
 #[derive(Debug, Clone)]
@@ -252,7 +258,7 @@ async fn act(
             })
             .await
         }
-        Op::Resume => resume(app, Timestamp::now()).await.map(|_| None),
+        Op::Resume => resume(app, Timestamp::now().after(DAY)).await.map(|_| None),
     }
 }
 

@@ -2,14 +2,16 @@
 //!
 //! A transfer is put on record first, then the provider is asked, and a second transaction takes in the answer; the provider
 //! is never asked inside one. Whatever is lost in between, the row stays `pending`. The provider's event settles it, or a
-//! repeated call with the same `Idempotency-Key`, or [`resume`], which asks the provider again under the same id.
+//! repeated call with the same `Idempotency-Key`, or [`resume`], which asks the provider again under the same id, ever more
+//! seldom, until it has said how the transfer ended: what it has taken, too, whose event may be lost.
 
 use std::time::Duration;
 
+use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::domain::ids::TransferId;
+use crate::domain::ids::{PartnerId, TransferId, UserId};
 use crate::domain::ledger::{self as rules, Account};
 use crate::domain::money::{Currency, Money};
 use crate::domain::notification::{NotificationContent, RefusedPayment};
@@ -28,10 +30,17 @@ use super::{post, post_earning};
 
 /// How long the provider may take to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// How many unanswered transfers are looked up at once.
-const UNANSWERED: i64 = 100;
-/// Kept under the key of a call whose transfer the provider has not answered: no answer yet, but which transfer it is.
-const STARTED: u16 = 202;
+/// How long after it was asked for a transfer is asked for again that the provider has not answered: longer than any call
+/// still waits. Twice as long each time after that.
+const UNANSWERED: Duration = Duration::from_secs(60);
+/// The same for one that the provider has taken, and should tell of by itself.
+const TAKEN: Duration = Duration::from_secs(600);
+/// It is not asked for more seldom than this.
+const MOST: Duration = Duration::from_secs(24 * 3600);
+/// How many transfers are looked up at once.
+const DUE: i64 = 100;
+/// How many are asked for at the same time.
+const AT_ONCE: usize = 8;
 
 /// A top-up or a pay-out.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -83,12 +92,6 @@ impl From<Answer> for News {
     }
 }
 
-/// What a first transaction left for the rest.
-enum Begun {
-    Answered(Reply),
-    Open { transfer: Transfer, replayed: bool },
-}
-
 pub(super) fn provider(app: &App) -> Result<&dyn Provider, ServiceError> {
     app.settings().money.provider.as_deref().ok_or_else(|| {
         ServiceError::conflict(
@@ -98,67 +101,101 @@ pub(super) fn provider(app: &App) -> Result<&dyn Provider, ServiceError> {
     })
 }
 
-/// Carries out the transfer that `begin` puts on record, and answers how it stands.
+/// Puts a transfer on record.
+pub(super) fn record(
+    tx: &mut Tx<'_>,
+    kind: TransferKind,
+    user_id: UserId,
+    partner_id: Option<PartnerId>,
+    amount: Money,
+) -> Result<Transfer, ServiceError> {
+    let now = tx.now();
+    let transfer = Transfer {
+        id: TransferId::new(),
+        kind,
+        user_id,
+        partner_id,
+        amount,
+        status: TransferStatus::Pending,
+        reference: None,
+        failure: None,
+        asks: 0,
+        ask_at: now.after(UNANSWERED),
+        created_at: now,
+        updated_at: now,
+    };
+    rows::insert(tx.conn(), &transfer)?;
+    Ok(transfer)
+}
+
+/// A transfer, where it is the one that is meant.
 ///
 /// # Errors
-/// Those of `begin`; `Conflict` when the key was used for another request; the database's.
+/// `NotFound`; the database's.
+pub(super) async fn get(
+    app: &App,
+    id: TransferId,
+    what: &'static str,
+    is_meant: impl Fn(&Transfer) -> bool,
+) -> Result<TransferView, ServiceError> {
+    let found = app.read(move |conn| Ok(rows::find(conn, id)?)).await?;
+    let found = found.filter(is_meant).ok_or(ServiceError::NotFound { what })?;
+    Ok(view(&found))
+}
+
+/// Carries out the transfer that `begin` puts on record, and answers how it stands. Under a key it is kept which one that
+/// was, not how it stood.
+///
+/// # Errors
+/// Those of `begin`; `Conflict` when the key was used for another request; the database's, as long as the provider was not
+/// asked.
 pub(super) async fn carry_out<F>(app: &App, key: Option<Idempotency>, begin: F) -> Result<Reply, ServiceError>
 where
     F: FnOnce(&mut Tx<'_>) -> Result<Transfer, ServiceError> + Send + 'static,
 {
     let provider = provider(app)?;
-    let key_of_begin = key.clone();
-    let begun = app.write(move |tx| begin_once(tx, key_of_begin.as_ref(), begin)).await?;
-    let (transfer, replayed) = match begun {
-        Begun::Answered(reply) => return Ok(reply),
-        Begun::Open { transfer, replayed } => (transfer, replayed),
+    let (transfer, replayed) = app.write(move |tx| begin_once(tx, key.as_ref(), begin)).await?;
+    let (id, news) =
+        (transfer.id, if is_answered(&transfer) { None } else { ask(provider, &transfer).await });
+    let heard = match news {
+        Some(news) => app.write(move |tx| apply(tx, id, news)).await,
+        None => app.read(move |conn| Ok(rows::find(conn, id)?)).await,
     };
-    let news = if is_answered(&transfer) { None } else { ask(provider, &transfer).await };
-    app.write(move |tx| {
-        let transfer = match news {
-            Some(news) => apply(tx, transfer.id, news)?,
-            None => rows::find(tx.conn(), transfer.id)?,
-        };
-        let transfer = transfer.ok_or(ServiceError::NotFound { what: "transfer" })?;
-        let reply = Reply { status: 201, body: to_json(&view(&transfer)), replayed };
-        // What the provider has not answered is asked again when the call is.
-        if is_answered(&transfer)
-            && let Some(key) = &key
-        {
-            idempotency::keep(tx, key, &reply)?;
+    let transfer = match heard {
+        Ok(found) => found.unwrap_or(transfer),
+        // The provider may have moved money: that nothing has changed can be said no more.
+        Err(error) => {
+            log::warn!("{} {id} stays pending: {error}", transfer.kind);
+            transfer
         }
-        Ok(reply)
-    })
-    .await
+    };
+    Ok(Reply { status: 201, body: to_json(&view(&transfer)), replayed })
 }
 
+/// The transfer, and whether it was begun by an earlier call with the same key.
 fn begin_once(
     tx: &mut Tx<'_>,
     key: Option<&Idempotency>,
     begin: impl FnOnce(&mut Tx<'_>) -> Result<Transfer, ServiceError>,
-) -> Result<Begun, ServiceError> {
+) -> Result<(Transfer, bool), ServiceError> {
     #[derive(Deserialize)]
     struct Started {
         id: TransferId,
     }
     let known = key.map(|key| idempotency::find(tx, key)).transpose()?.flatten();
     if let Some(reply) = known {
-        if reply.status != STARTED {
-            return Ok(Begun::Answered(reply));
-        }
         let started: Started = serde_json::from_str(&reply.body)
             .map_err(|error| ServiceError::Internal(format!("a kept answer: {error}")))?;
         let transfer = rows::find(tx.conn(), started.id)?;
         let transfer = transfer.ok_or(ServiceError::NotFound { what: "transfer" })?;
-        return Ok(Begun::Open { transfer, replayed: true });
+        return Ok((transfer, true));
     }
     let transfer = begin(tx)?;
-    rows::insert(tx.conn(), &transfer)?;
     if let Some(key) = key {
-        let reply = Reply { status: STARTED, body: to_json(&view(&transfer)), replayed: false };
+        let reply = Reply { status: 201, body: to_json(&view(&transfer)), replayed: false };
         idempotency::keep(tx, key, &reply)?;
     }
-    Ok(Begun::Open { transfer, replayed: false })
+    Ok((transfer, false))
 }
 
 fn is_answered(transfer: &Transfer) -> bool {
@@ -196,12 +233,14 @@ pub(super) fn apply(
     }
     if is_named {
         transfer.reference = news.reference;
+        transfer.asks = 0;
     }
     if moves {
         move_money(tx, &transfer, news.status)?;
         transfer.status = news.status;
         transfer.failure = news.failure;
     }
+    transfer.ask_at = tx.now().after(pause(&transfer));
     transfer.updated_at = tx.now();
     rows::update(tx.conn(), &transfer)?;
     Ok(Some(transfer))
@@ -232,24 +271,85 @@ fn move_money(tx: &mut Tx<'_>, transfer: &Transfer, to: TransferStatus) -> Resul
     notifications::add(tx, user_id, &content)
 }
 
-/// Asks the provider again about transfers from before a time that it has not answered. Answers whether there may be more of
-/// them that can be settled now.
+/// How long the provider is left alone about a transfer.
+fn pause(transfer: &Transfer) -> Duration {
+    let first = if transfer.reference.is_some() { TAKEN } else { UNANSWERED };
+    // Past the eleventh it is more than a day, whichever of the two it is.
+    let doublings = u32::try_from(transfer.asks).unwrap_or(u32::MAX).min(11);
+    first.saturating_mul(1 << doublings).min(MOST)
+}
+
+/// Asks the provider again about transfers that it should be asked about by a time. Answers whether there may be more.
 ///
 /// # Errors
-/// The database's.
-pub async fn resume(app: &App, before: Timestamp) -> Result<bool, ServiceError> {
+/// The database's, when it cannot be asked which. What fails about one transfer is logged, and comes up again.
+pub async fn resume(app: &App, by: Timestamp) -> Result<bool, ServiceError> {
     let Some(provider) = app.settings().money.provider.as_deref() else { return Ok(false) };
-    let ids = app.read(move |conn| Ok(rows::unanswered_before(conn, before, UNANSWERED)?)).await?;
-    let is_full = i64::try_from(ids.len()).is_ok_and(|count| count >= UNANSWERED);
-    let mut settled = 0;
-    for id in ids {
-        let found = app.read(move |conn| Ok(rows::find(conn, id)?)).await?;
-        // Settled meanwhile, by its event say.
-        let Some(transfer) = found.filter(|transfer| !is_answered(transfer)) else { continue };
-        if let Some(news) = ask(provider, &transfer).await {
-            app.write(move |tx| apply(tx, id, news)).await?;
-            settled += 1;
+    let ids = app.read(move |conn| Ok(rows::due(conn, by, DUE)?)).await?;
+    let is_full = i64::try_from(ids.len()).is_ok_and(|count| count >= DUE);
+    let asked = stream::iter(ids).map(|id| async move {
+        let asked = ask_again(app, provider, id, by).await;
+        asked.inspect_err(|error| log::warn!("transfer {id} comes up again: {error}")).is_ok()
+    });
+    let asked = asked.buffer_unordered(AT_ONCE).filter(|asked| std::future::ready(*asked)).count().await;
+    Ok(is_full && asked > 0)
+}
+
+async fn ask_again(
+    app: &App,
+    provider: &dyn Provider,
+    id: TransferId,
+    by: Timestamp,
+) -> Result<(), ServiceError> {
+    let due = app.write(move |tx| {
+        let found = rows::find_locked(tx.conn(), id)?;
+        // Settled meanwhile, by its event say, or in the hands of another instance.
+        let due = found.filter(|found| found.status == TransferStatus::Pending && found.ask_at <= by);
+        let Some(mut transfer) = due else { return Ok(None) };
+        // Put off before it is asked for, so that one that fails each time keeps no other waiting.
+        transfer.asks = transfer.asks.saturating_add(1);
+        transfer.ask_at = tx.now().after(pause(&transfer));
+        rows::update(tx.conn(), &transfer)?;
+        Ok(Some(transfer))
+    });
+    if let Some(transfer) = due.await?
+        && let Some(news) = ask(provider, &transfer).await
+    {
+        app.write(move |tx| apply(tx, id, news)).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_provider_is_asked_ever_more_seldom() {
+        let mut transfer = Transfer {
+            id: TransferId::new(),
+            kind: TransferKind::TopUp,
+            user_id: UserId::new(),
+            partner_id: None,
+            amount: Money { amount: 1, currency: Currency::DEFAULT },
+            status: TransferStatus::Pending,
+            reference: None,
+            failure: None,
+            asks: 0,
+            ask_at: Timestamp::from_millis(0),
+            created_at: Timestamp::from_millis(0),
+            updated_at: Timestamp::from_millis(0),
+        };
+        for (reference, expected) in [
+            (None, [60, 120, 240, 61_440, 86_400, 86_400]),
+            (Some("r"), [600, 1200, 2400, 86_400, 86_400, 86_400]),
+        ] {
+            transfer.reference = reference.map(str::to_owned);
+            let pauses = [0, 1, 2, 10, 11, i64::MAX].map(|asks| {
+                transfer.asks = asks;
+                pause(&transfer).as_secs()
+            });
+            assert_eq!(pauses, expected);
         }
     }
-    Ok(is_full && settled > 0)
 }

@@ -6,16 +6,16 @@ use utoipa::ToSchema;
 use crate::domain::ids::TransferId;
 use crate::domain::ledger::Account;
 use crate::domain::money::{Currency, Money};
-use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::payment::TransferKind;
 use crate::domain::principal::Principal;
 use crate::protocol::money::EntryView;
 use crate::services::app::{App, Reply};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::store::ledger;
-use crate::store::transfers::{self as rows, Transfer};
+use crate::store::transfers::Transfer;
 
-use super::transfers::{self, TransferView, carry_out};
+use super::transfers::{self, TransferView, carry_out, record};
 
 /// The most of one top-up, minor units.
 const MAX_TOP_UP: i64 = 100_000_000;
@@ -88,21 +88,8 @@ pub async fn top_up(
     let mut checks = Checks::default();
     checks.number("amount", new.amount, 1..=MAX_TOP_UP);
     checks.done()?;
-    carry_out(app, key, move |tx| {
-        Ok(Transfer {
-            id: TransferId::new(),
-            kind: TransferKind::TopUp,
-            user_id: who.user_id,
-            partner_id: None,
-            amount: Money { amount: new.amount, currency: new.currency },
-            status: TransferStatus::Pending,
-            reference: None,
-            failure: None,
-            created_at: tx.now(),
-            updated_at: tx.now(),
-        })
-    })
-    .await
+    let amount = Money { amount: new.amount, currency: new.currency };
+    carry_out(app, key, move |tx| record(tx, TransferKind::TopUp, who.user_id, None, amount)).await
 }
 
 /// One of the caller's own top-ups.
@@ -110,8 +97,6 @@ pub async fn top_up(
 /// # Errors
 /// `NotFound`; the database's.
 pub async fn get_top_up(app: &App, who: Principal, id: TransferId) -> Result<TransferView, ServiceError> {
-    let found = app.read(move |conn| Ok(rows::find(conn, id)?)).await?;
     let is_own = |top_up: &Transfer| top_up.kind == TransferKind::TopUp && top_up.user_id == who.user_id;
-    let found = found.filter(is_own).ok_or(ServiceError::NotFound { what: "top-up" })?;
-    Ok(transfers::view(&found))
+    transfers::get(app, id, "top-up", is_own).await
 }

@@ -23,6 +23,10 @@ use super::transfers::{News, apply};
 
 /// How far the time of a signature may be from now.
 const TOLERANCE: Duration = Duration::from_secs(300);
+/// How many codes of a signature are looked at: one for each key, with some to spare.
+const MAX_CODES: usize = 5;
+/// How long a code is, bytes.
+const CODE: usize = 32;
 /// How long it is remembered that an event was told.
 const REMEMBERED: Duration = Duration::from_secs(30 * 24 * 3600);
 /// How many events are forgotten at once.
@@ -39,12 +43,13 @@ impl WebhookSecret {
         Self(text.into())
     }
 
-    fn signs(&self, at: i64, body: &[u8], signature: &[u8]) -> bool {
+    /// Reads the body once, however many codes there are: nobody knows yet who sends it.
+    fn signs(&self, signature: &Signature, body: &[u8]) -> bool {
         let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()) else { return false };
-        mac.update(format!("{at}.").as_bytes());
+        mac.update(format!("{}.", signature.at).as_bytes());
         mac.update(body);
         // Compares in constant time.
-        mac.verify_slice(signature).is_ok()
+        signature.codes.iter().any(|code| mac.clone().verify_slice(code).is_ok())
     }
 }
 
@@ -59,18 +64,19 @@ impl fmt::Debug for WebhookSecret {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signature {
     at: i64,
-    codes: Vec<Vec<u8>>,
+    codes: Vec<[u8; CODE]>,
 }
 
 impl Signature {
-    /// Reads the header; nothing when it is none. Schemes other than `v1` are passed over.
+    /// Reads the header; nothing when it is none. Passed over are schemes other than `v1`, what can be no code of it, and
+    /// codes past the fifth.
     #[must_use]
     pub fn parse(header: &str) -> Option<Self> {
         let mut signature = Self { at: i64::MIN, codes: Vec::new() };
         for part in header.split(',') {
             match part.trim().split_once('=')? {
                 ("t", at) => signature.at = at.parse().ok()?,
-                ("v1", code) => signature.codes.push(from_hex(code)?),
+                ("v1", code) if signature.codes.len() < MAX_CODES => signature.codes.extend(from_hex(code)),
                 (_, _) => {}
             }
         }
@@ -78,10 +84,13 @@ impl Signature {
     }
 }
 
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let is_hex = text.len().is_multiple_of(2) && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+fn from_hex(text: &str) -> Option<[u8; CODE]> {
+    if text.len() != 2 * CODE || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
     let byte = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
-    is_hex.then(|| (0..text.len()).step_by(2).map(byte).collect()).flatten()
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes?.try_into().ok()
 }
 
 /// Makes sure that what came is from the provider, and new.
@@ -95,35 +104,50 @@ pub fn verify_signature(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     let refused = |code, detail: &'static str| ServiceError::Unauthenticated { code, detail: detail.into() };
-    let signature = header.and_then(Signature::parse);
-    // An expired one is only called so when it is genuine.
-    let genuine = signature.filter(|signature| {
-        let is_signed = |code: &Vec<u8>| secrets.iter().any(|secret| secret.signs(signature.at, body, code));
-        signature.codes.iter().any(is_signed)
-    });
-    let Some(Signature { at, .. }) = genuine else {
-        return Err(refused(
-            "signature_invalid",
-            "No signature came, or none of the provider's for this body.",
-        ));
-    };
-    let distance = now.as_secs().abs_diff(at);
-    if distance > TOLERANCE.as_secs() {
+    let invalid =
+        || refused("signature_invalid", "No signature came, or none of the provider's for this body.");
+    let signature = header.and_then(Signature::parse).ok_or_else(invalid)?;
+    // First, since it costs nothing.
+    if now.as_secs().abs_diff(signature.at) > TOLERANCE.as_secs() {
         return Err(refused(
             "signature_expired",
             "The event was signed more than 5 minutes from now. Sign it anew.",
         ));
     }
-    Ok(())
+    let is_genuine = secrets.iter().any(|secret| secret.signs(&signature, body));
+    is_genuine.then_some(()).ok_or_else(invalid)
 }
 
-/// What the provider tells.
+/// What an event is of. Read before the rest, of which a type that is not known may have any.
+#[derive(Debug, Clone, Deserialize)]
+pub struct EventType {
+    #[serde(rename = "type")]
+    name: String,
+}
+
+impl EventType {
+    /// Whether events of this type are taken in.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        status_of(&self.name).is_some()
+    }
+}
+
+/// What a type of events says of a transfer. Types are the provider's, and an open set.
+fn status_of(kind: &str) -> Option<TransferStatus> {
+    match kind {
+        "transfer.succeeded" => Some(TransferStatus::Succeeded),
+        "transfer.failed" => Some(TransferStatus::Failed),
+        _ => None,
+    }
+}
+
+/// What the provider tells of a transfer. The interface is the provider's: it may have more members than these.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
 pub struct ProviderEvent {
     /// The event's id, 1 to 255 characters: the same however often it is sent.
     pub id: String,
-    /// `transfer.succeeded` or `transfer.failed`; others are taken and passed over.
+    /// `transfer.succeeded` or `transfer.failed`; others are passed over, whatever else they have.
     #[serde(rename = "type")]
     pub kind: String,
     /// The id under which the provider was asked for the transfer: that of the top-up or the pay-out.
@@ -157,18 +181,13 @@ pub enum Outcome {
 /// about another amount than the transfer; the database's.
 pub async fn take_event(app: &App, provider: &str, event: ProviderEvent) -> Result<Outcome, ServiceError> {
     let known = known_provider(app, provider)?;
+    let Some(status) = status_of(&event.kind) else { return Ok(Outcome::PassedOver) };
     check(&event)?;
     app.write(move |tx| {
         let now = tx.now();
         if !rows::take_event(tx.conn(), known, &event.id, now)? {
             return Ok(Outcome::Repeated);
         }
-        let status = match event.kind.as_str() {
-            "transfer.succeeded" => TransferStatus::Succeeded,
-            "transfer.failed" => TransferStatus::Failed,
-            // Types are the provider's, and an open set.
-            _ => return Ok(Outcome::PassedOver),
-        };
         let told = Money { amount: event.amount, currency: event.currency };
         let transfer = rows::find(tx.conn(), event.transfer_id)?;
         let Some(transfer) = transfer else {
@@ -259,6 +278,17 @@ mod tests {
         let (good, bad) = (code("new", AT, BODY), code("other", AT, BODY));
         for header in [format!("v1={bad}, t={AT}, v1={good}"), format!("t={AT},v0=x,v1={good},v2=y")] {
             assert_eq!(verify(&header, BODY, AT), Ok(()), "{header}");
+        }
+    }
+
+    #[test]
+    fn no_more_than_five_codes_are_looked_at_and_only_what_can_be_one() {
+        let (good, bad) = (code("new", AT, BODY), code("other", AT, BODY));
+        let after = |count, other: &str| format!("t={AT},{}v1={good}", format!("v1={other},").repeat(count));
+        assert_eq!(verify(&after(4, &bad), BODY, AT), Ok(()));
+        assert_eq!(verify(&after(5, &bad), BODY, AT), Err("signature_invalid"));
+        for none in ["", "00", "zz", &bad[1..], &format!("{bad}00"), &"é".repeat(32)] {
+            assert_eq!(verify(&after(9, none), BODY, AT), Ok(()), "{none}");
         }
     }
 

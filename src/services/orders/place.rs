@@ -85,7 +85,7 @@ pub async fn place(
         .ok_or_else(|| ServiceError::invalid("items", "out_of_range", "the price is too high"))?;
     let auto_confirm = settings.auto_confirm;
     let placed = app
-        .write_once(key, 201, move |tx| {
+        .write_once(key.clone(), 201, move |tx| {
             let order = insert(tx, &who, new, price)?;
             let order = if auto_confirm { confirm(tx, order)? } else { order };
             Ok(OrderView::of(&order, Party::Customer, None))
@@ -94,7 +94,7 @@ pub async fn place(
     if let Err(error) = &placed
         && error.code() == "insufficient_funds"
     {
-        money::note_refused(app, who.user_id, price).await?;
+        money::note_refused(app, who.user_id, price, key.as_ref()).await;
     }
     placed
 }

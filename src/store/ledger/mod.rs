@@ -7,10 +7,11 @@ mod verify;
 
 pub use verify::{Report, verify};
 
+use diesel::dsl::sql;
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
-use crate::domain::ids::{AccountId, OrderId, PartnerId, TransactionId};
+use crate::domain::ids::{AccountId, OrderId, PartnerId, TransactionId, TransferId, UserId};
 use crate::domain::ledger::{Account, Movement, MovementKind};
 use crate::domain::money::Currency;
 use crate::domain::time::Timestamp;
@@ -56,8 +57,19 @@ pub struct Entry {
     pub balance_after: i64,
     /// The order that it is about.
     pub order_id: Option<OrderId>,
+    /// The transfer that it is about.
+    pub transfer_id: Option<TransferId>,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// Who has decided that money moves, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    /// Who.
+    pub by: UserId,
+    /// Why.
+    pub note: &'a str,
 }
 
 /// What became of a movement.
@@ -128,7 +140,7 @@ fn find_locked(conn: &mut Conn, currency: Currency, account: Account) -> Result<
 pub fn post(
     conn: &mut Conn,
     movement: &Movement,
-    note: Option<&str>,
+    decision: Option<Decision<'_>>,
     at: Timestamp,
 ) -> Result<Posting, StoreError> {
     let mut changes = Vec::new();
@@ -147,7 +159,7 @@ pub fn post(
         }
     }
     let transaction_id = TransactionId::new();
-    insert_transaction(conn, transaction_id, movement, note, at)?;
+    insert_transaction(conn, transaction_id, movement, decision, at)?;
     let mut posted = Vec::new();
     for ((account, amount, locked), balance_after) in changes.into_iter().zip(after) {
         let entry = Entry {
@@ -157,6 +169,7 @@ pub fn post(
             amount,
             balance_after,
             order_id: movement.order_id(),
+            transfer_id: movement.transfer_id(),
             created_at: at,
         };
         insert_entry(conn, &locked.id, &entry)?;
@@ -198,7 +211,7 @@ fn insert_transaction(
     conn: &mut Conn,
     transaction_id: TransactionId,
     movement: &Movement,
-    note: Option<&str>,
+    decision: Option<Decision<'_>>,
     at: Timestamp,
 ) -> Result<(), StoreError> {
     diesel::insert_into(ledger_transactions::table)
@@ -207,7 +220,9 @@ fn insert_transaction(
             ledger_transactions::kind.eq(movement.kind().as_str()),
             ledger_transactions::key.eq(movement.key()),
             ledger_transactions::order_id.eq(movement.order_id().map(|order_id| order_id.to_string())),
-            ledger_transactions::note.eq(note),
+            ledger_transactions::transfer_id.eq(movement.transfer_id().map(|id| id.to_string())),
+            ledger_transactions::by_user.eq(decision.map(|decision| decision.by.to_string())),
+            ledger_transactions::note.eq(decision.map(|decision| decision.note)),
             ledger_transactions::created_at.eq(at.as_millis()),
         ))
         .execute(conn)?;
@@ -248,8 +263,8 @@ pub fn balance(conn: &mut Conn, currency: Currency, account: Account) -> Result<
     Ok(balance.unwrap_or_default())
 }
 
-/// An entry's movement, number, kind, amount, balance after it, order and time.
-type EntryRow = (String, i64, String, i64, i64, Option<String>, i64);
+/// An entry's movement, number, kind, amount and balance after it; its order and transfer; its time.
+type EntryRow = (String, i64, String, i64, i64, (Option<String>, Option<String>), i64);
 
 /// Entries of an account, newest first, at most `limit`; only those before the one with that number, where there is one.
 ///
@@ -277,12 +292,12 @@ pub fn entries(
             ledger_transactions::kind,
             ledger_entries::amount,
             ledger_entries::balance_after,
-            ledger_transactions::order_id,
+            (ledger_transactions::order_id, ledger_transactions::transfer_id),
             ledger_entries::created_at,
         ))
         .load(conn)?;
     rows.into_iter()
-        .map(|(transaction_id, number, kind, amount, balance_after, order_id, created_at)| {
+        .map(|(transaction_id, number, kind, amount, balance_after, (order_id, transfer_id), created_at)| {
             Ok(Entry {
                 id: id("ledger_transactions.id", &transaction_id)?,
                 number,
@@ -290,6 +305,7 @@ pub fn entries(
                 amount,
                 balance_after,
                 order_id: optional_id("ledger_transactions.order_id", order_id.as_deref())?,
+                transfer_id: optional_id("ledger_transactions.transfer_id", transfer_id.as_deref())?,
                 created_at: Timestamp::from_millis(created_at),
             })
         })
@@ -308,7 +324,7 @@ pub fn earned_since(
 ) -> Result<i64, StoreError> {
     let account = Account::Earnings(partner_id);
     let earned = MovementKind::ALL.iter().filter(|kind| kind.is_earned()).map(|kind| kind.as_str());
-    let amounts: Vec<i64> = ledger_entries::table
+    let sum: Option<i64> = ledger_entries::table
         .inner_join(ledger_accounts::table)
         .inner_join(ledger_transactions::table)
         .filter(ledger_accounts::kind.eq(account.kind().as_str()))
@@ -316,10 +332,10 @@ pub fn earned_since(
         .filter(ledger_accounts::currency.eq(currency.to_string()))
         .filter(ledger_entries::created_at.ge(since.as_millis()))
         .filter(ledger_transactions::kind.eq_any(earned.collect::<Vec<_>>()))
-        .select(ledger_entries::amount)
-        .load(conn)?;
-    // Not summed by the database: PostgreSQL's sum of integers is no integer.
-    Ok(amounts.into_iter().fold(0, i64::saturating_add))
+        // PostgreSQL's sum of integers is no integer.
+        .select(sql::<Nullable<BigInt>>("CAST(SUM(ledger_entries.amount) AS BIGINT)"))
+        .first(conn)?;
+    Ok(sum.unwrap_or_default())
 }
 
 /// How many movements of each kind were made.

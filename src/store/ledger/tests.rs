@@ -2,7 +2,11 @@ use super::*;
 use crate::domain::ids::{TransferId, UserId};
 use crate::domain::ledger::{Deal, pay_out, top_up};
 use crate::domain::money::Money;
+use crate::domain::payment::{TransferKind, TransferStatus};
+use crate::domain::principal::Role;
 use crate::store::testing::TestDatabase;
+use crate::store::transfers::{self, Transfer};
+use crate::store::users::{self, User};
 use crate::telemetry::Metrics;
 
 const USD: Currency = Currency::DEFAULT;
@@ -21,6 +25,43 @@ fn money(amount: i64) -> Money {
     Money { amount, currency: USD }
 }
 
+fn add_user(conn: &mut Conn) -> UserId {
+    let id = UserId::new();
+    let user = User {
+        id,
+        email: format!("{id}@example.com"),
+        name: "Ada".into(),
+        role: Role::Customer,
+        locale: "en".into(),
+        password_hash: "none".into(),
+        created_at: AT,
+        deleted_at: None,
+        partner_id: None,
+    };
+    assert!(users::insert(conn, &user).expect("the database works"));
+    id
+}
+
+/// Puts a top-up on record that has succeeded, and gives what it moves.
+fn filling(conn: &mut Conn, user_id: UserId, amount: i64) -> Movement {
+    let transfer = Transfer {
+        id: TransferId::new(),
+        kind: TransferKind::TopUp,
+        user_id,
+        partner_id: None,
+        amount: money(amount),
+        status: TransferStatus::Succeeded,
+        reference: None,
+        failure: None,
+        asks: 0,
+        ask_at: AT,
+        created_at: AT,
+        updated_at: AT,
+    };
+    transfers::insert(conn, &transfer).expect("the database works");
+    top_up(transfer.id, user_id, transfer.amount).expect("balanced")
+}
+
 fn post_now(conn: &mut Conn, movement: &Movement) -> Posting {
     post(conn, movement, None, AT).expect("the database works")
 }
@@ -32,8 +73,9 @@ fn faults(conn: &mut Conn) -> Vec<String> {
 #[test]
 fn a_movement_happens_once_under_its_key() {
     on_each(|conn| {
-        let (user, transfer) = (UserId::new(), TransferId::new());
-        let movement = top_up(transfer, user, money(500)).expect("balanced");
+        let user = add_user(conn);
+        let movement = filling(conn, user, 500);
+        let transfer = movement.transfer_id().expect("a transfer");
         assert!(matches!(post_now(conn, &movement), Posting::Posted(posted) if posted.len() == 2));
         assert_eq!(post_now(conn, &movement), Posting::AlreadyPosted);
         let other = top_up(transfer, user, money(501)).expect("balanced");
@@ -52,8 +94,9 @@ fn a_movement_happens_once_under_its_key() {
 #[test]
 fn nothing_happens_where_there_is_not_enough() {
     on_each(|conn| {
-        let (user, partner) = (UserId::new(), PartnerId::new());
-        post_now(conn, &top_up(TransferId::new(), user, money(500)).expect("balanced"));
+        let (user, partner) = (add_user(conn), PartnerId::new());
+        let filling = filling(conn, user, 500);
+        post_now(conn, &filling);
         let sent = pay_out(TransferId::new(), partner, money(1)).expect("balanced");
         assert_eq!(post_now(conn, &sent), Posting::Refused(Account::Earnings(partner)));
         let deal = Deal { order_id: OrderId::new(), customer_id: user, price: money(501) };
@@ -72,9 +115,10 @@ fn nothing_happens_where_there_is_not_enough() {
 #[test]
 fn pages_of_entries_go_back_in_time() {
     on_each(|conn| {
-        let user = UserId::new();
+        let user = add_user(conn);
         for amount in 1..=5 {
-            post_now(conn, &top_up(TransferId::new(), user, money(amount)).expect("balanced"));
+            let filling = filling(conn, user, amount);
+            post_now(conn, &filling);
         }
         let page =
             |conn: &mut Conn, before| entries(conn, USD, Account::Wallet(user), before, 2).expect("a page");
@@ -88,7 +132,6 @@ fn pages_of_entries_go_back_in_time() {
 
 #[test]
 fn whatever_is_changed_behind_its_back_is_found() {
-    let user = UserId::new();
     for (change, found) in [
         ("UPDATE ledger_accounts SET balance = balance + 1 WHERE kind = 'wallet'", "keeps 501"),
         ("UPDATE ledger_accounts SET revision = 7 WHERE kind = 'wallet'", "after 7 entries"),
@@ -101,9 +144,15 @@ fn whatever_is_changed_behind_its_back_is_found() {
             "all balances in EUR sum to 500",
         ),
         ("UPDATE ledger_accounts SET kind = 'held' WHERE kind = 'wallet'", "held for customer"),
+        ("UPDATE ledger_accounts SET owner = 'another' WHERE kind = 'wallet'", "its owner has 0"),
+        ("UPDATE transfers SET amount = 499", "(top_up of 499) is succeeded; its owner has 500"),
+        ("UPDATE transfers SET status = 'failed'", "is failed; its owner has 500"),
+        ("UPDATE ledger_transactions SET transfer_id = NULL", "is of no payment and no transfer"),
     ] {
         on_each(|conn| {
-            post_now(conn, &top_up(TransferId::new(), user, money(500)).expect("balanced"));
+            let user = add_user(conn);
+            let filling = filling(conn, user, 500);
+            post_now(conn, &filling);
             assert!(faults(conn).is_empty());
             diesel::sql_query(change).execute(conn).expect("it is changed");
             let faults = faults(conn);
@@ -115,7 +164,9 @@ fn whatever_is_changed_behind_its_back_is_found() {
 #[test]
 fn the_database_itself_lets_no_balance_go_below_zero() {
     on_each(|conn| {
-        post_now(conn, &top_up(TransferId::new(), UserId::new(), money(500)).expect("balanced"));
+        let user = add_user(conn);
+        let filling = filling(conn, user, 500);
+        post_now(conn, &filling);
         let below = diesel::sql_query("UPDATE ledger_accounts SET balance = -1 WHERE kind = 'wallet'");
         assert!(below.execute(conn).is_err());
     });

@@ -31,7 +31,7 @@ struct Fault {
 }
 
 /// Each gives a line for each fault.
-const CHECKS: [&str; 10] = [
+const CHECKS: [&str; 12] = [
     "SELECT 'transaction ' || e.transaction_id || ' sums to ' || SUM(e.amount) || ' ' || a.currency AS fault \
      FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
      GROUP BY e.transaction_id, a.currency HAVING SUM(e.amount) <> 0",
@@ -77,6 +77,22 @@ const CHECKS: [&str; 10] = [
      WHERE kind = 'pay_out' AND ((status = 'failed') <> \
      EXISTS (SELECT 1 FROM ledger_transactions WHERE key = 'pay_out_return:' || transfers.id) \
      OR NOT EXISTS (SELECT 1 FROM ledger_transactions WHERE key = 'pay_out:' || transfers.id))",
+    "SELECT 'transfer ' || t.id || ' (' || t.kind || ' of ' || t.amount || ') is ' || t.status || \
+     '; its owner has ' || COALESCE(SUM(moved.amount), 0) AS fault FROM transfers t \
+     LEFT JOIN (SELECT m.transfer_id, a.owner, a.currency, e.amount FROM ledger_transactions m \
+     JOIN ledger_entries e ON e.transaction_id = m.id JOIN ledger_accounts a ON a.id = e.account_id \
+     WHERE m.kind IN ('top_up', 'pay_out', 'pay_out_return') AND a.kind IN ('wallet', 'earnings')) moved \
+     ON moved.transfer_id = t.id AND moved.currency = t.currency \
+     AND moved.owner = CASE t.kind WHEN 'top_up' THEN t.user_id ELSE t.partner_id END \
+     GROUP BY t.id, t.kind, t.amount, t.status HAVING COALESCE(SUM(moved.amount), 0) <> CASE \
+     WHEN t.kind = 'top_up' AND t.status = 'succeeded' THEN t.amount \
+     WHEN t.kind = 'pay_out' AND t.status <> 'failed' THEN -t.amount ELSE 0 END",
+    "SELECT 'transaction ' || m.id || ' (' || m.key || ') is of no payment and no transfer' AS fault \
+     FROM ledger_transactions m \
+     WHERE NOT EXISTS (SELECT 1 FROM payments p WHERE p.order_id = m.order_id \
+     AND m.kind NOT IN ('top_up', 'pay_out', 'pay_out_return')) \
+     AND NOT EXISTS (SELECT 1 FROM transfers t WHERE t.id = m.transfer_id \
+     AND m.kind IN ('top_up', 'pay_out', 'pay_out_return', 'debt'))",
 ];
 
 /// Adds up the whole ledger, as it stands at one moment while others go on.

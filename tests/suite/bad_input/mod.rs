@@ -229,14 +229,19 @@ async fn fields_that_are_missing_unknown_or_there_twice_are_named() {
                 let answer = world.call(endpoint, without(&body, path).to_string().as_bytes()).await;
                 names(&problem(&answer, 422, &what), path, Some("missing"), &what);
             }
-            let (unknown, named) = beside(&body, path);
-            let answer = world.call(endpoint, unknown.to_string().as_bytes()).await;
-            names(&problem(&answer, 422, &what), &named, Some("unknown"), &what);
+            if !endpoint.is_the_providers() {
+                let (unknown, named) = beside(&body, path);
+                let answer = world.call(endpoint, unknown.to_string().as_bytes()).await;
+                names(&problem(&answer, 422, &what), &named, Some("unknown"), &what);
+            }
             let name = path.rsplit('.').next().unwrap_or(path);
             let value = body.pointer(&pointer(path)).expect("a value");
             let doubled = with(&body, path, &format!("{value},\"{name}\":{value}"));
             let answer = world.call(endpoint, doubled.as_bytes()).await;
             names(&problem(&answer, 422, &what), path, Some("duplicate"), &what);
+        }
+        if endpoint.is_the_providers() {
+            continue;
         }
         // One that needs nothing takes nothing else, either.
         let what = format!("{} {} with a field that nobody knows", endpoint.method, endpoint.path);
@@ -289,13 +294,14 @@ async fn a_body_of_another_type_or_size_is_refused() {
         let authorization = world.authorization(endpoint.caller);
         let body = (endpoint.body)(&world).to_string();
         let path = world.path(endpoint);
-        for kind in [
+        let others = [
             "",
             "text/plain",
             "application/x-www-form-urlencoded",
             "application/jsonp",
             "multipart/form-data",
-        ] {
+        ];
+        for kind in others.into_iter().filter(|_| !endpoint.is_the_providers()) {
             let headers = if kind.is_empty() { String::new() } else { format!("Content-Type: {kind}\n") };
             let answer = world
                 .send(endpoint.method, &path, &format!("{headers}{authorization}"), body.as_bytes())
@@ -356,7 +362,7 @@ async fn an_id_that_is_none_leads_nowhere() {
             "0190163d-8694-739b-aea5-966c26f8ad90",
         ] {
             let path = endpoint.path.replace("{order_id}", id).replace("{notification_id}", id);
-            let path = path.replace("{topup_id}", id);
+            let path = path.replace("{topup_id}", id).replace("{payout_id}", id);
             let answer = world.send(endpoint.method, &path, &headers, text.as_bytes()).await;
             problem(&answer, 404, &format!("{} {path}", endpoint.method));
         }
@@ -366,7 +372,8 @@ async fn an_id_that_is_none_leads_nowhere() {
 #[actix_web::test]
 async fn a_key_that_is_none_is_refused() {
     let world = World::make().await;
-    for endpoint in with_bodies().filter(|endpoint| endpoint.method == "POST") {
+    let takes_keys = |endpoint: &&Endpoint| endpoint.method == "POST" && !endpoint.is_the_providers();
+    for endpoint in with_bodies().filter(takes_keys) {
         let body = (endpoint.body)(&world).to_string();
         for key in ["", &"k".repeat(256), "k\u{e9}y"] {
             let what = format!("{} {} with the key {key:?}", endpoint.method, endpoint.path);
@@ -458,6 +465,7 @@ async fn a_slash_at_the_end_changes_nothing() {
         // What changes something is sent without what it needs: it is the handler that refuses.
         let (body, status) =
             if body.is_null() { (String::new(), endpoint.status) } else { ("7".into(), 422) };
+        let status = if endpoint.is_the_providers() { 401 } else { status };
         for slashes in ["", "/"] {
             let target = format!("{path}{slashes}{query}");
             let answer = world.send(endpoint.method, &target, &headers, body.as_bytes()).await;

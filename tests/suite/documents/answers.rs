@@ -169,14 +169,15 @@ async fn wallet(app: &TestApp, walk: &mut Walk) {
     let page = walk.get(&owner, "/api/v1/wallet/entries?currency=USD&limit=1").await;
     walk.get(&owner, &format!("/api/v1/wallet/entries?cursor={}", text(&page, "next_cursor"))).await;
     walk.get(&rider, "/api/v1/partner/earnings?currency=USD").await;
-    walk.post(&rider, "/api/v1/partner/payouts", json!({"amount": 100})).await;
+    let pay_out = walk.post(&rider, "/api/v1/partner/payouts", json!({"amount": 100})).await;
+    walk.get(&rider, &format!("/api/v1/partner/payouts/{{payout_id={}}}", text(&pay_out, "id"))).await;
     let refund = format!("/api/v1/orders/{{order_id={}}}/refund", text(&order, "id"));
     walk.post(&app.as_user(&admin), &refund, json!({"amount": 100, "reason": "It was cold."})).await;
 
     let event = json!({
         "id": "evt_1", "type": "transfer.succeeded", "transfer_id": top_up["id"], "amount": 5000, "currency": "USD",
     });
-    let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), &event.to_string());
+    let signature = money::signature(money::SECRET, Timestamp::now().as_secs(), event.to_string());
     let headers = [("Webhook-Signature", signature.as_str())];
     let path = "/api/v1/payments/webhooks/test";
     let answer = app.as_nobody().call(Method::POST, path, &headers, Some(event)).await;

@@ -56,7 +56,9 @@ async fn what_is_refused_is_refused_as_documented() {
     for operation in document.operations() {
         let is_api = operation.path.starts_with("/api/v1/");
         let is_secured = document.get(&operation)["security"].is_array();
-        let takes_body = is_api && operation.method != "GET";
+        // What a provider sends is not looked at before its signature.
+        let is_signed = document.get(&operation)["tags"][0] == "provider";
+        let takes_body = is_api && operation.method != "GET" && !is_signed;
         let mut wrongs = Vec::new();
         if takes_body {
             wrongs.push(Wrong::new(415, "unsupported_media_type").body("text/plain", "{}"));
@@ -71,7 +73,7 @@ async fn what_is_refused_is_refused_as_documented() {
         // Somebody who may call it: as everybody else, they get no further than to the mistake.
         let role = match document.get(&operation)["tags"][0].as_str() {
             Some("admin") => Role::Admin,
-            Some("partners") => Role::Partner,
+            _ if operation.path.starts_with("/api/v1/partner/") => Role::Partner,
             _ => Role::Customer,
         };
         let user = app.user(role).await;
@@ -110,7 +112,6 @@ async fn what_is_refused_is_refused_as_documented() {
 fn body_of(operation: &Operation) -> String {
     let partner = r#"{"partner_id":"0190163d-8694-739b-aea5-966c26f8ad90"}"#;
     let event = r#"{"group":"admin_dashboard","type":"t","data":1}"#;
-    let told = r#"{"id":"1","type":"t","transfer_id":"0190163d-8694-739b-aea5-966c26f8ad90","amount":1,"currency":"USD"}"#;
     let body = match operation.path.rsplit('/').next() {
         Some("transitions") => r#"{"to":"cancelled"}"#,
         Some("assign") => partner,
@@ -122,7 +123,6 @@ fn body_of(operation: &Operation) -> String {
         Some("events") => event,
         Some("topups") => r#"{"amount":1,"currency":"USD"}"#,
         Some("refund") => r#"{"reason":"r"}"#,
-        Some("{provider}") => told,
         Some("orders") => return crate::support::an_order().to_string(),
         Some("availability") => r#"{"online":true}"#,
         Some("preferences") => r#"{"preferences":[]}"#,

@@ -3,7 +3,12 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::{PRICE, SHARE, assert_whole, complete, event, rich, start, tell, told, wallet_order};
+use waybill::domain::time::Timestamp;
+
+use super::{
+    PRICE, SHARE, assert_whole, change, complete, event, faults, rich, start, tell, told, wallet_order,
+};
+use crate::support::steps::text;
 use crate::support::{Answer, TestApp, TestUser};
 
 /// A partner who has carried so many orders.
@@ -44,6 +49,70 @@ async fn all_that_was_earned_or_a_part_of_it_is_paid_out() {
     assert_eq!((&rest["amount"], balance(&app, &partner).await), (&json!(2 * SHARE - 300), 0));
     assert_eq!(told(&app, &partner).await[..2], ["payout_sent", "payout_sent"]);
     assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn a_partner_sees_what_became_of_a_pay_out_and_of_none_but_their_own() {
+    let app = start().await;
+    let (partner, other) = (earner(&app, 1).await, app.partner().await);
+    // What the provider does not say at once.
+    let pending = pay_out(&app, &partner, json!({"amount": 103})).await.expect(201);
+    let path = format!("/partner/payouts/{}", text(&pending, "id"));
+    assert_eq!(app.as_user(&partner).get(&path).await.expect(200), pending);
+    tell(&app, &event("evt_1", "transfer.failed", &pending)).await.expect(200);
+    let failed = app.as_user(&partner).get(&path).await.expect(200);
+    assert_eq!((&failed["status"], &failed["failure"]), (&json!("failed"), &json!("failed")));
+    let earnings = app.as_user(&partner).get("/partner/earnings").await.expect(200);
+    let about = ["order_id", "transfer_id"].map(|member| {
+        let entries = earnings["entries"].as_array().expect("entries").iter();
+        entries.map(|entry| entry[member] == pending["id"]).collect::<Vec<_>>()
+    });
+    assert_eq!(about, [[false, false, false], [true, true, false]]);
+    app.as_user(&other).get(&path).await.refused(404, "not_found");
+    app.as_user(&app.customer().await).get(&path).await.refused(403, "role_not_allowed");
+}
+
+#[actix_web::test]
+async fn today_and_this_week_end_where_they_begin() {
+    let app = start().await;
+    let partner = earner(&app, 3).await;
+    let now = Timestamp::now();
+    let (day, week) = (now.start_of_day(), now.start_of_week());
+    for (number, since) in [(1, week), (2, day)] {
+        let before = since.as_millis() - 1;
+        let moved = format!(
+            "UPDATE ledger_entries SET created_at = {before} WHERE number = {number} AND account_id IN \
+             (SELECT id FROM ledger_accounts WHERE kind = 'earnings')"
+        );
+        assert_eq!(change(&app, moved).await, 1);
+    }
+    let earnings = app.as_user(&partner).get("/partner/earnings").await.expect(200);
+    // On a Monday, yesterday was last week.
+    let this_week = if day == week { SHARE } else { 2 * SHARE };
+    assert_eq!((&earnings["today"], &earnings["week"]), (&json!(SHARE), &json!(this_week)));
+    assert_eq!(earnings["balance"], 3 * SHARE);
+}
+
+#[actix_web::test]
+async fn what_differs_from_the_ledger_is_found() {
+    let app = start().await;
+    let partner = earner(&app, 1).await;
+    pay_out(&app, &partner, json!({"amount": 300})).await.expect(201);
+    assert_whole(&app).await;
+    for (statement, fault) in [
+        (
+            "UPDATE transfers SET amount = 299 WHERE kind = 'pay_out'",
+            "(pay_out of 299) is succeeded; its owner has -300",
+        ),
+        (
+            "UPDATE ledger_transactions SET order_id = NULL WHERE kind = 'capture'",
+            "is of no payment and no transfer",
+        ),
+    ] {
+        assert_eq!(change(&app, statement).await, 1);
+        let found = faults(&app).await;
+        assert!(found.contains(fault), "{found}");
+    }
 }
 
 #[actix_web::test]

@@ -6,9 +6,10 @@ mod orders;
 mod provider;
 mod wallet;
 
+use diesel::RunQueryDsl;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
-use waybill::store::ledger;
+use waybill::store::{StoreError, ledger};
 
 use crate::support::sign::hmac_sha256;
 use crate::support::steps::text;
@@ -80,8 +81,22 @@ async fn told(app: &TestApp, user: &TestUser) -> Vec<String> {
 
 /// Proves that the ledger is whole.
 pub async fn assert_whole(app: &TestApp) {
+    assert_eq!(faults(app).await, "");
+}
+
+/// What is wrong with the ledger.
+async fn faults(app: &TestApp) -> String {
     let report = app.inner().read(|conn| Ok(ledger::verify(conn)?)).await.expect("it is added up");
-    assert!(report.faults.is_empty(), "{:#?}", report.faults);
+    report.faults.join("\n")
+}
+
+/// Changes rows behind the server's back, and tells how many.
+async fn change(app: &TestApp, statement: impl Into<String>) -> usize {
+    let statement = statement.into();
+    let changed = app
+        .inner()
+        .write(move |tx| Ok(diesel::sql_query(statement).execute(tx.conn()).map_err(StoreError::from)?));
+    changed.await.expect("it is changed")
 }
 
 /// An event of the provider's about a transfer.
@@ -93,15 +108,16 @@ fn event(id: &str, kind: &str, transfer: &Value) -> Value {
 }
 
 /// `Webhook-Signature` of a body.
-pub fn signature(secret: &str, at: i64, body: &str) -> String {
-    let code = hmac_sha256(secret.as_bytes(), format!("{at}.{body}").as_bytes());
+pub fn signature(secret: &str, at: i64, body: impl AsRef<[u8]>) -> String {
+    let signed = [format!("{at}.").as_bytes(), body.as_ref()].concat();
+    let code = hmac_sha256(secret.as_bytes(), &signed);
     let code: String = code.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={at},v1={code}")
 }
 
 /// Sends an event as the provider does.
 async fn tell(app: &TestApp, event: &Value) -> Answer {
-    let signature = signature(SECRET, Timestamp::now().as_secs(), &event.to_string());
+    let signature = signature(SECRET, Timestamp::now().as_secs(), event.to_string());
     let headers = [("Webhook-Signature", signature.as_str())];
     app.as_nobody().post_with("/payments/webhooks/test", &headers, event.clone()).await
 }

@@ -4,7 +4,8 @@ use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
 use super::{
-    PRICE, SHARE, assert_whole, complete, on_the_wallet, rich, start, told, top_up, wallet, wallet_order,
+    PRICE, SHARE, assert_whole, change, complete, on_the_wallet, rich, start, told, top_up, wallet,
+    wallet_order,
 };
 use crate::support::steps::text;
 use crate::support::{Answer, TestApp, TestUser};
@@ -84,6 +85,13 @@ async fn an_order_that_cannot_be_paid_does_not_come_to_be() {
     let orders = app.as_user(&customer).get("/orders").await.expect(200);
     assert_eq!((&orders["items"], wallet(&app, &customer).await), (&json!([]), (PRICE - 1, 0)));
     assert_eq!(told(&app, &customer).await, ["payment_failed", "wallet_credited"]);
+    // A client that tries again with its key is told once.
+    let client = app.as_user(&customer);
+    for _ in 0..2 {
+        let call = client.post_with("/orders", &[("Idempotency-Key", "k")], on_the_wallet());
+        call.await.refused(409, "insufficient_funds");
+    }
+    assert_eq!(told(&app, &customer).await, ["payment_failed", "payment_failed", "wallet_credited"]);
     // Dollars pay no euros.
     top_up(&app, &customer, 10_000).await;
     let mut order = on_the_wallet();
@@ -238,6 +246,11 @@ async fn an_admin_gives_back_what_was_paid_and_no_more() {
     assert_eq!(earnings(&app, &partner).await["balance"], SHARE, "the house pays, not the partner");
     let letters = told(&app, &customer).await;
     assert_eq!(letters.iter().filter(|letter| *letter == "refund_issued").count(), 2);
+    let by = format!(
+        "UPDATE ledger_transactions SET note = note WHERE kind = 'refund' AND by_user = '{}'",
+        admin.id
+    );
+    assert_eq!(change(&app, by).await, 2, "who has decided it is on record");
     // What was paid in cash comes back to the wallet, too.
     let order = app.order(&customer).await;
     app.assign(&admin, &order, &partner).await;

@@ -89,10 +89,12 @@ async fn the_same_key_tops_up_once_and_is_answered_alike() {
     assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
     assert_eq!((again.expect(201), wallet(&app, &customer).await), (bodies[0].clone(), (700, 0)));
     top_up_with(&app, &customer, "k", 701).await.refused(409, "idempotency_key_reused");
-    // What is pending because the provider says so stays the answer of that call.
+    // A repeated call tells how it stands by now.
     let pending = top_up_with(&app, &customer, "p", 1003).await.expect(201);
-    tell(&app, &event("evt_1", "transfer.succeeded", &pending)).await.expect(200);
     assert_eq!(top_up_with(&app, &customer, "p", 1003).await.expect(201), pending);
+    tell(&app, &event("evt_1", "transfer.succeeded", &pending)).await.expect(200);
+    let settled = top_up_with(&app, &customer, "p", 1003).await.expect(201);
+    assert_eq!((&settled["status"], &settled["id"]), (&json!("succeeded"), &pending["id"]));
     assert_whole(&app).await;
 }
 

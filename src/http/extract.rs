@@ -99,6 +99,13 @@ impl<T> Body<T> {
         Some(Idempotency::new(scope, key, &self.route, &self.raw))
     }
 
+    /// The same, for a call that is repeated with another body, of which only `part` is what it was.
+    #[must_use]
+    pub fn idempotency_by(&self, caller: &Principal, part: &impl Serialize) -> Option<Idempotency> {
+        let (key, part) = (self.key.clone()?, crate::protocol::server::to_json(part));
+        Some(Idempotency::new(&caller.user_id.to_string(), key, &self.route, part.as_bytes()))
+    }
+
     /// As it came, for what is signed.
     #[must_use]
     pub fn raw(&self) -> &[u8] {

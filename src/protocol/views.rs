@@ -121,7 +121,7 @@ impl EtaView {
     pub fn of(eta: &Eta, now: Timestamp) -> Self {
         Self {
             to: eta.to,
-            arrives_at: eta.arrives_at,
+            arrives_at: eta.arrives_by(now),
             seconds: eta.arrives_at.since(now).as_secs(),
             // Saturates, and no way on earth is that long.
             distance: eta.distance.round() as u64,

@@ -32,6 +32,8 @@ const PURGE_FROM: usize = 1024;
 const ASKED_EVERY: Duration = Duration::from_secs(15);
 /// For how long its answer is good.
 const ROUTE_GOOD_FOR: Duration = Duration::from_secs(60);
+/// A partner of whom nothing was heard for so long is late in a way that no ETA tells any more.
+const SILENT: Duration = Duration::from_secs(30 * 60);
 
 /// Where the partners of orders were last seen.
 #[derive(Debug, Default)]
@@ -173,8 +175,12 @@ impl Tracker {
     }
 
     fn believes(&mut self, sample: &LocationSample) -> bool {
-        let (position, accuracy) = (position(sample), sample.accuracy);
-        self.judge.believes(Fix { position, at: sample.timestamp, accuracy })
+        let fix = Fix { position: position(sample), at: sample.timestamp, accuracy: sample.accuracy };
+        if sample.timestamp < self.sample.timestamp {
+            self.judge.allows(&fix)
+        } else {
+            self.judge.believes(fix)
+        }
     }
 
     /// Whether the partner has come near to where its way leads.
@@ -327,13 +333,11 @@ impl LastSeen {
             Tracker::new(sample.clone())
         });
         tracker.order = Some(*order);
-        if !is_first && tracker.sample.timestamp >= sample.timestamp {
-            return Taken::Good;
-        }
         if !tracker.believes(sample) {
             return Taken::Jump;
         }
-        if !is_first && tracker.is_better_than(sample, now) {
+        let is_older = tracker.sample.timestamp >= sample.timestamp;
+        if !is_first && (is_older || tracker.is_better_than(sample, now)) {
             return Taken::Good;
         }
         if !is_first {
@@ -408,6 +412,23 @@ impl LastSeen {
         let ageing: Vec<OrderId> =
             live.orders.iter().filter(|(_, tracker)| ages(tracker)).map(|(order_id, _)| *order_id).collect();
         ageing.into_iter().for_each(|order_id| live.call(order_id, at));
+    }
+
+    /// Orders followed here whose partners are expected by now, have not come, and say nothing.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<OrderId> {
+        let is_overdue = |tracker: &Tracker| {
+            let is_silent = now.since(tracker.sample.timestamp) > SILENT;
+            tracker.order.is_some() && !is_silent && tracker.eta.is_some_and(|eta| eta.arrives_at < now)
+        };
+        let live = self.live();
+        live.orders.iter().filter(|(_, tracker)| is_overdue(tracker)).map(|(order_id, _)| *order_id).collect()
+    }
+
+    /// Notes where an order stands that is followed here.
+    pub(super) fn set_status(&self, order_id: OrderId, status: OrderStatus) {
+        if let Some(order) = self.live().orders.get_mut(&order_id).and_then(|found| found.order.as_mut()) {
+            order.status = status;
+        }
     }
 
     /// Works out when the partners of these orders are expected.

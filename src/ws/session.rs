@@ -223,8 +223,7 @@ impl Session {
     }
 
     fn perform(&self, act: Act, reference: Reference) -> impl ActorFuture<Self, Output = ()> + use<> {
-        let (app, who) = (self.app.clone(), self.state.principal);
-        let mark = reference.clone();
+        let (app, who, mark) = (self.app.clone(), self.state.principal, reference.clone());
         let done =
             wrap_future::<_, Self>(async move { acts::perform(&app, who, act, mark.as_deref()).await });
         done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {

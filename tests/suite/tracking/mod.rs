@@ -110,7 +110,7 @@ async fn refused(phone: &mut Socket, frame: Value) -> String {
 }
 
 /// Lets what happened to orders have happened so many seconds earlier.
-fn backdate(app: &TestApp, seconds: u64) {
+pub(crate) fn backdate(app: &TestApp, seconds: u64) {
     use diesel::connection::SimpleConnection;
     let millis = seconds * 1000;
     crate::faults::stage::direct(app.database())

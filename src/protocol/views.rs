@@ -50,7 +50,7 @@ pub struct PartnerView {
 }
 
 /// Whether a position can be taken for the present one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Freshness {
     /// At most 20 s old.

@@ -20,7 +20,7 @@ use crate::store::StoreError;
 use crate::store::tracks::{self, TrackPoint, UnderWay};
 
 use super::intake::{Known, Parcel, Refused};
-use super::live::{Consequences, Taken};
+use super::live::{Consequences, Reach, Taken};
 use super::{MAX_AGE, arrivals, cadence, no_active_order, promises, routing, too_old, trail};
 
 /// Between two passes, so that what comes meanwhile is looked at together.
@@ -231,13 +231,19 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
             app.last_seen().forget(order_id);
             continue;
         };
-        let Some(location) = app.last_seen().tell(order_id, *status, now, at) else { continue };
+        let Some((location, reach)) = app.last_seen().tell(order_id, *status, now, at) else { continue };
         let body = EphemeralFrame::Location { location: &location }.to_text();
         let group = GroupKey::Order(order_id);
-        if app.groups().publish_ephemeral(group, EventId::new(), "location", body.into()).is_err() {
+        let published = match reach {
+            Reach::Everywhere => {
+                told.push(order_id);
+                app.groups().publish_ephemeral(group, EventId::new(), "location", body.into())
+            }
+            Reach::Here => app.groups().publish_here(group, EventId::new(), "location", body.into()),
+        };
+        if published.is_err() {
             app.last_seen().put_off([order_id], at);
         }
-        told.push(order_id);
     }
     let ask = app.tracking().routing.is_some();
     let found = app.last_seen().expect(told.iter().copied(), now, at, ask);

@@ -108,10 +108,16 @@ pub struct Eta {
 }
 
 impl Eta {
+    /// When, as it looks at `now`: a partner who is not there yet does not arrive in the past.
+    #[must_use]
+    pub fn arrives_by(&self, now: Timestamp) -> Timestamp {
+        self.arrives_at.max(now)
+    }
+
     /// Whether the promise is at risk.
     #[must_use]
     pub fn late_risk(&self, now: Timestamp) -> LateRisk {
-        LateRisk::of(self.promised_at, self.arrives_at, now)
+        LateRisk::of(self.promised_at, self.arrives_by(now), now)
     }
 
     /// Whether those who were told `last` are to be told this.

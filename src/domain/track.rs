@@ -43,10 +43,16 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// Whether a position of an earlier time goes together with the last one that was believed.
+    #[must_use]
+    pub fn allows(&self, fix: &Fix) -> bool {
+        self.believed.is_none_or(|believed| !believed.is_too_far_from(fix))
+    }
+
     /// Judges the next position. `false`: it jumps faster than 300 km/h. After three in a row that go together it is
     /// the one before that was wrong.
     pub fn believes(&mut self, fix: Fix) -> bool {
-        if self.believed.is_none_or(|believed| !believed.is_too_far_from(&fix)) {
+        if self.allows(&fix) {
             *self = Self { believed: Some(fix), doubted: None };
             return true;
         }
@@ -61,6 +67,23 @@ impl Judge {
         self.doubted = Some((fix, together));
         false
     }
+}
+
+/// Which positions of a line, oldest first, jump. Judged from the first that goes together with the one after it, so that
+/// one which is wrong at the beginning does not make the others so; of two it cannot be said which one does.
+#[must_use]
+pub fn jumps(line: &[Fix]) -> Vec<bool> {
+    if line.len() < 3 {
+        return vec![false; line.len()];
+    }
+    let go_together = |pair: &[Fix]| matches!(pair, [one, next] if !one.is_too_far_from(next));
+    let (before, rest) = line.split_at(line.windows(2).position(go_together).unwrap_or_default());
+    let mut backwards = Judge { believed: rest.first().copied(), doubted: None };
+    let mut found: Vec<bool> = before.iter().rev().map(|fix| !backwards.believes(*fix)).collect();
+    found.reverse();
+    let mut forwards = Judge::default();
+    found.extend(rest.iter().map(|fix| !forwards.believes(*fix)));
+    found
 }
 
 /// Which positions of a line are needed so that what is left out is nowhere further than `tolerance` metres from it
@@ -141,6 +164,19 @@ mod tests {
         let mut judge = Judge::default();
         let jumping = [52.0, 53.0, 54.0, 53.0, 54.0].into_iter().zip(0..);
         assert_eq!(jumping.filter(|(latitude, second)| judge.believes(fix(*latitude, *second))).count(), 1);
+    }
+
+    #[test]
+    fn in_a_line_a_jump_is_found_wherever_it_is() {
+        let line = |latitudes: &[f64]| -> Vec<Fix> {
+            latitudes.iter().zip(0..).map(|(latitude, second)| fix(*latitude, second)).collect()
+        };
+        assert_eq!(jumps(&line(&[53.0, 52.0, 52.0001, 52.0002])), [true, false, false, false]);
+        assert_eq!(jumps(&line(&[52.0, 52.0001, 53.0, 52.0002])), [false, false, true, false]);
+        assert_eq!(jumps(&line(&[52.0, 52.0001, 52.0002, 53.0])), [false, false, false, true]);
+        assert_eq!(jumps(&line(&[52.0, 53.0])), [false, false]);
+        assert_eq!(jumps(&line(&[52.0])), [false]);
+        assert_eq!(jumps(&[]), Vec::<bool>::new());
     }
 
     #[test]

@@ -98,6 +98,13 @@ impl<T> Body<T> {
         let key = self.key.clone()?;
         Some(Idempotency::new(scope, key, &self.route, &self.raw))
     }
+
+    /// The same, for a call that is repeated with another body, of which only `part` is what it was.
+    #[must_use]
+    pub fn idempotency_by(&self, caller: &Principal, part: &impl Serialize) -> Option<Idempotency> {
+        let (key, part) = (self.key.clone()?, crate::protocol::server::to_json(part));
+        Some(Idempotency::new(&caller.user_id.to_string(), key, &self.route, part.as_bytes()))
+    }
 }
 
 /// A body as it came, for what is signed: nothing is read of it before that is known to be good.

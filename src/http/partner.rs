@@ -23,7 +23,8 @@ pub fn routes(config: &mut web::ServiceConfig) {
     request_body = Upload,
     responses(
         (status = 202, body = Uploaded), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem),
     )
 )]
 pub async fn locations(
@@ -32,6 +33,7 @@ pub async fn locations(
     body: Body<Upload>,
 ) -> Result<HttpResponse, ApiError> {
     let who = *caller.must_be(Role::Partner)?;
-    let key = body.idempotency(&who);
+    // `sent_at` is another one with each attempt.
+    let key = body.idempotency_by(&who, &body.value.points);
     Ok(reply(tracking::upload(&app, who, body.value, key).await?))
 }

@@ -50,7 +50,7 @@ pub struct PartnerView {
 }
 
 /// Whether a position can be taken for the present one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Freshness {
     /// At most 20 s old.
@@ -121,7 +121,7 @@ impl EtaView {
     pub fn of(eta: &Eta, now: Timestamp) -> Self {
         Self {
             to: eta.to,
-            arrives_at: eta.arrives_at,
+            arrives_at: eta.arrives_by(now),
             seconds: eta.arrives_at.since(now).as_secs(),
             // Saturates, and no way on earth is that long.
             distance: eta.distance.round() as u64,

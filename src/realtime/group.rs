@@ -23,6 +23,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
+use crate::protocol::event::partner_of_chat;
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
@@ -130,26 +131,34 @@ impl Group {
     fn take_event(&mut self, stamped: Stamped<'_>, seq: u64, accepted_at: Instant) {
         let frame = self.frame(stamped, Some(seq), None, accepted_at);
         self.ring.keep(seq, Arc::clone(&frame), self.window);
-        self.fan_out(&frame, None);
+        match partner_of_chat(stamped.body) {
+            None => self.fan_out(&frame, None, |_| true),
+            Some(partner_id) => {
+                let is_others = |member: &Member| member.partner_id.is_some_and(|own| own != partner_id);
+                self.fan_out(&frame, None, |member| !is_others(member));
+                // It has a number, so whoever must not see it goes on behind it with a snapshot.
+                self.rejoin(is_others);
+            }
+        }
     }
 
     fn take_state(&mut self, slot: &Arc<str>, revision: i64, stamped: Stamped<'_>, accepted_at: Instant) {
         let frame = self.frame(stamped, None, Some(revision), accepted_at);
         if self.is_news(slot, &frame) {
-            self.fan_out(&frame, Some(slot));
+            self.fan_out(&frame, Some(slot), |_| true);
         }
     }
 
     fn take_ephemeral(&mut self, slot: &Arc<str>, stamped: Stamped<'_>, accepted_at: Instant) {
         let frame = self.frame(stamped, None, None, accepted_at);
-        self.fan_out(&frame, Some(slot));
+        self.fan_out(&frame, Some(slot), |_| true);
     }
 
-    /// Offers `frame` to every member once, and puts out those who are gone or do not keep up.
-    fn fan_out(&mut self, frame: &Arc<Frame>, slot: Option<&Arc<str>>) {
+    /// Offers `frame` once to every member who may see it, and puts out those who are gone or do not keep up.
+    fn fan_out(&mut self, frame: &Arc<Frame>, slot: Option<&Arc<str>>, may_see: impl Fn(&Member) -> bool) {
         let mut lost = Vec::new();
         let mut sent = 0;
-        for (id, member) in &self.members {
+        for (id, member) in self.members.iter().filter(|(_, member)| may_see(member)) {
             match hand_over(member, frame, slot, &self.metrics) {
                 Ok(()) => sent += 1,
                 Err(Gone) => lost.push(*id),
@@ -231,12 +240,17 @@ impl Group {
 
     /// Lets every member begin anew, since the numbers that it has mean nothing any more.
     fn rejoin_all(&mut self) {
+        self.rejoin(|_| true);
+    }
+
+    /// Lets these members begin anew.
+    fn rejoin(&mut self, are_meant: impl Fn(&Member) -> bool) {
         let presence = self.presence_now();
-        for member in self.members.values() {
+        for member in self.members.values().filter(|member| are_meant(member)) {
             member.lane.hold(member.door);
             let joined = self.joined(member, Recovery::SnapshotNeeded, true);
             let joined = Joined { presence: presence.clone(), ..joined };
-            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each change of the numbering
+            member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each change of the numbering, and for what a partner must not see
         }
     }
 }

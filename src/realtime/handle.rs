@@ -1,5 +1,7 @@
 //! The handle on groups that the rest of the house holds.
 
+mod ephemeral;
+
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -11,14 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 use crate::domain::group::{GroupKey, GroupKind};
 use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, SessionId, UserId};
 use crate::domain::time::Timestamp;
-use crate::protocol::channel::{GroupMessage, Say, Stamped};
+use crate::protocol::channel::Say;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::telemetry::Metrics;
 
 use super::bridge::{
-    Bridge, BridgeAddress, BridgeSettings, BridgeStatus, Depart, Ephemeral, Neighbours, Outgoing, Peers,
-    Reenter, Relay, RelayError, Tell, Try,
+    Bridge, BridgeAddress, BridgeSettings, BridgeStatus, Depart, Neighbours, Outgoing, Peers, Reenter, Relay,
+    RelayError, Tell, Try,
 };
 use super::directory::Directory;
 use super::lane::Lane;
@@ -347,33 +349,6 @@ impl Groups {
             ("the order registry", &self.inner.order),
             ("the admin registry", &self.inner.admin),
         ]
-    }
-
-    /// Publishes a frame that comes with no promise; where a session does not keep up, only the latest of
-    /// its `slot` reaches it. Waits for nothing.
-    ///
-    /// # Errors
-    /// `Overloaded` when the registry has too much to do: the frame goes to nobody.
-    pub fn publish_ephemeral(
-        &self,
-        key: GroupKey,
-        id: EventId,
-        slot: &str,
-        body: Arc<str>,
-    ) -> Result<(), Overloaded> {
-        if self.inner.stopped.load(Ordering::Acquire) {
-            // As for those that wait in `settle`: nobody is left to hear it.
-            return Ok(());
-        }
-        let at = Timestamp::now();
-        if let Some(across) = self.across() {
-            let stamped = Stamped { id, at, body: &body };
-            let text = GroupMessage::Ephemeral { slot, stamped }.to_text();
-            return across.at.address.try_send(Ephemeral { key, text }).map_err(|_| Overloaded);
-        }
-        let lane = PublishLane::Ephemeral { slot: slot.into() };
-        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
-        self.registry(key).try_send(publish).map_err(|_| Overloaded)
     }
 
     /// The way to the other instances, while it is open.

@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use tokio::sync::oneshot;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, FamilyId, OrderId, SessionId, UserId};
+use crate::domain::ids::{EventId, FamilyId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
@@ -143,6 +143,8 @@ pub struct Member {
     pub user_id: UserId,
     /// As what.
     pub role: Role,
+    /// As which partner, where it is one's.
+    pub partner_id: Option<PartnerId>,
     /// Where frames for it wait, and by which it is told what is no frame.
     pub lane: Arc<Lane>,
     /// Through which door of the lane this group's frames come.

@@ -69,7 +69,7 @@ impl Limiter {
     /// How long it takes until there is.
     pub fn check(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
         let table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
-        self.wait(table.get(self.hasher.hash(key)), now)
+        self.wait(table.get(self.hasher.hash(key)), 1, now)
     }
 
     /// Takes from the key's budget, down to nothing. Gives the key's hash.
@@ -91,17 +91,25 @@ impl Limiter {
     /// # Errors
     /// How long it takes until there is.
     pub fn take(&self, key: &impl Hash, now: Instant) -> Result<u64, Duration> {
+        self.take_some(key, 1, now)
+    }
+
+    /// As [`Limiter::take`], so many at once or none.
+    ///
+    /// # Errors
+    /// How long it takes until there are so many.
+    pub fn take_some(&self, key: &impl Hash, count: u32, now: Instant) -> Result<u64, Duration> {
         let key = self.hasher.hash(key);
         let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
         let whole_at = table.get(key);
-        self.wait(whole_at, now)?;
-        table.put(key, whole_at.map_or(now, |at| at.max(now)) + self.rate.every);
+        self.wait(whole_at, count, now)?;
+        table.put(key, whole_at.map_or(now, |at| at.max(now)) + self.rate.every.saturating_mul(count));
         Ok(key)
     }
 
-    fn wait(&self, whole_at: Option<Instant>, now: Instant) -> Result<(), Duration> {
+    fn wait(&self, whole_at: Option<Instant>, count: u32, now: Instant) -> Result<(), Duration> {
         let spent = whole_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
-        let wait = (spent + self.rate.every).saturating_sub(self.rate.whole());
+        let wait = (spent + self.rate.every.saturating_mul(count)).saturating_sub(self.rate.whole());
         if wait.is_zero() { Ok(()) } else { Err(wait) }
     }
 }

@@ -3,6 +3,7 @@
 use std::pin::pin;
 use std::time::Instant;
 
+use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Dot, Say};
 
 use super::app::App;
@@ -37,9 +38,13 @@ fn heed(app: &App, say: Say) {
         }
         Say::Located { orders, sample } => {
             let dot = |order_id| Dot { order_id, sample: sample.clone(), eta: None };
-            app.last_seen().take_from_elsewhere(orders.into_iter().map(dot).collect(), Instant::now());
+            app.last_seen().take_from_elsewhere(
+                orders.into_iter().map(dot).collect(),
+                Timestamp::now(),
+                Instant::now(),
+            );
         }
-        Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Instant::now()),
+        Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Timestamp::now(), Instant::now()),
         Say::Positions { partners } => app.tracking().positions().note_from_elsewhere(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         // The bridge deals with these.

@@ -20,6 +20,8 @@ use super::error::{Checks, ServiceError};
 const PREFIX: &str = "waybill_";
 /// Random bytes of a key.
 const BYTES: usize = 32;
+/// Characters of a key: each three bytes are four of Base64.
+const LENGTH: usize = PREFIX.len() + (BYTES * 4).div_ceil(3);
 /// A use is noted when the last one that was is older.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
 
@@ -61,6 +63,10 @@ pub async fn authenticate(app: &App, key: Option<&str>) -> Result<Service, Servi
     let digest = hash(key);
     if let Some(known) = app.settings().service_keys.iter().find(|known| hash(&known.key) == digest) {
         return Ok(Service { name: known.name.clone(), groups: vec![GroupPattern::Any] });
+    }
+    // What was never given out is not looked up.
+    if !key.starts_with(PREFIX) || key.len() != LENGTH {
+        return Err(refused());
     }
     let found = app.read(move |conn| Ok(rows::find(conn, &digest)?)).await?;
     let now = Timestamp::now();
@@ -135,6 +141,7 @@ pub async fn add(store: &Store, new: NewKey) -> Result<String, ServiceError> {
     let (key, row) = make(new);
     store
         .write(move |conn| {
+            rows::lock(conn, &row.name)?;
             if rows::insert(conn, &row)? {
                 return Ok(key);
             }
@@ -175,6 +182,7 @@ pub async fn rotate(store: &Store, name: String, grace: Duration) -> Result<Stri
     store
         .write(move |conn| {
             let unknown = ServiceError::NotFound { what: "service key" };
+            rows::lock(conn, &name)?;
             let Some(old) = rows::find_present(conn, &name)? else { return Err(unknown) };
             let lifetime = old.expires_at.map(|at| at.since(old.created_at));
             let (key, row) = make(NewKey { name, groups: old.groups, lifetime });
@@ -182,7 +190,6 @@ pub async fn rotate(store: &Store, name: String, grace: Duration) -> Result<Stri
             let last = old.expires_at.map_or(last, |at| at.min(last));
             let is_replaced = rows::replace(conn, &old.hash, row.created_at, last)?;
             rows::remove(conn, &row.name, Some(row.created_at))?;
-            // Somebody else may have been faster.
             if is_replaced && rows::insert(conn, &row)? { Ok(key) } else { Err(unknown) }
         })
         .await
@@ -193,7 +200,11 @@ pub async fn rotate(store: &Store, name: String, grace: Duration) -> Result<Stri
 /// # Errors
 /// `NotFound`; the database's.
 pub async fn revoke(store: &Store, name: String) -> Result<(), ServiceError> {
-    let removed =
-        store.write(move |conn| rows::remove(conn, &name, None).map_err(ServiceError::from)).await?;
+    let removed = store
+        .write(move |conn| {
+            rows::lock(conn, &name)?;
+            Ok::<_, ServiceError>(rows::remove(conn, &name, None)?)
+        })
+        .await?;
     if removed > 0 { Ok(()) } else { Err(ServiceError::NotFound { what: "service key" }) }
 }

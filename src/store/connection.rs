@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use diesel::connection::{AnsiTransactionManager, SimpleConnection, TransactionManager};
 use diesel::r2d2::{HandleError, ManageConnection, PooledConnection, R2D2Connection};
+use diesel::sql_types::Text;
 use diesel::{Connection, PgConnection, QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::error::StoreError;
@@ -251,6 +252,20 @@ pub(super) fn commit(conn: &mut Conn) -> Result<(), StoreError> {
 
 pub(super) fn roll_back(conn: &mut Conn) -> Result<(), StoreError> {
     <Conn as Connection>::TransactionManager::rollback_transaction(conn).map_err(StoreError::from)
+}
+
+/// Makes others who lock the same name wait until this transaction has ended. SQLite has one writer at a time and needs no
+/// lock.
+pub(super) fn lock_name(conn: &mut Conn, name: String) -> Result<(), StoreError> {
+    match conn {
+        Conn::Sqlite(_) => Ok(()),
+        Conn::Postgres(conn) => {
+            diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
+                .bind::<Text, _>(name)
+                .execute(conn)?;
+            Ok(())
+        }
+    }
 }
 
 pub(super) fn probe(conn: &mut Conn) -> Result<(), StoreError> {

@@ -6,6 +6,7 @@ use diesel::sql_types::{BigInt, SmallInt, Text};
 use crate::domain::time::Timestamp;
 
 use super::Conn;
+use super::connection::lock_name;
 use super::error::StoreError;
 use super::schema::idempotency_keys;
 use super::statement::Statement;
@@ -24,21 +25,12 @@ pub struct KeptAnswer {
     pub body: String,
 }
 
-/// Makes a second call with the same key wait until the first is committed. SQLite has one writer at a time
-/// and needs no lock.
+/// Makes a second call with the same key wait until the first is committed.
 ///
 /// # Errors
 /// When the database fails.
 pub fn lock(conn: &mut Conn, scope: &str, key: &str) -> Result<(), StoreError> {
-    match conn {
-        Conn::Sqlite(_) => Ok(()),
-        Conn::Postgres(conn) => {
-            diesel::sql_query("SELECT pg_advisory_xact_lock(hashtextextended($1, 0))")
-                .bind::<Text, _>(format!("{scope} {key}"))
-                .execute(conn)?;
-            Ok(())
-        }
-    }
+    lock_name(conn, format!("{scope} {key}"))
 }
 
 /// The answer kept under a key since `since`.

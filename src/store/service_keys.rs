@@ -6,6 +6,7 @@ use crate::domain::group_pattern::GroupPattern;
 use crate::domain::time::Timestamp;
 
 use super::Conn;
+use super::connection::lock_name;
 use super::error::StoreError;
 use super::read::parsed;
 use super::schema::service_keys;
@@ -53,6 +54,15 @@ impl TryFrom<Row> for ServiceKey {
             last_used_at: row.last_used_at.map(Timestamp::from_millis),
         })
     }
+}
+
+/// Makes others who are about to change the keys of this name wait until this is committed: a key that is being made is no
+/// row yet that could be locked.
+///
+/// # Errors
+/// When the database fails.
+pub fn lock(conn: &mut Conn, name: &str) -> Result<(), StoreError> {
+    lock_name(conn, format!("service key {name}"))
 }
 
 /// Adds a key; `false` when there is one of this name.

@@ -32,6 +32,8 @@ pub struct UnderWay {
     pub partner_id: PartnerId,
     /// Where it stands: one that shows where its partner is.
     pub status: OrderStatus,
+    /// Since its step to `en_route`: where its partner was before is nobody's business.
+    pub since: Timestamp,
     /// Where the goods are.
     pub pickup: Position,
     /// Where they go.
@@ -48,26 +50,30 @@ fn shown() -> Vec<&'static str> {
 /// # Errors
 /// When the database fails.
 pub fn under_way(conn: &mut Conn, partners: &[PartnerId]) -> Result<Vec<UnderWay>, StoreError> {
-    type Row = (String, Option<String>, String, (f64, f64), (f64, f64));
+    type Row = (String, Option<String>, String, i64, (f64, f64), (f64, f64));
     let mut found = Vec::new();
     for partners in partners.chunks(IDS) {
         let rows: Vec<Row> = orders::table
+            .inner_join(order_steps::table.on(order_steps::order_id.eq(orders::id)))
             .filter(orders::partner_id.eq_any(partners.iter().map(PartnerId::to_string)))
             .filter(orders::status.eq_any(shown()))
+            .filter(order_steps::to_status.eq(OrderStatus::EnRoute.as_str()))
             .select((
                 orders::id,
                 orders::partner_id,
                 orders::status,
+                order_steps::at,
                 (orders::pickup_latitude, orders::pickup_longitude),
                 (orders::dropoff_latitude, orders::dropoff_longitude),
             ))
             .load(conn)?;
-        for (order_id, partner_id, status, pickup, dropoff) in rows {
+        for (order_id, partner_id, status, since, pickup, dropoff) in rows {
             let position = |(latitude, longitude)| Position { latitude, longitude };
             found.push(UnderWay {
                 order_id: id("orders.id", &order_id)?,
                 partner_id: id("orders.partner_id", &partner_id.unwrap_or_default())?,
                 status: parsed("orders.status", &status)?,
+                since: Timestamp::from_millis(since),
                 pickup: position(pickup),
                 dropoff: position(dropoff),
             });

@@ -5,13 +5,15 @@
 //! reading stops everything in here, but for being told to end. Groups judge such a session by its lane, and the
 //! kernel's `TCP_USER_TIMEOUT` ends one to which nothing is published.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use actix::fut::wrap_future;
 use actix::{
-    Actor, ActorContext, ActorFutureExt, AsyncContext, Handler, Running, SpawnHandle, StreamHandler,
+    Actor, ActorContext, ActorFuture, ActorFutureExt, AsyncContext, Handler, Running, SpawnHandle,
+    StreamHandler,
 };
 use actix_http::ws::{Codec, Item};
 use actix_web::http::{Version, header};
@@ -124,6 +126,8 @@ pub(super) struct Session {
     /// Until the actor has started.
     intake: Option<Box<Intake>>,
     assembly: Assembly,
+    /// Messages that are to be written, the first of which is being; bounded by the budgets of frames and messages.
+    unwritten: VecDeque<(Act, Reference)>,
     heard_at: Instant,
     pinged_at: Instant,
     warned: bool,
@@ -151,6 +155,7 @@ impl Session {
             early: group.map(|_| Vec::new()),
             intake: None,
             assembly: Assembly::default(),
+            unwritten: VecDeque::new(),
             heard_at: now,
             pinged_at: now,
             warned: false,
@@ -197,12 +202,31 @@ impl Session {
     }
 
     /// Does something that is answered by events, or by an `error` when it fails.
-    fn act(&self, act: Act, reference: Reference, ctx: &mut Context) {
-        let (app, who) = (self.app.clone(), self.state.principal);
-        let mark = reference.clone();
+    fn act(&mut self, act: Act, reference: Reference, ctx: &mut Context) {
+        if !matches!(act, Act::Write { .. }) {
+            ctx.spawn(self.perform(act, reference));
+            return;
+        }
+        self.unwritten.push_back((act, reference));
+        if self.unwritten.len() == 1 {
+            self.write_next(ctx);
+        }
+    }
+
+    /// Writes the first message that waits, and then the others, so that they are stored in the order in which they came.
+    fn write_next(&self, ctx: &mut Context) {
+        let Some((act, reference)) = self.unwritten.front().cloned() else { return };
+        ctx.spawn(self.perform(act, reference).map(|(), session: &mut Self, ctx: &mut Context| {
+            session.unwritten.pop_front();
+            session.write_next(ctx);
+        }));
+    }
+
+    fn perform(&self, act: Act, reference: Reference) -> impl ActorFuture<Self, Output = ()> + use<> {
+        let (app, who, mark) = (self.app.clone(), self.state.principal, reference.clone());
         let done =
             wrap_future::<_, Self>(async move { acts::perform(&app, who, act, mark.as_deref()).await });
-        ctx.spawn(done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {
+        done.map(move |outcome, session: &mut Self, ctx: &mut Context| match outcome {
             Ok(Some(echo)) => {
                 let has_event = echo.is_new && session.state.hears(echo.group);
                 if !has_event && !session.closing {
@@ -211,7 +235,7 @@ impl Session {
             }
             Ok(None) => {}
             Err(error) => session.refuse(&error, reference.as_deref(), ctx),
-        }));
+        })
     }
 
     pub(super) fn refuse(&mut self, error: &ServiceError, reference: Option<&str>, ctx: &mut Context) {

@@ -62,6 +62,7 @@ impl Session {
             session: self.id,
             user_id: self.state.principal.user_id,
             role: self.state.principal.role,
+            partner_id: self.state.principal.partner_id,
             lane: Arc::clone(&self.lane),
             door,
         };

@@ -245,6 +245,7 @@ async fn a_position_that_cannot_be_is_refused_and_shown_to_nobody() {
     let (customer, partner, order) = app.assigned_order().await;
     let order = text(&order, "id");
     app.step(&partner, &order, "en_route").await;
+    crate::tracking::backdate(&app, 60);
     let mut work = app.connect(&partner, "/ws/partner/").await;
     let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
     screen.expect("presence").await;

@@ -80,6 +80,22 @@ async fn what_is_no_key_or_none_any_more_lets_nobody_in() {
 }
 
 #[actix_web::test]
+async fn a_key_that_is_rotated_while_it_is_revoked_is_good_for_nothing_either() {
+    let app = TestApp::start().await;
+    let store = app.inner().store();
+    for _ in 0..10 {
+        let old = add(&app, "gone", &["*"]).await;
+        let rotated = service_keys::rotate(store, "gone".into(), HOUR);
+        let revoked = service_keys::revoke(store, "gone".into());
+        let (rotated, revoked) = futures_util::future::join(rotated, revoked).await;
+        revoked.expect("it was there");
+        for key in [Some(old), rotated.ok()].iter().flatten() {
+            publish(&app, key, "admin_dashboard").await.refused(401, "service_key_invalid");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn a_rotated_key_is_good_for_as_long_as_it_is_given() {
     let app = TestApp::start().await;
     let store = app.inner().store();

@@ -7,6 +7,34 @@ use super::{slice, words};
 /// The longest last label of a domain that is told from a word.
 const LAST_LABEL: std::ops::RangeInclusive<usize> = 2..=24;
 
+/// Domains at which so many people have an address that `at` before them is a sign.
+const USUAL: [&str; 24] = [
+    "aol.com",
+    "gmail.com",
+    "gmx.at",
+    "gmx.ch",
+    "gmx.com",
+    "gmx.de",
+    "gmx.net",
+    "googlemail.com",
+    "hotmail.com",
+    "hotmail.de",
+    "hotmail.fr",
+    "icloud.com",
+    "live.com",
+    "mail.ru",
+    "me.com",
+    "outlook.com",
+    "outlook.de",
+    "proton.me",
+    "protonmail.com",
+    "qq.com",
+    "t-online.de",
+    "web.de",
+    "yahoo.com",
+    "yandex.ru",
+];
+
 /// Where they are, in bytes.
 pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     let words = words(text);
@@ -38,7 +66,7 @@ fn with_sign(
     (start < user.end).then_some(start..domain.start + length)
 }
 
-/// `ada (at) example.org`, `ada at example dot org`.
+/// `ada (at) example.org`, `ada at example dot org`, `ada at gmail.com`.
 fn spelled(
     text: &str,
     word: &Range<usize>,
@@ -51,7 +79,11 @@ fn spelled(
     let (domain, rest) = after.split_first()?;
     let start = before.end - user_length(slice(text, before.clone()));
     let is_bracketed = slice(text, 0..word.start).ends_with(['(', '[', '{', '<']);
-    if is_bracketed && let Some(length) = domain_length(slice(text, domain.clone())) {
+    let length = domain_length(slice(text, domain.clone())).filter(|length| {
+        let domain = slice(text, domain.start..domain.start + length);
+        is_bracketed || USUAL.iter().any(|usual| domain.eq_ignore_ascii_case(usual))
+    });
+    if let Some(length) = length {
         return (start < before.end).then_some(start..domain.start + length);
     }
     let is_dot = |word: &Range<usize>| slice(text, word.clone()).eq_ignore_ascii_case("dot");

@@ -4,6 +4,7 @@
 //! What somebody wants to hide from it can be hidden; what is meant as a number or an address is found. Where the two
 //! look alike, a price, a date or a postal code is left as it is.
 
+mod digits;
 mod email;
 mod phone;
 
@@ -24,8 +25,12 @@ pub struct Masked {
 /// Masks the phone numbers and e-mail addresses in a text.
 #[must_use]
 pub fn mask(text: &str) -> Masked {
-    let mut spans = email::find(text);
-    spans.extend(phone::find(text));
+    let plain = digits::Plain::of(text);
+    let mut spans = email::find(&plain.text);
+    spans.extend(phone::find(&plain.text));
+    for span in &mut spans {
+        *span = plain.origin(span.start)..plain.origin(span.end);
+    }
     spans.sort_by_key(|span| span.start);
     let mut masked = String::with_capacity(text.len());
     let mut end = 0;
@@ -113,6 +118,15 @@ mod tests {
             "4.50 ⟦0170 1234567⟧",
             "10117 ⟦0170 1234567⟧",
             "on 24.12.2026 ⟦0170 1234567⟧",
+            "Tel-⟦0170-1234567⟧",
+            "Tel⟦01701234567⟧",
+            "⟦01701234567⟧pls",
+            "⟦٠١٧٠ ١٢٣٤٥٦٧⟧",
+            "ring ⟦０１７０１２３４５６７⟧, ٣ times",
+            "⟦+𝟒𝟗 170 1234567⟧",
+            "⟦0⁠1⁠7⁠0⁠1⁠2⁠3⁠4⁠5⁠6⁠7⟧",
+            "⟦0️⃣1️⃣7️⃣0️⃣1️⃣2️⃣3️⃣4️⃣5️⃣6️⃣7️⃣⟧",
+            "⟦5551234567⟧ try me",
         ] {
             assert_masks(marked);
         }
@@ -130,6 +144,12 @@ mod tests {
             "€ 1234567",
             "12 345 678 €",
             "123456789 EUR",
+            "123456789 eur",
+            "123456789 JPY",
+            "JPY 123456789",
+            "₩ 123456789",
+            "123456789₺",
+            "1234567890 ₽",
             "1.234.567",
             "12,50 and 13,75 and 14,25",
             "18:30",
@@ -166,6 +186,8 @@ mod tests {
             "52.5163 13.3777",
             "52.5163, 13.3777",
             "WB-2026-000471199",
+            "WB-0000471199",
+            "12345678901pls",
             "1 2 3 4 5 6 7 8 9",
             "2 x 3 + 4 = 10",
             "+5",
@@ -196,6 +218,8 @@ mod tests {
             "⟦ada at example dot org⟧",
             "⟦ada at mail dot example dot org⟧ is mine",
             "⟦0170123456@web.example⟧",
+            "⟦ada at gmail.com⟧",
+            "write to ⟦ada.l at Outlook.com⟧.",
         ] {
             assert_masks(marked);
         }
@@ -215,6 +239,7 @@ mod tests {
             "at the corner",
             "wait at the red dot",
             "wait at the dot",
+            "look at shop.example",
         ] {
             assert_masks(text);
         }

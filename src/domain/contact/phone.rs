@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use super::{slice, words};
+use crate::domain::money::Currency;
 
 /// Digits of a phone number: the fewest of a local one, and the most (ITU-T E.164), with an exit code before them.
 const FEWEST: usize = 7;
@@ -108,11 +109,27 @@ impl<'a> Numbers<'a> {
                 _ => false,
             });
             if is_identifier {
-                for group in self.groups.iter_mut().filter(|group| word.contains(&group.span.start)) {
-                    group.is_taken = true;
+                let groups =
+                    self.groups.iter().enumerate().filter(|(_, group)| word.contains(&group.span.start));
+                let indexes: Vec<usize> = groups.map(|(index, _)| index).collect();
+                if let (Some(first), Some(last)) = (indexes.first(), indexes.last())
+                    && !self.is_whole_number(*first, *last)
+                {
+                    self.take(*first..last + 1);
                 }
             }
         }
+    }
+
+    /// Whether these groups of a word are a number that stands beside letters, rather than among them: a whole one with a
+    /// `+` or `0` before it.
+    fn is_whole_number(&self, first: usize, last: usize) -> bool {
+        let digits: usize = (first..=last).map(|index| self.digits(index).len()).sum();
+        let is_apart = (first..last).any(|index| !self.after(index).chars().all(is_separator));
+        self.start(first) != Start::Bare
+            && !self.digits(first).starts_with("000")
+            && (WHOLE..=MOST_AFTER_EXIT_CODE).contains(&digits)
+            && !is_apart
     }
 
     /// Dates, times, decimal fractions, and amounts with their thousands parted.
@@ -226,12 +243,13 @@ impl<'a> Numbers<'a> {
     }
 
     fn is_money(&self, first: usize, end: usize) -> bool {
-        const SIGNS: [char; 5] = ['€', '$', '£', '¥', '₹'];
-        const WORDS: [&str; 6] = ["EUR", "USD", "GBP", "CHF", "Kč", "zł"];
-        let after = self.after(end - 1).trim_start();
-        self.before(first).trim_end().ends_with(SIGNS)
-            || after.starts_with(SIGNS)
-            || WORDS.iter().any(|word| after.to_uppercase().starts_with(&word.to_uppercase()))
+        let (before, after) = (self.before(first).trim_end(), self.after(end - 1).trim_start());
+        let is_letter = |char: char| char.is_alphabetic();
+        let word_before = before.get(before.trim_end_matches(is_letter).len()..).unwrap_or_default();
+        let word_after = after.split(|char: char| !char.is_alphabetic()).next().unwrap_or_default();
+        before.ends_with(is_currency_sign)
+            || after.starts_with(is_currency_sign)
+            || [word_before, word_after].into_iter().any(is_currency)
     }
 
     /// From its first sign to its last digit.
@@ -254,6 +272,16 @@ enum Start {
     Zero,
     /// With any other digit.
     Bare,
+}
+
+const fn is_currency_sign(char: char) -> bool {
+    matches!(char, '$' | '¢' | '£' | '¥' | '฿' | '₠'..='\u{20cf}' | '＄' | '￡' | '￥' | '￦')
+}
+
+/// A code of ISO 4217, or how people write the most usual ones. In small letters many codes are words.
+fn is_currency(word: &str) -> bool {
+    const WORDS: [&str; 6] = ["eur", "usd", "gbp", "chf", "kč", "zł"];
+    word.parse::<Currency>().is_ok() || WORDS.contains(&word.to_lowercase().as_str())
 }
 
 /// Whether two groups that have this between them belong together closely.

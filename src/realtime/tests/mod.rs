@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, OrderId, SessionId, UserId};
+use crate::domain::ids::{EventId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
@@ -114,13 +114,24 @@ impl Instance {
     }
 
     async fn join_as(&self, user_id: UserId, key: GroupKey, since: Option<Since>) -> (Ear, Joined) {
+        self.join_as_partner(None, user_id, key, since).await
+    }
+
+    async fn join_as_partner(
+        &self,
+        partner_id: Option<PartnerId>,
+        user_id: UserId,
+        key: GroupKey,
+        since: Option<Since>,
+    ) -> (Ear, Joined) {
         let (told, tells) = mpsc::unbounded_channel();
         let lane = Arc::new(Lane::new(1_000, 1_000_000));
         let belongs = Arc::clone(&lane);
         let address = Session { told, lane: belongs }.start();
         let door = lane.expect(key);
         let session = SessionId::new();
-        let member = Member { session, user_id, role: Role::Customer, lane: Arc::clone(&lane), door };
+        let role = Role::Customer;
+        let member = Member { session, user_id, role, partner_id, lane: Arc::clone(&lane), door };
         self.groups.join(key, member, since, Some(self.groups.watermark(key)));
         let mut ear = Ear { lane, tells, key, door, _address: address };
         let joined = ear.joined().await;

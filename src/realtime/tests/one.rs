@@ -99,3 +99,26 @@ async fn who_listens_is_known_from_the_first_member_to_the_last() {
         assert_eq!(instance.groups.listeners(key).await, []);
     }
 }
+
+#[actix_web::test]
+async fn what_was_written_in_the_time_of_another_partner_is_passed_over_and_a_snapshot_takes_its_place() {
+    for instance in Instance::each().await {
+        let (key, [earlier, later]) = (any_group(), [(); 2].map(|()| PartnerId::new()));
+        let (customer, _) = instance.join(key, None).await;
+        let (mut partner, _) = instance.join_as_partner(Some(later), UserId::new(), key, None).await;
+        let written = |partner_id: PartnerId, text: &str| {
+            let message = json!({"partner_id": partner_id, "text": text});
+            // With its type first, as all frames are written.
+            let frame = format!("{{\"type\":\"chat_message\",\"message\":{message}}}");
+            Dispatch::Publish { groups: vec![key], frame: RawValue::from_string(frame).expect("JSON") }
+        };
+        instance.relay(vec![written(earlier, "before"), written(later, "now")]).await;
+        for text in ["before", "now"] {
+            assert_eq!(customer.hear("chat_message").await["message"]["text"], text);
+        }
+        let joined = partner.joined().await;
+        assert!(joined.is_again && matches!(joined.recovery, Recovery::SnapshotNeeded), "{joined:?}");
+        partner.lane.open(key, i64::MIN);
+        assert_eq!(partner.hear("chat_message").await["message"]["text"], "now");
+    }
+}

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::ids::UserId;
+use crate::domain::ids::{PartnerId, UserId};
 use crate::services::error::ServiceError;
 use crate::services::limits::{Familiar, KeyHasher, Limiter, Rate};
 
@@ -46,6 +46,9 @@ const HANDSHAKES: Rate = rate(60, Duration::from_millis(250));
 
 /// Messages of a user, about all orders.
 const MESSAGES: Rate = rate(20, Duration::from_secs(3));
+
+/// Samples of a partner, on each instance: a frame a second, and what a day offline has left.
+const SAMPLES: Rate = rate(5_000, Duration::from_millis(20));
 
 const fn rate(burst: u32, every: Duration) -> Rate {
     Rate { burst, every }
@@ -115,6 +118,7 @@ budgets! {
     taken: TAKEN,
     handshakes: HANDSHAKES,
     messages: MESSAGES,
+    samples: SAMPLES,
 }
 
 impl std::fmt::Debug for Guard {
@@ -226,6 +230,23 @@ impl Guard {
         now: Instant,
     ) -> Result<(), ServiceError> {
         self.limited("messages", || self.messages.take(&user_id, now))
+    }
+
+    /// Counts samples of a partner. The other instances are not told: that would cost more than the samples.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn admit_samples(
+        &self,
+        partner_id: PartnerId,
+        count: usize,
+        now: Instant,
+    ) -> Result<(), ServiceError> {
+        if self.is_limiting {
+            let count = u32::try_from(count).unwrap_or(u32::MAX);
+            self.samples.take_some(&partner_id, count, now).map_err(refused)?;
+        }
+        Ok(())
     }
 
     fn limited(

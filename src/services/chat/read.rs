@@ -14,6 +14,7 @@ use crate::services::error::ServiceError;
 use crate::services::idempotency::Idempotency;
 use crate::services::{notifications, orders};
 use crate::store::messages::{self as rows, Mark};
+use crate::store::orders as order_rows;
 
 use super::{sight, view};
 
@@ -127,7 +128,8 @@ fn mark_read_in(
     up_to: Option<MessageId>,
 ) -> Result<(), ServiceError> {
     let now = tx.now();
-    let (order, party) = orders::visible(tx.conn(), who, order_id)?;
+    // Locked, so that no message comes between counting and what is made of the count.
+    let (order, party) = orders::with_party(who, order_rows::find_locked(tx.conn(), order_id)?)?;
     let (sight, user_id) = (sight(&order, party), who.user_id);
     let Some(up_to) = up_to.map_or_else(|| rows::last_seen(tx.conn(), sight), |id| Ok(Some(id)))? else {
         // Nothing was written yet.

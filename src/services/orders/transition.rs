@@ -13,7 +13,7 @@ use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefu
 use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, QueueAction};
-use crate::protocol::views::{OrderUpdate, OrderView, PartnerView};
+use crate::protocol::views::{Freshness, OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
@@ -197,10 +197,11 @@ pub(in crate::services) fn find_partner(
     Ok(Assignee { partner_id, user_id: user.id, name: user.name })
 }
 
-/// Where the partner is, for the timeline.
+/// Where the partner is, for the timeline, as far as that is known.
 #[must_use]
 pub fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
-    let seen = app.last_seen().get(order_id, Timestamp::now())?;
+    let seen = app.last_seen().get(order_id, Timestamp::now());
+    let seen = seen.filter(|seen| seen.freshness != Freshness::Lost)?;
     Some(Position { latitude: seen.latitude, longitude: seen.longitude })
 }
 

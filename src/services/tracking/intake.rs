@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
@@ -13,11 +14,13 @@ use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::tracks::{self, UnderWay, Window};
 
-use super::MAX_AGE;
 use super::trail::Trails;
 
 /// How many samples may wait: more than two seconds' worth of what one core takes.
 const CAPACITY: usize = 65_536;
+
+/// A sample that is no older has not waited anywhere: there is no need to ask which orders were under way at its time.
+const PROMPT: Duration = Duration::from_secs(5);
 
 /// A sample that was refused.
 #[derive(Debug)]
@@ -120,7 +123,8 @@ impl Known {
         for order in app.read(move |conn| Ok(tracks::under_way(conn, &partners)?)).await? {
             known.under_way.entry(order.partner_id).or_default().push(order);
         }
-        let oldest = now.before(MAX_AGE);
+        // What is measured just now cannot belong to an order that was under way before.
+        let oldest = now.before(PROMPT);
         let of_the_past = |parcel: &&Parcel| {
             let under_way = known.under_way(parcel.partner_id);
             let mut samples = parcel.samples.iter();

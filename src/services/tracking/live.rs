@@ -2,13 +2,16 @@
 //! when the partner is expected.
 //!
 //! Kept in memory: a restart shows no position until the partner's next sample, rather than an old one. Each instance
-//! knows all dots; the one that took a partner's last sample tells of it.
+//! knows all dots; the one that took a partner's last sample tells of it. Where that one is gone, or cannot be heard, the
+//! others tell their own members that a dot grows old.
+
+mod expecting;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::domain::eta::{self, Eta, EtaSource, Leg, Pace, Route};
+use crate::domain::eta::{Eta, Leg, Pace, Route};
 use crate::domain::geo::Position;
 use crate::domain::geofence::{DROPOFF_RADIUS, Fence, PICKUP_RADIUS};
 use crate::domain::ids::OrderId;
@@ -20,6 +23,9 @@ use crate::protocol::client::LocationSample;
 use crate::protocol::views::{EtaView, Freshness, LocationView};
 use crate::store::tracks::UnderWay;
 
+use expecting::{Answered, Promise};
+pub(super) use expecting::{Consequences, Question, Slip};
+
 /// Watchers are told of an order's dot no more often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// A position that is known less precisely does not replace a live one that is better, metres.
@@ -28,10 +34,10 @@ const POOR: f64 = 200.0;
 const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// From so many dots on.
 const PURGE_FROM: usize = 1024;
-/// How often the routing back end is asked about one order.
-const ASKED_EVERY: Duration = Duration::from_secs(15);
-/// For how long its answer is good.
-const ROUTE_GOOD_FOR: Duration = Duration::from_secs(60);
+/// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
+const GRACE: Duration = Duration::from_secs(5);
+/// A partner of whom nothing was heard for so long is late in a way that no ETA tells any more.
+const SILENT: Duration = Duration::from_secs(30 * 60);
 
 /// Where the partners of orders were last seen.
 #[derive(Debug, Default)]
@@ -65,55 +71,6 @@ struct Tracker {
     route: Option<Answered>,
 }
 
-/// What was promised for a leg, once the database has said so.
-#[derive(Debug, Clone, Copy)]
-struct Promise {
-    leg: Leg,
-    /// What was promised, and what the customer was told last.
-    known: Option<(Timestamp, Timestamp)>,
-}
-
-/// What the routing back end has said.
-#[derive(Debug, Clone, Copy)]
-struct Answered {
-    leg: Leg,
-    route: Route,
-    /// How far it was through the air, metres.
-    metres: f64,
-    at: Instant,
-}
-
-/// What follows from samples beside being shown.
-#[derive(Debug, Default)]
-pub(super) struct Consequences {
-    /// ETAs that watchers are to be told.
-    pub etas: Vec<(OrderId, Eta)>,
-    /// First ETAs, which are to be kept as promises.
-    pub promises: Vec<(OrderId, Leg, Timestamp)>,
-    /// ETAs of which the customer is to be notified.
-    pub slips: Vec<Slip>,
-    /// Ways that the routing back end is to be asked for.
-    pub questions: Vec<Question>,
-}
-
-/// An arrival that is expected much later than the customer was told.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Slip {
-    pub order_id: OrderId,
-    pub leg: Leg,
-    pub announced_at: Timestamp,
-    pub arrives_at: Timestamp,
-}
-
-/// What the routing back end is asked.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Question {
-    pub order_id: OrderId,
-    pub leg: Leg,
-    pub from: Position,
-    pub to: Position,
-}
-
 /// What became of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -125,8 +82,21 @@ pub(super) enum Taken {
     Jump,
 }
 
+/// Whose watchers are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Those of all instances.
+    Everywhere,
+    /// Those of this one: another one follows the order, and has not said so.
+    Here,
+}
+
 fn position(sample: &LocationSample) -> Position {
     Position { latitude: sample.latitude, longitude: sample.longitude }
+}
+
+fn freshness(sample: &LocationSample, now: Timestamp) -> Freshness {
+    Freshness::of(now.since(sample.timestamp).as_secs())
 }
 
 /// A sample as watchers see it at `now`.
@@ -173,8 +143,12 @@ impl Tracker {
     }
 
     fn believes(&mut self, sample: &LocationSample) -> bool {
-        let (position, accuracy) = (position(sample), sample.accuracy);
-        self.judge.believes(Fix { position, at: sample.timestamp, accuracy })
+        let fix = Fix { position: position(sample), at: sample.timestamp, accuracy: sample.accuracy };
+        if sample.timestamp < self.sample.timestamp {
+            self.judge.allows(&fix)
+        } else {
+            self.judge.believes(fix)
+        }
     }
 
     /// Whether the partner has come near to where its way leads.
@@ -194,54 +168,6 @@ impl Tracker {
             | OrderStatus::Failed => return None,
         };
         entered.then_some(leg)
-    }
-
-    /// Works out when the partner is expected. With `ask`, the routing back end is asked now and then; its answer is
-    /// waited for where there is none yet.
-    fn expect(&mut self, now: Timestamp, at: Instant, ask: bool, found: &mut Consequences) {
-        let Some(order) = self.order else { return };
-        let Some(leg) = Leg::of(order.status) else {
-            self.eta = None;
-            return;
-        };
-        let to = match leg {
-            Leg::Pickup => order.pickup,
-            Leg::Dropoff => order.dropoff,
-        };
-        let from = position(&self.sample);
-        let metres = from.distance(to);
-        let is_good = |answered: &Answered| answered.leg == leg && at - answered.at <= ROUTE_GOOD_FOR;
-        let route = self.route.filter(is_good);
-        let was_asked = self.asked_at.is_some_and(|(asked, about)| about == leg && at - asked < ASKED_EVERY);
-        if ask && !was_asked {
-            self.asked_at = Some((at, leg));
-            found.questions.push(Question { order_id: order.order_id, leg, from, to });
-            if route.is_none() {
-                return;
-            }
-        }
-        let (source, (distance, span)) = match route {
-            Some(answered) => (EtaSource::Routing, answered.route.left(answered.metres, metres)),
-            None => (EtaSource::Estimate, self.pace.way(metres)),
-        };
-        // A partner who is not there yet does not arrive in the past.
-        let arrives_at = self.sample.timestamp.after(span).max(now);
-        let Some(Promise { known, .. }) = self.promise.filter(|promise| promise.leg == leg) else {
-            self.promise = Some(Promise { leg, known: None });
-            found.promises.push((order.order_id, leg, arrives_at));
-            return;
-        };
-        let Some((promised_at, announced_at)) = known else { return };
-        let eta = Eta { to: leg, arrives_at, distance, source, at: now, promised_at };
-        self.eta = Some(eta);
-        if self.told_eta.is_none_or(|told| eta.is_worth_telling_after(&told, now)) {
-            self.told_eta = Some(eta);
-            found.etas.push((order.order_id, eta));
-        }
-        if eta::slip(announced_at, arrives_at).is_some() {
-            self.promise = Some(Promise { leg, known: Some((promised_at, arrives_at)) });
-            found.slips.push(Slip { order_id: order.order_id, leg, announced_at, arrives_at });
-        }
     }
 }
 
@@ -296,7 +222,7 @@ impl LastSeen {
     }
 
     /// Takes what another instance says, which follows these orders.
-    pub fn take_from_elsewhere(&self, dots: Vec<Dot>, at: Instant) {
+    pub fn take_from_elsewhere(&self, dots: Vec<Dot>, now: Timestamp, at: Instant) {
         let mut live = self.live();
         for Dot { order_id, sample, eta } in dots {
             live.purge(sample.timestamp);
@@ -307,6 +233,7 @@ impl LastSeen {
                 tracker.order = None;
                 // It has told watchers, too, so that they are not told twice within a second.
                 tracker.told_at = Some(at);
+                tracker.told = Some(freshness(&tracker.sample, now));
             }
         }
     }
@@ -327,13 +254,11 @@ impl LastSeen {
             Tracker::new(sample.clone())
         });
         tracker.order = Some(*order);
-        if !is_first && tracker.sample.timestamp >= sample.timestamp {
-            return Taken::Good;
-        }
         if !tracker.believes(sample) {
             return Taken::Jump;
         }
-        if !is_first && tracker.is_better_than(sample, now) {
+        let is_older = tracker.sample.timestamp >= sample.timestamp;
+        if !is_first && (is_older || tracker.is_better_than(sample, now)) {
             return Taken::Good;
         }
         if !is_first {
@@ -381,33 +306,57 @@ impl LastSeen {
         order_ids.into_iter().for_each(|order_id| live.call(order_id, at + TOLD_EVERY));
     }
 
-    /// What the watchers of an order in this status are to be told now, and have been from here on.
+    /// What the watchers of an order in this status are to be told now, and have been from here on; and whether all of them
+    /// are, or those alone who are here.
     pub(super) fn tell(
         &self,
         order_id: OrderId,
         status: OrderStatus,
         now: Timestamp,
         at: Instant,
-    ) -> Option<LocationView> {
+    ) -> Option<(LocationView, Reach)> {
         let mut live = self.live();
         let tracker = live.orders.get_mut(&order_id)?;
-        let order = tracker.order.as_mut()?;
-        order.status = status;
         let view = view(&tracker.sample, now);
+        let reach = match &mut tracker.order {
+            Some(order) => {
+                order.status = status;
+                Reach::Everywhere
+            }
+            None if tracker.told != Some(view.freshness) => Reach::Here,
+            None => return None,
+        };
         (tracker.told_at, tracker.told) = (Some(at), Some(view.freshness));
-        Some(view)
+        Some((view, reach))
     }
 
-    /// Calls for orders followed here whose dots have become stale, or lost, since watchers were told.
+    /// Calls for orders whose dots have become stale, or lost, since watchers were told.
     pub(super) fn call_ageing(&self, now: Timestamp, at: Instant) {
         let mut live = self.live();
         let ages = |tracker: &Tracker| {
-            let freshness = Freshness::of(now.since(tracker.sample.timestamp).as_secs());
-            tracker.order.is_some() && tracker.told.is_some_and(|told| told != freshness)
+            let now = if tracker.order.is_some() { now } else { now.before(GRACE) };
+            tracker.told.is_some_and(|told| told < freshness(&tracker.sample, now))
         };
         let ageing: Vec<OrderId> =
             live.orders.iter().filter(|(_, tracker)| ages(tracker)).map(|(order_id, _)| *order_id).collect();
         ageing.into_iter().for_each(|order_id| live.call(order_id, at));
+    }
+
+    /// Orders followed here whose partners are expected by now, have not come, and say nothing.
+    pub(super) fn overdue(&self, now: Timestamp) -> Vec<OrderId> {
+        let is_overdue = |tracker: &Tracker| {
+            let is_silent = now.since(tracker.sample.timestamp) > SILENT;
+            tracker.order.is_some() && !is_silent && tracker.eta.is_some_and(|eta| eta.arrives_at < now)
+        };
+        let live = self.live();
+        live.orders.iter().filter(|(_, tracker)| is_overdue(tracker)).map(|(order_id, _)| *order_id).collect()
+    }
+
+    /// Notes where an order stands that is followed here.
+    pub(super) fn set_status(&self, order_id: OrderId, status: OrderStatus) {
+        if let Some(order) = self.live().orders.get_mut(&order_id).and_then(|found| found.order.as_mut()) {
+            order.status = status;
+        }
     }
 
     /// Works out when the partners of these orders are expected.
@@ -469,5 +418,40 @@ impl LastSeen {
         };
         let live = self.live();
         live.orders.get(&order.order_id).map(|tracker| position(&tracker.sample).distance(goal))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_dot_of_which_its_follower_says_nothing_is_told_here_once_for_each_stage() {
+        let (last_seen, order_id, start, at) =
+            (LastSeen::default(), OrderId::new(), Timestamp::from_millis(1_000_000), Instant::now());
+        let after = |seconds| (start.after(Duration::from_secs(seconds)), at + Duration::from_secs(seconds));
+        let dot = |measured: Timestamp| {
+            let sample = json!({"latitude": 52.5, "longitude": 13.4, "timestamp": measured});
+            vec![Dot { order_id, sample: serde_json::from_value(sample).expect("a sample"), eta: None }]
+        };
+        let told = |seconds| {
+            let (now, at) = after(seconds);
+            last_seen.call_ageing(now, at);
+            let due = last_seen.take_due(at);
+            let told = due.into_iter().filter_map(|due| last_seen.tell(due, OrderStatus::InTransit, now, at));
+            told.map(|(view, reach)| (view.freshness, reach)).collect::<Vec<_>>()
+        };
+        last_seen.take_from_elsewhere(dot(start), start, at);
+        assert_eq!(told(24), [], "the one that follows it may say so");
+        assert_eq!(told(27), [(Freshness::Stale, Reach::Here)]);
+        assert_eq!(told(28), []);
+        let (now, then) = after(30);
+        last_seen.take_from_elsewhere(dot(now), now, then);
+        assert_eq!(told(54), []);
+        assert_eq!(told(56), [(Freshness::Stale, Reach::Here)]);
+        assert_eq!(told(160), [(Freshness::Lost, Reach::Here)]);
+        assert_eq!(told(300), []);
     }
 }

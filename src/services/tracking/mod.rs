@@ -5,6 +5,7 @@
 
 mod arrivals;
 mod cadence;
+mod clocks;
 mod intake;
 mod live;
 mod pass;
@@ -18,7 +19,7 @@ pub use live::LastSeen;
 pub use pass::run;
 pub use trail::{TrackView, flush, purge, run_trails, track};
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -33,6 +34,7 @@ use super::error::{Checks, FieldError, ServiceError};
 use super::idempotency::Idempotency;
 
 use cadence::Cadences;
+use clocks::Clocks;
 use intake::Intake;
 use positions::Positions;
 use routing::Routing;
@@ -44,8 +46,6 @@ const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const MAX_LATE: Duration = Duration::from_secs(24 * 3600);
 /// By how much a device's clock may be ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(5);
-/// What is less may as well be the way from the device to here.
-const MIN_SKEW: u64 = 2;
 /// The most samples in one call.
 const MAX_UPLOAD: usize = 1_000;
 
@@ -56,6 +56,7 @@ pub struct Tracking {
     trails: Trails,
     positions: Positions,
     cadences: Cadences,
+    clocks: Clocks,
     routing: Option<Routing>,
 }
 
@@ -68,6 +69,7 @@ impl Tracking {
             trails: Trails::default(),
             positions: Positions::default(),
             cadences: Cadences::default(),
+            clocks: Clocks::default(),
             routing: routing.map(Routing::new),
         }
     }
@@ -83,7 +85,7 @@ impl Tracking {
 ///
 /// # Errors
 /// `Invalid` when it is out of range, too old or from the future; `Conflict` with `no_active_order` when it names an
-/// order that the partner is not under way with; `Overloaded`; the database's.
+/// order that the partner is not under way with; `Limited`; `Overloaded`; the database's.
 pub async fn locate(
     app: &App,
     who: Principal,
@@ -99,7 +101,8 @@ pub async fn locate(
 /// Takes several samples of a partner's, in any order.
 ///
 /// # Errors
-/// `Conflict` with `points_refused` when some of them are, after the others were taken; `Overloaded`; the database's.
+/// `Conflict` with `points_refused` when some of them are, after the others were taken; `Limited`; `Overloaded`; the
+/// database's.
 pub async fn locate_all(
     app: &App,
     who: Principal,
@@ -122,7 +125,8 @@ pub struct Upload {
     /// 1 to 1,000, in any order.
     #[schema(min_items = 1, max_items = 1000)]
     pub points: Vec<LocationSample>,
-    /// The time by the device's clock when it sends this: lets the server put right the times of a clock that is wrong.
+    /// The time by the device's clock when it sends this, set anew with each attempt: lets the server put right the times of
+    /// a clock that is wrong.
     pub sent_at: Option<Timestamp>,
 }
 
@@ -147,8 +151,8 @@ pub struct RefusedPoint {
 /// Takes samples that a partner uploads; those that are refused do not keep the others.
 ///
 /// # Errors
-/// `Invalid` when there are none or too many; `Conflict` when the key came with another request; `Overloaded`; the
-/// database's.
+/// `Invalid` when there are none or too many; `Conflict` when the key came with other points; `Limited`;
+/// `Overloaded`; the database's.
 pub async fn upload(
     app: &App,
     who: Principal,
@@ -182,9 +186,11 @@ async fn ingest(
     let partner_id = who.partner_id.ok_or_else(|| {
         ServiceError::forbidden("role_not_allowed", "Only a user with the role partner may do this.")
     })?;
+    app.guard().admit_samples(partner_id, samples.len(), Instant::now())?;
+    let skew = sent_at.map_or(0, |sent_at| app.tracking().clocks.skew(partner_id, sent_at, now));
     let (mut good, mut refused) = (Vec::with_capacity(samples.len()), Vec::new());
     for (index, mut sample) in samples.into_iter().enumerate() {
-        sample.timestamp = put_right(sample.timestamp, sent_at, now);
+        sample.timestamp = Timestamp::from_millis(sample.timestamp.as_millis().saturating_add(skew));
         match check(&sample, now) {
             Ok(()) => good.push((index, sample)),
             Err(reason) => refused.push(Refused { index, reason }),
@@ -195,15 +201,6 @@ async fn ingest(
         refused.sort_by_key(|refused| refused.index);
     }
     Ok(refused)
-}
-
-/// The time that a clock which shows `sent_at` when it is `now` should have shown. By whole seconds, so that what is sent
-/// again is put right in the same way.
-fn put_right(at: Timestamp, sent_at: Option<Timestamp>, now: Timestamp) -> Timestamp {
-    let Some(sent_at) = sent_at else { return at };
-    let whole = |span: Duration| Duration::from_secs((span + Duration::from_millis(500)).as_secs());
-    let (behind, ahead) = (whole(now.since(sent_at)), whole(sent_at.since(now)));
-    if behind.max(ahead).as_secs() <= MIN_SKEW { at } else { at.after(behind).before(ahead) }
 }
 
 fn check(sample: &LocationSample, now: Timestamp) -> Result<(), ServiceError> {
@@ -236,29 +233,4 @@ fn too_old() -> ServiceError {
 
 fn no_active_order() -> ServiceError {
     ServiceError::conflict("no_active_order", "The partner is not under way with such an order.")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(seconds: i64) -> Timestamp {
-        Timestamp::from_millis(seconds * 1000)
-    }
-
-    #[test]
-    fn a_clock_that_is_wrong_is_put_right_and_one_that_is_nearly_right_is_left_alone() {
-        let now = at(10_000);
-        assert_eq!(put_right(at(9_990), None, now), at(9_990));
-        assert_eq!(put_right(at(9_990), Some(at(9_998)), now), at(9_990), "that may be the way");
-        assert_eq!(put_right(at(9_390), Some(at(9_400)), now), at(9_990), "ten minutes behind");
-        assert_eq!(put_right(at(10_590), Some(at(10_600)), now), at(9_990), "ten minutes ahead");
-        assert_eq!(put_right(at(-10), Some(at(0)), now), at(9_990), "it never was set");
-    }
-
-    #[test]
-    fn what_is_sent_again_is_put_right_in_the_same_way() {
-        let sent = |now: i64| put_right(at(9_390), Some(at(9_400)), Timestamp::from_millis(now));
-        assert_eq!(sent(10_000_100), sent(10_000_300));
-    }
 }

@@ -9,7 +9,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, OrderId, PartnerId};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
-use crate::domain::track::{Fix, Judge};
+use crate::domain::track::{Fix, jumps};
 use crate::protocol::channel::{PartnerPosition, Say};
 use crate::protocol::client::LocationSample;
 use crate::protocol::ephemeral::EphemeralFrame;
@@ -20,13 +20,15 @@ use crate::store::StoreError;
 use crate::store::tracks::{self, TrackPoint, UnderWay};
 
 use super::intake::{Known, Parcel, Refused};
-use super::live::{Consequences, Taken};
-use super::{MAX_AGE, arrivals, cadence, no_active_order, promises, routing, too_old};
+use super::live::{Consequences, Reach, Taken};
+use super::{MAX_AGE, arrivals, cadence, no_active_order, promises, routing, too_old, trail};
 
 /// Between two passes, so that what comes meanwhile is looked at together.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Between two looks for dots that age, and two words to the other instances about where partners are.
 const ROUND: Duration = Duration::from_secs(1);
+/// Between two looks for partners who are overdue.
+const OVERDUE: Duration = Duration::from_secs(5);
 /// How many positions are said at once.
 const POSITIONS: usize = 1_000;
 
@@ -34,6 +36,7 @@ const POSITIONS: usize = 1_000;
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     let mut round_at = Instant::now() + ROUND;
+    let mut overdue_at = Instant::now() + OVERDUE;
     loop {
         let wakes_at = app.last_seen().next_due().map_or(round_at, |due_at| due_at.min(round_at));
         let is_over = tokio::select! {
@@ -47,6 +50,10 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
             round_at = at + ROUND;
             app.last_seen().call_ageing(Timestamp::now(), at);
             tell_positions(&app);
+        }
+        if at >= overdue_at {
+            overdue_at = at + OVERDUE;
+            look_for_overdue(&app).await;
         }
         pass(&app).await;
         if is_over {
@@ -62,6 +69,26 @@ fn tell_positions(app: &App) {
         for partners in moved.chunks(POSITIONS) {
             app.groups().tell(Say::Positions { partners: partners.to_vec() });
         }
+    }
+}
+
+/// A partner who says nothing is late as well.
+async fn look_for_overdue(app: &App) {
+    let overdue = app.last_seen().overdue(Timestamp::now());
+    if overdue.is_empty() {
+        return;
+    }
+    // Another instance may have taken steps since the last sample.
+    let order_ids = overdue.clone();
+    match app.read(move |conn| Ok(tracks::still_shown(conn, &order_ids)?)).await {
+        Ok(shown) => {
+            for order_id in overdue.iter().filter(|order_id| !shown.contains_key(order_id)) {
+                app.last_seen().forget(*order_id);
+            }
+            shown.iter().for_each(|(order_id, status)| app.last_seen().set_status(*order_id, *status));
+            expect(app, shown.into_keys().collect());
+        }
+        Err(error) => log::warn!("{} partners may be overdue: {error}", overdue.len()),
     }
 }
 
@@ -91,42 +118,63 @@ fn refuse_all(parcels: Vec<Parcel>, error: &ServiceError) {
     }
 }
 
-/// Sees each sample of a parcel to where it belongs, in the order in which they were measured.
+/// Sees each sample of a parcel to where it belongs, in the order in which they were measured. The parcel is answered
+/// once those that came late are written.
 fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
     parcel.samples.sort_by_key(|(_, sample)| sample.timestamp);
-    let mut refused = Vec::new();
-    let mut late = HashMap::new();
-    for (index, sample) in std::mem::take(&mut parcel.samples) {
-        let under_way = known.under_way(parcel.partner_id);
+    let (mut refused, mut late) = (Vec::new(), Vec::new());
+    let fix = |sample: &LocationSample| {
+        let position = Position { latitude: sample.latitude, longitude: sample.longitude };
+        Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
+    };
+    let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
+    for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
+        let at = sample.timestamp;
         let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
-        let mut meant = under_way.iter().filter(|order| is_meant(order.order_id)).peekable();
-        let is_present = sample.timestamp >= now.before(MAX_AGE);
-        if is_present && (meant.peek().is_some() || sample.order_id.is_none()) {
-            let mut is_believed = true;
-            for order in meant {
-                is_believed &= show(app, order, &sample, now);
-            }
-            if is_believed {
-                note(app, parcel.partner_id, &sample);
-            }
-            continue;
-        }
+        let is_present = at >= now.before(MAX_AGE);
+        let under_way = known.under_way(parcel.partner_id).iter();
+        let shown: Vec<&UnderWay> =
+            under_way.filter(|order| is_present && is_meant(order.order_id) && order.since <= at).collect();
+        let is_shown = |order_id| shown.iter().any(|order| order.order_id == order_id);
         let windows = known.windows(parcel.partner_id).iter();
-        let held = windows.filter(|window| is_meant(window.order_id) && window.holds(sample.timestamp));
-        let orders: Vec<OrderId> = held.map(|window| window.order_id).collect();
-        for order_id in &orders {
-            let judge: &mut Judge = late.entry(*order_id).or_default();
-            let point = point(*order_id, &sample);
-            let fix = Fix { position: point.position, at: point.at, accuracy: point.accuracy };
-            let flagged = !judge.believes(fix);
-            app.tracking().trails.put(TrackPoint { flagged, ..point }, true);
-        }
-        if orders.is_empty() {
+        let past: Vec<OrderId> = windows
+            .filter(|window| is_meant(window.order_id) && !is_shown(window.order_id) && window.holds(at))
+            .map(|window| window.order_id)
+            .collect();
+        let is_nobodys = shown.is_empty() && past.is_empty();
+        if is_nobodys && !(is_present && sample.order_id.is_none()) {
             let reason = if sample.order_id.is_some() { no_active_order() } else { too_old() };
             refused.push(Refused { index, reason });
+            continue;
+        }
+        let is_late = Freshness::of(now.since(at).as_secs()) != Freshness::Live;
+        let mut is_believed = !jumps;
+        for order in shown {
+            let flagged = jumps || !show(app, order, &sample, now);
+            is_believed &= !flagged;
+            let point = TrackPoint { flagged, ..point(order.order_id, &sample) };
+            if is_late {
+                late.push(point);
+            } else {
+                app.tracking().trails.put(point);
+            }
+        }
+        for order_id in past {
+            late.push(TrackPoint { flagged: jumps, ..point(order_id, &sample) });
+        }
+        if is_present && is_believed {
+            note(app, parcel.partner_id, &sample);
         }
     }
-    parcel.answer(Ok(refused));
+    if late.is_empty() {
+        return parcel.answer(Ok(refused));
+    }
+    let app = app.clone();
+    // Beside the passes, which do not wait for the database's writer.
+    actix_web::rt::spawn(async move {
+        let written = trail::fill(&app, late).await;
+        parcel.answer(written.map(|()| refused));
+    });
 }
 
 /// Remembers where a partner is, for whoever looks for one who is near.
@@ -138,16 +186,12 @@ fn note(app: &App, partner_id: PartnerId, sample: &LocationSample) {
 
 /// Takes a sample for an order that is under way; `false` when it cannot be.
 fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) -> bool {
-    let taken = app.last_seen().take(order, sample, now, Instant::now());
-    let flagged = taken == Taken::Jump;
-    let age = now.since(sample.timestamp).as_secs();
-    let is_late = Freshness::of(age) != Freshness::Live;
-    app.tracking().trails.put(TrackPoint { flagged, ..point(order.order_id, sample) }, is_late);
-    match taken {
+    match app.last_seen().take(order, sample, now, Instant::now()) {
         Taken::Entered(leg) => arrivals::begin(app, order, leg),
-        Taken::Good | Taken::Jump => {}
+        Taken::Good => {}
+        Taken::Jump => return false,
     }
-    !flagged
+    true
 }
 
 fn point(order_id: OrderId, sample: &LocationSample) -> TrackPoint {
@@ -187,13 +231,19 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
             app.last_seen().forget(order_id);
             continue;
         };
-        let Some(location) = app.last_seen().tell(order_id, *status, now, at) else { continue };
+        let Some((location, reach)) = app.last_seen().tell(order_id, *status, now, at) else { continue };
         let body = EphemeralFrame::Location { location: &location }.to_text();
         let group = GroupKey::Order(order_id);
-        if app.groups().publish_ephemeral(group, EventId::new(), "location", body.into()).is_err() {
+        let published = match reach {
+            Reach::Everywhere => {
+                told.push(order_id);
+                app.groups().publish_ephemeral(group, EventId::new(), "location", body.into())
+            }
+            Reach::Here => app.groups().publish_here(group, EventId::new(), "location", body.into()),
+        };
+        if published.is_err() {
             app.last_seen().put_off([order_id], at);
         }
-        told.push(order_id);
     }
     let ask = app.tracking().routing.is_some();
     let found = app.last_seen().expect(told.iter().copied(), now, at, ask);

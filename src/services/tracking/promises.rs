@@ -27,15 +27,19 @@ pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Timestamp)>) {
             let promises = batch.clone();
             let kept = app.write(move |tx| promises.iter().map(|promise| keep_in(tx, *promise)).collect());
             let kept: Result<Vec<_>, ServiceError> = kept.await;
-            if let Err(error) = &kept {
-                log::warn!("{} first ETAs wait: {error}", batch.len());
+            let last_seen = app.last_seen();
+            match kept {
+                Ok(kept) => {
+                    for ((order_id, leg, _), known) in batch.iter().zip(kept) {
+                        last_seen.set_promise(*order_id, *leg, Some(known));
+                    }
+                    pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect());
+                }
+                Err(error) => {
+                    log::warn!("{} first ETAs wait for the next samples: {error}", batch.len());
+                    batch.iter().for_each(|(order_id, leg, _)| last_seen.set_promise(*order_id, *leg, None));
+                }
             }
-            let known =
-                kept.map_or_else(|_| vec![None; batch.len()], |kept| kept.into_iter().map(Some).collect());
-            for ((order_id, leg, _), known) in batch.iter().zip(known) {
-                app.last_seen().set_promise(*order_id, *leg, known);
-            }
-            pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect());
         });
     }
 }

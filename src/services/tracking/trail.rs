@@ -1,8 +1,9 @@
-//! The trail of each order: kept in memory for some seconds, written in batches, and simplified for reading.
+//! The trail of each order: kept in memory for some seconds, written in batches, and simplified for reading. What came
+//! late is written before it is answered.
 //!
 //! A crash loses what was not written yet, which is no more than the line of some seconds.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
@@ -24,8 +25,8 @@ use crate::store::tracks::{self, TrackPoint};
 
 /// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
 const CAPACITY: usize = 200_000;
-/// The most rows in one transaction.
-const BATCH: usize = 2_000;
+/// The most rows in one transaction: others wait for it.
+const BATCH: usize = 500;
 /// The most positions in one event.
 const EVENT: usize = 200;
 /// The most positions that are read of one trail: a day's, with one every two seconds.
@@ -38,26 +39,14 @@ const PURGED: i64 = 100;
 /// Positions that wait to be written.
 #[derive(Debug, Default)]
 pub(super) struct Trails {
-    waiting: Mutex<Waiting>,
+    waiting: Mutex<Vec<TrackPoint>>,
     size: AtomicUsize,
-}
-
-#[derive(Debug, Default)]
-struct Waiting {
-    points: Vec<TrackPoint>,
-    /// Those of which watchers are to hear, since they have not seen them.
-    late: HashMap<OrderId, Vec<TrackPoint>>,
 }
 
 impl Trails {
     /// Keeps a position until it is written.
-    pub(super) fn put(&self, point: TrackPoint, is_late: bool) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if is_late {
-            waiting.late.entry(point.order_id).or_default().push(point);
-        } else {
-            waiting.points.push(point);
-        }
+    pub(super) fn put(&self, point: TrackPoint) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(point);
         self.size.fetch_add(1, Ordering::Relaxed);
     }
 
@@ -66,7 +55,7 @@ impl Trails {
         self.size.load(Ordering::Relaxed) >= CAPACITY
     }
 
-    fn take(&self) -> Waiting {
+    fn take(&self) -> Vec<TrackPoint> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         self.size.store(0, Ordering::Relaxed);
         std::mem::take(&mut *waiting)
@@ -90,49 +79,55 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
     }
 }
 
-/// Writes down the positions that wait, and lets watchers hear of those that came late.
+/// Writes down the positions that wait.
 ///
 /// # Errors
 /// When the database fails; what was not written waits for the next time.
 pub async fn flush(app: &App) -> Result<(), ServiceError> {
-    let Waiting { mut points, late } = app.tracking().trails.take();
+    let mut points = app.tracking().trails.take();
     // In the order of their keys, as every instance does it, so that none waits for another that waits for it.
     points.sort_unstable_by_key(|point| (point.order_id, point.at));
-    let batches = points.chunks(BATCH).map(<[TrackPoint]>::to_vec).map(|points| (points, false));
-    let late = late.into_values().map(|mut points| {
-        points.sort_unstable_by_key(|point| point.at);
-        (points, true)
-    });
     let mut outcome = Ok(());
-    for (points, is_late) in batches.chain(late).collect::<Vec<_>>() {
-        let written = match &outcome {
-            Ok(()) => {
-                let points = points.clone();
-                app.write(move |tx| write(tx, &points, is_late)).await
-            }
-            Err(_) => Ok(()),
-        };
-        if outcome.is_err() || written.is_err() {
-            points.into_iter().for_each(|point| app.tracking().trails.put(point, is_late));
-            outcome = outcome.and(written);
+    for batch in points.chunks(BATCH) {
+        if outcome.is_ok() {
+            let points = batch.to_vec();
+            outcome = app.write(move |tx| Ok(tracks::insert(tx.conn(), &points)?)).await.map(drop);
+        }
+        if outcome.is_err() {
+            batch.iter().for_each(|point| app.tracking().trails.put(*point));
         }
     }
     outcome
 }
 
-fn write(tx: &mut Tx<'_>, points: &[TrackPoint], is_late: bool) -> Result<(), ServiceError> {
-    let added = tracks::insert(tx.conn(), points)?;
-    let Some(order_id) = points.first().map(|point| point.order_id).filter(|_| is_late) else {
-        return Ok(());
-    };
-    if tracks::still_shown(tx.conn(), &[order_id])?.is_empty() {
-        return Ok(());
+/// Writes down positions that came late, and lets the watchers of their orders hear of them, the newest first.
+///
+/// # Errors
+/// When the database fails; what was written by then is no harm to whoever sends all of it again.
+pub(super) async fn fill(app: &App, mut points: Vec<TrackPoint>) -> Result<(), ServiceError> {
+    points.sort_unstable_by_key(|point| (point.order_id, point.at));
+    for batch in points.rchunks(BATCH) {
+        let batch = batch.to_vec();
+        app.write(move |tx| fill_in(tx, &batch)).await?;
     }
-    let added: HashSet<(OrderId, Timestamp)> = added.into_iter().collect();
-    let is_news = |point: &&TrackPoint| !point.flagged && added.contains(&(order_id, point.at));
-    let news: Vec<TrailPointView> = points.iter().rev().filter(is_news).map(view).collect();
-    for points in news.chunks(EVENT) {
-        tx.emit(&Event::TrailFilled { order_id, points: points.to_vec() });
+    Ok(())
+}
+
+fn fill_in(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<(), ServiceError> {
+    let added: HashSet<(OrderId, Timestamp)> = tracks::insert(tx.conn(), points)?.into_iter().collect();
+    let of_orders: Vec<&[TrackPoint]> = points.chunk_by(|one, next| one.order_id == next.order_id).collect();
+    let order_ids: Vec<OrderId> =
+        of_orders.iter().filter_map(|points| points.first()).map(|point| point.order_id).collect();
+    let shown = tracks::still_shown(tx.conn(), &order_ids)?;
+    for (order_id, points) in order_ids.into_iter().zip(of_orders) {
+        if !shown.contains_key(&order_id) {
+            continue;
+        }
+        let is_news = |point: &&TrackPoint| !point.flagged && added.contains(&(order_id, point.at));
+        let news: Vec<TrailPointView> = points.iter().rev().filter(is_news).map(view).collect();
+        for points in news.chunks(EVENT) {
+            tx.emit(&Event::TrailFilled { order_id, points: points.to_vec() });
+        }
     }
     Ok(())
 }
@@ -200,34 +195,41 @@ pub async fn track(
     let mut checks = Checks::default();
     checks.number("tolerance", tolerance, 0.0..=1_000.0);
     checks.done()?;
-    let points = app
-        .read(move |conn| {
-            let (_, party) = orders::visible(conn, &who, order_id)?;
-            let all = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
-            let window = tracks::window(conn, order_id)?;
-            let (from, until) = match (party, window) {
-                (Party::Customer, None) => return Ok(Vec::new()),
-                (Party::Customer, Some(window)) => (window.from, window.until.unwrap_or(all.1)),
-                (Party::Partner | Party::Admin | Party::System, _) => all,
-            };
-            Ok(tracks::trail(conn, order_id, from, until, READ)?)
-        })
-        .await?;
-    let line: Vec<Position> = points.iter().map(|point| point.position).collect();
-    let kept: Vec<&TrackPoint> =
-        simplify(&line, tolerance).into_iter().filter_map(|index| points.get(index)).collect();
-    let coordinates: Vec<[f64; 2]> =
-        kept.iter().map(|point| [point.position.longitude, point.position.latitude]).collect();
-    Ok(TrackView {
-        kind: "Feature",
-        geometry: (coordinates.len() >= 2).then_some(LineView { kind: "LineString", coordinates }),
-        properties: TrackProperties {
-            order_id,
-            times: kept.iter().map(|point| point.at).collect(),
-            measured: points.len(),
-            tolerance,
-        },
+    app.read(move |conn| {
+        let (_, party) = orders::visible(conn, &who, order_id)?;
+        let all = (Timestamp::from_millis(0), Timestamp::from_millis(i64::MAX));
+        let window = tracks::window(conn, order_id)?;
+        let (from, until) = match (party, window) {
+            // Nothing lies there.
+            (Party::Customer, None) => (all.1, all.0),
+            (Party::Customer, Some(window)) => (window.from, window.until.unwrap_or(all.1)),
+            (Party::Partner | Party::Admin | Party::System, _) => all,
+        };
+        let points = tracks::trail(conn, order_id, from, until, READ)?;
+        // Here and not where sockets are served: a day's trail takes its time.
+        Ok(TrackView::of(order_id, &points, tolerance))
     })
+    .await
+}
+
+impl TrackView {
+    fn of(order_id: OrderId, points: &[TrackPoint], tolerance: f64) -> Self {
+        let line: Vec<Position> = points.iter().map(|point| point.position).collect();
+        let kept: Vec<&TrackPoint> =
+            simplify(&line, tolerance).into_iter().filter_map(|index| points.get(index)).collect();
+        let coordinates: Vec<[f64; 2]> =
+            kept.iter().map(|point| [point.position.longitude, point.position.latitude]).collect();
+        Self {
+            kind: "Feature",
+            geometry: (coordinates.len() >= 2).then_some(LineView { kind: "LineString", coordinates }),
+            properties: TrackProperties {
+                order_id,
+                times: kept.iter().map(|point| point.at).collect(),
+                measured: points.len(),
+                tolerance,
+            },
+        }
+    }
 }
 
 /// Removes some trails of orders that were placed too long ago; tells how many.

@@ -55,6 +55,21 @@ async fn what_is_written_reaches_everybody_who_listens_to_the_order() {
 }
 
 #[actix_web::test]
+async fn what_a_session_writes_is_stored_in_the_order_in_which_it_came() {
+    let app = TestApp::start().await;
+    let (customer, _, order) = order(&app).await;
+    let mut phone = screen(&app, &customer, &order).await;
+    let words: Vec<String> = (0..15).map(|number| format!("line {number}")).collect();
+    for text in &words {
+        phone.send(json!({"type": "chat", "order_id": order, "text": text})).await;
+    }
+    for text in &words {
+        assert_eq!(phone.expect("chat_message").await["message"]["text"], json!(text));
+    }
+    assert_eq!(texts(&app, &customer, &order).await, words);
+}
+
+#[actix_web::test]
 async fn chat_is_open_from_the_assignment_to_an_hour_after_the_end() {
     let app = TestApp::start().await;
     let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);

@@ -118,6 +118,7 @@ async fn every_frame_is_as_documented() {
     app.as_user(&admin).post(&format!("/orders/{id}/assign"), assigned).await.expect(200);
     let steps = format!("/orders/{id}/transitions");
     app.as_user(&partner).post(&steps, json!({"to": "en_route"})).await.expect(200);
+    crate::tracking::backdate(&app, 60);
 
     work.until("queue_update", api).await;
     app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);

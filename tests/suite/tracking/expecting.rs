@@ -81,3 +81,17 @@ async fn a_customer_is_notified_of_an_arrival_that_slips_by_five_minutes_once() 
     }
     assert!(!bell.so_far().await.iter().any(slipped));
 }
+
+#[actix_web::test]
+async fn a_partner_who_says_nothing_any_more_is_late_as_well() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    // 500 m, by the road 650, at 25 km/h: 94 s.
+    ride.phone.send(frame(north(PICKUP, 500.0), ago(93))).await;
+    let first = ride.map.expect("eta").await["eta"].clone();
+    assert_eq!(first["late_risk"], "none");
+    let late = ride.map.expect("eta").await["eta"].clone();
+    assert_eq!((&late["late_risk"], &late["promised_at"]), (&json!("likely"), &first["promised_at"]));
+    assert!(text(&late, "arrives_at") > text(&first, "arrives_at"));
+    assert_eq!(ride.seen(&app).await["eta"]["late_risk"], "likely");
+}

@@ -55,11 +55,12 @@ struct Ride {
 }
 
 impl Ride {
-    /// On the way to the pick-up.
+    /// On the way to the pick-up, for some minutes.
     async fn begin(app: &TestApp) -> Self {
         let (customer, partner, order) = app.assigned_order().await;
         let order = text(&order, "id");
         app.step(&partner, &order, "en_route").await;
+        backdate(app, 150);
         Self::watch(app, customer, partner, order).await
     }
 
@@ -109,7 +110,7 @@ async fn refused(phone: &mut Socket, frame: Value) -> String {
 }
 
 /// Lets what happened to orders have happened so many seconds earlier.
-fn backdate(app: &TestApp, seconds: u64) {
+pub(crate) fn backdate(app: &TestApp, seconds: u64) {
     use diesel::connection::SimpleConnection;
     let millis = seconds * 1000;
     crate::faults::stage::direct(app.database())

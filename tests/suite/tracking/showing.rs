@@ -62,6 +62,11 @@ async fn a_dot_that_grows_old_says_so_once_for_each_stage() {
     assert_eq!(old.map.expect("location").await["freshness"], "stale");
     assert_eq!(old.map.expect("location").await["freshness"], "lost");
     assert_eq!(old.seen(&app).await["location"]["freshness"], "lost");
+    app.step(&old.partner, &old.order, "arrived").await;
+    let timeline =
+        app.as_user(&old.customer).get(&format!("/orders/{}/timeline", old.order)).await.expect(200);
+    let step = timeline["items"].as_array().and_then(|items| items.last()).expect("a step");
+    assert_eq!((&step["to"], &step["position"]), (&json!("arrived"), &Value::Null), "nobody knows where");
     // By now the first has had every occasion to say it again.
     assert_eq!(latitudes(&ride.map.so_far().await), Vec::<Value>::new());
 }

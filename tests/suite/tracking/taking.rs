@@ -58,9 +58,13 @@ async fn an_upload_is_answered_once_for_each_key_and_bounded() {
     let key = [("Idempotency-Key", "k")];
     let body = json!({"points": [point(north(PICKUP, 900.0), ago(1))]});
     let first = phone.post_with("/partner/locations", &key, body.clone()).await.expect(202);
-    let again = phone.post_with("/partner/locations", &key, body).await;
+    let again = phone.post_with("/partner/locations", &key, body.clone()).await;
     assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
     assert_eq!(again.expect(202), first);
+    // The device's time is another one with each attempt.
+    let attempt = json!({"points": body["points"], "sent_at": ago(0)});
+    let again = phone.post_with("/partner/locations", &key, attempt).await;
+    assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
     let other = json!({"points": [point(PICKUP, ago(1))]});
     phone.post_with("/partner/locations", &key, other).await.refused(409, "idempotency_key_reused");
 
@@ -114,11 +118,11 @@ async fn a_partner_without_an_order_is_known_to_be_near_and_shown_to_nobody() {
 #[actix_web::test]
 async fn a_clock_that_is_ten_minutes_wrong_is_put_right_by_sent_at() {
     let app = TestApp::start().await;
-    let mut ride = Ride::begin(&app).await;
     let place = north(PICKUP, 3_000.0);
     let ahead = |seconds: u64| Timestamp::now().after(std::time::Duration::from_secs(seconds));
-    assert_eq!(refused(&mut ride.phone, frame(place, ahead(600))).await, "invalid_fields");
     for (sent_at, measured) in [(ahead(600), ahead(598)), (ago(600), ago(600))] {
+        let mut ride = Ride::begin(&app).await;
+        assert_eq!(refused(&mut ride.phone, frame(place, ahead(600))).await, "invalid_fields");
         let mut frame = frame(place, measured);
         frame["sent_at"] = json!(sent_at);
         ride.phone.send(frame).await;
@@ -126,4 +130,40 @@ async fn a_clock_that_is_ten_minutes_wrong_is_put_right_by_sent_at() {
         assert_eq!(shown["freshness"], "live");
         assert!(shown["age"].as_u64() <= Some(4), "{shown}");
     }
+}
+
+#[actix_web::test]
+async fn what_was_long_under_way_stays_as_old_as_it_is() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let sent = |seconds: u64, sent_at: u64| {
+        let mut frame = frame(north(PICKUP, 3_000.0 + f64::from(seconds as u32)), ago(seconds));
+        frame["sent_at"] = json!(ago(sent_at));
+        frame
+    };
+    ride.phone.send(sent(1, 0)).await;
+    assert_eq!(ride.map.expect("location").await["freshness"], "live");
+    // Tried for a minute and a half: it is taken, and belongs behind the dot.
+    ride.phone.send(sent(100, 90)).await;
+    let told = ride.map.expect("trail").await["points"][0].clone();
+    assert_eq!(told["latitude"], json!(north(PICKUP, 3_100.0).0));
+    assert!(
+        text(&told, "timestamp")
+            < serde_json::to_value(ago(95)).expect("a time").to_string().replace('"', "")
+    );
+}
+
+#[actix_web::test]
+async fn one_partner_cannot_keep_the_server_busy_with_samples() {
+    let app = TestApp::start_with(&[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let (ride, other) = (Ride::begin(&app).await, Ride::begin(&app).await);
+    let phone = app.as_user(&ride.partner);
+    let many = json!({"points": vec![point(north(PICKUP, 3_000.0), ago(1)); 1_000]});
+    for _ in 0..5 {
+        phone.post("/partner/locations", many.clone()).await.expect(202);
+    }
+    let refused = phone.post("/partner/locations", many.clone()).await;
+    assert!(refused.header("Retry-After").is_some());
+    refused.refused(429, "rate_limited");
+    app.as_user(&other.partner).post("/partner/locations", many).await.expect(202);
 }

@@ -73,7 +73,7 @@ async fn samples_of_a_delivered_order_fill_its_trail_without_being_told() {
     for status in ["arrived", "picked_up", "in_transit", "delivered"] {
         app.step(&ride.partner, &ride.order, status).await;
     }
-    let answer = ride.upload(&app, vec![point(PICKUP, ago(600)), point(PICKUP, ago(1_000))]).await;
+    let answer = ride.upload(&app, vec![point(PICKUP, ago(600)), point(PICKUP, ago(1_100))]).await;
     assert_eq!(answer, json!({"accepted": 1, "refused": [{"index": 1, "code": "too_old"}]}));
     ride.is_written(&app, 1).await;
     let mut named = point(PICKUP, Timestamp::now());
@@ -87,14 +87,12 @@ async fn samples_of_a_delivered_order_fill_its_trail_without_being_told() {
 async fn a_customer_sees_the_trail_of_the_time_under_way_and_a_stranger_none() {
     let app = TestApp::start_with(&often()).await;
     let mut ride = Ride::begin(&app).await;
-    // Measured before the partner set off, which is the partner's own affair.
-    ride.upload(&app, vec![point(north(PICKUP, 4_000.0), ago(120))]).await;
     for metres in [3_000.0, 2_990.0] {
         ride.is_at(north(PICKUP, metres)).await;
     }
-    ride.is_written(&app, 3).await;
+    ride.is_written(&app, 2).await;
     let admin = app.admin().await;
-    assert_eq!(measured(&ride.track(&app, &admin).await), 3);
+    assert_eq!(measured(&ride.track(&app, &admin).await), 2);
     assert_eq!(measured(&ride.track(&app, &ride.customer).await), 2);
     let stranger = app.customer().await;
     let path = format!("/orders/{}/track", ride.order);
@@ -106,6 +104,68 @@ async fn a_customer_sees_the_trail_of_the_time_under_way_and_a_stranger_none() {
     let fresh = app.order(&ride.customer).await;
     let none = app.as_user(&ride.customer).get(&format!("/orders/{fresh}/track")).await.expect(200);
     assert_eq!((&none["geometry"], measured(&none)), (&Value::Null, 0));
+}
+
+#[actix_web::test]
+async fn where_the_partner_was_before_setting_off_is_told_to_nobody() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    let home = north(PICKUP, 4_000.0);
+    let mut named = point(home, ago(180));
+    named["order_id"] = json!(ride.order);
+    let answer = ride.upload(&app, vec![point(home, ago(200)), point(home, ago(170)), named]).await;
+    let refused = json!([{"index": 2, "code": "no_active_order"}]);
+    assert_eq!(answer, json!({"accepted": 2, "refused": refused}), "who is near is known in any case");
+    assert_eq!(ride.seen(&app).await["location"], Value::Null);
+    let here = north(PICKUP, 3_000.0);
+    ride.upload(&app, vec![point(here, ago(100))]).await;
+    ride.is_at(here).await;
+    ride.map.until_match("the dot of now", |frame| frame["freshness"] == "live").await.iter().for_each(
+        |frame| {
+            assert!(!frame.to_string().contains(&home.0.to_string()), "{frame}");
+        },
+    );
+    ride.is_written(&app, 2).await;
+}
+
+#[actix_web::test]
+async fn the_last_minutes_of_a_delivered_order_are_kept_when_they_come_late() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "60")]).await;
+    let mut ride = Ride::begin(&app).await;
+    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    let answer = ride.upload(&app, vec![point(PICKUP, ago(60)), point(PICKUP, ago(30))]).await;
+    assert_eq!(answer["accepted"], 2);
+    assert_eq!(
+        measured(&ride.track(&app, &ride.customer).await),
+        2,
+        "they are written once that is answered"
+    );
+    assert!(ride.map.so_far().await.iter().all(|frame| frame["type"] != "trail"));
+}
+
+#[actix_web::test]
+async fn what_jumps_among_late_samples_is_marked_also_when_it_comes_first() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    let (here, far) = (north(PICKUP, 3_000.0), north(PICKUP, 90_000.0));
+    let places = [far, here, here, far, here];
+    let points: Vec<Value> =
+        (0..5).rev().zip(places.iter().rev()).map(|(step, place)| point(*place, ago(100 - step))).collect();
+    ride.upload(&app, points).await;
+    let told = ride.map.expect("trail").await["points"].clone();
+    let latitudes = |points: &Value| -> Vec<Value> {
+        points.as_array().into_iter().flatten().map(|point| point["latitude"].clone()).collect()
+    };
+    assert_eq!(latitudes(&told), vec![json!(here.0); 3]);
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 3);
+    // Alone, and older than the dot.
+    ride.is_at(here).await;
+    ride.map.expect("location").await;
+    ride.upload(&app, vec![point(far, ago(90))]).await;
+    ride.upload(&app, vec![point(here, ago(89))]).await;
+    assert_eq!(latitudes(&ride.map.expect("trail").await["points"]), [json!(here.0)]);
 }
 
 #[actix_web::test]

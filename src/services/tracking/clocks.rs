@@ -1,0 +1,92 @@
+//! By how much the clocks of partners' devices are wrong.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::domain::ids::PartnerId;
+use crate::domain::time::Timestamp;
+
+/// What is less may as well be the way from the device to here, seconds.
+const MIN_SKEW: i64 = 2;
+/// What was seen is remembered for so long, and at most twice as long: clocks are set now and then.
+const KEPT: Duration = Duration::from_secs(2 * 3600);
+/// From so many partners on, those of whom nothing was heard are forgotten now and then.
+const PURGE_FROM: usize = 1024;
+
+/// What is known of the clocks. What lies between `sent_at` and its coming is a clock that is behind, and the way, and how
+/// long the app has tried: never less than the first of these. So the least that was seen is nearest to it, and a sample
+/// never looks newer than it is by more than the quickest way took.
+#[derive(Debug, Default)]
+pub(super) struct Clocks {
+    partners: Mutex<HashMap<PartnerId, Least>>,
+}
+
+/// The least that a clock was behind, milliseconds; less than zero where it is ahead.
+#[derive(Debug, Clone, Copy)]
+struct Least {
+    /// Since then.
+    since: Timestamp,
+    here: i64,
+    /// In the time before.
+    before: i64,
+}
+
+impl Clocks {
+    /// By how much to move the times that a partner's device tells, milliseconds. By whole seconds, so that what is sent
+    /// again is moved in the same way.
+    pub(super) fn skew(&self, partner_id: PartnerId, sent_at: Timestamp, now: Timestamp) -> i64 {
+        let behind = now.as_millis().saturating_sub(sent_at.as_millis());
+        let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
+        if partners.len() >= PURGE_FROM && partners.len().is_power_of_two() {
+            partners.retain(|_, least| now.since(least.since) < 2 * KEPT);
+        }
+        let fresh = Least { since: now, here: behind, before: behind };
+        let least = partners.entry(partner_id).or_insert(fresh);
+        let age = now.since(least.since);
+        if age >= 2 * KEPT {
+            *least = fresh;
+        } else if age >= KEPT {
+            *least = Least { before: least.here, ..fresh };
+        }
+        least.here = least.here.min(behind);
+        let seconds = least.here.min(least.before).saturating_add(500).div_euclid(1000);
+        if seconds.saturating_abs() <= MIN_SKEW { 0 } else { seconds.saturating_mul(1000) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const START: i64 = 1_000_000_000;
+
+    /// By how many seconds the times of one device are moved, whose frames say and come, seconds from the start on.
+    fn skews(frames: &[(i64, i64)]) -> Vec<i64> {
+        let (clocks, partner_id) = (Clocks::default(), PartnerId::new());
+        let at = |seconds: i64| Timestamp::from_millis((START + seconds) * 1000);
+        frames.iter().map(|(sent, came)| clocks.skew(partner_id, at(*sent), at(*came)) / 1000).collect()
+    }
+
+    #[test]
+    fn a_clock_that_is_wrong_is_put_right_and_one_that_is_nearly_right_is_left_alone() {
+        assert_eq!(skews(&[(-2, 0)]), [0], "that may be the way");
+        assert_eq!(skews(&[(-600, 0)]), [600], "ten minutes behind");
+        assert_eq!(skews(&[(600, 0)]), [-600], "ten minutes ahead");
+        assert_eq!(skews(&[(-START, 0)]), [START], "it never was set");
+    }
+
+    #[test]
+    fn neither_a_slow_way_nor_what_is_sent_again_makes_old_positions_new() {
+        assert_eq!(skews(&[(0, 1), (10, 40), (20, 620)]), [0, 0, 0]);
+        assert_eq!(skews(&[(-600, 1), (-590, 50), (-580, 700)]), [601, 601, 601]);
+        assert_eq!(skews(&[(0, 30), (60, 61)]), [30, 0], "nothing better was known at first");
+    }
+
+    #[test]
+    fn a_clock_that_was_set_is_believed_after_some_hours() {
+        let hour = 3600;
+        let sent = [(0, 0), (hour - 600, hour), (3 * hour - 600, 3 * hour), (6 * hour - 600, 6 * hour)];
+        assert_eq!(skews(&sent), [0, 0, 0, 600]);
+    }
+}

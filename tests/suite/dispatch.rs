@@ -416,10 +416,10 @@ async fn a_crash_between_offer_and_answer_loses_neither() {
     let database = app.crash();
 
     let app = TestApp::start_on(database, &[]).await;
+    let mut other = app.at_work(&far).await;
     for (partner, metres) in [(&near, 100.0), (&far, 300.0)] {
         app.stand(partner, metres).await;
     }
-    let mut other = app.at_work(&far).await;
     let offer = offered(&mut other, &order).await;
     app.answer(&far, &offer, "accept").await.expect(200);
     let bell = app.as_user(&near).get("/notifications?type=assignment_expired").await.expect(200);
@@ -451,8 +451,8 @@ async fn orders_that_wait_while_admins_assign_are_offered_once_partners_are_aske
     let (database, _) = app.stop().await;
 
     let app = TestApp::start_on(database, &[("WAYBILL_DISPATCH_AGAIN_MS", "100")]).await;
-    app.stand(&partner, 100.0).await;
     let mut work = app.at_work(&partner).await;
+    app.stand(&partner, 100.0).await;
     let offer = offered(&mut work, &order).await;
     app.answer(&partner, &offer, "decline").await.expect(200);
     let (database, _) = app.stop().await;

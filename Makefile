@@ -18,7 +18,7 @@ NOT_INSTANCES = -- --skip instances:: --skip chaos::
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check unit-and-suite bench chaos fmt
+.PHONY: help run cluster test check unit-and-suite bench chaos soak fmt
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -46,7 +46,12 @@ check: ## Formatting, lints and documentation
 
 chaos: ## Let everything go wrong for SECONDS (600) from a SEED (chance)
 	WAYBILL_TEST_CHAOS_SECONDS=$(or $(SECONDS),600) WAYBILL_TEST_CHAOS_SEED=$(SEED) WAYBILL_TEST_DATABASE=postgres \
-		tests/services --no-redis-cluster $(CARGO) test --locked --test suite chaos:: -- --nocapture
+		tests/services --no-redis-cluster $(CARGO) test --locked --test suite chaos::whatever -- --nocapture
+
+soak: ## Let a city live on two instances while everything goes wrong: SECONDS (3600), SEED, PARTNERS (200), ORDERS a minute (60)
+	WAYBILL_TEST_SOAK_SECONDS=$(or $(SECONDS),3600) WAYBILL_TEST_SOAK_SEED=$(SEED) WAYBILL_TEST_SOAK_PACE=1 \
+	WAYBILL_TEST_SOAK_PARTNERS=$(or $(PARTNERS),200) WAYBILL_TEST_SOAK_ORDERS_PER_MINUTE=$(or $(ORDERS),60) WAYBILL_TEST_DATABASE=postgres \
+		tests/services --no-redis-cluster $(CARGO) test --locked --test suite chaos::city -- --nocapture
 
 fmt: ## Format the code
 	$(CARGO) fmt

@@ -9,8 +9,8 @@ use rand::seq::IndexedRandom;
 use rustix::process::Signal;
 use tokio::time::sleep;
 
-use super::proxy::Mode;
-use super::site::{SERVERS, Site};
+use super::proxy::{Mode, Proxy};
+use super::site::Site;
 use super::viewer::Viewer;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +48,36 @@ const ALL: [Fault; 14] = [
     Fault::StopReading,
 ];
 
+/// Those who use what goes wrong, and with whom things go wrong, too.
+pub trait Clients {
+    /// Some or all of their connections break, without a good-bye.
+    fn vanish(&self);
+    /// Some or all go on reading, or stop.
+    fn read(&self, reads: bool);
+}
+
+impl Clients for Vec<Viewer> {
+    fn vanish(&self) {
+        self.iter().step_by(2).for_each(Viewer::vanish);
+    }
+
+    fn read(&self, reads: bool) {
+        let those = self.iter().enumerate().filter(|(place, _)| reads || place % 2 == 1);
+        those.for_each(|(_, viewer)| viewer.read(reads));
+    }
+}
+
+/// All who come by way of a proxy.
+impl Clients for Proxy {
+    fn vanish(&self) {
+        self.sever();
+    }
+
+    fn read(&self, reads: bool) {
+        self.set(if reads { Mode::Open } else { Mode::Stalled });
+    }
+}
+
 /// Lets things go wrong, one after the other, sometimes two at once.
 pub struct Faults {
     random: StdRng,
@@ -71,16 +101,16 @@ impl Faults {
     }
 
     /// One thing goes wrong, for a while, and then nothing for a while.
-    pub async fn happen(&mut self, site: &mut Site, viewers: &[Viewer]) {
+    pub async fn happen(&mut self, site: &mut Site, clients: &impl Clients) {
         let fault = *ALL.choose(&mut self.random).expect("there are some");
-        let server = self.random.random_range(0..SERVERS);
+        let server = self.random.random_range(0..site.servers.len());
         *self.happened.entry(fault).or_default() += 1;
-        self.carry_out(fault, server, site, viewers).await;
+        self.carry_out(fault, server, site, clients).await;
         let pause = self.millis(200, 3_000);
         sleep(pause).await;
     }
 
-    async fn carry_out(&mut self, fault: Fault, index: usize, site: &mut Site, viewers: &[Viewer]) {
+    async fn carry_out(&mut self, fault: Fault, index: usize, site: &mut Site, clients: &impl Clients) {
         let (short, long) = (self.millis(0, 3_000), self.millis(500, 8_000));
         let delay = self.millis(20, 500);
         match fault {
@@ -132,11 +162,11 @@ impl Faults {
                 let slow = Mode::Slow(delay / 5);
                 Self::for_a_while(site, |other| other == index, slow, Line::Postgres, long).await;
             }
-            Fault::Vanish => viewers.iter().step_by(2).for_each(Viewer::vanish),
+            Fault::Vanish => clients.vanish(),
             Fault::StopReading => {
-                viewers.iter().skip(1).step_by(2).for_each(|viewer| viewer.read(false));
+                clients.read(false);
                 sleep(long).await;
-                viewers.iter().for_each(|viewer| viewer.read(true));
+                clients.read(true);
             }
         }
         for server in &mut site.servers {

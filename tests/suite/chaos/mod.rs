@@ -2,8 +2,12 @@
 //! still, Redis loses its data, connections break and crawl, clients vanish and come back. In the end, what every client
 //! has been told is compared with the database: nothing that was committed is missing, nothing is out of order.
 //!
-//! What goes wrong, and when, follows from a seed, which is printed. `make chaos SECONDS=1800 SEED=7` runs it for long.
+//! A whole city then lives on it (`city`).
+//!
+//! What goes wrong, and when, follows from a seed, which is printed. `make chaos SECONDS=1800 SEED=7` runs the
+//! first for long, `make soak` the second.
 
+mod city;
 mod faults;
 pub mod nginx;
 pub mod proxy;
@@ -34,14 +38,19 @@ fn number(name: &str) -> Option<u64> {
     Some(text.parse().unwrap_or_else(|_| panic!("{name} is a number, not {text}")))
 }
 
+/// What chance starts from: what the variable says, or chance.
+fn seed(name: &str) -> u64 {
+    number(name).unwrap_or_else(|| rand::rng().random_range(0..1_000_000))
+}
+
 #[actix_web::test]
 async fn whatever_goes_wrong_nothing_that_was_committed_is_missing_or_out_of_order() {
     let span = Duration::from_secs(number("WAYBILL_TEST_CHAOS_SECONDS").unwrap_or(USUALLY));
-    let seed = number("WAYBILL_TEST_CHAOS_SEED").unwrap_or_else(|| rand::rng().random_range(0..1_000_000));
+    let seed = seed("WAYBILL_TEST_CHAOS_SEED");
     println!("chaos: {span:?} with the seed {seed}");
     let random = StdRng::seed_from_u64(seed);
 
-    let (mut site, cast) = Site::build().await;
+    let (mut site, cast) = Site::with_cast(3).await;
     let committed = Rc::new(Committed::default());
     let writers = Writers::start(&site, &cast, &committed);
     let viewers = viewer::start_all(&site, &cast, &committed, seed);

@@ -34,6 +34,7 @@ pub enum Target {
 struct Shared {
     mode: Cell<Mode>,
     changed: Notify,
+    severed: Notify,
 }
 
 /// The proxy. It lives as long as the test.
@@ -47,7 +48,8 @@ impl Proxy {
     pub async fn start(target: Target) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("its address");
-        let shared = Rc::new(Shared { mode: Cell::new(Mode::Open), changed: Notify::new() });
+        let shared =
+            Rc::new(Shared { mode: Cell::new(Mode::Open), changed: Notify::new(), severed: Notify::new() });
         let proxy = Self { shared: Rc::clone(&shared), address };
         actix_web::rt::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -62,6 +64,11 @@ impl Proxy {
     pub fn set(&self, mode: Mode) {
         self.shared.mode.set(mode);
         self.shared.changed.notify_waiters();
+    }
+
+    /// Breaks the connections that there are. New ones are taken at once.
+    pub fn sever(&self) {
+        self.shared.severed.notify_waiters();
     }
 }
 
@@ -87,6 +94,7 @@ async fn both<S: AsyncRead + AsyncWrite>(client: TcpStream, server: S, shared: &
         done = pass(from_client, to_server, shared) => done,
         done = pass(from_server, to_client, shared) => done,
         () = cut(shared) => Ok(()),
+        () = shared.severed.notified() => Ok(()),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that runs: three servers, each with proxies of its own before PostgreSQL and Redis, and nginx before them.
+//! Everything that runs: some servers, each with proxies of its own before PostgreSQL and Redis, and nginx before them.
 
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -17,9 +17,6 @@ use crate::instances::redis_server::RedisServer;
 use crate::support::TestDatabase;
 use crate::support::process::Process;
 use waybill::store::leases;
-
-/// How many servers.
-pub const SERVERS: usize = 3;
 
 /// An address that is free for now.
 pub fn free_address() -> SocketAddr {
@@ -43,18 +40,29 @@ pub struct Site {
     pub redis: RedisServer,
     pub nginx: Nginx,
     // Dropped before the cluster that it is in.
-    database: TestDatabase,
+    pub database: TestDatabase,
     _cluster: Cluster,
 }
 
 impl Site {
-    pub async fn build() -> (Self, Cast) {
+    /// With people who are in the database already.
+    pub async fn with_cast(servers: usize) -> (Self, Cast) {
         let cluster = Cluster::start();
         let (stage, cast) = Stage::on(cluster.database(), 4, &[]).await;
-        let database = stage.into_database();
+        (Self::on(cluster, stage.into_database(), servers, &[]).await, cast)
+    }
+
+    /// With an empty database, and these settings besides the usual ones.
+    pub async fn empty(servers: usize, settings: &[(&str, &str)]) -> Self {
+        let cluster = Cluster::start();
+        let database = cluster.database();
+        Self::on(cluster, database, servers, settings).await
+    }
+
+    async fn on(cluster: Cluster, database: TestDatabase, servers: usize, more: &[(&str, &str)]) -> Self {
         let TestDatabase::Postgres { name, .. } = &database else { panic!("it is PostgreSQL") };
         let redis = RedisServer::start_with(&["--appendonly", "yes", "--appendfsync", "everysec"]);
-        let addresses: Vec<SocketAddr> = (0..SERVERS).map(|_| free_address()).collect();
+        let addresses: Vec<SocketAddr> = (0..servers).map(|_| free_address()).collect();
         let mut servers = Vec::new();
         for address in &addresses {
             let to_redis = Proxy::start(Target::Tcp(redis.address())).await;
@@ -73,11 +81,13 @@ impl Site {
                 ("WAYBILL_DRAIN_NOTICE_MS", "500".into()),
                 ("WAYBILL_RETRY_SPREAD_MS", "1000".into()),
             ];
+            let usual = settings.map(|(name, value)| (name.to_owned(), value));
+            let more = more.iter().map(|&(name, value)| (name.to_owned(), value.to_owned()));
             servers.push(Server {
                 process: None,
                 redis: to_redis,
                 postgres: to_postgres,
-                settings: settings.map(|(name, value)| (name.to_owned(), value)).to_vec(),
+                settings: usual.into_iter().chain(more).collect(),
                 folder: Arc::new(TempDir::new().expect("a folder")),
                 logs: Vec::new(),
             });
@@ -86,7 +96,7 @@ impl Site {
             server.start().await;
         }
         let nginx = Nginx::start(&addresses);
-        (Self { servers, redis, nginx, database, _cluster: cluster }, cast)
+        Self { servers, redis, nginx, database, _cluster: cluster }
     }
 
     /// Ends everything that goes wrong.

@@ -1,7 +1,10 @@
 //! A simulated city on a real server: nothing that its people see breaks the contract; and where something does, it is
 //! noticed.
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use actix_web::rt::task::spawn_blocking;
@@ -12,8 +15,8 @@ use waybill::tools::client::target::Target;
 use waybill::tools::simulate::Simulation;
 
 use crate::money::assert_whole;
-use crate::support::TestApp;
-use crate::support::process::waybill;
+use crate::support::process::{Process, waybill};
+use crate::support::{TestApp, TestDatabase};
 
 const SERVICE_KEY: &str = "key-of-the-shop";
 const SETTINGS: [(&str, &str); 5] = [
@@ -42,7 +45,54 @@ async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
     assert!(report.from_wallet > 0 && report.deeds.contains_key("top-up succeeded"), "{report}");
     assert!(report.messages.0 > 0 && report.messages.0 == report.messages.1, "{report}");
     assert!(report.frames.0 > 100 && report.calls.0 > 100, "{report}");
+    for deed in ["accept by frame", "accept by call"] {
+        assert!(report.deeds.contains_key(deed), "{deed}: {report}");
+    }
+    assert!(report.badges.get("right").is_some_and(|right| *right > 0), "{report}");
+    assert!(report.failed.is_empty() && report.duplicates == 0, "{report}");
+    for lapse in ["offer", "step", "position to dot", "message", "any event", "ping"] {
+        assert!(report.to_string().contains(&format!("\n{lapse} ")), "{lapse}: {report}");
+    }
     assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn a_city_whose_server_is_killed_goes_on_and_finds_nothing_that_breaks_the_contract() {
+    let (database, folder) = (TestDatabase::new(), Arc::new(TempDir::new().expect("a folder")));
+    let (url, folder) = (database.url(), &folder);
+    let serve = async |listen: String| {
+        let (url, folder) = (url.clone(), Arc::clone(folder));
+        let served = spawn_blocking(move || {
+            let mut settings = SETTINGS.to_vec();
+            settings.extend([("WAYBILL_RATE_LIMITS", "off"), ("DATABASE_URL", &url)]);
+            settings.push(("WAYBILL_LISTEN", &listen));
+            Process::serve(&folder, &settings)
+        });
+        served.await.expect("it is up")
+    };
+    let mut server = serve("127.0.0.1:0".to_owned()).await;
+    let address = server.address;
+    let simulation = Simulation::crowd(Target::of(address), 11, 12, 8, Duration::from_millis(400));
+    let kept = Cell::new(None);
+    let end = async {
+        for _ in 0..3 {
+            // People live by a clock of their own: this is how long they order between two crashes.
+            sleep(Duration::from_secs(2)).await;
+            spawn_blocking(|| server.kill()).await.expect("it was killed");
+            server = serve(address.to_string()).await;
+        }
+        sleep(Duration::from_secs(2)).await;
+        // It serves to the end of the test.
+        kept.set(Some(server));
+    };
+    let report = Simulation { pace: 6.0, ..simulation }.run_until(end).await;
+    assert!(report.is_clean(), "{report}");
+    let made = report.offers.get("made").copied().unwrap_or_default();
+    let ended: u64 = report.offers.iter().filter(|(name, _)| *name != "made").map(|(_, count)| count).sum();
+    assert!(made > 0 && ended <= made, "each offer counts once: {report}");
+    let count = |counts: &BTreeMap<String, u64>| counts.values().sum::<u64>();
+    assert!(count(&report.reconnects) >= 20 && count(&report.resumed) >= 20, "{report}");
+    assert!(report.to_string().contains("\nconnected again "), "{report}");
 }
 
 #[actix_web::test]

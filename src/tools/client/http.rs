@@ -154,7 +154,9 @@ impl Http {
         if !status.is_success() {
             return Err(failed(Failure::Refused(refusal(status, retry_after, &bytes))));
         }
-        serde_json::from_slice(&bytes)
+        // A 204 says all that there is to say.
+        let text: &[u8] = if status == StatusCode::NO_CONTENT { b"null" } else { &bytes };
+        serde_json::from_slice(text)
             .map_err(|error| failed(Failure::Unreadable(format!("{status}: {error}"))))
     }
 }

@@ -20,7 +20,7 @@ use crate::domain::order::Party;
 const TYPING: std::ops::Range<f64> = 0.5..3.0;
 /// How many messages are sent twice, as apps do that have had no answer.
 const TWICE: f64 = 0.1;
-/// How many are sent by a call instead of a frame.
+/// How many are sent, and marked as read, by a call instead of a frame.
 const BY_CALL: f64 = 0.4;
 /// Seconds without an answer after which a message is sent again.
 const NO_ANSWER: std::ops::Range<f64> = 5.0..8.0;
@@ -76,7 +76,13 @@ impl Chat {
     }
 
     /// Takes in a `chat_message`. The order that it is about, if it is from the other side.
-    pub async fn hear(&mut self, line: &mut Line<'_>, frame: &Value) -> Result<Option<OrderId>, Trouble> {
+    pub async fn hear(
+        &mut self,
+        person: &Person,
+        line: &mut Line<'_>,
+        frame: &Value,
+        rng: &mut StdRng,
+    ) -> Result<Option<OrderId>, Trouble> {
         let message = frame.get("message").and_then(|message| Message::deserialize(message).ok());
         let Some(Message { id, order_id, sender, client_id }) = message else { return Ok(None) };
         let client_id = client_id.unwrap_or_default();
@@ -86,7 +92,12 @@ impl Chat {
             return Ok(None);
         }
         self.town.saw.arrived(order_id, &client_id);
-        line.say(&json!({"type": "chat_read", "order_id": order_id, "up_to": id})).await?;
+        if rng.random_bool(BY_CALL) {
+            let path = format!("/api/v1/orders/{order_id}/messages/read");
+            person.post::<Value>(&path, &json!({"up_to": id})).await?;
+        } else {
+            line.say(&json!({"type": "chat_read", "order_id": order_id, "up_to": id})).await?;
+        }
         Ok(Some(order_id))
     }
 

@@ -10,11 +10,13 @@ use futures_util::StreamExt;
 use futures_util::stream::iter;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use uuid::Uuid;
 
 use super::person::Person;
 use super::rules::Break;
-use super::rules::ends::{Entry, Message, Row, adds_up, earned, messages, paid_from_wallet, timeline};
+use super::rules::ends::{
+    Entry, Message, Row, adds_up, assigned, earned, messages, paid_from_wallet, seen_under_way, timeline,
+};
 use super::trouble::Trouble;
 use super::world::{Order, Town};
 use crate::domain::ids::{OrderId, PartnerId};
@@ -27,10 +29,12 @@ const LAST_RIDES: Duration = Duration::from_secs(600);
 const LEAST: Duration = Duration::from_secs(150);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(250);
-/// How long what is said of unread notifications may differ: people are still reading.
-const QUIET: Duration = Duration::from_secs(20);
-/// How often a call is tried that the server is too busy for.
-const TRIES: usize = 5;
+/// How long what is said of unread notifications may differ without an outage: people are still reading.
+const QUIET: Duration = Duration::from_secs(40);
+/// The same where one outage follows another.
+const LONGEST: Duration = Duration::from_secs(600);
+/// How long a call is tried that the server is too busy for, or that has no answer.
+const TRIED: Duration = Duration::from_secs(120);
 /// People and orders that are looked at side by side.
 const AT_ONCE: usize = 4;
 /// Entries of earnings that are listed.
@@ -52,6 +56,11 @@ struct Wallet {
 struct Earnings {
     balance: i64,
     entries: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
+struct Unread {
+    id: Uuid,
 }
 
 #[derive(Deserialize)]
@@ -134,13 +143,19 @@ impl<'a> Closing<'a> {
         let begin = Instant::now();
         loop {
             let told = self.town.saw.unread(person.name());
-            let items: Vec<Value> = all(person, "/api/v1/notifications?unread=true").await?;
+            let items: Vec<Unread> = all(person, "/api/v1/notifications?unread=true").await?;
             let Count { count } = get(person, "/api/v1/notifications/unread_count").await?;
+            if let Some(Unread { id }) = items.iter().find(|unread| self.town.saw.is_read(unread.id)) {
+                let broken = Break::new("the inbox", "what was read to be read", format!("{id} is unread"));
+                self.broke(person, broken);
+                return Ok(());
+            }
             let is_so = told == Some(count) && i64::try_from(items.len()) == Ok(count);
             if is_so {
                 return Ok(());
             }
-            if begin.elapsed() > QUIET {
+            let steady = self.town.saw.steady_since().map_or(begin, |shaken| shaken.max(begin));
+            if steady.elapsed() > QUIET || begin.elapsed() > LONGEST {
                 let came = format!("{count} by the call, {told:?} by the socket");
                 let expected = format!("{} unread notifications", items.len());
                 self.broke(person, Break::new("the inbox", expected, came));
@@ -205,6 +220,12 @@ impl<'a> Closing<'a> {
         }
         let rows: Page<Row> = get(customer, &format!("{path}/timeline")).await?;
         let mut broken = timeline(id, order.status, order.version, &rows.items);
+        self.town.saw.look(|seen| {
+            let Some(placed) = seen.orders.get(&id) else { return };
+            broken.extend(assigned(id, placed.won.len(), &rows.items));
+            let sightings = placed.sightings.iter().map(|sighting| sighting.at);
+            broken.extend(sightings.filter_map(|at| seen_under_way(id, at, &rows.items)));
+        });
         let carrier =
             order.partner.as_ref().and_then(|partner| Some((partner.id, earnings.get(&partner.id)?)));
         let mine: Vec<Message> = all(customer, &format!("{path}/messages")).await?;
@@ -241,10 +262,10 @@ struct Purse<'a> {
 
 /// Reads, and tries again where the server is too busy or the network broke.
 async fn get<T: DeserializeOwned>(person: &Person, path: &str) -> Result<T, Trouble> {
-    let mut tries = 1..TRIES;
+    let begin = Instant::now();
     loop {
         match person.get(path).await {
-            Err(trouble) if trouble.passes() && tries.next().is_some() => sleep(GLANCE).await,
+            Err(trouble) if trouble.passes() && begin.elapsed() < TRIED => sleep(GLANCE).await,
             answer => return answer,
         }
     }

@@ -17,7 +17,9 @@ use super::person::{Answer, Person};
 use super::purse::Purse;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
+use crate::domain::group::GroupKey;
 use crate::domain::order::{OrderStatus, Party, PaymentMethod};
+use crate::domain::time::Timestamp;
 
 /// Orders at a time.
 const AT_ONCE: usize = 2;
@@ -77,7 +79,7 @@ impl Customer {
         let next_order = soon(HURRY, pace, &mut rng);
         let purse = Purse::new(Rc::clone(&town));
         let chat = Chat::new(Rc::clone(&town), Party::Customer);
-        let inbox = Inbox::new(Rc::clone(&town));
+        let inbox = Inbox::new(Rc::clone(&town), pace, &mut rng);
         Self { town, rng, pace, orders: Vec::new(), next_order, purse, chat, inbox }
     }
 
@@ -223,14 +225,22 @@ struct Whole {
     order: Order,
 }
 
+#[derive(Deserialize)]
+struct Dot {
+    group: String,
+    timestamp: Timestamp,
+}
+
 impl Part for Customer {
     async fn begin(&mut self, person: &Person, _: &mut Line<'_>) -> Result<(), Trouble> {
         self.purse.look(person).await?;
         self.chat.resume();
+        self.inbox.resume();
         let page: Orders = person.get("/api/v1/orders?limit=50").await?;
         for order in page.items {
             let is_known = self.orders.iter().any(|mine| mine.order.id == order.id);
             if is_known || !order.status.is_end() {
+                self.town.saw.found(person.name(), &order);
                 self.know(order, false);
             }
         }
@@ -255,12 +265,19 @@ impl Part for Customer {
                 }
             }
             "chat_message" => {
-                self.chat.hear(line, frame).await?;
+                self.chat.hear(person, line, frame, &mut self.rng).await?;
+            }
+            "location" => {
+                if let Ok(Dot { group, timestamp }) = Dot::deserialize(frame)
+                    && let Ok(GroupKey::Order(id)) = group.parse()
+                {
+                    self.town.saw.sees(id, timestamp);
+                }
             }
             "error" => self.chat.refused(frame),
             "wallet_update" => self.purse.moved(frame),
-            "notification" => self.inbox.notified(line, frame, self.pace, &mut self.rng).await?,
-            "unread_count" => self.inbox.counted(person.name(), frame, self.pace, &mut self.rng),
+            "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,
+            "unread_count" => self.inbox.counted(person.name(), frame, &mut self.rng),
             // Any other frame says nothing that a customer acts on.
             _ => {}
         }
@@ -277,7 +294,7 @@ impl Part for Customer {
         self.act(person).await?;
         self.listen(line).await?;
         self.chat.tick(person, line, &mut self.rng).await?;
-        self.inbox.tick(line).await
+        self.inbox.tick(person, line).await
     }
 }
 

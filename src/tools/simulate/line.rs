@@ -9,14 +9,19 @@ use std::time::{Duration, Instant};
 use actix_web::rt::time::{Interval, interval, sleep, timeout};
 use futures_util::{SinkExt, StreamExt};
 use rand::rngs::StdRng;
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::person::Person;
-use super::rules::hearing::Hearing;
+use super::rules::Steady;
+use super::rules::answers::Asked;
+use super::rules::hearing::{Begins, Hearing};
+use super::saw::Lapse;
 use super::trouble::{Backoff, Trouble};
 use super::world::Town;
 use crate::domain::principal::Role;
+use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::tools::client::socket::{self, Socket};
 
@@ -24,6 +29,13 @@ use crate::tools::client::socket::{self, Socket};
 const OPENING: Duration = Duration::from_secs(10);
 /// The server pings every 25 s: after this long without a sound the socket is dead.
 const SILENCE: Duration = Duration::from_secs(65);
+/// How often somebody makes sure that the server still answers on the socket.
+const BEAT: Duration = Duration::from_secs(10);
+/// An answer to that which takes longer says that something is wrong.
+const BEAT_LATE: Duration = Duration::from_secs(3);
+
+/// Before the group in the mark of what leaves it, so that a late answer to what joined it is another one.
+const LEAVING: &str = "leaving ";
 
 /// What somebody does on a socket.
 pub trait Part {
@@ -33,6 +45,8 @@ pub trait Part {
     async fn hear(&mut self, person: &Person, line: &mut Line<'_>, frame: &Value) -> Result<(), Trouble>;
     /// Does what is due.
     async fn tick(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble>;
+    /// Takes note that the connection is lost.
+    fn lose(&mut self) {}
 }
 
 /// Where a part is played.
@@ -56,6 +70,13 @@ pub struct Line<'a> {
     socket: Socket,
     heard: Instant,
     hearing: &'a mut Hearing,
+    /// What waits for an answer, and since when.
+    asked: Vec<(String, Asked, Instant)>,
+    /// Since when the last `ping` waits for its `pong`.
+    beat: Option<Instant>,
+    beat_at: Instant,
+    /// Since when each `pong` came in time.
+    steady: Instant,
 }
 
 impl<'a> Line<'a> {
@@ -67,12 +88,21 @@ impl<'a> Line<'a> {
         let Ok(socket) = timeout(OPENING, socket::open(stage.address, url, &access)).await else {
             return Err(Trouble::Silent(OPENING));
         };
-        let mut line = Self { socket: socket?, heard: Instant::now(), hearing };
+        let now = Instant::now();
+        let mut line = Self {
+            socket: socket?,
+            heard: now,
+            hearing,
+            asked: Vec::new(),
+            beat: None,
+            beat_at: now,
+            steady: now,
+        };
         if goes_on {
             let frames: Vec<Value> =
                 line.hearing.positions().map(|(group, since)| subscription(group, since)).collect();
             for frame in frames {
-                line.say(&frame).await?;
+                line.ask(&frame).await?;
             }
         }
         Ok(line)
@@ -102,9 +132,17 @@ impl<'a> Line<'a> {
         Ok(self.socket.send(Message::text(frame.to_string())).await?)
     }
 
+    /// Sends a frame whose answer will bear its `ref`.
+    pub async fn ask(&mut self, frame: &Value) -> Result<(), Trouble> {
+        let reference = frame.get("ref").and_then(Value::as_str).unwrap_or_default().to_owned();
+        self.asked.retain(|(waiting, _, _)| *waiting != reference);
+        self.asked.push((reference, Asked::by(frame), Instant::now()));
+        self.say(frame).await
+    }
+
     /// Listens to a group, too.
     pub async fn listen(&mut self, group: &str) -> Result<(), Trouble> {
-        if self.hearing.expect(group) { self.say(&subscription(group, None)).await } else { Ok(()) }
+        if self.hearing.expect(group) { self.ask(&subscription(group, None)).await } else { Ok(()) }
     }
 
     /// Listens to a group no longer.
@@ -112,22 +150,90 @@ impl<'a> Line<'a> {
         if !self.hearing.leave(group) {
             return Ok(());
         }
-        self.say(&json!({"type": "unsubscribe", "group": group, "ref": group})).await
+        // Where it was not begun yet, it never is.
+        self.asked.retain(|(waiting, _, _)| waiting != group);
+        self.ask(&json!({"type": "unsubscribe", "group": group, "ref": format!("{LEAVING}{group}")})).await
     }
 
-    /// Takes note of a frame.
-    fn note(&mut self, person: &Person, town: &Town, frame: &Value) {
+    /// Since when there is no sign of anything wrong.
+    #[must_use]
+    pub fn steady(&self, town: &Town) -> Steady {
+        Steady { line: self.steady, town: town.saw.steady_since().unwrap_or(self.steady) }
+    }
+
+    /// Makes sure that the server answers, and that it has answered all.
+    async fn beat(&mut self, person: &Person, town: &Town) -> Result<(), Trouble> {
+        let now = Instant::now();
+        match self.beat {
+            Some(since) if now.duration_since(since) > BEAT_LATE => self.steady = now,
+            Some(_) => {}
+            None if self.beat_at <= now => {
+                (self.beat, self.beat_at) = (Some(now), now + BEAT);
+                self.ask(&json!({"type": "ping", "ref": "beat"})).await?;
+            }
+            None => {}
+        }
+        let steady = self.steady(town);
+        self.asked.retain(|(_, asked, since)| {
+            let is_overdue = steady.is_overdue(*since, now);
+            if is_overdue {
+                town.saw.broke(person.name(), asked.unanswered());
+            }
+            !is_overdue
+        });
+        Ok(())
+    }
+
+    /// Takes note of a frame. Whether there is something new in it: an event that was heard before is dropped.
+    fn note(&mut self, person: &Person, town: &Town, frame: &Value) -> bool {
         town.saw.heard();
-        for broken in self.hearing.hear(frame, Instant::now()) {
+        let heard = self.hearing.hear(frame, Instant::now());
+        for broken in heard.broken {
             town.saw.broke(person.name(), broken);
+        }
+        if let Some(sighting) = heard.sighting {
+            town.saw.sighted(sighting);
+        }
+        let reference = frame.get("ref").and_then(Value::as_str).unwrap_or_default();
+        let answers = self.asked.iter().position(|(waiting, _, _)| waiting == reference);
+        let answered = answers.map(|at| self.asked.swap_remove(at));
+        if let Some(begins) = heard.begins
+            && (begins == Begins::Resync || answered.as_ref().is_some_and(|(_, asked, _)| asked.goes_on))
+        {
+            town.saw.begins(begins);
+        }
+        if let Some((_, asked, since)) = answered {
+            if let Some(broken) = asked.fits(frame) {
+                town.saw.broke(person.name(), broken);
+            }
+            if kind(frame) == "pong" {
+                self.beat = None;
+                town.saw.lapse(Lapse::Ping, since.elapsed());
+                if since.elapsed() > BEAT_LATE {
+                    self.steady = Instant::now();
+                }
+            }
+        }
+        if heard.is_repeated {
+            town.saw.heard_again();
+        }
+        if heard.is_again {
+            return false;
+        }
+        if frame.get("seq").is_some_and(Value::is_u64)
+            && let Some(at) = frame.get("at").and_then(|at| Timestamp::deserialize(at).ok())
+        {
+            let lapse = if kind(frame) == "assignment" { Lapse::Offer } else { Lapse::Event };
+            town.saw.lapse(lapse, Timestamp::now().since(at));
         }
         if kind(frame) == "error" {
             let member = |name| frame.get(name).and_then(Value::as_str).unwrap_or_default();
             town.saw.refused(person.name(), member("code"), &frame.to_string());
             // Whoever lost an order while away may not listen to it any more; a `ref` that is no group's says nothing.
-            self.hearing.forget(member("ref"));
+            self.hearing.forget(reference.strip_prefix(LEAVING).unwrap_or(reference));
             log::debug!("{}: refused: {frame}", person.name());
         }
+        true
     }
 }
 
@@ -146,16 +252,23 @@ pub async fn play(mut part: impl Part, person: &Person, stage: &Stage, mut rng: 
     let mut ticks = interval(stage.tick);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     let mut hearing = Hearing::new(person.role() == Role::Customer);
+    let mut lost = None;
     loop {
         let line = Line::open(stage, person, &mut hearing).await;
         let trouble = match line {
-            Ok(line) => match connected(&mut part, person, line, stage, &mut ticks, &mut backoff).await {
-                Ok(never) => match never {},
-                Err(trouble) => trouble,
-            },
+            Ok(line) => {
+                match connected(&mut part, person, line, stage, &mut ticks, (&mut backoff, &mut lost)).await {
+                    Ok(never) => match never {},
+                    Err(trouble) => trouble,
+                }
+            }
             Err(trouble) => trouble,
         };
         stage.town.saw.lost(person.name(), &trouble);
+        part.lose();
+        if !trouble.is_own() {
+            lost.get_or_insert_with(Instant::now);
+        }
         // An outage is news once.
         let level = if backoff.is_waiting() { log::Level::Debug } else { log::Level::Info };
         let wait = backoff.next(trouble.retry_in(), &mut rng);
@@ -170,9 +283,14 @@ async fn connected(
     mut line: Line<'_>,
     stage: &Stage,
     ticks: &mut Interval,
-    backoff: &mut Backoff,
+    (backoff, lost): (&mut Backoff, &mut Option<Instant>),
 ) -> Result<Infallible, Trouble> {
     part.begin(person, &mut line).await?;
+    // What has come meanwhile is heard from here on.
+    line.steady = Instant::now();
+    if let Some(lost) = lost.take() {
+        stage.town.saw.lapse(Lapse::Back, lost.elapsed());
+    }
     if backoff.is_waiting() {
         log::info!("{}: connected again", person.name());
     }
@@ -181,7 +299,9 @@ async fn connected(
         tokio::select! {
             frame = line.next() => {
                 let frame = frame?;
-                line.note(person, &stage.town, &frame);
+                if !line.note(person, &stage.town, &frame) {
+                    continue;
+                }
                 if kind(&frame) == "token_expiring" {
                     let access = person.renew().await?;
                     line.say(&json!({"type": "auth", "token": access.0})).await?;
@@ -192,6 +312,7 @@ async fn connected(
                 if line.heard.elapsed() > SILENCE {
                     return Err(Trouble::Silent(SILENCE));
                 }
+                line.beat(person, &stage.town).await?;
                 part.tick(person, &mut line).await?;
             }
         }

@@ -18,6 +18,7 @@ mod chat;
 mod city;
 mod closing;
 mod customer;
+mod fates;
 mod inbox;
 mod line;
 mod offers;

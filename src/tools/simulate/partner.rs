@@ -72,9 +72,9 @@ impl Partner {
     pub fn new(town: Rc<Town>, mut rng: StdRng, pace: f64) -> Self {
         Self {
             phone: Phone::new(Rc::clone(&town), Spot::crossing(&mut rng), pace, &mut rng),
-            offers: Offers::new(Rc::clone(&town)),
+            offers: Offers::new(Rc::clone(&town), &mut rng),
             chat: Chat::new(Rc::clone(&town), Party::Partner),
-            inbox: Inbox::new(Rc::clone(&town)),
+            inbox: Inbox::new(Rc::clone(&town), pace, &mut rng),
             town,
             rng,
             pace,
@@ -225,6 +225,12 @@ impl Partner {
     }
 }
 
+/// The orders of a `queue`.
+#[derive(Deserialize)]
+struct InHand {
+    orders: Vec<Order>,
+}
+
 /// Whether a partner has something to do about it.
 fn is_in_hand(status: OrderStatus) -> bool {
     status == OrderStatus::Assigned || status.shows_location()
@@ -239,6 +245,8 @@ impl Part for Partner {
         };
         line.listen(&format!("user_{}", me.id)).await?;
         self.chat.resume();
+        self.inbox.resume();
+        self.offers.resume(self.pace, &mut self.rng);
         person.put("/api/v1/partner/availability", &json!({"online": true})).await?;
         self.look(person).await?;
         if is_first {
@@ -251,8 +259,14 @@ impl Part for Partner {
 
     async fn hear(&mut self, person: &Person, line: &mut Line<'_>, frame: &Value) -> Result<(), Trouble> {
         match kind(frame) {
-            "queue" | "assignment" | "assignment_closed" => {
+            "assignment" | "assignment_closed" => {
                 self.offers.hear(person.name(), frame, self.pace, &mut self.rng);
+            }
+            "queue" => {
+                self.offers.hear(person.name(), frame, self.pace, &mut self.rng);
+                if let Ok(InHand { orders }) = InHand::deserialize(frame) {
+                    orders.into_iter().for_each(|order| self.know(order));
+                }
             }
             "queue_update" => {
                 if let Some(order) = Order::read(frame) {
@@ -268,17 +282,20 @@ impl Part for Partner {
                 }
             }
             "chat_message" => {
-                if let Some(order_id) = self.chat.hear(line, frame).await?
+                if let Some(order_id) = self.chat.hear(person, line, frame, &mut self.rng).await?
                     && self.rng.random_bool(ANSWERED)
                     && let Some(words) = WORDS.get(self.rng.random_range(0..WORDS.len()))
                 {
                     self.chat.think(order_id, words, self.pace, &mut self.rng);
                 }
             }
-            "error" => self.chat.refused(frame),
+            "error" => {
+                self.chat.refused(frame);
+                self.offers.refused(person.name(), frame, self.pace, &mut self.rng);
+            }
             "earnings_update" => self.wants_money |= self.rng.random_bool(PAID_OUT),
-            "notification" => self.inbox.notified(line, frame, self.pace, &mut self.rng).await?,
-            "unread_count" => self.inbox.counted(person.name(), frame, self.pace, &mut self.rng),
+            "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,
+            "unread_count" => self.inbox.counted(person.name(), frame, &mut self.rng),
             // Any other frame says nothing that a partner acts on.
             _ => {}
         }
@@ -291,12 +308,12 @@ impl Part for Partner {
         }
         self.listen(line).await?;
         self.chat.tick(person, line, &mut self.rng).await?;
-        self.inbox.tick(line).await?;
+        self.inbox.tick(person, line).await?;
         self.ask_for_money(person).await?;
         let order = self.orders.first().cloned();
         let step = order.as_ref().and_then(|order| self.work(order));
         let under_way = order.as_ref().filter(|order| order.status.shows_location());
-        self.phone.tick(line, under_way.map(|order| order.id), &mut self.rng).await?;
+        self.phone.tick(person, line, under_way.map(|order| order.id), &mut self.rng).await?;
         let (Some(order), Some(step)) = (order, step) else { return Ok(()) };
         self.step(person, &order, &step).await?;
         let sets_off = [OrderStatus::Assigned, OrderStatus::PickedUp].contains(&order.status);
@@ -306,5 +323,12 @@ impl Part for Partner {
             return Err(Trouble::Away(spell));
         }
         Ok(())
+    }
+
+    /// What is measured while the server cannot be reached is uploaded afterwards.
+    fn lose(&mut self) {
+        if self.orders.first().is_some_and(|order| order.status.shows_location()) {
+            self.phone.lose_network();
+        }
     }
 }

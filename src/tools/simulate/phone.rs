@@ -23,6 +23,10 @@ const UNDER_WAY: Duration = Duration::from_secs(1);
 const IDLE: Duration = Duration::from_secs(10);
 /// How often it measures while it has no network.
 const OFFLINE: Duration = Duration::from_secs(1);
+/// How many apps tell by calls instead of frames.
+const BY_CALL: f64 = 0.25;
+/// Most measurements that are kept while there is no network.
+const MOST: usize = 900;
 /// Longest gap that is ridden through, seconds: a machine that slept has not ridden.
 const LONGEST: f64 = 5.0;
 
@@ -33,6 +37,7 @@ pub struct Phone {
     /// Who carries it.
     pub rider: Rider,
     pace: f64,
+    by_call: bool,
     /// Up to when the rider has ridden.
     ridden: Instant,
     told: Option<Instant>,
@@ -44,13 +49,14 @@ impl Phone {
     /// A telephone at `at`.
     #[must_use]
     pub fn new(town: Rc<Town>, at: Spot, pace: f64, rng: &mut StdRng) -> Self {
-        let rider = Rider::new(at, rng);
-        Self { town, rider, pace, ridden: Instant::now(), told: None, offline: None }
+        let (rider, by_call) = (Rider::new(at, rng), rng.random_bool(BY_CALL));
+        Self { town, rider, pace, by_call, ridden: Instant::now(), told: None, offline: None }
     }
 
     /// Rides on, and tells where that leads when it is time to.
     pub async fn tick(
         &mut self,
+        person: &Person,
         line: &mut Line<'_>,
         under_way: Option<OrderId>,
         rng: &mut StdRng,
@@ -68,6 +74,14 @@ impl Phone {
         self.told = Some(Instant::now());
         let now = Timestamp::now();
         let mut frame = point(&self.rider.measure(rng), now);
+        if let Some(order_id) = under_way {
+            self.town.saw.tells(order_id, now);
+        }
+        if self.by_call {
+            let body = json!({"points": [frame], "sent_at": now});
+            person.post::<Value>("/api/v1/partner/locations", &body).await?;
+            return Ok(());
+        }
         if let Some(members) = frame.as_object_mut() {
             members.insert("type".to_owned(), json!("location"));
             members.insert("sent_at".to_owned(), json!(now));
@@ -78,7 +92,7 @@ impl Phone {
 
     /// From now on it only measures.
     pub fn lose_network(&mut self) {
-        self.offline = Some(Timestamp::now());
+        self.offline.get_or_insert_with(Timestamp::now);
     }
 
     /// Uploads what it measured without network.
@@ -93,7 +107,7 @@ impl Phone {
         let now = Timestamp::now();
         let mut points = Vec::new();
         let mut at = since.after(OFFLINE);
-        while at < now {
+        while at < now && points.len() < MOST {
             self.rider.ride(OFFLINE.as_secs_f64(), self.pace, rng);
             points.push(point(&self.rider.measure(rng), at));
             at = at.after(OFFLINE);

@@ -22,12 +22,20 @@ pub struct Report {
     pub messages: (usize, usize),
     /// Other things that people did.
     pub deeds: Counts,
-    /// Calls, and those that were refused or not answered.
+    /// Calls, and those that were refused because the world had moved on.
     pub calls: (u64, Counts),
+    /// Calls that failed: not answered, or the server could not do it.
+    pub failed: Counts,
     /// Frames, and those of the people that were refused.
     pub frames: (u64, Counts),
     /// Connections that had to be made anew.
     pub reconnects: Counts,
+    /// How subscriptions went on after that, and which began anew in between.
+    pub resumed: Counts,
+    /// Events that came again, and were dropped.
+    pub duplicates: u64,
+    /// Looks at inboxes, by what they said of the unread badge.
+    pub badges: Counts,
     /// The first broken rules.
     pub broken: Vec<Break>,
     /// How many there are in all.
@@ -49,9 +57,14 @@ impl Report {
         let lapse = |lapse: &Lapse, found: &Latencies| {
             let name = match lapse {
                 Lapse::Partner => "order to partner",
+                Lapse::Offer => "offer",
                 Lapse::Step => "step",
+                Lapse::Dot => "position to dot",
                 Lapse::Message => "message",
+                Lapse::Event => "any event",
                 Lapse::Call => "call",
+                Lapse::Ping => "ping",
+                Lapse::Back => "connected again",
             };
             (name, [0.5, 0.95, 0.99, 1.0].map(|share| found.quantile_ms(share)), found.count())
         };
@@ -59,12 +72,16 @@ impl Report {
             heading,
             orders,
             from_wallet: seen.orders.values().filter(|placed| placed.from_wallet).count(),
-            offers: seen.offers.clone(),
+            offers: seen.offers.counts.clone(),
             messages: (written().count(), written().filter(|written| written.is_sure).count()),
             deeds: seen.deeds.clone(),
             calls: (seen.calls, seen.refused.clone()),
+            failed: seen.failed.clone(),
             frames: (seen.frames, seen.errors.clone()),
             reconnects: seen.reconnects.clone(),
+            resumed: seen.resumed.clone(),
+            duplicates: seen.duplicates,
+            badges: seen.badges.clone(),
             broken: seen.broken.clone(),
             breaks: seen.breaks,
             lapses: seen.lapses.iter().map(|(name, found)| lapse(name, found)).collect(),
@@ -98,9 +115,13 @@ impl Display for Report {
         counts(f, "also", &self.deeds)?;
         line(f, "calls", self.calls.0)?;
         counts(f, "  refused", &self.calls.1)?;
+        counts(f, "  failed", &self.failed)?;
         line(f, "frames", self.frames.0)?;
         counts(f, "  errors", &self.frames.1)?;
+        line(f, "  heard again", self.duplicates)?;
+        counts(f, "unread badges", &self.badges)?;
         counts(f, "reconnects", &self.reconnects)?;
+        counts(f, "  subscriptions", &self.resumed)?;
         for broken in &self.broken {
             line(f, "broken", broken)?;
         }

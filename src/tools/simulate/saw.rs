@@ -2,14 +2,21 @@
 //! which rules were broken.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
+use uuid::Uuid;
+
+use super::fates::{Fates, Won};
 use super::rules::Break;
+use super::rules::answers::PASSING;
+use super::rules::hearing::{Begins, Sighting};
+use super::rules::recent::Recent;
 use super::trouble::Trouble;
-use super::world::Order;
+use super::world::{Offer, Order};
 use crate::domain::ids::{OfferId, OrderId};
 use crate::domain::order::{OrderStatus, PaymentMethod};
+use crate::domain::time::Timestamp;
 use crate::tools::client::http::{CallError, Failure};
 use crate::tools::load::meters::{Counts, Latencies, count};
 
@@ -17,18 +24,34 @@ use crate::tools::load::meters::{Counts, Latencies, count};
 pub const LISTED: usize = 50;
 /// Most orders that are remembered; of more, the oldest are forgotten, since a demo may run for months.
 const REMEMBERED: usize = 20_000;
+/// How long it is remembered that a notification was read, and of how many.
+const READ_KEPT: (Duration, usize) = (Duration::from_secs(2 * 3600), 50_000);
+/// Positions of an order that are under way to its customer.
+const DOTS: usize = 8;
+/// Most early positions of an order that are looked into.
+const SIGHTINGS: usize = 64;
 
 /// What takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Lapse {
     /// From an order to its partner, as its customer hears of it.
     Partner,
+    /// From an offer, by the server's clock, to its partner.
+    Offer,
     /// From a step's call to the customer's `order_update`.
     Step,
+    /// From a partner's position to the customer's dot.
+    Dot,
     /// From a message to its arrival at the other side.
     Message,
+    /// From any numbered event, by the server's clock, to each who hears of it.
+    Event,
     /// From a call to its answer.
     Call,
+    /// From a `ping` to its `pong`.
+    Ping,
+    /// From a connection that broke to one that stands.
+    Back,
 }
 
 /// An order that somebody placed.
@@ -50,6 +73,31 @@ pub struct Placed {
     waits: Option<Instant>,
     step: Option<(i64, Instant)>,
     accepted: BTreeMap<i64, String>,
+    /// The offers of it that were accepted.
+    pub won: Vec<OfferId>,
+    /// Positions that came before what explains them.
+    pub sightings: Vec<Sighting>,
+    /// What the partner told last of where that is, and when.
+    dots: VecDeque<(Timestamp, Instant)>,
+}
+
+impl Placed {
+    fn new(by: &str, order: &Order, waits: Option<Instant>) -> Self {
+        Self {
+            by: by.to_owned(),
+            price: order.price.amount,
+            from_wallet: order.payment_method == PaymentMethod::Wallet,
+            status: order.status,
+            written: Vec::new(),
+            share: None,
+            waits,
+            step: None,
+            accepted: BTreeMap::new(),
+            won: Vec::new(),
+            sightings: Vec::new(),
+            dots: VecDeque::new(),
+        }
+    }
 }
 
 /// A message that somebody wrote.
@@ -64,7 +112,7 @@ pub struct Written {
 }
 
 /// All of it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Seen {
     /// The orders.
     pub orders: BTreeMap<OrderId, Placed>,
@@ -72,25 +120,61 @@ pub struct Seen {
     pub lapses: BTreeMap<Lapse, Latencies>,
     /// Calls of the HTTP interface.
     pub calls: u64,
-    /// Calls that were refused or not answered, by status and code.
+    /// Calls that were refused because the world had moved on, by status and code.
     pub refused: Counts,
+    /// Calls that failed: not answered, or the server could not do it.
+    pub failed: Counts,
     /// Frames that came.
     pub frames: u64,
     /// `error` frames, by code.
     pub errors: Counts,
     /// Connections that had to be made anew, by reason.
     pub reconnects: Counts,
+    /// How subscriptions went on afterwards, and which began anew in between.
+    pub resumed: Counts,
+    /// Events that came again, and were dropped.
+    pub duplicates: u64,
+    /// Looks at inboxes, by what they said of the badge.
+    pub badges: Counts,
     /// What became of offers.
-    pub offers: Counts,
+    pub offers: Fates,
     /// Other things that people did, by what it was.
     pub deeds: Counts,
     /// The first [`LISTED`] broken rules.
     pub broken: Vec<Break>,
     /// All of them.
     pub breaks: u64,
-    open_offers: HashMap<OfferId, (String, OrderId)>,
     /// How many notifications of each person are unread, as last heard.
     unread: HashMap<String, i64>,
+    /// Notifications of which the server said that they are read.
+    read: Recent<Uuid, ()>,
+    /// When there last was a sign of an outage.
+    shaken: Option<Instant>,
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self {
+            orders: BTreeMap::new(),
+            lapses: BTreeMap::new(),
+            calls: 0,
+            refused: Counts::new(),
+            failed: Counts::new(),
+            frames: 0,
+            errors: Counts::new(),
+            reconnects: Counts::new(),
+            resumed: Counts::new(),
+            duplicates: 0,
+            badges: Counts::new(),
+            offers: Fates::default(),
+            deeds: Counts::new(),
+            broken: Vec::new(),
+            breaks: 0,
+            unread: HashMap::new(),
+            read: Recent::new(READ_KEPT.0, READ_KEPT.1),
+            shaken: None,
+        }
+    }
 }
 
 /// What everybody tells of what they saw.
@@ -118,20 +202,32 @@ impl Saw {
         self.lapse(Lapse::Call, took);
         self.0.borrow_mut().calls += 1;
         let Some(CallError { call, failure }) = error else { return };
-        let name = match failure {
-            Failure::NoAnswer(_) => "no answer".to_owned(),
+        let (name, is_outage) = match failure {
+            Failure::NoAnswer(_) => ("no answer".to_owned(), true),
             Failure::Unreadable(reason) => {
                 self.broke(who, Break::new(call, "an answer as it is described", reason));
-                "not understood".to_owned()
+                ("not understood".to_owned(), false)
             }
             Failure::Refused(refusal) => {
                 if refusal.status.as_u16() == 500 {
                     self.broke(who, Break::new(call, "no fault of the server's", &refusal.body));
                 }
-                format!("{} {}", refusal.status.as_u16(), refusal.code)
+                let name = format!("{} {}", refusal.status.as_u16(), refusal.code);
+                (name.trim_end().to_owned(), refusal.status.is_server_error())
             }
         };
-        count(&mut self.0.borrow_mut().refused, name);
+        let mut seen = self.0.borrow_mut();
+        if is_outage {
+            seen.shaken = Some(Instant::now());
+            count(&mut seen.failed, name);
+        } else {
+            count(&mut seen.refused, name);
+        }
+    }
+
+    /// Since when there was no sign of an outage; none where there never was one.
+    pub fn steady_since(&self) -> Option<Instant> {
+        self.0.borrow().shaken
     }
 
     /// A frame came.
@@ -139,12 +235,35 @@ impl Saw {
         self.0.borrow_mut().frames += 1;
     }
 
+    /// An event came again.
+    pub fn heard_again(&self) {
+        self.0.borrow_mut().duplicates += 1;
+    }
+
+    /// A subscription begins, or goes on, after a connection that broke; or begins anew.
+    pub fn begins(&self, begins: Begins) {
+        let name = match begins {
+            Begins::Resumed => "resumed",
+            Begins::Snapshot => "with a snapshot",
+            Begins::Resync => "resync",
+        };
+        let mut seen = self.0.borrow_mut();
+        if begins == Begins::Resync {
+            seen.shaken = Some(Instant::now());
+        }
+        count(&mut seen.resumed, name);
+    }
+
     /// A frame was refused.
     pub fn refused(&self, who: &str, code: &str, frame: &str) {
         if code == "internal" {
             self.broke(who, Break::new("a frame", "no fault of the server's", frame));
         }
-        count(&mut self.0.borrow_mut().errors, code);
+        let mut seen = self.0.borrow_mut();
+        if PASSING.contains(&code) {
+            seen.shaken = Some(Instant::now());
+        }
+        count(&mut seen.errors, code);
     }
 
     /// A connection has to be made anew.
@@ -152,7 +271,16 @@ impl Saw {
         if trouble.is_fault() {
             self.broke(who, Break::new("the handshake", "no fault of the server's", trouble.to_string()));
         }
-        count(&mut self.0.borrow_mut().reconnects, trouble.kind());
+        let mut seen = self.0.borrow_mut();
+        if !trouble.is_own() {
+            seen.shaken = Some(Instant::now());
+        }
+        count(&mut seen.reconnects, trouble.kind());
+    }
+
+    /// Somebody has compared the badge with the inbox.
+    pub fn looked(&self, what: &str) {
+        count(&mut self.0.borrow_mut().badges, what);
     }
 
     /// Somebody did something else that is counted.
@@ -170,21 +298,31 @@ impl Saw {
         self.0.borrow().unread.get(who).copied()
     }
 
+    /// The server said that a notification is read.
+    pub fn read(&self, id: Uuid) {
+        self.0.borrow_mut().read.meet(id, Instant::now(), || ());
+    }
+
+    /// Whether the server said so.
+    pub fn is_read(&self, id: Uuid) -> bool {
+        self.0.borrow().read.get(&id).is_some()
+    }
+
     /// An order was answered with 201.
     pub fn placed(&self, by: &str, order: &Order) {
+        self.add(order.id, Placed::new(by, order, Some(Instant::now())));
+    }
+
+    /// An order is there whose 201 was lost, or was no part of this.
+    pub fn found(&self, by: &str, order: &Order) {
+        if !self.look(|seen| seen.orders.contains_key(&order.id)) {
+            self.add(order.id, Placed::new(by, order, None));
+        }
+    }
+
+    fn add(&self, id: OrderId, placed: Placed) {
         let mut seen = self.0.borrow_mut();
-        let placed = Placed {
-            by: by.to_owned(),
-            price: order.price.amount,
-            from_wallet: order.payment_method == PaymentMethod::Wallet,
-            status: order.status,
-            written: Vec::new(),
-            share: None,
-            waits: Some(Instant::now()),
-            step: None,
-            accepted: BTreeMap::new(),
-        };
-        seen.orders.insert(order.id, placed);
+        seen.orders.insert(id, placed);
         if seen.orders.len() > REMEMBERED {
             seen.orders.pop_first();
         }
@@ -212,44 +350,44 @@ impl Saw {
         found.into_iter().for_each(|(lapse, took)| self.lapse(lapse, took));
     }
 
-    /// A partner was offered an order.
-    pub fn offered(&self, who: &str, offer: OfferId, order: OrderId) {
-        let mut seen = self.0.borrow_mut();
-        if seen.open_offers.insert(offer, (who.to_owned(), order)).is_none() {
-            count(&mut seen.offers, "made");
-        }
+    /// A partner was offered an order. Whether that may still be answered, as far as is known.
+    pub fn offered(&self, who: &str, offer: &Offer) -> bool {
+        self.0.borrow_mut().offers.made(who, offer)
     }
 
     /// An offer came to its end.
-    pub fn closed(&self, offer: OfferId, reason: &str) {
+    pub fn closed(&self, who: &str, offer: OfferId, reason: &str) {
         let mut seen = self.0.borrow_mut();
-        if seen.open_offers.remove(&offer).is_some() {
-            count(&mut seen.offers, reason);
+        match seen.offers.closed(offer, reason) {
+            Ok(Some(Won { order, share })) => {
+                if let Some(placed) = seen.orders.get_mut(&order) {
+                    placed.share = Some(share);
+                    placed.won.push(offer);
+                }
+            }
+            Ok(None) => {}
+            Err(broken) => {
+                drop(seen);
+                self.broke(who, broken);
+            }
         }
     }
 
     /// Of a partner's offers, only these are open: what became of the others went past.
     pub fn still_open(&self, who: &str, offers: &[OfferId]) {
-        self.0.borrow_mut().open_offers.retain(|offer, (whose, _)| whose != who || offers.contains(offer));
+        self.0.borrow_mut().offers.still_open(who, offers);
     }
 
     /// Offers of orders that are over, of whose end nobody was told.
     pub fn untold_offers(&self) -> Vec<(String, Break)> {
         let seen = self.0.borrow();
-        let is_over = |id| seen.orders.get(id).is_some_and(|placed| placed.status.is_end());
-        let untold = seen.open_offers.iter().filter(|(_, (_, order))| is_over(order));
-        let broken = |(offer, (who, order)): (&OfferId, &(String, OrderId))| {
-            let about = format!("offer {offer} of order {order}");
-            (who.clone(), Break::new(about, "to be told how it ended", "nothing"))
-        };
-        untold.map(broken).collect()
+        seen.offers.untold(|order| seen.orders.get(&order).is_some_and(|placed| placed.status.is_end()))
     }
 
     /// An `accept` was answered with 200: nobody else's may be, for that version of the order.
-    pub fn accepted(&self, who: &str, order: &Order, share: i64) {
+    pub fn accepted(&self, who: &str, order: &Order) {
         let mut others = Vec::new();
         if let Some(placed) = self.0.borrow_mut().orders.get_mut(&order.id) {
-            placed.share = Some(share);
             others.extend(placed.accepted.insert(order.version, who.to_owned()).filter(|other| other != who));
         }
         for other in others {
@@ -257,6 +395,39 @@ impl Saw {
                 who,
                 Break::new(order.id, format!("to be {other}'s alone"), "200 for another partner"),
             );
+        }
+    }
+
+    /// A partner tells where that is.
+    pub fn tells(&self, id: OrderId, at: Timestamp) {
+        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
+            placed.dots.push_back((at, Instant::now()));
+            if placed.dots.len() > DOTS {
+                placed.dots.pop_front();
+            }
+        }
+    }
+
+    /// The customer sees a dot.
+    pub fn sees(&self, id: OrderId, at: Timestamp) {
+        let mut told = None;
+        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id)
+            && let Some(place) = placed.dots.iter().position(|(measured, _)| *measured == at)
+        {
+            // Those before it will not be seen any more.
+            told = placed.dots.drain(..=place).last();
+        }
+        if let Some((_, told)) = told {
+            self.lapse(Lapse::Dot, told.elapsed());
+        }
+    }
+
+    /// A partner was seen before what was heard of the order explains it.
+    pub fn sighted(&self, sighting: Sighting) {
+        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&sighting.order_id)
+            && placed.sightings.len() < SIGHTINGS
+        {
+            placed.sightings.push(sighting);
         }
     }
 
@@ -293,7 +464,8 @@ impl Saw {
         }
     }
 
-    fn lapse(&self, lapse: Lapse, took: Duration) {
+    /// Something took so long.
+    pub fn lapse(&self, lapse: Lapse, took: Duration) {
         let mut seen = self.0.borrow_mut();
         if let Some(latencies) = seen.lapses.get_mut(&lapse) {
             latencies.record(took);

@@ -66,6 +66,12 @@ impl Trouble {
         }
     }
 
+    /// Whether it is the person's own: no server has a share in it.
+    #[must_use]
+    pub fn is_own(&self) -> bool {
+        matches!(self, Self::Away(_))
+    }
+
     /// Whether the server says that it has a fault. That of a call was noted with the call.
     #[must_use]
     pub fn is_fault(&self) -> bool {
@@ -78,7 +84,7 @@ impl Trouble {
         match self {
             Self::Call(CallError { failure, .. }) => match failure {
                 Failure::NoAnswer(_) => true,
-                Failure::Refused(refusal) => [429, 503].contains(&refusal.status.as_u16()),
+                Failure::Refused(refusal) => [429, 502, 503, 504].contains(&refusal.status.as_u16()),
                 Failure::Unreadable(_) => false,
             },
             Self::Socket(_) | Self::Closed { .. } | Self::Silent(_) | Self::Away(_) => true,

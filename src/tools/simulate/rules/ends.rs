@@ -1,12 +1,17 @@
 //! How things have to fit together once all orders are over: timelines, messages, money.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::{Break, is_legal};
 use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::order::{OrderStatus, Party, STEPS};
+use crate::domain::time::Timestamp;
+
+/// The clocks of two instances differ by less, and a step is committed a little after its time.
+const LEEWAY: Duration = Duration::from_secs(2);
 
 /// A row of an order's timeline.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,6 +24,8 @@ pub struct Row {
     pub to: OrderStatus,
     /// Who took it.
     pub by: Party,
+    /// When.
+    pub at: Timestamp,
 }
 
 /// A movement of money, as an account saw it.
@@ -77,6 +84,28 @@ pub fn timeline(id: OrderId, status: OrderStatus, version: i64, rows: &[Row]) ->
         ));
     }
     broken
+}
+
+/// A partner was seen at `at` because the order was under way then, which customers may hear of later.
+#[must_use]
+pub fn seen_under_way(id: OrderId, at: Timestamp, rows: &[Row]) -> Option<Break> {
+    let next = rows.iter().skip(1).map(|row| Some(row.at)).chain([None]);
+    let is_so = rows.iter().zip(next).any(|(row, next)| {
+        row.to.shows_location()
+            && row.at <= at.after(LEEWAY)
+            && next.is_none_or(|next| next.after(LEEWAY) >= at)
+    });
+    (!is_so).then(|| Break::new(id, "no position but from en_route to delivered", format!("one at {at}")))
+}
+
+/// Each offer that was accepted has made the order a partner's.
+#[must_use]
+pub fn assigned(id: OrderId, accepted: usize, rows: &[Row]) -> Option<Break> {
+    let assigned = rows.iter().filter(|row| row.to == OrderStatus::Assigned).count();
+    (accepted > assigned).then(|| {
+        let expected = format!("{accepted} times a partner, as often as an offer was accepted");
+        Break::new(id, expected, format!("{assigned} times"))
+    })
 }
 
 /// What went in and out of an account, newest first, adds up to what it holds; from the beginning on, if that `is_all`.

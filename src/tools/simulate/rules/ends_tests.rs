@@ -3,8 +3,11 @@ use serde_json::{from_value, json};
 use super::*;
 
 fn rows(steps: &[(i64, Option<&str>, &str, &str)]) -> Vec<Row> {
+    // One a minute.
+    let at = |version: i64| json!(Timestamp::from_millis(1_767_323_000_000 + 60_000 * version));
     let row = |(version, from, to, by): &(i64, Option<&str>, &str, &str)| {
-        from_value(json!({"version": version, "from": from, "to": to, "by": by})).expect("a row")
+        let row = json!({"version": version, "from": from, "to": to, "by": by, "at": at(*version)});
+        from_value(row).expect("a row")
     };
     steps.iter().map(row).collect()
 }
@@ -89,4 +92,31 @@ fn messages_are_there_once_and_the_same_for_both() {
     // What was written in another partner's time is not this one's.
     let earlier = Message { partner_id: PartnerId::new(), ..message("z") };
     assert_eq!(look(&[], &[both[0].clone(), both[1].clone(), earlier], &both), 0);
+}
+
+#[test]
+fn a_partner_is_seen_while_the_timeline_says_under_way() {
+    let id = OrderId::new();
+    let rows = rows(&[
+        BEGIN[0],
+        BEGIN[1],
+        (3, Some("confirmed"), "assigned", "partner"),
+        (4, Some("assigned"), "en_route", "partner"),
+        (5, Some("en_route"), "confirmed", "partner"),
+    ]);
+    let is_right = |second| {
+        let at = Timestamp::from_millis(1_767_323_000_000 + 1_000 * second);
+        seen_under_way(id, at, &rows).is_none()
+    };
+    // Under way from second 240 to 300.
+    for (second, right) in [(200, false), (237, false), (239, true), (270, true), (301, true), (310, false)] {
+        assert_eq!(is_right(second), right, "{second}");
+    }
+}
+
+#[test]
+fn an_order_is_a_partners_as_often_as_it_was_accepted() {
+    let rows = rows(&[BEGIN[0], BEGIN[1], (3, Some("confirmed"), "assigned", "partner")]);
+    assert!(assigned(OrderId::new(), 1, &rows).is_none());
+    assert!(assigned(OrderId::new(), 2, &rows).is_some());
 }

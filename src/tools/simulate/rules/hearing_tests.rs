@@ -21,6 +21,10 @@ impl Watcher {
 
     /// What breaks a rule in a frame that comes so many milliseconds after the beginning.
     fn at(&mut self, ms: u64, frame: &Value) -> Vec<Break> {
+        self.hear(ms, frame).broken
+    }
+
+    fn hear(&mut self, ms: u64, frame: &Value) -> Heard {
         self.hearing.hear(frame, self.begin + Duration::from_millis(ms))
     }
 
@@ -43,7 +47,11 @@ fn subscribed(seq: u64, recovered: bool) -> Value {
 }
 
 fn event(seq: u64) -> Value {
-    json!({"type": "anything", "group": GROUP, "id": format!("e{seq}"), "epoch": "a", "seq": seq})
+    json!({"type": "anything", "group": GROUP, "id": id(seq), "epoch": "a", "seq": seq})
+}
+
+fn id(number: u64) -> String {
+    format!("01a20f31-1141-7610-842c-{number:012}")
 }
 
 fn step(seq: u64, version: i64, from: &str, to: &str) -> Value {
@@ -55,7 +63,10 @@ fn step(seq: u64, version: i64, from: &str, to: &str) -> Value {
 
 fn location(second: u64, age: u64, freshness: &str) -> Value {
     let timestamp = Timestamp::from_millis(1_767_323_045_678).after(Duration::from_secs(second));
-    json!({"type": "location", "group": GROUP, "timestamp": timestamp, "age": age, "freshness": freshness})
+    json!({
+        "type": "location", "group": GROUP, "at": timestamp, "timestamp": timestamp, "age": age,
+        "freshness": freshness,
+    })
 }
 
 fn expected(broken: &[Break]) -> &str {
@@ -91,9 +102,9 @@ fn a_snapshot_tells_where_its_stream_begins() {
     let mut hearing = Hearing::new(true);
     let snapshot =
         json!({"type": "unread_count", "group": "user_1", "count": 0, "position": {"epoch": "a", "seq": 4}});
-    assert_eq!(hearing.hear(&snapshot, Instant::now()), []);
+    assert_eq!(hearing.hear(&snapshot, Instant::now()).broken, []);
     let event = json!({"type": "notification", "group": "user_1", "id": "e", "epoch": "a", "seq": 6});
-    assert_eq!(expected(&hearing.hear(&event, Instant::now())), "5 of a");
+    assert_eq!(expected(&hearing.hear(&event, Instant::now()).broken), "5 of a");
 }
 
 #[test]
@@ -130,11 +141,45 @@ fn the_same_event_may_come_twice_and_an_old_one_after_a_snapshot() {
     let mut watcher = Watcher::new();
     watcher.set_off();
     let mut again = step(3, 4, "assigned", "en_route");
-    again["id"] = json!("e2");
+    again["id"] = json!(id(2));
     assert_eq!(watcher.at(0, &again), []);
     assert_eq!(watcher.at(0, &subscribed(3, false)), []);
     watcher.seq = 3;
     assert_eq!(watcher.step(0, 4, "assigned", "en_route"), []);
+}
+
+#[test]
+fn what_comes_again_is_not_new_and_says_the_same() {
+    let mut watcher = Watcher::new();
+    assert!(!watcher.hear(0, &event(1)).is_again);
+    // The same event, under a number of its own.
+    let mut again = event(2);
+    again["id"] = json!(id(1));
+    let heard = watcher.hear(0, &again);
+    assert_eq!((heard.broken.as_slice(), heard.is_again), (&[][..], true));
+    let mut other = event(3);
+    other["id"] = json!(id(1));
+    other["count"] = json!(7);
+    assert_eq!(expected(&watcher.at(0, &other)), format!("the same event under the id {}", id(1)));
+}
+
+#[test]
+fn what_is_older_than_the_subscription_may_be_told_again() {
+    let mut watcher = Watcher::new();
+    assert_eq!(watcher.at(0, &subscribed(0, false)), []);
+    assert_eq!(watcher.step(0, 4, "assigned", "en_route"), []);
+    assert_eq!(watcher.step(0, 5, "en_route", "arrived"), []);
+    assert_eq!(watcher.step(0, 3, "confirmed", "assigned"), [], "from before it");
+    assert_eq!(expected(&watcher.step(0, 4, "assigned", "en_route")), "a version after 5");
+}
+
+#[test]
+fn a_subscription_begins_in_one_of_three_ways() {
+    let mut watcher = Watcher::new();
+    assert_eq!(watcher.hear(0, &subscribed(0, true)).begins, Some(Begins::Resumed));
+    assert_eq!(watcher.hear(0, &subscribed(4, false)).begins, Some(Begins::Snapshot));
+    let resync = json!({"type": "resync", "group": GROUP, "epoch": "b", "seq": 7});
+    assert_eq!(watcher.hear(0, &resync).begins, Some(Begins::Resync));
 }
 
 #[test]
@@ -153,12 +198,28 @@ fn a_partner_is_seen_under_way_only() {
 }
 
 #[test]
-fn a_position_may_be_a_little_ahead_of_its_step() {
+fn a_position_ahead_of_its_step_is_for_the_timeline_to_judge() {
     let mut watcher = Watcher::new();
     assert_eq!(watcher.step(0, 3, "confirmed", "assigned"), []);
-    assert_eq!(watcher.at(5_000, &location(1, 0, "live")), []);
-    assert_eq!(watcher.at(6_900, &location(2, 0, "live")), []);
-    assert_eq!(expected(&watcher.at(7_100, &location(3, 0, "live"))), "no position while assigned");
+    assert_eq!(watcher.hear(1_900, &location(1, 0, "live")).sighting, None);
+    let heard = watcher.hear(2_100, &location(2, 0, "live"));
+    assert_eq!(heard.broken, []);
+    assert_eq!(heard.sighting.map(|seen| seen.order_id.to_string()), Some(ORDER.to_owned()));
+}
+
+#[test]
+fn a_position_that_was_told_in_time_may_come_late() {
+    let mut watcher = Watcher::new();
+    let told = |second| Timestamp::from_millis(1_767_323_000_000).after(Duration::from_secs(second));
+    watcher.seq = 1;
+    let mut delivered = step(1, 8, "in_transit", "delivered");
+    delivered["at"] = json!(told(10));
+    assert_eq!(watcher.at(0, &delivered), []);
+    for (second, breaks) in [(9, 0), (13, 1)] {
+        let mut dot = location(second, 0, "live");
+        dot["at"] = json!(told(second));
+        assert_eq!(watcher.at(5_000, &dot).len(), breaks, "told at {second}");
+    }
 }
 
 #[test]
@@ -175,10 +236,10 @@ fn a_dot_is_as_fresh_as_it_is_old_and_never_goes_back() {
 #[test]
 fn the_code_is_for_the_customer_alone() {
     let order = json!({"type": "queue", "orders": [{"id": ORDER, "dropoff": {}, "code": "1234"}]});
-    let hear = |sees_codes| Hearing::new(sees_codes).hear(&order, Instant::now());
+    let hear = |sees_codes| Hearing::new(sees_codes).hear(&order, Instant::now()).broken;
     assert_eq!(hear(true), []);
     assert_eq!(expected(&hear(false)), "no hand-over code for anybody but the customer");
     // An error's code is none.
     let error = json!({"type": "error", "code": "not_found", "message": ""});
-    assert_eq!(Hearing::new(false).hear(&error, Instant::now()), []);
+    assert_eq!(Hearing::new(false).hear(&error, Instant::now()).broken, []);
 }

@@ -1,10 +1,15 @@
 //! The rules of the contract, as far as somebody can hold a server to them who only watches and calls. No clock and no
 //! I/O: what was heard, and when, goes in; what broke a rule comes out.
 
+pub mod answers;
+pub mod badge;
 pub mod ends;
 pub mod hearing;
+pub mod memory;
+pub mod recent;
 
 use std::fmt;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
@@ -34,6 +39,30 @@ impl fmt::Display for Break {
     }
 }
 
+/// What has to come takes no longer while nothing is wrong. Events wait for seconds where an instance has died or Redis has
+/// gone away.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// The same while things go wrong again and again.
+const LONG_PATIENCE: Duration = Duration::from_secs(150);
+
+/// Since when all has been well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Steady {
+    /// On the connection on which something has to come: the server has answered all the time.
+    pub line: Instant,
+    /// On those of all others, too.
+    pub town: Instant,
+}
+
+impl Steady {
+    /// Whether what has been waited for since `since` will not come any more, as far as can be told at `at`.
+    #[must_use]
+    pub fn is_overdue(self, since: Instant, at: Instant) -> bool {
+        let since = since.max(self.line);
+        at.duration_since(since) > LONG_PATIENCE || at.duration_since(since.max(self.town)) > PATIENCE
+    }
+}
+
 /// Whether the machine has such a step, whoever takes it.
 #[must_use]
 pub fn is_legal(from: OrderStatus, to: OrderStatus) -> bool {
@@ -50,5 +79,22 @@ pub fn shows_code(value: &Value) -> bool {
         }
         Value::Array(items) => items.iter().any(shows_code),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_waited_for_gets_more_time_while_things_go_wrong() {
+        let begin = Instant::now();
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let steady = |line, town| Steady { line: after(line), town: after(town) };
+        assert!(!steady(0, 0).is_overdue(after(5), after(45)));
+        assert!(steady(0, 0).is_overdue(after(5), after(46)));
+        assert!(!steady(0, 100).is_overdue(after(5), after(140)), "somebody else has lost the connection");
+        assert!(steady(0, 150).is_overdue(after(5), after(156)), "for how long, though");
+        assert!(!steady(150, 0).is_overdue(after(5), after(156)), "this connection was dead");
     }
 }

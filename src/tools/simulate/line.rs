@@ -15,7 +15,7 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::person::Person;
 use super::rules::Steady;
-use super::rules::answers::Asked;
+use super::rules::answers::{Asked, PASSING};
 use super::rules::hearing::{Begins, Hearing};
 use super::saw::Lapse;
 use super::trouble::{Backoff, Trouble};
@@ -34,6 +34,8 @@ const BEAT: Duration = Duration::from_secs(10);
 /// An answer to that which takes longer says that something is wrong.
 const BEAT_LATE: Duration = Duration::from_secs(3);
 
+/// How long after the server could not do what was asked it is asked again.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Before the group in the mark of what leaves it, so that a late answer to what joined it is another one.
 const LEAVING: &str = "leaving ";
 
@@ -72,6 +74,8 @@ pub struct Line<'a> {
     hearing: &'a mut Hearing,
     /// What waits for an answer, and since when.
     asked: Vec<(String, Asked, Instant)>,
+    /// Groups that the server could not let in or out when it was asked, and when it is asked again.
+    again: Vec<(Instant, String)>,
     /// Since when the last `ping` waits for its `pong`.
     beat: Option<Instant>,
     beat_at: Instant,
@@ -94,6 +98,7 @@ impl<'a> Line<'a> {
             heard: now,
             hearing,
             asked: Vec::new(),
+            again: Vec::new(),
             beat: None,
             beat_at: now,
             steady: now,
@@ -153,6 +158,25 @@ impl<'a> Line<'a> {
         // Where it was not begun yet, it never is.
         self.asked.retain(|(waiting, _, _)| waiting != group);
         self.ask(&json!({"type": "unsubscribe", "group": group, "ref": format!("{LEAVING}{group}")})).await
+    }
+
+    /// Asks again for what the server could not do.
+    async fn try_again(&mut self) -> Result<(), Trouble> {
+        let now = Instant::now();
+        let due: Vec<String> =
+            self.again.extract_if(.., |(at, _)| *at <= now).map(|(_, mark)| mark).collect();
+        for mark in due {
+            let frame = match mark.strip_prefix(LEAVING) {
+                Some(group) => json!({"type": "unsubscribe", "group": group, "ref": mark}),
+                None => {
+                    let mut positions = self.hearing.positions();
+                    let Some((group, since)) = positions.find(|(group, _)| **group == mark) else { continue };
+                    subscription(group, since)
+                }
+            };
+            self.ask(&frame).await?;
+        }
+        Ok(())
     }
 
     /// Since when there is no sign of anything wrong.
@@ -229,8 +253,12 @@ impl<'a> Line<'a> {
         if kind(frame) == "error" {
             let member = |name| frame.get(name).and_then(Value::as_str).unwrap_or_default();
             town.saw.refused(person.name(), member("code"), &frame.to_string());
-            // Whoever lost an order while away may not listen to it any more; a `ref` that is no group's says nothing.
-            self.hearing.forget(reference.strip_prefix(LEAVING).unwrap_or(reference));
+            if PASSING.contains(&member("code")) {
+                self.again.push((Instant::now() + AGAIN, reference.to_owned()));
+            } else {
+                // Whoever lost an order while away may not listen to it any more; a `ref` that is no group's says nothing.
+                self.hearing.forget(reference.strip_prefix(LEAVING).unwrap_or(reference));
+            }
             log::debug!("{}: refused: {frame}", person.name());
         }
         true
@@ -312,6 +340,7 @@ async fn connected(
                 if line.heard.elapsed() > SILENCE {
                     return Err(Trouble::Silent(SILENCE));
                 }
+                line.try_again().await?;
                 line.beat(person, &stage.town).await?;
                 part.tick(person, &mut line).await?;
             }

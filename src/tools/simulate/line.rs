@@ -88,6 +88,9 @@ impl<'a> Line<'a> {
         let access = person.access().await?;
         hearing.disconnect();
         let goes_on = hearing.positions().any(|(_, position)| position.is_some());
+        if !goes_on {
+            hearing.start_over();
+        }
         let url = if goes_on { &stage.next_url } else { &stage.first_url };
         let Ok(socket) = timeout(OPENING, socket::open(stage.address, url, &access)).await else {
             return Err(Trouble::Silent(OPENING));

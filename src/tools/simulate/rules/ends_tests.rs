@@ -104,7 +104,7 @@ fn a_partner_is_seen_while_the_timeline_says_under_way() {
         (4, Some("assigned"), "en_route", "partner"),
         (5, Some("en_route"), "confirmed", "partner"),
     ]);
-    let is_right = |second| {
+    let is_right = |second: i64| {
         let at = Timestamp::from_millis(1_767_323_000_000 + 1_000 * second);
         seen_under_way(id, at, &rows).is_none()
     };

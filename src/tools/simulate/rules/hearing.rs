@@ -169,6 +169,11 @@ impl Hearing {
         });
     }
 
+    /// There is nothing to go on from: a connection that broke before anything was heard has left nothing to listen to.
+    pub fn start_over(&mut self) {
+        self.streams.clear();
+    }
+
     /// A group is listened to no longer.
     pub fn forget(&mut self, group: &str) {
         self.streams.remove(group);

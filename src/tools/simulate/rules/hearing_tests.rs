@@ -128,6 +128,14 @@ fn who_comes_back_goes_on_where_it_ended() {
 }
 
 #[test]
+fn who_heard_nothing_starts_over() {
+    let mut hearing = Hearing::new(false);
+    assert!(hearing.expect(GROUP) && !hearing.expect(GROUP));
+    hearing.start_over();
+    assert!(hearing.expect(GROUP), "it has to be asked for again");
+}
+
+#[test]
 fn versions_grow_by_legal_steps() {
     let mut watcher = Watcher::new();
     watcher.set_off();

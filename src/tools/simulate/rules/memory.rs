@@ -106,13 +106,13 @@ mod tests {
         let mut hear =
             |group: &str, frame: &Value| memory.again("notification", ID, group, frame, Instant::now());
         assert_eq!(hear("user_1", &frame(1, 0)), Again::default());
-        let elsewhere = Again { anywhere: true, here: false, broken: None };
-        assert_eq!(hear("order_1", &frame(7, 0)), elsewhere, "through another group");
-        assert_eq!(hear("order_1", &frame(8, 0)), Again { here: true, ..elsewhere }, "and again");
+        let elsewhere = || Again { anywhere: true, here: false, broken: None };
+        assert_eq!(hear("order_1", &frame(7, 0)), elsewhere(), "through another group");
+        assert_eq!(hear("order_1", &frame(8, 0)), Again { here: true, ..elsewhere() }, "and again");
         let answer = json!({"type": "notification", "id": ID, "count": 0, "ref": "mine"});
         assert_eq!(
             hear("user_1", &answer),
-            elsewhere,
+            elsewhere(),
             "an answer bears the mark of who asked, and no number"
         );
         assert!(hear("user_1", &frame(10, 1)).broken.is_some(), "it says something else");

@@ -1,21 +1,18 @@
 //! Dispatch over several servers: one winner, and no offer that is lost with a server.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use serde_json::json;
-use waybill::domain::dispatch::FRESH;
-use waybill::domain::geo::Position;
-use waybill::domain::ids::OrderId;
+use waybill::domain::dispatch::OfferStatus;
+use waybill::domain::ids::{OfferId, OrderId, PartnerId};
 use waybill::domain::time::Timestamp;
+use waybill::store::dispatch::{Offer, insert_offer};
 
 use super::Fleet;
-use crate::support::TestUser;
 use crate::support::steps::text;
-
-/// See `an_order`.
-const PICKUP: Position = Position { latitude: 52.52, longitude: 13.405 };
+use crate::support::{TestApp, TestUser};
 
 /// Each of whom accepts once.
 const PARTNERS: usize = 1_000;
@@ -26,37 +23,19 @@ const AT_ONCE: usize = 128;
 
 #[actix_web::test]
 async fn a_thousand_who_accept_over_two_servers_have_one_winner_and_every_other_is_told_taken() {
-    let count = PARTNERS.to_string();
-    let settings = [("WAYBILL_OFFERS_AT_ONCE", count.as_str()), ("WAYBILL_OFFER_SECS", "3600")];
-    let fleet = Fleet::start_with(2, &settings).await;
-    let (here, there) = fleet.two();
+    // The offers are made here: to look for a thousand partners, where each has to stand somewhere, is no part of the race.
+    let fleet = Fleet::start_with(2, &[("WAYBILL_DISPATCH", "off")]).await;
+    let here = &fleet.apps[0];
     // Half of the partners are with each server, whatever they do.
     let app_of = |at: usize| &fleet.apps[at % 2];
     let partners = here.partners_online(PARTNERS).await;
-    stream::iter(partners.iter().enumerate())
-        .for_each_concurrent(AT_ONCE, |(at, partner)| app_of(at).stand(partner, 100.0 + at as f64))
-        .await;
-    let now = Timestamp::now();
-    for app in &fleet.apps {
-        app.until("it knows where they are", || async {
-            let positions = app.inner().tracking().positions();
-            positions.nearest(PICKUP, 2_000.0, PARTNERS, now.before(FRESH), now).len() == PARTNERS
-        })
-        .await;
-    }
+    let customer = here.customer().await;
+    let order = here.order(&customer).await;
+    let offers = make_offers(here, &order, &partners).await;
     let mut ears = Vec::new();
     for (at, partner) in partners.iter().enumerate().step_by(PARTNERS / EARS + 1) {
         ears.push((partner, app_of(at).at_work(partner).await));
     }
-    let customer = here.customer().await;
-    let order = here.order(&customer).await;
-    let order_id: OrderId = order.parse().expect("an id");
-    let offers =
-        || there.inner().read(move |conn| Ok(waybill::store::dispatch::open_offers(conn, order_id)?));
-    there.until("they have offers", || async { offers().await.expect("offers").len() == PARTNERS }).await;
-    let offers: HashMap<_, _> =
-        offers().await.expect("offers").iter().map(|offer| (offer.partner_id, offer.id)).collect();
-    assert_eq!(offers.len(), PARTNERS, "one for each");
 
     let begin = Instant::now();
     let answers: Vec<_> = stream::iter(partners.iter().enumerate())
@@ -108,6 +87,35 @@ async fn a_thousand_who_accept_over_two_servers_have_one_winner_and_every_other_
             assert!(told.iter().all(|frame| frame["type"] != "queue_update"), "{told:?}");
         }
     }
+}
+
+/// Offers an order to each of them, all at once.
+async fn make_offers(app: &TestApp, order: &str, partners: &[TestUser]) -> HashMap<PartnerId, OfferId> {
+    let (order_id, now): (OrderId, _) = (order.parse().expect("an id"), Timestamp::now());
+    let offers: Vec<Offer> = partners
+        .iter()
+        .map(|partner| Offer {
+            id: OfferId::new(),
+            order_id,
+            partner_id: partner.partner_id.expect("a partner"),
+            look: 1,
+            status: OfferStatus::Open,
+            reason: None,
+            pickup_distance: 100,
+            created_at: now,
+            expires_at: now.after(Duration::from_secs(3_600)),
+            closed_at: None,
+        })
+        .collect();
+    let made = offers.iter().map(|offer| (offer.partner_id, offer.id)).collect();
+    let inserted = app.inner().write(move |tx| {
+        for offer in &offers {
+            insert_offer(tx.conn(), offer)?;
+        }
+        Ok(())
+    });
+    inserted.await.expect("they are made");
+    made
 }
 
 #[actix_web::test]

@@ -5,8 +5,8 @@
 use std::sync::Arc;
 
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 
 /// All figures of one server.
@@ -49,6 +49,8 @@ pub struct Metrics {
     pub database_queue: IntGauge,
     /// Whether Redis can be reached: 1 or 0; 0, too, where none is used.
     pub redis_up: IntGauge,
+    /// By how much this machine's clock is ahead of the database's, seconds; 0 where the database is in this process.
+    pub clock_offset: Gauge,
     /// 1 on the instance that publishes.
     pub outbox_lease: IntGauge,
     /// 1 while Redis does not take events.
@@ -134,6 +136,10 @@ impl Metrics {
                 &prometheus::exponential_buckets(1.0, 2.0, 9)?
             ))),
             database_queue: add!(IntGauge::new("database_queue", "Jobs that wait for the database.")),
+            clock_offset: add!(Gauge::new(
+                "clock_offset_seconds",
+                "By how much the clock of this instance is ahead of the database's."
+            )),
             outbox_lease: add!(IntGauge::new(
                 "outbox_lease",
                 "Whether this instance takes events out of the outbox."

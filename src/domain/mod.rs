@@ -5,6 +5,7 @@
 
 pub mod cadence;
 pub mod chat;
+pub mod clock;
 pub mod contact;
 pub mod deadline;
 pub mod dispatch;

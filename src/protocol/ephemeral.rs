@@ -24,7 +24,8 @@ pub enum EphemeralFrame<'a> {
         /// When, and how sure that is.
         eta: &'a EtaView,
     },
-    /// How often the partner's app should send its location. Told when it changes.
+    /// How often the partner's app should send its location. Told to who joins, when it changes, and once a minute while
+    /// samples come.
     Cadence {
         /// Seconds between two samples.
         interval: u64,

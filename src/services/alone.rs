@@ -6,10 +6,12 @@
 use std::pin::pin;
 use std::time::Duration;
 
+use crate::domain::clock::ClockWatch;
 use crate::domain::ids::InstanceId;
 use crate::store::leases::{self, ALONE, Lease, RELAY};
 
 use super::app::App;
+use super::clock;
 use super::error::ServiceError;
 
 /// How long the lease lasts that is not renewed.
@@ -22,11 +24,14 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     let holder = InstanceId::new().to_string();
     let mut before: Option<[Lease; 2]> = None;
+    let mut clock = ClockWatch::default();
     loop {
         // One that is about to go makes room.
         if !app.is_draining() {
             match look(&app, &holder).await {
                 Ok(now) => {
+                    let [own, _] = &now;
+                    clock::note(&mut clock, own, app.metrics());
                     if before.as_ref().is_some_and(|before| is_at_work(before, &now, &holder)) {
                         log::error!(
                             "another server uses this database, and this one has no REDIS_URL: several instances \

@@ -10,11 +10,13 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::domain::clock::ClockWatch;
 use crate::protocol::channel::{Route, Say};
 use crate::store::Conn;
 use crate::store::leases::{self, Lease, RELAY};
 
 use super::app::App;
+use super::clock;
 use super::error::ServiceError;
 
 /// How long the lease lasts that is not renewed.
@@ -199,9 +201,9 @@ impl Leadership {
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     let holder = app.groups().instance().map(|instance| instance.to_string()).unwrap_or_default();
-    let mut is_failing = false;
+    let (mut is_failing, mut clock) = (false, ClockWatch::default());
     loop {
-        match look(&app, &holder).await {
+        match look(&app, &holder, &mut clock).await {
             Ok(()) => is_failing = false,
             // The first one tells; the database's own messages tell the rest.
             Err(error) => {
@@ -227,7 +229,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     }
 }
 
-async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
+async fn look(app: &App, holder: &str, clock: &mut ClockWatch) -> Result<(), ServiceError> {
     let away = app.groups().away().map(|(span, _)| span);
     let is_mine = app.leadership().term().is_some();
     let others = app.groups().peers().instances;
@@ -272,6 +274,7 @@ async fn look(app: &App, holder: &str) -> Result<(), ServiceError> {
         };
         if wants { app.store().write(job).await? } else { app.store().read(job).await? }
     };
+    clock::note(clock, &lease, app.metrics());
     let others_lead = lease.holder != holder && !lease.left.is_zero();
     note_strangers(app, holder, &lease, others_lead);
     settle(app, holder, lease, begin);

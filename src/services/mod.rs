@@ -7,6 +7,7 @@ pub mod alone;
 pub mod announcements;
 pub mod app;
 pub mod chat;
+mod clock;
 pub mod dashboard;
 pub mod deadlines;
 pub mod dispatch;

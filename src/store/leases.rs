@@ -3,11 +3,13 @@
 //! Time is the database's own, so that instances whose clocks differ, or that stood still for a while, cannot both
 //! believe that they hold one.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Text};
 
+use crate::domain::clock::ClockLook;
+use crate::domain::time::Timestamp;
 use crate::protocol::channel::Route;
 
 use super::Conn;
@@ -32,6 +34,8 @@ pub struct Lease {
     pub left: Duration,
     /// Until when it lasts, milliseconds on the database's clock: grows with each renewal.
     pub expires_at: i64,
+    /// How this machine's clock stands to the database's; none where that is the same clock.
+    pub clock: Option<ClockLook>,
 }
 
 #[derive(QueryableByName)]
@@ -45,7 +49,7 @@ struct Row {
     #[diesel(sql_type = BigInt)]
     expires_at: i64,
     #[diesel(sql_type = BigInt)]
-    left_ms: i64,
+    now: i64,
 }
 
 /// The database's clock, milliseconds since 1970.
@@ -78,16 +82,22 @@ pub fn take(conn: &mut Conn, name: &str, holder: &str, span: Duration) -> Result
 /// When the database fails.
 pub fn read(conn: &mut Conn, name: &str) -> Result<Lease, StoreError> {
     let now = clock(conn);
-    let text = format!(
-        "SELECT holder, term, route, expires_at, expires_at - {now} AS left_ms FROM leases WHERE name = ?"
-    );
+    let text = format!("SELECT holder, term, route, expires_at, {now} AS now FROM leases WHERE name = ?");
+    let (asked, begin) = (Timestamp::now(), Instant::now());
     let row: Row = Statement::new(text).text(name).get_result(conn)?;
+    let took = begin.elapsed();
+    let clock = match conn {
+        // It is in this process.
+        Conn::Sqlite(_) => None,
+        Conn::Postgres(_) => Some(ClockLook::new(asked, took, Timestamp::from_millis(row.now))),
+    };
     Ok(Lease {
         holder: row.holder,
         term: row.term,
         route: Route::parse(&row.route),
-        left: Duration::from_millis(u64::try_from(row.left_ms).unwrap_or(0)),
+        left: Duration::from_millis(u64::try_from(row.expires_at.saturating_sub(row.now)).unwrap_or(0)),
         expires_at: row.expires_at,
+        clock,
     })
 }
 
@@ -167,6 +177,21 @@ mod tests {
             take(conn, RELAY, "a", Duration::ZERO).expect("taken");
             assert_eq!(read(conn, RELAY).expect("read").left, Duration::ZERO);
             assert_eq!(take(conn, RELAY, "b", LONG).expect("taken").holder, "b");
+        });
+    }
+
+    #[test]
+    fn the_clock_of_a_database_on_this_machine_is_this_machines() {
+        on_both(|conn| {
+            let lease = read(conn, RELAY).expect("read");
+            match conn {
+                Conn::Sqlite(_) => assert_eq!(lease.clock, None),
+                Conn::Postgres(_) => {
+                    let look = lease.clock.expect("a look");
+                    // However long it took.
+                    assert!(look.may_be_none(), "{look:?}");
+                }
+            }
         });
     }
 

@@ -7,13 +7,15 @@ use crate::protocol::snapshot::SnapshotFrame;
 use crate::services::app::App;
 use crate::services::dispatch::{self, QueueView};
 use crate::services::error::ServiceError;
-use crate::services::{dashboard, notifications, orders};
+use crate::services::{dashboard, notifications, orders, tracking};
 
 /// What a group stands at.
 #[derive(Debug)]
 pub(super) struct Snapshot {
     /// The frame without its envelope.
     pub body: String,
+    /// An ephemeral frame, without its envelope as well, for whoever joins: it follows the snapshot, or what was missed.
+    pub beside: Option<String>,
     /// The revision of the state in it, where it holds one.
     pub revision: i64,
     /// Where the group's stream stood before it was read.
@@ -29,13 +31,15 @@ pub(super) struct Snapshot {
 pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<Snapshot, ServiceError> {
     may_listen(&who, group)?;
     let watermark = app.groups().watermark(group);
+    let mut beside = None;
     let (body, revision) = match group {
         GroupKey::User(user_id) => unread_count(app, user_id).await?,
         GroupKey::Order(order_id) => {
             let order = orders::get(app, who, order_id).await?;
             (SnapshotFrame::OrderStatus { order: &order }.to_text(), i64::MIN)
         }
-        GroupKey::Partner(_) => {
+        GroupKey::Partner(partner_id) => {
+            beside = tracking::now_asked(app, partner_id).await?;
             let QueueView { offers, orders } = dispatch::queue(app, who).await?;
             (SnapshotFrame::Queue { offers: &offers, orders: &orders }.to_text(), i64::MIN)
         }
@@ -44,7 +48,7 @@ pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<S
             (SnapshotFrame::Dashboard { dashboard: &dashboard }.to_text(), i64::MIN)
         }
     };
-    Ok(Snapshot { body, revision, watermark })
+    Ok(Snapshot { body, beside, revision, watermark })
 }
 
 /// What can be told without the database: the group's kind, the role, and whose it is.

@@ -81,8 +81,8 @@ impl Session {
             (Phase::Joining(snapshot), Recovery::SnapshotCurrent) => {
                 self.begin_with_snapshot(&joined, &snapshot, ctx);
             }
-            (Phase::Joining(_), Recovery::Events { is_current: true, .. }) => {
-                self.begin_with_events(&joined, ctx);
+            (Phase::Joining(snapshot), Recovery::Events { is_current: true, .. }) => {
+                self.begin_with_events(&joined, &snapshot, ctx);
             }
             (Phase::Opening | Phase::Joining(_) | Phase::Waiting | Phase::Live, _) => {
                 self.look_again(joined, ctx);
@@ -105,7 +105,7 @@ impl Session {
                 return;
             }
             match (outcome, &joined.recovery) {
-                (Ok(_), Recovery::Events { .. }) => session.begin_with_events(&joined, ctx),
+                (Ok(snapshot), Recovery::Events { .. }) => session.begin_with_events(&joined, &snapshot, ctx),
                 (Ok(snapshot), Recovery::SnapshotCurrent | Recovery::SnapshotNeeded) => {
                     session.begin_with_snapshot(&joined, &snapshot, ctx);
                 }
@@ -133,7 +133,8 @@ impl Session {
         }));
     }
 
-    fn begin_with_events(&mut self, joined: &Joined, ctx: &mut Context) {
+    /// Of the snapshot, only what stands beside it is told.
+    fn begin_with_events(&mut self, joined: &Joined, snapshot: &Snapshot, ctx: &mut Context) {
         let Recovery::Events { events, states, .. } = &joined.recovery else { return };
         let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
         self.welcome_to(joined.group, joined, seq, true, ctx);
@@ -141,6 +142,7 @@ impl Session {
             ctx.text(frame.text().clone());
             outgoing::written(&self.app, self.state.principal.user_id, frame);
         }
+        say_beside(joined.group, snapshot, ctx);
         self.go_live(joined.group, i64::MIN, joined.presence.clone(), ctx);
     }
 
@@ -172,6 +174,7 @@ impl Session {
         let open = snapshot.body.strip_suffix('}').unwrap_or(&snapshot.body);
         let body = format!("{open},\"position\":{position}}}");
         ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
+        say_beside(group, snapshot, ctx);
         self.go_live(group, snapshot.revision, joined.presence.clone(), ctx);
     }
 
@@ -215,6 +218,13 @@ impl Session {
             let text = Control::Unsubscribed { group, code: Some("access_lost"), reference: None }.to_text();
             self.say(text, ctx);
         }
+    }
+}
+
+/// What comes later of the same kind waits behind the door of the group, and follows.
+fn say_beside(group: GroupKey, snapshot: &Snapshot, ctx: &mut Context) {
+    if let Some(beside) = &snapshot.beside {
+        ctx.text(envelop(beside, &group.to_string(), EventId::new(), Timestamp::now(), None));
     }
 }
 

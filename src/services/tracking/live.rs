@@ -403,6 +403,11 @@ impl LastSeen {
         order_ids.into_iter().filter_map(dot).collect()
     }
 
+    /// The charge of the device that the partner of an order was last seen by.
+    pub(super) fn battery(&self, order_id: OrderId) -> Option<f64> {
+        self.live().orders.get(&order_id).and_then(|tracker| tracker.sample.battery)
+    }
+
     /// How far a partner is from where an order leads it, metres.
     pub(super) fn metres_to_go(&self, order: &UnderWay) -> Option<f64> {
         let goal = match order.status {

@@ -14,6 +14,7 @@ mod promises;
 mod routing;
 mod trail;
 
+pub use cadence::now_asked;
 pub use intake::Refused;
 pub use live::LastSeen;
 pub use pass::run;

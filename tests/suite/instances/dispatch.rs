@@ -1,74 +1,121 @@
 //! Dispatch over several servers: one winner, and no offer that is lost with a server.
 
-use std::time::Instant;
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
 
-use futures_util::StreamExt;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use serde_json::json;
+use waybill::domain::dispatch::OfferStatus;
+use waybill::domain::ids::{OfferId, OrderId, PartnerId};
+use waybill::domain::time::Timestamp;
+use waybill::store::dispatch::{Offer, insert_offer};
 
 use super::Fleet;
 use crate::support::steps::text;
+use crate::support::{TestApp, TestUser};
 
-/// Partners, each of whom accepts on both servers, twice.
-const PARTNERS: usize = 250;
+/// Each of whom accepts once.
+const PARTNERS: usize = 1_000;
+/// Of whom so many listen.
+const EARS: usize = 20;
+/// Calls that are under way at once.
+const AT_ONCE: usize = 128;
 
 #[actix_web::test]
 async fn a_thousand_who_accept_over_two_servers_have_one_winner_and_every_other_is_told_taken() {
-    let fleet = Fleet::start_with(2, &[("WAYBILL_OFFERS_AT_ONCE", "250")]).await;
-    let (here, there) = fleet.two();
-    let mut partners = Vec::new();
-    for at in 0..PARTNERS {
-        partners.push(here.partner_at(100.0 + at as f64).await);
-    }
-    for partner in &partners {
-        there.stand(partner, 100.0).await;
-    }
-    let mut ears = Vec::new();
-    for (at, partner) in partners.iter().step_by(50).enumerate() {
-        let app = &fleet.apps[at % 2];
-        ears.push((partner, app.at_work(partner).await));
-    }
+    // The offers are made here: to look for a thousand partners, where each has to stand somewhere, is no part of the race.
+    let fleet = Fleet::start_with(2, &[("WAYBILL_DISPATCH", "off")]).await;
+    let here = &fleet.apps[0];
+    // Half of the partners are with each server, whatever they do.
+    let app_of = |at: usize| &fleet.apps[at % 2];
+    let partners = here.partners_online(PARTNERS).await;
     let customer = here.customer().await;
     let order = here.order(&customer).await;
-    let mut offers = Vec::new();
-    for partner in &partners {
-        let found = || async {
-            let offers = there.as_user(partner).get("/partner/offers").await.expect(200);
-            offers["items"].as_array().is_some_and(|items| !items.is_empty())
-        };
-        there.until("an offer", found).await;
-        let found = there.as_user(partner).get("/partner/offers").await.expect(200);
-        offers.push((partner, text(&found["items"][0], "id")));
+    let offers = make_offers(here, &order, &partners).await;
+    let mut ears = Vec::new();
+    for (at, partner) in partners.iter().enumerate().step_by(PARTNERS / EARS + 1) {
+        ears.push((partner, app_of(at).at_work(partner).await));
     }
+
     let begin = Instant::now();
-    let calls = (0..4).flat_map(|round| offers.iter().map(move |offer| (round, offer)));
-    let answers: Vec<_> = stream::iter(calls)
-        .map(|(round, (partner, offer))| async move {
-            let app = if round % 2 == 0 { here } else { there };
+    let answers: Vec<_> = stream::iter(partners.iter().enumerate())
+        .map(|(at, partner)| {
+            let offer = partner.partner_id.and_then(|id| offers.get(&id)).expect("an offer");
             let path = format!("/partner/offers/{offer}/accept");
-            (partner.partner_id, app.as_user(partner).post(&path, json!({})).await)
+            async move { (partner, app_of(at).as_user(partner).post(&path, json!({})).await) }
         })
-        .buffer_unordered(64)
+        .buffer_unordered(AT_ONCE)
         .collect()
         .await;
     println!("{} accepts took {:?}", answers.len(), begin.elapsed());
     let taken = here.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200);
-    let mut won = 0;
-    for (partner_id, answer) in answers {
-        if answer.status == 200 {
-            won += 1;
-            assert_eq!(taken["partner"]["id"], json!(partner_id));
-        } else {
-            assert_eq!(answer.refused(409, "offer_closed")["reason"], "taken");
-        }
+    assert_eq!((&taken["status"], &taken["version"]), (&json!("assigned"), &json!(3)), "it is assigned once");
+    let is_winner = |partner: &TestUser| taken["partner"]["id"] == json!(partner.partner_id);
+    let (won, lost): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(_, answer)| answer.status == 200);
+    assert!(won.len() == 1 && won.iter().all(|(partner, _)| is_winner(partner)), "{won:?}");
+    assert_eq!(lost.len(), PARTNERS - 1);
+    for (_, answer) in lost {
+        assert_eq!(answer.refused(409, "offer_closed")["reason"], "taken");
     }
-    assert_eq!(won, 4, "the winner, who accepts four times");
-    assert_eq!(taken["version"], 3, "and is assigned once");
+    let holders: Vec<_> = stream::iter(partners.iter().enumerate())
+        .map(|(at, partner)| async move {
+            // Of the other server this time.
+            let queue = app_of(at + 1).as_user(partner).get("/partner/queue").await.expect(200);
+            assert_eq!(queue["offers"], json!([]), "nobody may have it any more");
+            queue["orders"]
+                .as_array()
+                .expect("orders")
+                .iter()
+                .map(|order| (partner, text(order, "id")))
+                .collect()
+        })
+        .buffer_unordered(AT_ONCE)
+        .collect::<Vec<Vec<_>>>()
+        .await
+        .concat();
+    assert!(
+        matches!(&holders[..], [(partner, held)] if is_winner(partner) && *held == order),
+        "in the winner's queue and in no other: {holders:?}"
+    );
     for (partner, socket) in &mut ears {
         let told = socket.expect("assignment_closed").await;
-        let has_it = taken["partner"]["id"] == json!(partner.partner_id);
-        assert_eq!(told["reason"], if has_it { "accepted" } else { "taken" });
+        assert_eq!(told["reason"], if is_winner(partner) { "accepted" } else { "taken" });
+        if is_winner(partner) {
+            assert_eq!(socket.expect("queue_update").await["order_id"], json!(order));
+        } else {
+            let told = socket.so_far().await;
+            assert!(told.iter().all(|frame| frame["type"] != "queue_update"), "{told:?}");
+        }
     }
+}
+
+/// Offers an order to each of them, all at once.
+async fn make_offers(app: &TestApp, order: &str, partners: &[TestUser]) -> HashMap<PartnerId, OfferId> {
+    let (order_id, now): (OrderId, _) = (order.parse().expect("an id"), Timestamp::now());
+    let offers: Vec<Offer> = partners
+        .iter()
+        .map(|partner| Offer {
+            id: OfferId::new(),
+            order_id,
+            partner_id: partner.partner_id.expect("a partner"),
+            look: 1,
+            status: OfferStatus::Open,
+            reason: None,
+            pickup_distance: 100,
+            created_at: now,
+            expires_at: now.after(Duration::from_secs(3_600)),
+            closed_at: None,
+        })
+        .collect();
+    let made = offers.iter().map(|offer| (offer.partner_id, offer.id)).collect();
+    let inserted = app.inner().write(move |tx| {
+        for offer in &offers {
+            insert_offer(tx.conn(), offer)?;
+        }
+        Ok(())
+    });
+    inserted.await.expect("they are made");
+    made
 }
 
 #[actix_web::test]

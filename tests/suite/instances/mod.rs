@@ -2,6 +2,7 @@
 //! what happens to Redis and to each of them.
 
 mod alone;
+mod clocks;
 mod death;
 mod dispatch;
 mod papers;

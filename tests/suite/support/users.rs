@@ -7,6 +7,8 @@ use waybill::domain::locale::Locale;
 use waybill::domain::principal::{Principal, Role};
 use waybill::domain::time::Timestamp;
 use waybill::services::accounts::{NewUser, add_user};
+use waybill::store::dispatch;
+use waybill::store::users::{self, User};
 
 use super::TestApp;
 
@@ -52,6 +54,42 @@ impl TestApp {
         let principal = Principal { user_id: added.id, role, partner_id, family_id: None };
         let minted = self.inner().tokens().mint_access(&principal, Timestamp::now());
         TestUser { email, id: added.id, partner_id, token: minted.expect("a token").token }
+    }
+
+    /// So many new partners at once, who want offers. They have no passwords: hashing those would take longer than the test.
+    pub async fn partners_online(&self, count: usize) -> Vec<TestUser> {
+        let now = Timestamp::now();
+        let rows: Vec<User> = (0..count)
+            .map(|_| User {
+                id: UserId::new(),
+                email: format!("partner-{}@example.org", Uuid::new_v4().simple()),
+                name: "A partner".into(),
+                role: Role::Partner,
+                locale: Locale::En.as_str().into(),
+                password_hash: "none".into(),
+                created_at: now,
+                deleted_at: None,
+                partner_id: Some(PartnerId::new()),
+            })
+            .collect();
+        let users = rows.iter().map(|row| self.with_a_token(row)).collect();
+        let added = self.inner().write(move |tx| {
+            for row in &rows {
+                users::insert(tx.conn(), row)?;
+                let partner_id = row.partner_id.expect("a partner");
+                dispatch::set_availability(tx.conn(), partner_id, true, now)?;
+            }
+            Ok(())
+        });
+        added.await.expect("they are added");
+        users
+    }
+
+    fn with_a_token(&self, row: &User) -> TestUser {
+        let User { id: user_id, role, partner_id, .. } = *row;
+        let principal = Principal { user_id, role, partner_id, family_id: None };
+        let minted = self.inner().tokens().mint_access(&principal, Timestamp::now());
+        TestUser { email: row.email.clone(), id: user_id, partner_id, token: minted.expect("a token").token }
     }
 
     /// Places an order as this customer.

@@ -5,6 +5,7 @@ use waybill::domain::time::Timestamp;
 
 use super::{PICKUP, Ride, ago, frame, north, point};
 use crate::support::TestApp;
+use crate::support::steps::text;
 
 fn latitudes(frames: &[Value]) -> Vec<Value> {
     frames.iter().filter(|frame| frame["type"] == "location").map(|frame| frame["latitude"].clone()).collect()
@@ -112,6 +113,7 @@ async fn a_position_that_is_hardly_known_does_not_replace_one_that_is() {
 async fn the_partners_app_is_told_how_often_to_send() {
     let app = TestApp::start().await;
     let mut ride = Ride::begin(&app).await;
+    assert_eq!(ride.phone.expect("cadence").await["interval"], 15, "nobody knows yet where it is");
     ride.is_at(north(PICKUP, 3_000.0)).await;
     assert_eq!(ride.phone.expect("cadence").await["interval"], 3, "somebody watches");
     ride.phone.send(frame(north(PICKUP, 3_001.0), Timestamp::now())).await;
@@ -122,7 +124,49 @@ async fn the_partners_app_is_told_how_often_to_send() {
 
     let idle = app.partner().await;
     let mut phone = app.connect(&idle, "/ws/partner/").await;
-    phone.expect("queue").await;
+    assert_eq!(phone.expect("cadence").await["interval"], 15);
     phone.send(frame(PICKUP, Timestamp::now())).await;
     assert_eq!(phone.expect("cadence").await["interval"], 15);
+}
+
+#[actix_web::test]
+async fn an_app_that_comes_back_is_told_at_once_how_often_to_send() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    ride.phone.until_match("somebody watches", |frame| frame["interval"] == 3).await;
+    let opened = async |path: &str| app.connect(&ride.partner, path).await;
+    // Without a sample of its own: what is told is what holds now.
+    let mut again = opened("/ws/partner/").await;
+    let queue = again.next().await;
+    assert_eq!(queue["type"], "queue");
+    let cadence = again.next().await;
+    assert_eq!((&cadence["type"], &cadence["interval"]), (&json!("cadence"), &json!(3)), "{cadence}");
+    assert_eq!((&cadence["group"], cadence["seq"].is_null()), (&queue["group"], true), "{cadence}");
+
+    let mut low = frame(north(PICKUP, 3_001.0), Timestamp::now());
+    low["battery"] = json!(0.1);
+    ride.phone.send(low).await;
+    ride.phone.until_match("nearly empty", |frame| frame["interval"] == 6).await;
+    let group = text(&queue, "group");
+    // One that goes on from where it was gets no queue, and one that is new to the group does.
+    let mut back = opened("/ws/").await;
+    back.send(json!({"type": "subscribe", "group": group, "since": queue["position"]})).await;
+    assert_eq!(back.expect("subscribed").await["recovered"], true);
+    let frames = back.until("cadence").await;
+    assert_eq!(frames.last().expect("one")["interval"], 6);
+    assert!(frames.iter().all(|frame| frame["type"] != "queue"), "{frames:?}");
+    let mut new = opened("/ws/").await;
+    new.send(json!({"type": "subscribe", "group": group})).await;
+    let frames = new.until("cadence").await;
+    let kinds: Vec<_> = frames.iter().map(|frame| frame["type"].clone()).collect();
+    assert_eq!(kinds, ["welcome", "subscribed", "queue", "cadence"]);
+    assert_eq!(frames.last().expect("one")["interval"], 6);
+
+    // Whose order has ended, and whose battery is still low.
+    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    let mut idle = opened("/ws/partner/").await;
+    assert_eq!(idle.expect("cadence").await["interval"], 30);
 }

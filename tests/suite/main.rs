@@ -25,6 +25,7 @@ mod instances;
 mod load;
 mod money;
 mod operating;
+mod order_machine;
 mod orders;
 mod recovery;
 mod service_keys;

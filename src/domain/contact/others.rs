@@ -213,7 +213,7 @@ impl Numbers<'_> {
             let is_range = between == "." && last == "." && is_dash_or_slash(next);
             let are_hours = is_range && is_hours(one, two) && is_hours(three, four) && is_dash(next);
             let are_prices = is_range && is_price(one, two) && is_price(three, four);
-            let is_listed = self.begins_like_a_number(index, between);
+            let is_listed = matches!(between, ":" | ",") && self.begins_like_a_number(index, between);
             if is_date {
                 self.take(index..index + 3);
             } else if !is_listed && (between == ":" && two.len() == 2 || between == "," && two.len() <= 3) {
@@ -234,7 +234,9 @@ impl Numbers<'_> {
 
     /// Whether the groups with this between them, of which this is one, begin like a phone number: `0170,123,45,67`.
     fn begins_like_a_number(&self, index: usize, between: &str) -> bool {
-        let first = (0..index).rev().take_while(|before| self.after(*before) == between).last();
+        // No number has more groups than digits.
+        let before = (0..index).rev().take(MOST).take_while(|before| self.after(*before) == between);
+        let first = before.last();
         let first = first.unwrap_or(index);
         match self.start(first) {
             Start::Plus => true,

@@ -339,8 +339,8 @@ mod tests {
                 taken[index..].iter().filter(|at| at.duration_since(*first) < Duration::from_secs(60));
             assert!(within.count() <= 20);
         }
-        let now = begin + Duration::from_secs(301);
-        let wait = window.take(&"a", now).expect_err("it was spent a second ago");
+        let now = begin + Duration::from_secs(299);
+        let wait = window.take(&"a", now).expect_err("the minute is full");
         assert!(window.take(&"a", now + wait).is_ok());
         assert!(window.take(&"b", now).is_ok(), "another key has a budget of its own");
     }

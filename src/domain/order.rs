@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use super::contact::masked;
 use super::geo::Place;
 use super::ids::{OrderId, PartnerId, UserId};
 use super::money::{Currency, Money};
@@ -147,6 +148,17 @@ impl Party {
             Self::Partner => "partner",
             Self::Admin => "admin",
             Self::System => "system",
+        }
+    }
+
+    /// What this party sees of what `writer` typed: its own words, and an admin all words, as they are. To the other side
+    /// they go without contact details.
+    #[must_use]
+    pub fn seen(self, writer: Self, text: &str) -> String {
+        match self {
+            Self::Admin | Self::System => text.to_owned(),
+            Self::Customer | Self::Partner if self == writer => text.to_owned(),
+            Self::Customer | Self::Partner => masked(text),
         }
     }
 }
@@ -377,8 +389,16 @@ pub struct Assignee {
     pub partner_id: PartnerId,
     /// The account behind it.
     pub user_id: UserId,
-    /// As customers see it.
+    /// As the partner gave it; customers see [`Assignee::shown_name`].
     pub name: String,
+}
+
+impl Assignee {
+    /// The name without contact details that somebody may have put there.
+    #[must_use]
+    pub fn shown_name(&self) -> String {
+        masked(&self.name)
+    }
 }
 
 #[cfg(test)]

@@ -63,7 +63,8 @@ pub struct OrderPage {
     request_body = NewOrder,
     responses(
         (status = 201, body = OrderView), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem),
     )
 )]
 pub async fn place(

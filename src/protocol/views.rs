@@ -173,7 +173,7 @@ pub struct OrderView {
     pub price: Money,
     /// How that is paid.
     pub payment_method: PaymentMethod,
-    /// What the customer wants the partner to know.
+    /// What the customer wants the partner to know. The partner sees no phone numbers and e-mail addresses in it.
     pub notes: Option<String>,
     /// When the partner is expected; `null` while nothing is known.
     pub eta: Option<EtaView>,
@@ -192,21 +192,25 @@ impl OrderView {
     /// The order as `viewer` may see it.
     #[must_use]
     pub fn of(order: &Order, viewer: Party, location: Option<LocationView>) -> Self {
+        let of_customer = |text: &String| viewer.seen(Party::Customer, text);
+        let place = |place: &Place| Place { address: of_customer(&place.address), ..*place };
+        let item = |item: &Item| Item { name: of_customer(&item.name), ..*item };
         Self {
             id: order.id,
             status: order.status,
             version: order.version,
-            customer: CustomerView { id: order.customer_id, name: order.customer_name.clone() },
+            customer: CustomerView { id: order.customer_id, name: of_customer(&order.customer_name) },
             partner: order
                 .partner
                 .as_ref()
-                .map(|partner| PartnerView { id: partner.partner_id, name: partner.name.clone() }),
-            pickup: order.pickup.clone(),
-            dropoff: order.dropoff.clone(),
-            items: order.items.clone(),
+                .map(|partner| (partner.partner_id, viewer.seen(Party::Partner, &partner.name)))
+                .map(|(id, name)| PartnerView { id, name }),
+            pickup: place(&order.pickup),
+            dropoff: place(&order.dropoff),
+            items: order.items.iter().map(item).collect(),
             price: order.price,
             payment_method: order.payment_method,
-            notes: order.notes.clone(),
+            notes: order.notes.as_ref().map(of_customer),
             eta: None,
             location: location.filter(|_| order.status.shows_location()),
             code: (viewer == Party::Customer).then(|| order.code.clone()),
@@ -264,7 +268,7 @@ pub struct OrderUpdate {
     pub updated_at: Timestamp,
     /// Who carries it out now.
     pub partner: Option<PartnerView>,
-    /// Why, where somebody said so.
+    /// Why, where somebody said so. Phone numbers and e-mail addresses are masked.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }

@@ -7,7 +7,7 @@
 //!
 //! Invariant: no clock here; the present time is an argument. Memory is bounded whatever comes in.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -114,6 +114,75 @@ impl Limiter {
     }
 }
 
+/// Keeps to so many in any stretch of time of a given length, for each key. It remembers each that it has counted: a
+/// [`Limiter`] lets a burst pass, and as much again while its budget grows.
+#[derive(Debug)]
+pub struct Window {
+    most: usize,
+    within: Duration,
+    hasher: KeyHasher,
+    /// When those of a key were counted, the oldest first.
+    counted: Mutex<Recent<VecDeque<Instant>>>,
+}
+
+impl Window {
+    /// Remembers at least the `keys` keys that were counted last, and at most twice as many. `most` is at least 1.
+    #[must_use]
+    pub fn new(most: usize, within: Duration, keys: usize, hasher: &KeyHasher) -> Self {
+        Self { most, within, hasher: hasher.clone(), counted: Mutex::new(Recent::new(keys)) }
+    }
+
+    /// Whether one more may be counted. Counts nothing.
+    ///
+    /// # Errors
+    /// How long it takes until it may.
+    pub fn check(&self, key: &impl Hash, now: Instant) -> Result<(), Duration> {
+        let counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        self.room(&counted, self.hasher.hash(key), now).map(|_| ())
+    }
+
+    /// Counts one more if that may be. Gives the key's hash.
+    ///
+    /// # Errors
+    /// How long it takes until it may.
+    pub fn take(&self, key: &impl Hash, now: Instant) -> Result<u64, Duration> {
+        let key = self.hasher.hash(key);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = self.room(&counted, key, now)?;
+        times.push_back(now);
+        counted.put(key, times);
+        Ok(key)
+    }
+
+    /// Counts one that another instance has counted.
+    pub fn charge_hash(&self, key: u64, now: Instant) {
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = counted.get(key).unwrap_or_default();
+        times.push_back(now);
+        if times.len() > self.most {
+            times.pop_front();
+        }
+        counted.put(key, times);
+    }
+
+    /// What is counted of a key that has room for one more.
+    fn room(
+        &self,
+        counted: &Recent<VecDeque<Instant>>,
+        key: u64,
+        now: Instant,
+    ) -> Result<VecDeque<Instant>, Duration> {
+        let mut times = counted.get(key).unwrap_or_default();
+        times.retain(|at| now.saturating_duration_since(*at) < self.within);
+        match times.front() {
+            Some(oldest) if times.len() >= self.most => {
+                Err(self.within.saturating_sub(now.saturating_duration_since(*oldest)))
+            }
+            Some(_) | None => Ok(times),
+        }
+    }
+}
+
 /// A set of keys that forgets those that were not used for longest.
 #[derive(Debug)]
 pub struct Familiar {
@@ -156,13 +225,13 @@ struct Recent<V> {
     size: usize,
 }
 
-impl<V: Copy> Recent<V> {
+impl<V: Clone> Recent<V> {
     fn new(size: usize) -> Self {
         Self { young: HashMap::new(), old: HashMap::new(), size }
     }
 
     fn get(&self, key: u64) -> Option<V> {
-        self.young.get(&key).or_else(|| self.old.get(&key)).copied()
+        self.young.get(&key).or_else(|| self.old.get(&key)).cloned()
     }
 
     fn put(&mut self, key: u64, value: V) {
@@ -250,6 +319,43 @@ mod tests {
             here.take(&"b", begin),
             "without the secret hashes say nothing"
         );
+    }
+
+    #[test]
+    fn no_minute_has_more_than_its_share_wherever_it_begins() {
+        let (window, begin) = (Window::new(20, Duration::from_secs(60), 10, &hasher()), Instant::now());
+        let mut taken = Vec::new();
+        for tenth in 0..3_000 {
+            let now = begin + Duration::from_millis(100 * tenth);
+            let is_free = window.check(&"a", now).is_ok();
+            assert_eq!(window.take(&"a", now).is_ok(), is_free);
+            if is_free {
+                taken.push(now);
+            }
+        }
+        assert_eq!(taken.len(), 100, "as many as there may be");
+        for (index, first) in taken.iter().enumerate() {
+            let within =
+                taken[index..].iter().filter(|at| at.duration_since(*first) < Duration::from_secs(60));
+            assert!(within.count() <= 20);
+        }
+        let now = begin + Duration::from_secs(299);
+        let wait = window.take(&"a", now).expect_err("the minute is full");
+        assert!(window.take(&"a", now + wait).is_ok());
+        assert!(window.take(&"b", now).is_ok(), "another key has a budget of its own");
+    }
+
+    #[test]
+    fn a_window_counts_what_another_instance_counts() {
+        let begin = Instant::now();
+        let minute = Duration::from_secs(60);
+        let (here, there) = (Window::new(3, minute, 10, &hasher()), Window::new(3, minute, 10, &hasher()));
+        for _ in 0..3 {
+            there.charge_hash(here.take(&"a", begin).expect("there is room"), begin);
+        }
+        there.charge_hash(here.hasher.hash(&"a"), begin);
+        assert_eq!(there.take(&"a", begin), Err(minute));
+        assert!(there.take(&"a", begin + minute).is_ok());
     }
 
     #[test]

@@ -1,7 +1,9 @@
 //! A real Django project beside the server: the example of the guide, as it is given to those who have one.
 
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use awc::http::Method;
@@ -84,6 +86,11 @@ impl Django {
             // Between two looks; nothing depends on how long it is.
             std::thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Runs a few lines of Python in the project.
+    fn script(&self, lines: &str) {
+        self.manage(&["shell", "-c", lines]);
     }
 
     fn add_user(&self, name: &str) {
@@ -187,4 +194,166 @@ async fn what_django_takes_back_is_not_told_and_what_cannot_be_told_is_saved_all
         listed.as_array().expect("a list").iter().map(|item| text(item, "subject")).collect();
     assert_eq!(subjects, ["not told", "kept"]);
     assert!(screen.so_far().await.iter().all(|frame| frame["type"] != "ticket_changed"));
+}
+
+/// What a gateway does with a request.
+#[derive(Debug, Clone, Copy)]
+enum Fate {
+    /// It does not arrive; this head is answered.
+    Refused(&'static str),
+    /// It arrives, and its answer does not: 504.
+    Lost,
+    /// It arrives, and so does its answer.
+    Passed,
+}
+
+/// A request that came to a gateway: when, and all of it.
+type Came = (Instant, String);
+
+/// Stands before a server, and does with each request what is said. Gives the URL, and in the end what came.
+fn gateway(server: SocketAddr, fates: Vec<Fate>) -> (String, JoinHandle<Vec<Came>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let serve = move || fates.into_iter().map(|fate| serve(&listener, server, fate)).collect();
+    (url, thread::spawn(serve))
+}
+
+fn serve(listener: &TcpListener, server: SocketAddr, fate: Fate) -> Came {
+    let (mut client, _) = listener.accept().expect("a request");
+    let at = Instant::now();
+    let request = read_request(&mut client);
+    let pass = || {
+        let mut stream = TcpStream::connect(server).expect("the server is there");
+        stream
+            .write_all(request.replace("Connection: keep-alive", "Connection: close").as_bytes())
+            .expect("written");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("an answer");
+        answer
+    };
+    let bare = |head: &str| {
+        format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").into_bytes()
+    };
+    let answer = match fate {
+        Fate::Refused(head) => bare(head),
+        Fate::Lost => {
+            let taken = String::from_utf8(pass()).expect("UTF-8");
+            assert!(taken.starts_with("HTTP/1.1 202"), "{taken}");
+            bare("504 Gateway Timeout")
+        }
+        Fate::Passed => pass(),
+    };
+    client.write_all(&answer).expect("written");
+    (at, request)
+}
+
+fn read_request(client: &mut TcpStream) -> String {
+    let (mut request, mut part) = (Vec::new(), [0; 4096]);
+    loop {
+        let read = client.read(&mut part).expect("a request");
+        assert!(read > 0, "the request ends too early");
+        request.extend_from_slice(&part[..read]);
+        let text = String::from_utf8_lossy(&request);
+        let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
+        let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
+        if body.len() >= length.expect("a length").parse().expect("a number") {
+            return text.into_owned();
+        }
+    }
+}
+
+fn header<'a>(request: &'a str, name: &str) -> &'a str {
+    request.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).expect("the header is there")
+}
+
+fn body(request: &str) -> Value {
+    let (_, body) = request.split_once("\r\n\r\n").expect("a body");
+    serde_json::from_str(body).expect("JSON")
+}
+
+#[actix_web::test]
+async fn publishing_tries_again_under_one_id_for_as_long_as_the_way_is_bad() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    django.add_user("ada");
+    let token = django.token("ada").await;
+    let bearer = format!("Bearer {token}");
+    let opened = Socket::open(app.address(), "/ws/notifications/", &[("Authorization", &bearer)]).await;
+    let mut screen = opened.expect("the socket opens");
+    let create = |subject: &str| {
+        format!(
+            "from tickets.models import *\n\
+             Ticket.objects.create(owner=User.objects.get(username='ada'), subject='{subject}')"
+        )
+    };
+    let published = |subject: &str, fates: Vec<Fate>| {
+        let (url, came) = gateway(app.address(), fates);
+        let script = create(subject);
+        let output = django.try_manage(&["shell", "-c", &script], &[("WAYBILL_URL", &url)]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        came.join().expect("all of them came")
+    };
+
+    let came = published("one", vec![Fate::Refused("502 Bad Gateway"), Fate::Lost, Fate::Passed]);
+    let told = screen.expect("ticket_changed").await;
+    for (_, request) in &came {
+        let sent = body(request);
+        assert_eq!((&sent["id"], &sent["data"]["subject"]), (&told["id"], &json!("one")));
+        assert_eq!(header(request, "Idempotency-Key"), text(&told, "id"));
+    }
+    assert_eq!(came.len(), 3);
+
+    let came = published("two", vec![Fate::Refused("429 Too Many Requests\r\nRetry-After: 1"), Fate::Passed]);
+    assert!(
+        came[1].0.duration_since(came[0].0) >= Duration::from_secs(1),
+        "it waits as long as it is asked to"
+    );
+    let next = screen.expect("ticket_changed").await;
+    assert_eq!(next["data"]["subject"], "two", "the first one came once");
+    assert_eq!(next["seq"].as_u64(), told["seq"].as_u64().map(|seq| seq + 1));
+
+    // What would take too long is given up, and what is refused for good is not tried again.
+    for head in ["503 Service Unavailable\r\nRetry-After: 3600", "403 Forbidden"] {
+        assert_eq!(published("not told", vec![Fate::Refused(head)]).len(), 1);
+    }
+    published("three", vec![Fate::Passed]);
+    assert_eq!(screen.expect("ticket_changed").await["data"]["subject"], "three");
+}
+
+#[actix_web::test]
+async fn a_partner_of_djangos_has_a_profile_and_an_account_is_found_again_after_a_crash() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    django.add_user("pat");
+    django.script("from tickets.models import *\nUser.objects.filter(username='pat').update(role='partner')");
+    let token = django.token("pat").await;
+    let me = app.with_token(&token).get("/me").await.expect(200);
+    assert_eq!((&me["role"], &me["name"]), (&json!("partner"), &json!("pat")));
+    let queue = app.with_token(&token).get("/partner/queue").await.expect(200);
+    assert_eq!(queue["items"], json!([]));
+    let bearer = format!("Bearer {token}");
+    let opened = Socket::open(app.address(), "/ws/partner/", &[("Authorization", &bearer)]).await;
+    opened.expect("the socket of partners opens");
+
+    // The account was made, and what Django wrote of it was lost.
+    django.script("from tickets.models import *\nUser.objects.update(waybill_id=None, partner_id=None)");
+    let again = app.with_token(&django.token("pat").await).get("/me").await.expect(200);
+    assert_eq!((&again["id"], &again["partner_id"]), (&me["id"], &me["partner_id"]));
+}
+
+#[actix_web::test]
+async fn a_username_that_is_an_e_mail_address_is_no_name_for_others() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    let address = "ada@mail.example";
+    django.manage(&["createsuperuser", "--noinput", "--username", address, "--email", address]);
+    let me = app.with_token(&django.token(address).await).get("/me").await.expect(200);
+    assert_eq!((text(&me, "email").as_str(), text(&me, "name").as_str()), (address, "Customer 1"));
+    django.add_user("bob");
+    django.script(
+        "from tickets.models import *\n\
+         User.objects.filter(username='bob').update(first_name='Bob', last_name='Builder')",
+    );
+    let bob = app.with_token(&django.token("bob").await).get("/me").await.expect(200);
+    assert_eq!(bob["name"], "Bob Builder");
 }

@@ -126,6 +126,43 @@ async fn a_rotated_key_is_good_for_as_long_as_it_is_given() {
 }
 
 #[actix_web::test]
+async fn a_key_with_an_end_is_followed_by_one_that_lasts_as_long_and_none_outlives_its_own() {
+    let app = TestApp::start().await;
+    let store = app.inner().store();
+    let groups = vec!["*".parse().expect("a pattern")];
+    let new = NewKey { name: "django".into(), groups: groups.clone(), lifetime: Some(2 * HOUR) };
+    service_keys::add(store, new).await.expect("it is made");
+    let ends = async || {
+        let mut listed = service_keys::list(store).await.expect("a list");
+        listed.sort_by_key(|key| key.created_at);
+        listed.into_iter().map(|key| (key.created_at, key.expires_at.expect("an end"))).collect::<Vec<_>>()
+    };
+    let first = ends().await[0];
+    assert_eq!(first.1.since(first.0), 2 * HOUR);
+
+    // A grace that would last longer than the key itself.
+    service_keys::rotate(store, "django".into(), 24 * HOUR).await.expect("it is there");
+    let both = ends().await;
+    assert_eq!((both.len(), both[0]), (2, first));
+    let second = both[1];
+    assert_eq!(second.1.since(second.0), 2 * HOUR);
+
+    service_keys::rotate(store, "django".into(), HOUR).await.expect("it is there");
+    let all = ends().await;
+    assert_eq!((all.len(), all[0]), (3, first));
+    assert_eq!((all[1].0, all[1].1), (second.0, all[2].0.after(HOUR)));
+    assert_eq!(all[2].1.since(all[2].0), 2 * HOUR);
+
+    // What has ended is good for nothing, whatever grace it is given.
+    let new = NewKey { name: "late".into(), groups, lifetime: Some(Duration::ZERO) };
+    let late = service_keys::add(store, new).await.expect("it is made");
+    let after = service_keys::rotate(store, "late".into(), HOUR).await;
+    for key in [Some(late), after.ok()].iter().flatten() {
+        publish(&app, key, "admin_dashboard").await.refused(401, "service_key_invalid");
+    }
+}
+
+#[actix_web::test]
 async fn the_last_use_is_noted_once_a_minute() {
     let app = TestApp::start().await;
     let key = add(&app, "django", &["*"]).await;

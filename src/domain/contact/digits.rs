@@ -31,9 +31,21 @@ impl Plain {
     }
 }
 
-/// What joins others without being seen, and the frame of a keycap.
+/// What joins others or turns their direction without being seen, and the frame of a keycap.
 const fn is_invisible(char: char) -> bool {
-    matches!(char, '\u{200b}'..='\u{200d}' | '\u{2060}' | '\u{feff}' | '\u{fe0f}' | '\u{20e3}')
+    matches!(
+        char,
+        '\u{ad}'
+            | '\u{34f}'
+            | '\u{61c}'
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{202a}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}'
+            | '\u{fe0f}'
+            | '\u{20e3}'
+    )
 }
 
 fn digit(char: char) -> Option<char> {

@@ -2,10 +2,7 @@
 
 use std::ops::Range;
 
-use super::{slice, words};
-
-/// The longest last label of a domain that is told from a word.
-const LAST_LABEL: std::ops::RangeInclusive<usize> = 2..=24;
+use super::{is_last_label, slice, words};
 
 /// Domains at which so many people have an address that `at` before them is a sign.
 const USUAL: [&str; 24] = [
@@ -109,8 +106,4 @@ fn domain_length(text: &str) -> Option<usize> {
     let domain = slice(text, 0..end.unwrap_or(text.len())).trim_end_matches(['.', '-']);
     let (labels, last) = domain.rsplit_once('.')?;
     (!labels.is_empty() && is_last_label(last)).then_some(domain.len())
-}
-
-fn is_last_label(label: &str) -> bool {
-    LAST_LABEL.contains(&label.chars().count()) && label.chars().all(char::is_alphabetic)
 }

@@ -172,7 +172,8 @@ frames! {
         /// About which order.
         order_id: OrderId,
     }
-    /// The user has read what was written about an order. `chat_read` goes to all who listen to the order if that is new.
+    /// The user has read what was written about an order. `chat_read` goes to all who listen to the order if that is
+    /// new, and the user no admin.
     "chat_read" ChatRead {
         /// About which order.
         order_id: OrderId,

@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::domain::ids::{PartnerId, UserId};
 use crate::services::error::ServiceError;
-use crate::services::limits::{Familiar, KeyHasher, Limiter, Rate};
+use crate::services::limits::{Familiar, KeyHasher, Limiter, Rate, Window};
 
 /// Passwords hashed at once. Each takes 19 MiB and a thread for tens of milliseconds.
 const AT_ONCE: usize = 2;
@@ -44,8 +44,11 @@ const TAKEN: Rate = rate(10, Duration::from_secs(60));
 /// Handshakes of a user: what clients that wait before they come back do not reach, on all their devices.
 const HANDSHAKES: Rate = rate(60, Duration::from_millis(250));
 
-/// Messages of a user, about all orders.
-const MESSAGES: Rate = rate(20, Duration::from_secs(3));
+/// Messages of a user in any minute, about all orders.
+const MESSAGES_A_MINUTE: usize = 20;
+
+/// Orders that a user places: more than an office at noon, with all that were refused for want of money.
+const ORDERS: Rate = rate(60, Duration::from_secs(5));
 
 /// Samples of a partner, on each instance: a frame a second, and what a day offline has left.
 const SAMPLES: Rate = rate(5_000, Duration::from_millis(20));
@@ -61,6 +64,7 @@ macro_rules! budgets {
             turns: Arc<Semaphore>,
             $($name: Limiter,)+
             familiar: Familiar,
+            messages: Window,
             /// Handshakes of everybody, on this instance.
             all_handshakes: Limiter,
             /// Whether limits apply. The gate always does.
@@ -83,6 +87,7 @@ macro_rules! budgets {
                     turns: Arc::new(Semaphore::new(AT_ONCE)),
                     $($name: Limiter::new($rate, KEYS, hasher),)+
                     familiar: Familiar::new(KEYS, hasher),
+                    messages: Window::new(MESSAGES_A_MINUTE, Duration::from_secs(60), KEYS, hasher),
                     all_handshakes: Limiter::new(all, 1, hasher),
                     is_limiting,
                     tell,
@@ -94,6 +99,7 @@ macro_rules! budgets {
                 match name {
                     $(stringify!($name) => self.$name.charge_hash(key, now),)+
                     FAMILIAR => self.familiar.put_hash(key),
+                    MESSAGES => self.messages.charge_hash(key, now),
                     // Any other text: a later version may count more.
                     _ => {}
                 }
@@ -104,6 +110,8 @@ macro_rules! budgets {
 
 /// What [`Guard::count_from_elsewhere`] calls addresses from which an account was logged in to.
 const FAMILIAR: &str = "familiar";
+/// What it calls messages.
+const MESSAGES: &str = "messages";
 
 /// Takes the name of a budget and a key's hash.
 type Tell = Box<dyn Fn(&'static str, u64) + Send + Sync>;
@@ -117,7 +125,7 @@ budgets! {
     registrations: REGISTRATIONS,
     taken: TAKEN,
     handshakes: HANDSHAKES,
-    messages: MESSAGES,
+    orders: ORDERS,
     samples: SAMPLES,
 }
 
@@ -220,6 +228,18 @@ impl Guard {
         self.limited("handshakes", || self.handshakes.take(&user_id, now))
     }
 
+    /// Whether a user may write a message. Counts nothing.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn check_message(
+        &self,
+        user_id: UserId,
+        now: Instant,
+    ) -> Result<(), ServiceError> {
+        if self.is_limiting { self.messages.check(&user_id, now).map_err(refused) } else { Ok(()) }
+    }
+
     /// Counts a message of a user.
     ///
     /// # Errors
@@ -229,7 +249,23 @@ impl Guard {
         user_id: UserId,
         now: Instant,
     ) -> Result<(), ServiceError> {
-        self.limited("messages", || self.messages.take(&user_id, now))
+        self.limited(MESSAGES, || self.messages.take(&user_id, now))
+    }
+
+    /// Whether a user may place an order. Counts nothing.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn check_order(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
+        if self.is_limiting { self.orders.check(&user_id, now).map_err(refused) } else { Ok(()) }
+    }
+
+    /// Counts an order that a user places, or would if there were money for it.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn admit_order(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
+        self.limited("orders", || self.orders.take(&user_id, now))
     }
 
     /// Counts samples of a partner. The other instances are not told: that would cost more than the samples.

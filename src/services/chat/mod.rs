@@ -11,6 +11,7 @@ pub(super) use closing::close;
 pub use post::{NewMessage, Posted, post, post_once, typing};
 pub use read::{History, ReadMark, ReadUpTo, history, mark_read, mark_read_once};
 
+use crate::domain::contact::masked;
 use crate::domain::order::{Order, Party};
 use crate::protocol::views::{MessageView, SenderView};
 use crate::store::messages::{Message, Sight};
@@ -29,7 +30,7 @@ fn view(message: Message, sender_name: String) -> MessageView {
         id: message.id,
         order_id: message.order_id,
         partner_id: message.partner_id,
-        sender: SenderView { id: message.sender_id, name: sender_name, party: message.party },
+        sender: SenderView { id: message.sender_id, name: masked(&sender_name), party: message.party },
         text: message.text,
         masked: message.is_masked,
         client_id: message.client_id,

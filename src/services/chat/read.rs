@@ -5,6 +5,7 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::{MessageId, OrderId, UserId};
 use crate::domain::notification::NotificationKind;
+use crate::domain::order::Party;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::Event;
@@ -137,7 +138,11 @@ fn mark_read_in(
     };
     let number = rows::number_of(tx.conn(), sight, up_to)?.ok_or_else(|| unknown("up_to"))?;
     if rows::move_mark(tx.conn(), order_id, user_id, number, now)? {
-        tx.emit(&Event::ChatRead { order_id, user_id, up_to });
+        match party {
+            Party::Customer | Party::Partner => tx.emit(&Event::ChatRead { order_id, user_id, up_to }),
+            // How far an admin has read is nobody else's business.
+            Party::Admin | Party::System => {}
+        }
         if rows::count_unread(tx.conn(), sight, user_id)? == 0 {
             notifications::mark_read_about(tx, user_id, order_id, NotificationKind::ChatMessage)?;
         }

@@ -13,6 +13,7 @@ pub(super) use transition::{Taken, find_partner, legal, take};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::domain::contact::masked;
 use crate::domain::geo::Position;
 use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::{Order, OrderStatus, Party};
@@ -114,7 +115,7 @@ pub struct TimelineView {
     pub by: Party,
     /// By whom, where it was a user.
     pub user_id: Option<UserId>,
-    /// Why.
+    /// Why. Phone numbers and e-mail addresses in words of others are masked, here and in the note.
     pub reason: Option<String>,
     /// What was said at the hand-over.
     pub note: Option<String>,
@@ -124,16 +125,19 @@ pub struct TimelineView {
     pub at: Timestamp,
 }
 
-impl From<TimelineStep> for TimelineView {
-    fn from(step: TimelineStep) -> Self {
+impl TimelineView {
+    /// A step as a user may see it: words of others go to customers and partners without contact details.
+    fn of(step: TimelineStep, user_id: UserId, viewer: Party) -> Self {
+        let is_seen = viewer == Party::Admin || step.user_id == Some(user_id);
+        let seen = |text: String| if is_seen { text } else { masked(&text) };
         Self {
             version: step.version,
             from: step.from,
             to: step.to,
             by: step.party,
             user_id: step.user_id,
-            reason: step.reason,
-            note: step.note,
+            reason: step.reason.map(seen),
+            note: step.note.map(seen),
             position: step.position,
             at: step.at,
         }
@@ -149,13 +153,12 @@ pub async fn timeline(
     who: Principal,
     order_id: OrderId,
 ) -> Result<Vec<TimelineView>, ServiceError> {
-    let steps = app
-        .read(move |conn| {
-            visible(conn, &who, order_id)?;
-            Ok(rows::timeline(conn, order_id)?)
-        })
-        .await?;
-    Ok(steps.into_iter().map(TimelineView::from).collect())
+    app.read(move |conn| {
+        let (_, viewer) = visible(conn, &who, order_id)?;
+        let steps = rows::timeline(conn, order_id)?;
+        Ok(steps.into_iter().map(|step| TimelineView::of(step, who.user_id, viewer)).collect())
+    })
+    .await
 }
 
 /// Writes an order's change and the step that made it.

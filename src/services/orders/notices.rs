@@ -16,7 +16,7 @@ pub(super) fn contents(
 ) -> Vec<(UserId, NotificationContent)> {
     let order_id = order.id;
     let partner_name =
-        || order.partner.as_ref().map(|partner| partner.name.as_str()).unwrap_or_default().into();
+        || order.partner.as_ref().map(Assignee::shown_name).unwrap_or_default().as_str().into();
     let to_customer = |content| vec![(order.customer_id, content)];
     match order.status {
         // Told when it is placed.

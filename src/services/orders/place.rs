@@ -1,5 +1,7 @@
 //! Placing an order.
 
+use std::time::Instant;
+
 use rand::Rng;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -68,7 +70,7 @@ fn check(new: &NewOrder) -> Result<(), ServiceError> {
 /// wallet.
 ///
 /// # Errors
-/// `Invalid` naming the fields; `Conflict` with `insufficient_funds`, or when the key was used for another request; the
+/// `Invalid` naming the fields; `Limited`; `Conflict` with `insufficient_funds`, or when the key was used for another request; the
 /// database's.
 pub async fn place(
     app: &App,
@@ -77,6 +79,10 @@ pub async fn place(
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
     check(&new)?;
+    // One that may have been placed by an earlier call is looked up whatever the limit says, and counted once it proves new.
+    if key.is_none() {
+        app.guard().check_order(who.user_id, Instant::now())?;
+    }
     let currency = new.currency.unwrap_or(Currency::DEFAULT);
     let settings = app.settings();
     let price = settings
@@ -84,8 +90,10 @@ pub async fn place(
         .price(&new.items, &new.pickup, &new.dropoff, currency)
         .ok_or_else(|| ServiceError::invalid("items", "out_of_range", "the price is too high"))?;
     let auto_confirm = settings.auto_confirm;
+    let counting = app.clone();
     let placed = app
         .write_once(key.clone(), 201, move |tx| {
+            counting.guard().admit_order(who.user_id, Instant::now())?;
             let order = insert(tx, &who, new, price)?;
             let order = if auto_confirm { confirm(tx, order)? } else { order };
             Ok(OrderView::of(&order, Party::Customer, None))

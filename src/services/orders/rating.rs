@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::domain::contact::masked;
 use crate::domain::ids::OrderId;
 use crate::domain::notification::NotificationContent;
 use crate::domain::order::{OrderStatus, Party};
@@ -70,7 +71,7 @@ pub async fn rate(
             return Err(ServiceError::conflict("already_rated", "This order has its rating."));
         }
         if let Some(partner) = &order.partner {
-            let comment = new.comment.as_deref().map(Into::into);
+            let comment = new.comment.as_deref().map(|comment| masked(comment).as_str().into());
             let content = NotificationContent::RatingReceived { order_id, stars: new.stars, comment };
             notifications::add(tx, partner.user_id, &content)?;
         }

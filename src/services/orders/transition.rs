@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::{Map, json};
 use utoipa::ToSchema;
 
+use crate::domain::contact::masked;
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
@@ -331,7 +332,7 @@ pub(in crate::services) fn take(
     }
     rows::update(tx.conn(), &order)?;
     let withdrawn = set_deadlines(tx, &order, from, before.as_ref())?;
-    let reason = words.reason.clone();
+    let reason = words.reason.as_deref().map(masked);
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     let settled = money::settle(tx, &order, from, taken.party)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
@@ -384,7 +385,7 @@ fn announce(
         previous_status: from,
         version: order.version,
         updated_at: order.updated_at,
-        partner: partner.map(|partner| PartnerView { id: partner.partner_id, name: partner.name.clone() }),
+        partner: partner.map(|partner| PartnerView { id: partner.partner_id, name: partner.shown_name() }),
         reason,
     };
     let concerned = partner.or(before);

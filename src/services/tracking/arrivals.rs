@@ -37,6 +37,7 @@ fn announce(tx: &mut Tx<'_>, order_id: OrderId) -> Result<(), ServiceError> {
     if !is_first {
         return Ok(());
     }
-    let content = NotificationContent::OrderArriving { order_id, partner_name: partner.name.as_str().into() };
+    let partner_name = partner.shown_name().as_str().into();
+    let content = NotificationContent::OrderArriving { order_id, partner_name };
     notifications::add(tx, order.customer_id, &content)
 }

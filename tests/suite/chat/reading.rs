@@ -143,6 +143,25 @@ async fn read_marks_go_on_and_never_back_and_are_told_when_they_move() {
 }
 
 #[actix_web::test]
+async fn how_far_an_admin_has_read_is_told_to_nobody() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = order(&app).await;
+    let admin = app.admin().await;
+    let message = write(&app, &customer, &order, "Hello").await;
+    let mut screens = [screen(&app, &customer, &order).await, screen(&app, &partner, &order).await];
+    mark(&app, &admin, &order, &message["id"]).await.expect(204);
+    assert_eq!(page(&app, &admin, &order).await["read"][0]["user_id"], json!(admin.id));
+    // What comes after it shows that it does not come.
+    mark(&app, &partner, &order, &message["id"]).await.expect(204);
+    for screen in &mut screens {
+        assert_eq!(screen.expect("chat_read").await["user_id"], json!(partner.id));
+    }
+    for user in [&customer, &partner] {
+        assert_eq!(page(&app, user, &order).await["read"][1], Value::Null);
+    }
+}
+
+#[actix_web::test]
 async fn both_who_type_are_shown_and_each_only_now_and_then() {
     let app = TestApp::start().await;
     let (customer, partner, order) = order(&app).await;

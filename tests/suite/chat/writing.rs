@@ -1,5 +1,7 @@
 //! Who may write when, what becomes of a message, and what of one that comes twice.
 
+use std::time::{Duration, Instant};
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -230,29 +232,56 @@ async fn texts_that_are_blank_too_long_or_hold_what_shows_nothing_are_refused() 
 }
 
 #[actix_web::test]
-async fn twenty_messages_a_minute_are_taken_and_then_one_every_three_seconds() {
+async fn twenty_messages_are_taken_in_a_minute_and_none_of_them_twice() {
     let app = TestApp::start_with(&[("WAYBILL_RATE_LIMITS", "on")]).await;
     let (customer, partner, order) = order(&app).await;
     let mut screen = screen(&app, &customer, &order).await;
-    let mut taken = 0;
-    let refusal = loop {
-        screen.send(json!({"type": "chat", "order_id": order, "text": "Hello?", "ref": "r"})).await;
-        let frames = screen.until_match("an answer", |frame| frame["type"] != "presence").await;
-        let answer = frames.last().expect("one");
-        if answer["type"] == "error" {
-            break answer.clone();
-        }
-        taken += 1;
-        assert!(taken < 60, "no limit");
-    };
-    assert!(taken >= 20, "{taken}");
-    assert_eq!((&refusal["code"], &refusal["ref"]), (&json!("rate_limited"), &json!("r")));
-    let answer = try_write(&app, &customer, &order, json!({"text": "Hello?"})).await;
-    if answer.status != 201 {
-        assert!(answer.header("retry-after").is_some(), "{answer:?}");
-        answer.refused(429, "rate_limited");
+    let words = |number: usize| json!({"text": "Hello?", "client_id": format!("c-{number}")});
+    let begin = Instant::now();
+    let mut first = Vec::new();
+    for number in 0..20 {
+        first.push(try_write(&app, &customer, &order, words(number)).await.expect(201));
     }
+    for body in [json!({"text": "Hello?"}), words(20)] {
+        let answer = try_write(&app, &customer, &order, body.clone()).await;
+        let mut frame = body;
+        frame["type"] = json!("chat");
+        frame["order_id"] = json!(order);
+        frame["ref"] = json!("r");
+        screen.send(frame).await;
+        let refusal = screen.expect("error").await;
+        assert!(begin.elapsed() < Duration::from_secs(60), "too slow for what is to be shown");
+        let wait: u64 = answer.header("retry-after").expect("it says when").parse().expect("seconds");
+        assert!((1..=60).contains(&wait), "{wait}");
+        answer.refused(429, "rate_limited");
+        assert_eq!((&refusal["code"], &refusal["ref"]), (&json!("rate_limited"), &json!("r")));
+    }
+    // What was written is answered all the same, as often as it comes.
+    for (number, message) in first.iter().enumerate() {
+        assert_eq!(try_write(&app, &customer, &order, words(number)).await.expect(201), *message);
+    }
+    assert_eq!(texts(&app, &partner, &order).await.len(), 20);
     write(&app, &partner, &order, "The other side has a limit of its own.").await;
+}
+
+#[actix_web::test]
+async fn what_comes_again_takes_nothing_from_the_limit() {
+    let app = TestApp::start_with(&[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let (customer, _, order) = order(&app).await;
+    let (path, client) = (format!("/orders/{order}/messages"), app.as_user(&customer));
+    let marked = json!({"text": "One", "client_id": "one"});
+    let keyed =
+        async || client.post_with(&path, &[("Idempotency-Key", "a-key")], json!({"text": "Two"})).await;
+    for _ in 0..30 {
+        client.post(&path, marked.clone()).await.expect(201);
+        keyed().await.expect(201);
+    }
+    for _ in 0..18 {
+        write(&app, &customer, &order, "Hello?").await;
+    }
+    client.post(&path, json!({"text": "Hello?"})).await.refused(429, "rate_limited");
+    let again = keyed().await;
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
 }
 
 #[actix_web::test]

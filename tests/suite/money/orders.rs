@@ -1,5 +1,7 @@
 //! What orders cost, when that is taken, and when it is given back.
 
+use std::time::Instant;
+
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
@@ -8,7 +10,7 @@ use super::{
     wallet_order,
 };
 use crate::support::steps::text;
-use crate::support::{Answer, TestApp, TestUser};
+use crate::support::{Answer, TestApp, TestUser, an_order};
 
 /// The kinds and amounts of what moved in a customer's wallet, newest first.
 async fn moved(app: &TestApp, customer: &TestUser) -> Vec<(String, i64)> {
@@ -98,6 +100,33 @@ async fn an_order_that_cannot_be_paid_does_not_come_to_be() {
     order["currency"] = json!("EUR");
     app.as_user(&customer).post("/orders", order).await.refused(409, "insufficient_funds");
     assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn who_places_one_order_after_the_other_is_told_to_wait_and_what_was_placed_is_answered_all_the_same() {
+    let app = TestApp::start_with(&[("WAYBILL_RATE_LIMITS", "on")]).await;
+    let customer = app.customer().await;
+    let client = app.as_user(&customer);
+    let placed = async || client.post_with("/orders", &[("Idempotency-Key", "k")], an_order()).await;
+    let begin = Instant::now();
+    let first = placed().await.expect(201);
+    let mut refused = 0;
+    let answer = loop {
+        let answer = client.post("/orders", on_the_wallet()).await;
+        if answer.status == 429 {
+            break answer;
+        }
+        answer.refused(409, "insufficient_funds");
+        refused += 1;
+        assert!(refused < 1_000, "no limit");
+    };
+    // One more every five seconds.
+    let grown = begin.elapsed().as_secs() / 5 + 1;
+    assert!((59..=59 + grown).contains(&refused), "{refused}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    answer.refused(429, "rate_limited");
+    assert_eq!(placed().await.expect(201), first);
+    app.order(&app.customer().await).await;
 }
 
 #[actix_web::test]

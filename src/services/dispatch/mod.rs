@@ -13,6 +13,7 @@ mod queue;
 
 pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
 pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
+pub(super) use offers::must_have_room;
 pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
 pub use queue::{QueueView, offers, queue};
 

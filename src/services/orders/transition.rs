@@ -118,7 +118,7 @@ pub async fn transition(
 /// Gives an order to a partner, in the place of another one where it has one that is not yet on the way.
 ///
 /// # Errors
-/// As [`transition`]; `Invalid` when there is no such partner.
+/// As [`transition`]; `Invalid` when there is no such partner; `Conflict` with `too_many_orders`.
 pub async fn assign(
     app: &App,
     who: Principal,
@@ -133,6 +133,11 @@ pub async fn assign(
             return Ok(OrderView::of(&order, party, None));
         }
         let partner = find_partner(tx, asked.partner_id)?;
+        if order.status != OrderStatus::Assigned {
+            legal(&order, OrderStatus::Assigned, party)?;
+        }
+        // Before anything is written to inboxes, whose locks come later.
+        dispatch::must_have_room(tx, asked.partner_id, "The partner has")?;
         if order.status == OrderStatus::Assigned {
             let back = Taken { to: OrderStatus::Confirmed, party, by: Some(who.user_id), partner: None };
             let words = Words { reason: Some("reassigned".into()), note: None };

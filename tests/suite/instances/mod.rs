@@ -4,6 +4,7 @@
 mod alone;
 mod death;
 mod dispatch;
+mod offers;
 mod papers;
 mod redis_away;
 mod redis_cluster;

@@ -40,7 +40,7 @@ impl DispatchRules {
 
 /// Where a partner has to have been seen since, to be offered anything.
 pub const FRESH: Duration = Duration::from_secs(60);
-/// Who let an offer run out is not asked about that order again for so long.
+/// Who let an offer run out is not asked about that order again for so long, nor before everybody else was asked.
 pub const ASK_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Where an offer stands.
@@ -55,7 +55,7 @@ pub enum OfferStatus {
     Declined,
     /// The partner did not answer in time.
     Expired,
-    /// The order is not to be had any more.
+    /// The order is not to be had any more, or the partner has gone offline.
     Withdrawn,
     /// Another partner has taken the order.
     Taken,
@@ -129,7 +129,7 @@ pub enum Verdict {
     HadIt,
     /// The partner declined it.
     Declined,
-    /// The partner was asked a moment ago and did not answer.
+    /// The partner was asked and did not answer: a moment ago, or others come first.
     Asked,
 }
 
@@ -142,11 +142,6 @@ pub fn objection(standing: Option<&Standing>, rules: &DispatchRules, now: Timest
     }
     match standing.last_offer {
         Some((OfferStatus::Declined, _)) => return Some(Verdict::Declined),
-        Some((OfferStatus::Expired, closed_at))
-            if closed_at.is_none_or(|at| now.since(at) < ASK_AGAIN_AFTER) =>
-        {
-            return Some(Verdict::Asked);
-        }
         Some((OfferStatus::Open, _)) => return Some(Verdict::Asked),
         Some((
             OfferStatus::Expired | OfferStatus::Accepted | OfferStatus::Withdrawn | OfferStatus::Taken,
@@ -154,32 +149,69 @@ pub fn objection(standing: Option<&Standing>, rules: &DispatchRules, now: Timest
         ))
         | None => {}
     }
+    if silent_since(standing).is_some_and(|since| now.since(since) < ASK_AGAIN_AFTER) {
+        return Some(Verdict::Asked);
+    }
     (standing.load >= rules.orders_in_hand).then_some(Verdict::Busy)
 }
 
-/// Judges candidates, the nearest first: as many as are asked at once get the order offered.
+/// When the partner let the last offer of the order run out; nothing for who was never asked, or could not answer.
+fn silent_since(standing: &Standing) -> Option<Timestamp> {
+    match standing.last_offer {
+        Some((OfferStatus::Expired, closed_at)) => Some(closed_at.unwrap_or(Timestamp::from_millis(0))),
+        Some((
+            OfferStatus::Open
+            | OfferStatus::Accepted
+            | OfferStatus::Declined
+            | OfferStatus::Withdrawn
+            | OfferStatus::Taken,
+            _,
+        ))
+        | None => None,
+    }
+}
+
+/// Judges candidates: as many as are asked at once get the order offered. First come those who were not asked yet, the
+/// nearest first; then, once `is_everybody` says that there is nobody beside these candidates, those who were asked and did
+/// not answer, the one who was asked the longest ago first. Gives them all, the nearest first.
 #[must_use]
 pub fn judge(
     candidates: &[Candidate],
     standing_of: impl Fn(PartnerId) -> Option<Standing>,
     rules: &DispatchRules,
     now: Timestamp,
+    is_everybody: bool,
 ) -> Vec<(Candidate, Verdict)> {
-    let mut left = rules.offers_at_once;
     let mut sorted = candidates.to_vec();
     sorted.sort_by_key(|candidate| (candidate.distance, candidate.age, candidate.partner_id));
-    let verdict = |candidate: Candidate| {
-        let verdict = match objection(standing_of(candidate.partner_id).as_ref(), rules, now) {
+    let mut left = rules.offers_at_once;
+    let mut silent = Vec::new();
+    let verdict = |(at, candidate): (usize, Candidate)| {
+        let standing = standing_of(candidate.partner_id);
+        let verdict = match objection(standing.as_ref(), rules, now) {
             Some(verdict) => verdict,
-            None if left == 0 => Verdict::Farther,
-            None => {
-                left -= 1;
-                Verdict::Offered
-            }
+            None => match standing.as_ref().and_then(silent_since) {
+                Some(since) => {
+                    silent.push((since, at));
+                    Verdict::Asked
+                }
+                None if left == 0 => Verdict::Farther,
+                None => {
+                    left -= 1;
+                    Verdict::Offered
+                }
+            },
         };
         (candidate, verdict)
     };
-    sorted.into_iter().map(verdict).collect()
+    let mut judged: Vec<_> = sorted.into_iter().enumerate().map(verdict).collect();
+    silent.sort_unstable();
+    for (_, at) in silent.into_iter().take(if is_everybody { left } else { 0 }) {
+        if let Some((_, verdict)) = judged.get_mut(at) {
+            *verdict = Verdict::Offered;
+        }
+    }
+    judged
 }
 
 #[cfg(test)]
@@ -216,7 +248,7 @@ mod tests {
             let busy = Standing { load: 2, ..free() };
             if id == ids[1] { Some(busy) } else { (id != ids[4]).then(free) }
         };
-        let judged = judge(&candidates, standing, &rules(2), now());
+        let judged = judge(&candidates, standing, &rules(2), now(), true);
         let verdicts: Vec<_> = judged.iter().map(|(one, verdict)| (one.distance, *verdict)).collect();
         assert_eq!(
             verdicts,
@@ -242,6 +274,79 @@ mod tests {
         assert_eq!(last(OfferStatus::Taken, 0), None);
         let former = Standing { is_former: true, ..free() };
         assert_eq!(objection(Some(&former), &rules(1), now()), Some(Verdict::HadIt));
+    }
+
+    /// What becomes of three partners, the nearest first, who let offers run out so many seconds ago.
+    fn asked(silent_for: [Option<u64>; 3], at_once: usize, is_everybody: bool) -> Vec<Verdict> {
+        let ids: Vec<PartnerId> = (0..3).map(|_| PartnerId::new()).collect();
+        let near = ids.iter().enumerate();
+        let near = near.map(|(at, id)| Candidate { partner_id: *id, distance: at as u32 * 100, age: 1 });
+        let standing = |id: PartnerId| {
+            let at = ids.iter().position(|known| *known == id)?;
+            let ago = silent_for[at].map(|secs| now().before(Duration::from_secs(secs)));
+            Some(Standing { last_offer: ago.map(|at| (OfferStatus::Expired, Some(at))), ..free() })
+        };
+        let judged = judge(&near.collect::<Vec<_>>(), standing, &rules(at_once), now(), is_everybody);
+        judged.into_iter().map(|(_, verdict)| verdict).collect()
+    }
+
+    #[test]
+    fn who_was_never_asked_comes_before_those_who_did_not_answer() {
+        let verdicts = asked([Some(90), Some(60), None], 1, true);
+        assert_eq!(verdicts, [Verdict::Asked, Verdict::Asked, Verdict::Offered]);
+        let verdicts = asked([Some(90), None, None], 1, true);
+        assert_eq!(verdicts, [Verdict::Asked, Verdict::Offered, Verdict::Farther]);
+        let verdicts = asked([Some(90), Some(120), None], 2, true);
+        assert_eq!(verdicts, [Verdict::Asked, Verdict::Offered, Verdict::Offered]);
+    }
+
+    #[test]
+    fn those_who_did_not_answer_are_asked_in_turn_once_there_is_nobody_else() {
+        let verdicts = asked([Some(70), Some(100), Some(59)], 1, true);
+        assert_eq!(verdicts, [Verdict::Asked, Verdict::Offered, Verdict::Asked]);
+        assert_eq!(asked([Some(90), Some(60), Some(60)], 1, false), [Verdict::Asked; 3]);
+        assert_eq!(asked([Some(90), Some(60), Some(60)], 5, true), [Verdict::Offered; 3]);
+    }
+
+    /// Nobody ever answers: whom a cascade of single offers reaches, as indexes into those who stand there at these
+    /// distances.
+    fn cascade(distances: &[u32], offers: usize) -> Vec<usize> {
+        let rules = rules(1);
+        let ids: Vec<PartnerId> = distances.iter().map(|_| PartnerId::new()).collect();
+        let mut last: Vec<Option<Timestamp>> = vec![None; ids.len()];
+        let (mut radius, mut now, mut reached) = (rules.first_radius, now(), Vec::new());
+        while reached.len() < offers {
+            let within = ids.iter().zip(distances).filter(|(_, metres)| **metres <= radius);
+            let within = within.map(|(id, metres)| Candidate { partner_id: *id, distance: *metres, age: 1 });
+            let standing = |id: PartnerId| {
+                let at = ids.iter().position(|known| *known == id)?;
+                Some(Standing { last_offer: last[at].map(|at| (OfferStatus::Expired, Some(at))), ..free() })
+            };
+            let is_everybody = radius >= rules.max_radius;
+            let judged = judge(&within.collect::<Vec<_>>(), standing, &rules, now, is_everybody);
+            match judged.iter().find(|(_, verdict)| *verdict == Verdict::Offered) {
+                Some((candidate, _)) => {
+                    let at = ids.iter().position(|id| *id == candidate.partner_id).expect("one of them");
+                    now = now.after(rules.offer_lasts);
+                    last[at] = Some(now);
+                    reached.push(at);
+                }
+                None => {
+                    radius = rules.widen(radius);
+                    now = now.after(rules.look_again_after);
+                }
+            }
+        }
+        reached
+    }
+
+    #[test]
+    fn everybody_is_reached_however_many_nearer_ones_do_not_answer() {
+        let near: Vec<u32> = (1..=12).map(|at| at * 100).collect();
+        assert_eq!(cascade(&near, 12), (0..12).collect::<Vec<_>>());
+        assert_eq!(cascade(&[100, 200, 300, 4500], 5), [0, 1, 2, 3, 0], "farther away before once more");
+        assert_eq!(cascade(&[100, 200, 300, 400], 9), [0, 1, 2, 3, 0, 1, 2, 3, 0], "and then in turn");
+        assert_eq!(cascade(&[100], 3), [0, 0, 0]);
     }
 
     #[test]

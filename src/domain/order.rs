@@ -90,6 +90,20 @@ impl OrderStatus {
         }
     }
 
+    /// Whether its partner has something to do about it: from `assigned` until `delivered`.
+    #[must_use]
+    pub const fn is_in_hand(self) -> bool {
+        match self {
+            Self::Assigned | Self::EnRoute | Self::Arrived | Self::PickedUp | Self::InTransit => true,
+            Self::Pending
+            | Self::Confirmed
+            | Self::Delivered
+            | Self::Completed
+            | Self::Cancelled
+            | Self::Failed => false,
+        }
+    }
+
     /// Whether the watchers of the order may see where its partner is: from `en_route` until `delivered`.
     #[must_use]
     pub const fn shows_location(self) -> bool {

@@ -16,7 +16,7 @@ use super::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use super::server::{to_json, to_raw};
 use super::views::{MessageView, NotificationView, OfferView, OrderUpdate, OrderView, TrailPointView};
 
-/// What became of an order in a partner's queue.
+/// What became of an order in a partner's queue, which holds what is assigned to the partner and not delivered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum QueueAction {
@@ -24,7 +24,7 @@ pub enum QueueAction {
     Added,
     /// It moved on.
     Changed,
-    /// It is the partner's no longer, or at its end.
+    /// It is delivered, has ended, or is the partner's no longer.
     Removed,
 }
 

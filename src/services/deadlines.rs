@@ -28,9 +28,13 @@ use super::{accounts, chat, dispatch, money, orders as use_cases, tracking};
 const BATCH: i64 = 64;
 /// How many of them are done at the same time.
 const AT_ONCE: usize = 4;
+/// How long one waits for the lock of its order: others may hold many orders, and keep the rest waiting.
+const ORDER_WAIT: Duration = Duration::from_millis(100);
+/// How long it waits for any other lock.
+const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks for those that other instances have set, and may not live to see.
 const PERIOD: Duration = Duration::from_secs(1);
-/// Between two purges.
+/// Between two purges, and between two looks for orders that are without their deadlines.
 const PURGE_PERIOD: Duration = Duration::from_secs(600);
 
 /// Wakes whoever waits for the next deadline when an earlier one is set.
@@ -39,11 +43,13 @@ pub(super) struct Alarm {
     /// What is due from then on is found without it, milliseconds.
     wakes_at: AtomicI64,
     bell: Notify,
+    /// When this instance last looked for orders that are without their deadlines, milliseconds.
+    adopted_at: AtomicI64,
 }
 
 impl Default for Alarm {
     fn default() -> Self {
-        Self { wakes_at: AtomicI64::new(i64::MAX), bell: Notify::new() }
+        Self { wakes_at: AtomicI64::new(i64::MAX), bell: Notify::new(), adopted_at: AtomicI64::new(0) }
     }
 }
 
@@ -122,12 +128,24 @@ pub async fn fire_due(app: &App) -> Result<Option<Timestamp>, ServiceError> {
 }
 
 async fn fire(app: &App, deadline: Deadline) {
-    let (own, kind) = (app.clone(), deadline.kind);
+    let (own, kind, held) = (app.clone(), deadline.kind, deadline.clone());
     let name = format!("{} {}", kind.as_str(), deadline.subject);
     let late = app.write(move |tx| fire_in(tx, &own, &deadline));
     let outcome = match late.await {
         Ok(true) => "done",
         Ok(false) => "overtaken",
+        Err(ServiceError::Store(error)) if error.is_locked() => {
+            log::debug!("the deadline {name} waits: its order is locked");
+            let soon = app.write(move |tx| {
+                let now = tx.now();
+                Ok(rows::try_again(tx.conn(), &held, now)?)
+            });
+            if let Err(error) = soon.await {
+                // It does so all the same, a little later.
+                log::debug!("the deadline {name} does not come up sooner: {error}");
+            }
+            "failed"
+        }
         Err(error) => {
             log::warn!("the deadline {name} comes up again: {error}");
             "failed"
@@ -138,12 +156,13 @@ async fn fire(app: &App, deadline: Deadline) {
 
 /// Whether it still stood.
 fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, ServiceError> {
-    rows::bound_waiting(tx.conn())?;
+    rows::bound_waiting(tx.conn(), ORDER_WAIT)?;
     // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline.
     let order = match deadline.order_id {
         Some(order_id) => orders::find_locked(tx.conn(), order_id)?,
         None => None,
     };
+    rows::bound_waiting(tx.conn(), LOCK_WAIT)?;
     if !rows::settle(tx.conn(), deadline)? {
         return Ok(false);
     }
@@ -190,7 +209,20 @@ fn adopt(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
 /// # Errors
 /// The database's.
 pub async fn prepare(app: &App) -> Result<(), ServiceError> {
-    app.write(adopt).await
+    app.write(adopt).await?;
+    app.alarm().adopted_at.store(Timestamp::now().as_millis(), Ordering::SeqCst);
+    Ok(())
+}
+
+/// The same now and then: it reads every order that waits for something.
+fn adopt_now_and_then(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
+    let (now, adopted_at) = (tx.now(), &app.alarm().adopted_at);
+    let last = Timestamp::from_millis(adopted_at.load(Ordering::SeqCst));
+    if now.since(last) >= PURGE_PERIOD {
+        adopt(tx)?;
+        adopted_at.store(now.as_millis(), Ordering::SeqCst);
+    }
+    Ok(())
 }
 
 /// Removes tickets, refresh tokens, kept answers, trails and the provider's events past their time, some at once.
@@ -201,7 +233,7 @@ fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
         + tracking::purge(tx)?
         + dispatch::purge(tx)?
         + money::purge(tx)?;
-    adopt(tx)?;
+    adopt_now_and_then(tx, app)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
 }

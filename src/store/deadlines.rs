@@ -23,6 +23,8 @@ use super::statement::Statement;
 const IN_HAND: Duration = Duration::from_secs(5);
 /// It grows up to so many times as long.
 const MOST_DOUBLINGS: u32 = 6;
+/// After how long one whose order is locked is tried again, the first time; twice as long each time after that.
+const HELD: Duration = Duration::from_millis(200);
 
 /// Something that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +51,18 @@ struct Row {
     order_id: Option<String>,
     #[diesel(sql_type = BigInt)]
     attempts: i64,
+}
+
+impl Row {
+    fn in_hand(&self, due_at: Timestamp) -> Result<Deadline, StoreError> {
+        Ok(Deadline {
+            kind: parsed("deadlines.kind", &self.kind)?,
+            subject: self.subject.clone(),
+            order_id: optional_id("deadlines.order_id", self.order_id.as_deref())?,
+            due_at,
+            attempts: self.attempts + 1,
+        })
+    }
 }
 
 /// Sets a deadline; one for the same thing is moved.
@@ -105,17 +119,17 @@ fn is_known() -> String {
     format!("kind || '' IN ({})", names.join(", "))
 }
 
-/// Bounds how long the rest of this transaction waits for locks: what is due comes up again, and one order that somebody
-/// holds is no reason to keep all others waiting.
+/// Bounds how long the rest of this transaction waits for a lock: what is due comes up again, and orders that somebody
+/// holds are no reason to keep all others waiting.
 ///
 /// # Errors
 /// When the database fails.
-pub fn bound_waiting(conn: &mut Conn) -> Result<(), StoreError> {
+pub fn bound_waiting(conn: &mut Conn, wait: Duration) -> Result<(), StoreError> {
     match conn {
         // One transaction writes at a time.
         Conn::Sqlite(_) => {}
         Conn::Postgres(_) => {
-            Statement::new("SET LOCAL lock_timeout = '2s'").execute(conn)?;
+            Statement::new(format!("SET LOCAL lock_timeout = {}", wait.as_millis())).execute(conn)?;
         }
     }
     Ok(())
@@ -134,16 +148,19 @@ pub fn set_missing(
 ) -> Result<(), StoreError> {
     Statement::new(
         "INSERT INTO deadlines (kind, subject, order_id, due_at, attempts) \
-         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? ON CONFLICT DO NOTHING",
+         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? AND NOT EXISTS \
+         (SELECT 1 FROM deadlines WHERE deadlines.kind = ? AND deadlines.subject = orders.id) ON CONFLICT DO NOTHING",
     )
     .text(kind.as_str())
     .bigint(due_at.as_millis())
     .text(status.as_str())
+    .text(kind.as_str())
     .execute(conn)?;
     Ok(())
 }
 
-/// Takes what is due at `now` in hand, the longest first, at most `limit`.
+/// Takes what is due at `now` in hand, the longest first, at most `limit`. A row that cannot be read is put off like the
+/// others, and passed over.
 ///
 /// # Errors
 /// When the database fails.
@@ -161,25 +178,56 @@ pub fn take_due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Deadl
             .bigint(limit)
             .load(conn)?,
     };
-    rows.into_iter().map(|row| put_off(conn, row, now)).collect()
+    let mut taken = Vec::new();
+    for row in rows {
+        let due_at = now.after(IN_HAND * doubled(row.attempts));
+        put_off(conn, &row.kind, &row.subject, due_at, row.attempts + 1)?;
+        match row.in_hand(due_at) {
+            Ok(deadline) => taken.push(deadline),
+            Err(error) => log::error!("the deadline {} {} is passed over: {error}", row.kind, row.subject),
+        }
+    }
+    Ok(taken)
 }
 
-fn put_off(conn: &mut Conn, row: Row, now: Timestamp) -> Result<Deadline, StoreError> {
-    let doublings = u32::try_from(row.attempts).unwrap_or(MOST_DOUBLINGS).min(MOST_DOUBLINGS);
-    let deadline = Deadline {
-        kind: parsed("deadlines.kind", &row.kind)?,
-        order_id: optional_id("deadlines.order_id", row.order_id.as_deref())?,
-        subject: row.subject,
-        due_at: now.after(IN_HAND * 2_u32.pow(doublings)),
-        attempts: row.attempts + 1,
-    };
+/// Two to the power of how often something was tried, within bounds.
+fn doubled(attempts: i64) -> u32 {
+    2_u32.pow(u32::try_from(attempts).unwrap_or(MOST_DOUBLINGS).min(MOST_DOUBLINGS))
+}
+
+fn put_off(
+    conn: &mut Conn,
+    kind: &str,
+    subject: &str,
+    due_at: Timestamp,
+    attempts: i64,
+) -> Result<(), StoreError> {
     Statement::new("UPDATE deadlines SET due_at = ?, attempts = ? WHERE kind = ? AND subject = ?")
-        .bigint(deadline.due_at.as_millis())
-        .bigint(deadline.attempts)
-        .text(deadline.kind.as_str())
-        .text(deadline.subject.as_str())
+        .bigint(due_at.as_millis())
+        .bigint(attempts)
+        .text(kind)
+        .text(subject)
         .execute(conn)?;
-    Ok(deadline)
+    Ok(())
+}
+
+/// Lets one that was taken in hand come up sooner, since its order is locked: that passes. Nothing happens when it does not
+/// stand any more as it did then.
+///
+/// # Errors
+/// When the database fails.
+pub fn try_again(conn: &mut Conn, deadline: &Deadline, now: Timestamp) -> Result<(), StoreError> {
+    let due_at = now.after(HELD * doubled(deadline.attempts - 1)).min(deadline.due_at);
+    Statement::new(
+        "UPDATE deadlines SET due_at = ? WHERE kind = ? AND subject = ? AND due_at = ? AND attempts = ?",
+    )
+    .bigint(due_at.as_millis())
+    .text(deadline.kind.as_str())
+    .text(deadline.subject.as_str())
+    .bigint(deadline.due_at.as_millis())
+    .bigint(deadline.attempts)
+    .execute(conn)?;
+    Ok(())
 }
 
 /// Removes one that was taken in hand; `false` when it does not stand any more as it did then.
@@ -274,6 +322,46 @@ mod tests {
             lift(conn, DeadlineKind::Purge, "").expect("lifted");
             assert_eq!(next_due(conn).expect("read"), Some(at(10)));
             assert_eq!(due(conn, at(10)).len(), 1);
+        }
+    }
+
+    #[test]
+    fn one_that_cannot_be_read_is_passed_over_and_put_off() {
+        for database in TestDatabase::each() {
+            let conn = &mut database.connect_made();
+            // Rows that the program never writes, and the database takes only from who insists.
+            let insist = match conn {
+                Conn::Sqlite(_) => "PRAGMA foreign_keys = OFF",
+                Conn::Postgres(_) => "SET session_replication_role = replica",
+            };
+            Statement::new(insist).execute(conn).expect("it is lenient");
+            let row = "INSERT INTO deadlines (kind, subject, order_id, due_at, attempts) \
+                       VALUES ('dispatch', 'x', 'no id', 1, 0)";
+            Statement::new(row).execute(conn).expect("set");
+            set(conn, DeadlineKind::Complete, "a", None, at(10)).expect("set");
+            lift(conn, DeadlineKind::Purge, "").expect("lifted");
+            let subjects: Vec<_> = due(conn, at(10)).into_iter().map(|deadline| deadline.subject).collect();
+            assert_eq!(subjects, ["a"]);
+            assert_eq!(next_due(conn).expect("read"), Some(at(15)), "it is not due all the time");
+        }
+    }
+
+    #[test]
+    fn one_whose_order_is_locked_comes_up_again_soon_and_each_time_later() {
+        for database in TestDatabase::each() {
+            let conn = &mut database.connect_made();
+            lift(conn, DeadlineKind::Purge, "").expect("lifted");
+            set(conn, DeadlineKind::Complete, "a", None, at(10)).expect("set");
+            for (now, next) in [(10_000, 10_200), (10_200, 10_600), (10_600, 11_400), (100_000, 101_600)] {
+                let now = Timestamp::from_millis(now);
+                let taken = due(conn, now);
+                try_again(conn, &taken[0], now).expect("moved");
+                assert_eq!(next_due(conn).expect("read"), Some(Timestamp::from_millis(next)));
+            }
+            let taken = due(conn, at(200));
+            set(conn, DeadlineKind::Complete, "a", None, at(300)).expect("set anew");
+            try_again(conn, &taken[0], at(200)).expect("looked up");
+            assert_eq!(next_due(conn).expect("read"), Some(at(300)));
         }
     }
 

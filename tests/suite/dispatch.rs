@@ -1,5 +1,10 @@
 //! Dispatch through the front door: who is offered an order, what partners may answer, and what happens when nobody does.
 
+mod cascade;
+pub mod races;
+mod surviving;
+mod told;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
@@ -8,7 +13,7 @@ use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestUser, an_order};
 
 /// Metres to degrees of latitude.
-const DEGREES_PER_METRE: f64 = 1.0 / 111_195.0;
+pub const DEGREES_PER_METRE: f64 = 1.0 / 111_195.0;
 
 impl TestApp {
     /// A partner who is online, so many metres from where orders are picked up.
@@ -34,37 +39,37 @@ impl TestApp {
     }
 
     /// Accepts or declines an offer.
-    async fn answer(&self, partner: &TestUser, offer: &str, answer: &str) -> crate::support::Answer {
+    pub async fn answer(&self, partner: &TestUser, offer: &str, answer: &str) -> crate::support::Answer {
         self.as_user(partner).post(&format!("/partner/offers/{offer}/{answer}"), json!({})).await
     }
 
     /// Why an order went to whom.
-    async fn audit(&self, order: &str) -> Vec<Value> {
+    pub async fn audit(&self, order: &str) -> Vec<Value> {
         let admin = self.admin().await;
         let audit = self.as_user(&admin).get(&format!("/orders/{order}/dispatch")).await.expect(200);
         audit["looks"].as_array().expect("looks").clone()
     }
 
     /// Where an order stands.
-    async fn status(&self, customer: &TestUser, order: &str) -> String {
+    pub async fn status(&self, customer: &TestUser, order: &str) -> String {
         text(&self.as_user(customer).get(&format!("/orders/{order}")).await.expect(200), "status")
     }
 
     /// Waits until an order stands there.
-    async fn until_status(&self, customer: &TestUser, order: &str, status: &str) {
+    pub async fn until_status(&self, customer: &TestUser, order: &str, status: &str) {
         self.until(status, || async { self.status(customer, order).await == status }).await;
     }
 }
 
 /// The offer that a partner gets; gives its id.
-async fn offered(socket: &mut Socket, order: &str) -> String {
+pub async fn offered(socket: &mut Socket, order: &str) -> String {
     let frame = socket.expect("assignment").await;
     assert_eq!(frame["offer"]["order"]["id"], order, "{frame}");
     text(&frame["offer"], "id")
 }
 
 /// What a partner hears of the end of an offer.
-async fn closed(socket: &mut Socket, offer: &str) -> String {
+pub async fn closed(socket: &mut Socket, offer: &str) -> String {
     let frame = socket.expect("assignment_closed").await;
     assert_eq!(frame["offer_id"], offer, "{frame}");
     text(&frame, "reason")
@@ -287,6 +292,15 @@ async fn who_has_as_much_in_hand_as_one_may_have_is_not_asked_and_cannot_take_mo
     let by_hand = app.order(&customer).await;
     app.assign(&app.admin().await, &by_hand, &partner).await;
     app.answer(&partner, &offer, "accept").await.refused(409, "too_many_orders");
+    // An admin can give no more either, be the order free or another partner's.
+    let (admin, third) = (app.admin().await, app.order(&customer).await);
+    let body = json!({"partner_id": partner.partner_id});
+    let path = format!("/orders/{third}/assign");
+    app.as_user(&admin).post(&path, body.clone()).await.refused(409, "too_many_orders");
+    app.assign(&admin, &third, &app.partner().await).await;
+    app.as_user(&admin).post(&path, body).await.refused(409, "too_many_orders");
+    assert_eq!(app.status(&customer, &third).await, "assigned", "and it stays where it was");
+    app.assign(&admin, &by_hand, &partner).await;
     app.carry_to(&partner, &by_hand, "delivered").await;
     app.answer(&partner, &offer, "accept").await.expect(200);
     app.carry_to(&partner, &order, "delivered").await;

@@ -2,8 +2,9 @@
 //!
 //! An order that becomes `confirmed` is due to be looked at. A look asks who is near, judges them
 //! (`domain/dispatch.rs`), and offers the order to the nearest who may have it. It is due to be looked at again when all of
-//! them have declined or let it run out, and, farther, a little after a look that found nobody; until somebody accepts, it
-//! ends in another way, or its time is over. Every change of an order's offers is made under the lock of the order's row.
+//! them have declined or let it run out, and, farther, a little after a look that found nobody; who let it run out counts as
+//! nobody until it was looked as far as can be. So it goes on until somebody accepts, the order ends in another way, or its
+//! time is over. Every change of an order's offers is made under the lock of the order's row.
 
 mod audit;
 mod availability;
@@ -12,6 +13,7 @@ mod queue;
 
 pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
 pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
+pub(super) use offers::must_have_room;
 pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
 pub use queue::{QueueView, offers, queue};
 
@@ -148,6 +150,10 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
     for (_, verdict) in judged.iter_mut().filter(|(candidate, _)| left.contains(&candidate.partner_id)) {
         *verdict = Verdict::Offline;
     }
+    if chosen.is_empty() && !left.is_empty() {
+        // All have left meanwhile. Others may be as near: this look does not count, and the next one is as far.
+        return tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), now);
+    }
     let kept =
         judged.iter().enumerate().filter(|(at, (_, verdict))| *at < KEPT || *verdict == Verdict::Offered);
     let kept = kept.map(|(_, (candidate, verdict))| Judged {
@@ -160,7 +166,7 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
     let look = Look { look: number, at: now, radius, offered, candidates: kept.collect() };
     rows::save_look(tx.conn(), order.id, &look)?;
     if chosen.is_empty() {
-        let again_at = if left.is_empty() { now.after(rules.look_again_after) } else { now };
+        let again_at = now.after(rules.look_again_after);
         return tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), again_at);
     }
     let mut letters = Vec::new();
@@ -183,6 +189,7 @@ fn judged(tx: &mut Tx<'_>, app: &App, order: &Order, radius: u32) -> Result<Verd
         let near =
             positions.nearest(order.pickup.position(), f64::from(radius), limit, now.before(FRESH), now);
         let is_full = near.len() >= limit;
+        let is_everybody = (!is_full || limit >= MOST) && radius >= rules.max_radius;
         // Within the radius, which fits.
         let candidates = near.into_iter().map(|near| Candidate {
             partner_id: near.partner_id,
@@ -192,7 +199,8 @@ fn judged(tx: &mut Tx<'_>, app: &App, order: &Order, radius: u32) -> Result<Verd
         let candidates: Vec<Candidate> = candidates.collect();
         let ids: Vec<PartnerId> = candidates.iter().map(|candidate| candidate.partner_id).collect();
         let standings = rows::standings(tx.conn(), order.id, &ids)?;
-        let judged = judge(&candidates, |partner_id| standings.get(&partner_id).copied(), &rules, now);
+        let standing_of = |partner_id| standings.get(&partner_id).copied();
+        let judged = judge(&candidates, standing_of, &rules, now, is_everybody);
         let chosen = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Offered).count();
         if chosen >= rules.offers_at_once || !is_full || limit >= MOST {
             return Ok((judged, standings));

@@ -75,16 +75,30 @@ fn accept_in(tx: &mut Tx<'_>, who: &Principal, offer_id: OfferId) -> Result<Answ
     }
     must_be_open(tx, &offer)?;
     legal(&order, OrderStatus::Assigned, Party::Partner)?;
-    if rows::lock_in_hand(tx.conn(), partner_id)? >= tx.settings().dispatch.orders_in_hand {
-        let detail = "You have as many orders in hand as one may have: deliver one first.";
-        return Err(ServiceError::conflict("too_many_orders", detail));
-    }
+    must_have_room(tx, partner_id, "You have")?;
     let partner = find_partner(tx, partner_id)?;
     let party = Party::Partner;
     let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
     // It closes this offer and the others.
     let order = take(tx, order, to, Words::default(), None)?;
     Ok(Answered { order: OrderView::of(&order, party, None), partner_id, at, is_new: true })
+}
+
+/// Makes sure that a partner may have one more order in hand. Until the transaction ends nobody else can give that partner
+/// one.
+///
+/// # Errors
+/// `Conflict` with `too_many_orders`, the sentence beginning with who has them; the database's.
+pub(in crate::services) fn must_have_room(
+    tx: &mut Tx<'_>,
+    partner_id: PartnerId,
+    who_has: &str,
+) -> Result<(), ServiceError> {
+    if rows::lock_in_hand(tx.conn(), partner_id)? >= tx.settings().dispatch.orders_in_hand {
+        let many = "as many orders in hand as one may have: one has to be delivered first.";
+        return Err(ServiceError::conflict("too_many_orders", format!("{who_has} {many}")));
+    }
+    Ok(())
 }
 
 /// Declines an offer: the order is offered to others, and to the caller no more. Gives the order as it was offered.

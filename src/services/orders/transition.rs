@@ -119,7 +119,7 @@ pub async fn transition(
 /// Gives an order to a partner, in the place of another one where it has one that is not yet on the way.
 ///
 /// # Errors
-/// As [`transition`]; `Invalid` when there is no such partner.
+/// As [`transition`]; `Invalid` when there is no such partner; `Conflict` with `too_many_orders`.
 pub async fn assign(
     app: &App,
     who: Principal,
@@ -134,6 +134,11 @@ pub async fn assign(
             return Ok(OrderView::of(&order, party, None));
         }
         let partner = find_partner(tx, asked.partner_id)?;
+        if order.status != OrderStatus::Assigned {
+            legal(&order, OrderStatus::Assigned, party)?;
+        }
+        // Before anything is written to inboxes, whose locks come later.
+        dispatch::must_have_room(tx, asked.partner_id, "The partner has")?;
         if order.status == OrderStatus::Assigned {
             let back = Taken { to: OrderStatus::Confirmed, party, by: Some(who.user_id), partner: None };
             let words = Words { reason: Some("reassigned".into()), note: None };
@@ -395,24 +400,22 @@ fn announce(
         partner_id: concerned.map(|partner| partner.partner_id),
     });
     let Some(concerned) = concerned else { return Ok(()) };
-    let action = match (partner.is_some(), before.is_some()) {
-        (true, _) if order.status.is_end() => QueueAction::Removed,
-        (true, true) => QueueAction::Changed,
-        (true, false) => QueueAction::Added,
-        (false, _) => QueueAction::Removed,
+    let action = match (from.is_in_hand(), order.status.is_in_hand()) {
+        (true, true) => Some(QueueAction::Changed),
+        (false, true) => Some(QueueAction::Added),
+        (true, false) => Some(QueueAction::Removed),
+        // It has left the queue before.
+        (false, false) => None,
     };
-    let seen = match action {
-        QueueAction::Added | QueueAction::Changed => {
-            Some(Box::new(OrderView::of(order, Party::Partner, None)))
-        }
-        QueueAction::Removed => None,
-    };
-    tx.emit(&Event::QueueUpdated {
-        partner_id: concerned.partner_id,
-        order_id: order.id,
-        action,
-        order: seen,
-    });
+    if let Some(action) = action {
+        let seen = (action != QueueAction::Removed).then(|| OrderView::of(order, Party::Partner, None));
+        tx.emit(&Event::QueueUpdated {
+            partner_id: concerned.partner_id,
+            order_id: order.id,
+            action,
+            order: seen.map(Box::new),
+        });
+    }
     if partner.is_none() {
         tx.emit(&Event::AccessLost { group: GroupKey::Order(order.id), user_id: concerned.user_id });
     }

@@ -5,6 +5,7 @@ mod alone;
 mod clocks;
 mod death;
 mod dispatch;
+mod offers;
 mod papers;
 mod redis_away;
 mod redis_cluster;

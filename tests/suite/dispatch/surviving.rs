@@ -1,0 +1,82 @@
+//! A server dies with deadlines in hand: it has put them off and done nothing. Whoever comes after it does them, once.
+
+use std::time::Duration;
+
+use serde_json::json;
+use waybill::domain::time::Timestamp;
+use waybill::store::deadlines::take_due;
+
+use super::offered;
+use crate::support::TestApp;
+use crate::support::steps::text;
+
+/// Takes what is due within so many seconds in hand, as the server itself would, and dies. Gives a server in its place.
+async fn dies_with_in_hand(
+    app: TestApp,
+    kind: &'static str,
+    secs: u64,
+    settings: &[(&str, &str)],
+) -> TestApp {
+    let taken = app.inner().write(move |tx| {
+        let soon = tx.now().after(Duration::from_secs(secs));
+        Ok(take_due(tx.conn(), soon, 100)?)
+    });
+    let taken = taken.await.expect("they are taken");
+    assert!(taken.iter().any(|deadline| deadline.kind.as_str() == kind), "{taken:?}");
+    let database = app.crash();
+    TestApp::start_on(database, settings).await
+}
+
+#[actix_web::test]
+async fn an_order_fails_in_time_although_the_server_died_that_was_about_to_do_it() {
+    let settings = [("WAYBILL_NO_PARTNER_SECS", "4"), ("WAYBILL_DISPATCH_AGAIN_MS", "60000")];
+    let app = TestApp::start_with(&settings).await;
+    let customer = app.customer().await;
+    let order = app.order(&customer).await;
+    let app = dies_with_in_hand(app, "no_partner", 4, &settings).await;
+    assert_eq!(app.status(&customer, &order).await, "confirmed");
+    app.until_status(&customer, &order, "failed").await;
+    let letters = app.as_user(&customer).get("/notifications?type=order_failed").await.expect(200);
+    assert_eq!(letters["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[actix_web::test]
+async fn partners_are_looked_for_although_the_server_died_that_was_about_to_do_it() {
+    let settings = [("WAYBILL_DISPATCH_AGAIN_MS", "4000")];
+    let app = TestApp::start_with(&settings).await;
+    let (customer, partner) = (app.customer().await, app.partner().await);
+    let order = app.order(&customer).await;
+    app.until("nobody is there", || async { !app.audit(&order).await.is_empty() }).await;
+    let app = dies_with_in_hand(app, "dispatch", 4, &settings).await;
+    app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+    app.stand(&partner, 100.0).await;
+    let mut work = app.at_work(&partner).await;
+    let offer = offered(&mut work, &order).await;
+    app.answer(&partner, &offer, "accept").await.expect(200);
+}
+
+#[actix_web::test]
+async fn an_order_is_completed_and_its_chat_closed_although_each_time_the_server_died_that_was_about_to_do_it()
+ {
+    let settings = [("WAYBILL_COMPLETE_AFTER_SECS", "4"), ("WAYBILL_CHAT_AFTER_END_SECS", "4")];
+    let app = TestApp::start_with(&settings).await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.carry_to(&partner, &order, "delivered").await;
+    let app = dies_with_in_hand(app, "complete", 4, &settings).await;
+    assert_eq!(app.status(&customer, &order).await, "delivered");
+    app.until_status(&customer, &order, "completed").await;
+    let timeline = app.as_user(&customer).get(&format!("/orders/{order}/timeline")).await.expect(200);
+    let last = timeline["items"].as_array().and_then(|steps| steps.last()).expect("a step");
+    assert_eq!((&last["to"], &last["by"]), (&json!("completed"), &json!("system")));
+
+    let app = dies_with_in_hand(app, "chat_closing", 4, &settings).await;
+    let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
+    screen.expect("order_status").await;
+    let before = Timestamp::now();
+    let closed = screen.expect("chat_closed").await;
+    assert_eq!(closed["order_id"], json!(order));
+    let at: Timestamp = serde_json::from_value(closed["at"].clone()).expect("a time");
+    assert!(at.since(before) < Duration::from_secs(25), "as soon as it comes up again");
+    assert!(!screen.so_far().await.iter().any(|frame| frame["type"] == "chat_closed"));
+}

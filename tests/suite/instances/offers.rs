@@ -1,0 +1,249 @@
+//! Offers over two servers: races, partners who leave while they are looked for, orders that somebody holds, and Redis away.
+
+use std::sync::mpsc;
+use std::time::{Duration, Instant};
+
+use diesel::prelude::*;
+use diesel::sql_types::BigInt;
+use serde_json::{Value, json};
+use waybill::domain::ids::OrderId;
+use waybill::protocol::channel::Route;
+use waybill::store::{StoreError, dispatch, orders};
+
+use super::Fleet;
+use super::redis_server::RedisServer;
+use crate::dispatch::{DEGREES_PER_METRE, closed, offered, races};
+use crate::support::TestApp;
+use crate::support::steps::text;
+
+#[actix_web::test]
+async fn over_two_servers_an_offer_is_accepted_or_the_order_cancelled_and_never_both() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    races::accepting_and_cancelling(here, there).await;
+}
+
+#[actix_web::test]
+async fn over_two_servers_an_offer_is_accepted_or_runs_out_and_never_both() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_OFFER_SECS", "1")]).await;
+    let (here, there) = fleet.two();
+    races::accepting_and_running_out(here, there).await;
+}
+
+#[actix_web::test]
+async fn over_two_servers_whom_an_admin_chooses_has_the_order_also_when_somebody_accepts_it() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    races::accepting_and_assigning(here, there).await;
+}
+
+#[actix_web::test]
+async fn over_two_servers_an_offer_is_accepted_or_the_order_fails_and_never_both() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_NO_PARTNER_SECS", "2")]).await;
+    let (here, there) = fleet.two();
+    races::accepting_and_giving_up(here, there).await;
+}
+
+#[actix_web::test]
+async fn over_two_servers_an_offer_is_accepted_or_given_away_by_going_offline_and_never_both() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    races::accepting_and_going_offline(here, there).await;
+}
+
+#[actix_web::test]
+async fn over_two_servers_nobody_gets_more_orders_than_one_may_have() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    races::accepting_more_than_one_may_have(here, there).await;
+}
+
+/// A transaction that somebody leaves open until this is dropped.
+struct Held {
+    _release: mpsc::Sender<()>,
+}
+
+/// How many wait for a lock.
+async fn waiting(app: &TestApp) -> i64 {
+    #[derive(QueryableByName)]
+    struct Count {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
+    let query = "SELECT COUNT(*) AS count FROM pg_stat_activity \
+                 WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let count = app.inner().read(move |conn| {
+        Ok(diesel::sql_query(query).get_result::<Count>(conn).map_err(StoreError::from)?.count)
+    });
+    count.await.expect("a count")
+}
+
+/// Does something in a transaction, which is committed when what this gives is dropped.
+async fn held(app: &TestApp, job: impl FnOnce(&mut waybill::services::app::Tx<'_>) + Send + 'static) -> Held {
+    let (release, released) = mpsc::channel();
+    let (done, is_done) = tokio::sync::oneshot::channel();
+    let own = app.inner().clone();
+    actix_web::rt::spawn(async move {
+        let transaction = own.write(move |tx| {
+            job(tx);
+            // The test may have failed meanwhile.
+            let _ = done.send(());
+            // An error is what is waited for: the other end is dropped.
+            let _ = released.recv();
+            Ok(())
+        });
+        transaction.await.expect("it is committed");
+    });
+    is_done.await.expect("it is done");
+    Held { _release: release }
+}
+
+#[actix_web::test]
+async fn when_the_only_one_near_goes_offline_during_a_look_the_next_look_is_no_farther() {
+    let settings = [("WAYBILL_DISPATCH_AGAIN_MS", "600000")];
+    let fleet = Fleet::start_with(1, &settings).await;
+    let app = &fleet.apps[0];
+    let (leaves, stays, customer) =
+        (app.partner_at(100.0).await, app.partner_at(1_500.0).await, app.customer().await);
+    let mut work = app.at_work(&stays).await;
+    let partner_id = leaves.partner_id.expect("a partner");
+    let leaving = held(app, move |tx| {
+        let now = tx.now();
+        dispatch::set_availability(tx.conn(), partner_id, false, now).expect("it is noted");
+    })
+    .await;
+    let order = app.order(&customer).await;
+    app.until("the look waits for who leaves", || async { waiting(app).await > 0 }).await;
+    drop(leaving);
+    let offer = offered(&mut work, &order).await;
+    app.answer(&stays, &offer, "accept").await.expect(200);
+    let looks = app.audit(&order).await;
+    assert_eq!((looks.len(), &looks[0]["radius"]), (1, &json!(2000)), "{looks:?}");
+    assert_eq!(looks[0]["candidates"][0]["verdict"], "offline");
+}
+
+#[actix_web::test]
+async fn orders_that_somebody_holds_keep_no_other_waiting() {
+    let settings = [("WAYBILL_OFFER_SECS", "2"), ("WAYBILL_OFFERS_AT_ONCE", "40")];
+    let fleet = Fleet::start_with(1, &settings).await;
+    let app = &fleet.apps[0];
+    let customer = app.customer().await;
+    let mut crowd = Vec::new();
+    for at in 0..40 {
+        crowd.push(app.partner_at(100.0 + f64::from(at)).await);
+    }
+    let mut work = app.at_work(&crowd[0]).await;
+    // Forty deadlines of one order, which is held when they are due.
+    let busy = app.order(&customer).await;
+    let of_busy = offered(&mut work, &busy).await;
+    let busy_id: OrderId = busy.parse().expect("an id");
+    let holding = held(app, move |tx| {
+        orders::find_locked(tx.conn(), busy_id).expect("it is locked");
+    })
+    .await;
+    let free = app.order(&customer).await;
+    let of_free = offered(&mut work, &free).await;
+    let begin = Instant::now();
+    assert_eq!(closed(&mut work, &of_free).await, "expired");
+    // Each of the forty used to wait for two seconds, four at a time.
+    let took = begin.elapsed();
+    assert!(took < Duration::from_secs(10), "{took:?}");
+    drop(holding);
+    assert_eq!(closed(&mut work, &of_busy).await, "expired", "and these come up again");
+}
+
+/// Waits until a server knows that Redis is away, or uses it again.
+async fn until_away(app: &TestApp, is_away: bool) {
+    app.until("that is noticed", || async {
+        let away = app.inner().groups().away().is_some();
+        away == is_away && (is_away || app.inner().leadership().route() == Route::Redis)
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn while_redis_is_away_offers_come_and_afterwards_one_of_many_has_the_order() {
+    let mut redis = RedisServer::start();
+    let settings = [("REDIS_URL", redis.url()), ("WAYBILL_OFFERS_AT_ONCE", "2".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let fleet = Fleet::start_with(2, &settings).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let mut partners = Vec::new();
+    for metres in [100.0, 200.0] {
+        partners.push(here.partner_at(metres).await);
+    }
+    let mut ears = [here.at_work(&partners[0]).await, there.at_work(&partners[1]).await];
+    redis.kill();
+    for app in [here, there] {
+        until_away(app, true).await;
+        // Nobody passes on to the other server where partners are: each hears of it by itself.
+        for (partner, metres) in partners.iter().zip([100.0, 200.0]) {
+            app.stand(partner, metres).await;
+        }
+    }
+    let order = here.order(&customer).await;
+    let mut offers = Vec::new();
+    for socket in &mut ears {
+        offers.push(offered(socket, &order).await);
+    }
+    redis.resume();
+    for app in [here, there] {
+        until_away(app, false).await;
+    }
+    let (one, other) = tokio::join!(
+        there.answer(&partners[0], &offers[0], "accept"),
+        here.answer(&partners[1], &offers[1], "accept")
+    );
+    let accepted = [one.status == 200, other.status == 200];
+    for answer in [one, other] {
+        if answer.status != 200 {
+            assert_eq!(answer.refused(409, "offer_closed")["reason"], "taken");
+        }
+    }
+    assert_eq!(accepted.iter().filter(|accepted| **accepted).count(), 1);
+    for ((socket, offer), accepted) in ears.iter_mut().zip(&offers).zip(accepted) {
+        // What comes again after a fault bears the same id.
+        let reason = closed(socket, offer).await;
+        assert_eq!(reason, if accepted { "accepted" } else { "taken" });
+    }
+    let seen = there.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200);
+    assert_eq!((&seen["status"], &seen["version"]), (&json!("assigned"), &json!(3)));
+}
+
+#[actix_web::test]
+async fn while_redis_is_away_positions_are_shown_where_they_come_in_and_afterwards_everywhere() {
+    let mut redis = RedisServer::start();
+    let fleet = Fleet::start_with(2, &[("REDIS_URL", &redis.url())]).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let order = text(&order, "id");
+    here.step(&partner, &order, "en_route").await;
+    let path = format!("/ws/orders/{order}/");
+    let mut maps = [here.connect(&customer, &path).await, there.connect(&customer, &path).await];
+    for map in &mut maps {
+        map.expect("order_status").await;
+    }
+    let is_at = |metres: f64| {
+        let latitude = json!(52.5200 + metres * DEGREES_PER_METRE);
+        move |frame: &Value| frame["type"] == "location" && frame["latitude"] == latitude
+    };
+    redis.kill();
+    for app in [here, there] {
+        until_away(app, true).await;
+    }
+    here.stand(&partner, 3_000.0).await;
+    maps[0].until_match("the first", is_at(3_000.0)).await;
+    redis.resume();
+    for app in [here, there] {
+        until_away(app, false).await;
+    }
+    here.stand(&partner, 3_010.0).await;
+    for map in &mut maps {
+        map.until_match("the second", is_at(3_010.0)).await;
+    }
+    here.step(&partner, &order, "arrived").await;
+    for map in &mut maps {
+        map.until_match("arrived", |frame| super::tells(frame, "arrived")).await;
+    }
+}

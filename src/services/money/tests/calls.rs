@@ -64,8 +64,8 @@ pub(super) struct Answers {
     kept: HashMap<(UserId, u8), (String, Value)>,
     pub changes: Changes,
     /// How many calls were answered like the first time, and how many were refused since their key stood for another one.
-    pub repeated: usize,
-    pub reused: usize,
+    pub repeated: u32,
+    pub reused: u32,
 }
 
 impl Answers {

@@ -41,7 +41,7 @@ pub(super) enum Done {
 
 impl World {
     /// The `number`th one in a database.
-    pub async fn new(app: &TestApp, number: usize) -> Self {
+    pub async fn new(app: &TestApp, number: u32) -> Self {
         let admin = app.user(Role::Admin).await;
         let (mut customers, mut partners) = (Vec::new(), Vec::new());
         for _ in 0..2 {
@@ -51,7 +51,8 @@ impl World {
             dispatch::set_availability(app, partner, online).await.expect("online");
             partners.push(partner);
         }
-        let place = Place { latitude: 0.0, longitude: (number % 300) as f64 - 150.0, address: "here".into() };
+        let place =
+            Place { latitude: 0.0, longitude: f64::from(number % 300) - 150.0, address: "here".into() };
         Self { customers, partners, admin, place, transfers: Vec::new(), calls: Vec::new() }
     }
 

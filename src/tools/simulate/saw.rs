@@ -415,7 +415,7 @@ impl Saw {
             && let Some(place) = placed.dots.iter().position(|(measured, _)| *measured == at)
         {
             // Those before it will not be seen any more.
-            told = placed.dots.drain(..=place).last();
+            told = placed.dots.drain(..=place).next_back();
         }
         if let Some((_, told)) = told {
             self.lapse(Lapse::Dot, told.elapsed());

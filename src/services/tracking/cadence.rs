@@ -1,12 +1,13 @@
 //! Tells partners' apps how often to send where they are.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::domain::cadence::Situation;
 use crate::domain::group::GroupKey;
-use crate::domain::ids::{EventId, PartnerId};
+use crate::domain::ids::{EventId, OrderId, PartnerId};
+use crate::protocol::channel::Say;
 use crate::protocol::ephemeral::EphemeralFrame;
 use crate::services::app::App;
 use crate::store::tracks::UnderWay;
@@ -15,22 +16,32 @@ use super::intake::{Known, Parcel};
 
 /// An app may have missed it, or have been opened anew: it is told again after so long.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
-/// From so many partners on, those of whom nothing was heard are forgotten now and then.
-const PURGE_FROM: usize = 1024;
 
-/// What partners' apps were told, and when.
+/// The other instances are told of an order that is watched here as often as this.
+const WATCHED_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// What they have said holds for so long.
+const WATCHED_FOR: Duration = Duration::from_secs(25);
+/// How many orders are said at once.
+const ORDERS: usize = 1_000;
+
+/// What partners' apps were told, and when; and who watches.
 #[derive(Debug, Default)]
 pub(super) struct Cadences {
     told: Mutex<HashMap<PartnerId, (Duration, Instant)>>,
+    /// Orders that are watched here, and when the other instances were told.
+    watched_here: Mutex<HashMap<OrderId, Instant>>,
+    /// Orders that are watched there, and when that was said.
+    watched_elsewhere: Mutex<HashMap<OrderId, Instant>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Cadences {
     /// Whether a partner is to be told this interval, and has been from here on.
     fn is_news(&self, partner_id: PartnerId, interval: Duration, at: Instant) -> bool {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() >= PURGE_FROM && told.len().is_power_of_two() {
-            told.retain(|_, (_, told_at)| at - *told_at < AGAIN_AFTER);
-        }
+        let mut told = lock(&self.told);
         let is_known =
             |(known, told_at): &(Duration, Instant)| *known == interval && at - *told_at < AGAIN_AFTER;
         if told.get(&partner_id).is_some_and(is_known) {
@@ -38,6 +49,31 @@ impl Cadences {
         }
         told.insert(partner_id, (interval, at));
         true
+    }
+
+    /// Notes that these orders are watched from another instance.
+    pub(super) fn note_watched(&self, orders: Vec<OrderId>, at: Instant) {
+        lock(&self.watched_elsewhere).extend(orders.into_iter().map(|order_id| (order_id, at)));
+    }
+
+    fn is_watched_elsewhere(&self, order_id: OrderId, at: Instant) -> bool {
+        lock(&self.watched_elsewhere).get(&order_id).is_some_and(|said_at| at - *said_at < WATCHED_FOR)
+    }
+
+    /// Of the orders that are watched here, those of which the other instances have to be told, and are from here on.
+    fn to_tell(&self, watched: HashSet<OrderId>, at: Instant) -> Vec<OrderId> {
+        let mut told = lock(&self.watched_here);
+        told.retain(|order_id, told_at| watched.contains(order_id) && at - *told_at < WATCHED_AGAIN_AFTER);
+        let news: Vec<OrderId> =
+            watched.into_iter().filter(|order_id| !told.contains_key(order_id)).collect();
+        told.extend(news.iter().map(|order_id| (*order_id, at)));
+        news
+    }
+
+    /// Forgets what does not count any more.
+    pub(super) fn purge(&self, at: Instant) {
+        lock(&self.told).retain(|_, (_, told_at)| at - *told_at < AGAIN_AFTER);
+        lock(&self.watched_elsewhere).retain(|_, said_at| at - *said_at < WATCHED_FOR);
     }
 }
 
@@ -61,13 +97,16 @@ pub(super) fn situations(parcels: &[Parcel], known: &Known) -> Sent {
 pub(super) async fn tell(app: &App, sent: Sent) {
     let orders = sent.iter().flat_map(|(_, orders, _)| orders).map(|order| order.order_id);
     // Without an answer nobody is told anything that is wrong.
-    let Ok(watched) = app.groups().watched(orders.collect()).await else { return };
-    let at = Instant::now();
+    let Ok(watched) = app.groups().watched(Some(orders.collect())).await else { return };
+    let (at, cadences) = (Instant::now(), &app.tracking().cadences);
     for (partner_id, orders, battery) in sent {
         let metres = orders.iter().filter_map(|order| app.last_seen().metres_to_go(order)).reduce(f64::min);
-        let is_watched = orders.iter().any(|order| watched.contains(&order.order_id));
+        let is_watched = orders
+            .iter()
+            .map(|order| order.order_id)
+            .any(|order_id| watched.contains(&order_id) || cadences.is_watched_elsewhere(order_id, at));
         let interval = Situation { metres, is_watched, battery }.interval();
-        if !app.tracking().cadences.is_news(partner_id, interval, at) {
+        if !cadences.is_news(partner_id, interval, at) {
             continue;
         }
         let body = EphemeralFrame::Cadence { interval: interval.as_secs() }.to_text();
@@ -75,5 +114,16 @@ pub(super) async fn tell(app: &App, sent: Sent) {
         if let Err(error) = app.groups().publish_ephemeral(group, EventId::new(), "cadence", body.into()) {
             log::debug!("partner {partner_id} is not told how often to send: {error}");
         }
+    }
+}
+
+/// Lets the other instances know which orders are watched here.
+pub(super) async fn tell_watched(app: &App) {
+    if app.groups().peers().instances == 0 {
+        return;
+    }
+    let Ok(watched) = app.groups().watched(None).await else { return };
+    for orders in app.tracking().cadences.to_tell(watched, Instant::now()).chunks(ORDERS) {
+        app.groups().tell(Say::Watched { orders: orders.to_vec() });
     }
 }

@@ -25,7 +25,7 @@ fn main() {
         .map(|_| PartnerPosition { partner_id: PartnerId::new(), position: anywhere(&mut rng), at: now })
         .collect();
     let begin = Instant::now();
-    partners.iter().for_each(|seen| positions.note(*seen));
+    partners.iter().for_each(|seen| positions.note(*seen, None));
     report("the first position of one", begin.elapsed() / PARTNERS as u32);
 
     let begin = Instant::now();
@@ -33,7 +33,7 @@ fn main() {
         let Some(seen) = partners.get_mut(rng.random_range(0..PARTNERS)) else { continue };
         seen.position.latitude += rng.random_range(-1e-4..1e-4);
         seen.at = now.after(Duration::from_millis(round.into()));
-        positions.note(*seen);
+        positions.note(*seen, None);
     }
     report("a move", begin.elapsed() / ROUNDS);
 

@@ -18,6 +18,8 @@ const PACES: std::ops::RangeInclusive<f64> = 10.0 / 3.6..=80.0 / 3.6;
 const MEMORY: f64 = 90.0;
 /// A change by less is told to nobody.
 const WORTH_TELLING: Duration = Duration::from_secs(30);
+/// A partner of whom nothing was heard for longer is not taken to have come nearer meanwhile.
+const SILENCE: Duration = Duration::from_secs(20);
 /// A delay by so much is worth a notification.
 const SLIP: Duration = Duration::from_secs(5 * 60);
 
@@ -95,23 +97,24 @@ impl LateRisk {
 pub struct Eta {
     /// Where.
     pub to: Leg,
-    /// When.
+    /// When, if nothing has come in between since `at`; see [`Eta::arrives_by`].
     pub arrives_at: Timestamp,
     /// The way there, metres.
     pub distance: f64,
     /// Who says so.
     pub source: EtaSource,
-    /// When that was worked out.
+    /// When the position was measured that it is worked out from.
     pub at: Timestamp,
     /// What was said first.
     pub promised_at: Timestamp,
 }
 
 impl Eta {
-    /// When, as it looks at `now`: a partner who is not there yet does not arrive in the past.
+    /// When, as it looks at `now`: silence of more than 20 s puts it off, and a partner who is not there yet does not
+    /// arrive in the past.
     #[must_use]
     pub fn arrives_by(&self, now: Timestamp) -> Timestamp {
-        self.arrives_at.max(now)
+        self.arrives_at.after(now.since(self.at).saturating_sub(SILENCE)).max(now)
     }
 
     /// Whether the promise is at risk.
@@ -120,15 +123,14 @@ impl Eta {
         LateRisk::of(self.promised_at, self.arrives_by(now), now)
     }
 
-    /// Whether those who were told `last` are to be told this.
+    /// Whether those who were told `last`, at `told_at`, are to be told this.
     #[must_use]
-    pub fn is_worth_telling_after(&self, last: &Self, now: Timestamp) -> bool {
-        let moved = self.arrives_at.since(last.arrives_at).max(last.arrives_at.since(self.arrives_at));
-        let risk = |eta: &Self, at| eta.late_risk(at);
+    pub fn is_worth_telling_after(&self, last: &Self, told_at: Timestamp, now: Timestamp) -> bool {
+        let (here, there) = (self.arrives_by(now), last.arrives_by(told_at));
         self.to != last.to
             || self.source != last.source
-            || moved >= WORTH_TELLING
-            || risk(self, now) != risk(last, last.at)
+            || here.since(there).max(there.since(here)) >= WORTH_TELLING
+            || self.late_risk(now) != last.late_risk(told_at)
     }
 }
 
@@ -266,15 +268,29 @@ mod tests {
 
     #[test]
     fn what_moved_by_less_than_30_s_is_not_worth_telling() {
-        let last = eta(900, EtaSource::Estimate);
-        assert!(!eta(929, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
-        assert!(!eta(871, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
-        assert!(eta(930, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
-        assert!(eta(870, EtaSource::Estimate).is_worth_telling_after(&last, at(0)));
-        assert!(eta(900, EtaSource::Routing).is_worth_telling_after(&last, at(0)));
-        let tight = eta(1010, EtaSource::Estimate);
-        assert!(!tight.is_worth_telling_after(&tight, at(0)));
-        assert!(tight.is_worth_telling_after(&tight, at(1005)), "the risk is another one by now");
+        let is_told =
+            |eta: Eta| eta.is_worth_telling_after(&self::eta(900, EtaSource::Estimate), at(0), at(0));
+        assert!(!is_told(eta(929, EtaSource::Estimate)));
+        assert!(!is_told(eta(871, EtaSource::Estimate)));
+        assert!(is_told(eta(930, EtaSource::Estimate)));
+        assert!(is_told(eta(870, EtaSource::Estimate)));
+        assert!(is_told(eta(900, EtaSource::Routing)));
+        let tight = Eta { at: at(990), ..eta(1010, EtaSource::Estimate) };
+        assert!(!tight.is_worth_telling_after(&tight, at(990), at(990)));
+        assert!(tight.is_worth_telling_after(&tight, at(990), at(1005)), "the risk is another one by now");
+    }
+
+    #[test]
+    fn silence_puts_an_arrival_off_so_that_risk_shows_before_the_promise_breaks() {
+        let eta = eta(1000, EtaSource::Estimate);
+        assert_eq!(eta.arrives_by(at(20)), at(1000));
+        assert_eq!(eta.arrives_by(at(50)), at(1030));
+        assert_eq!(eta.arrives_by(at(400)), at(1380));
+        let risks = [0, 20, 80, 160].map(|now| eta.late_risk(at(now)));
+        assert_eq!(risks, [LateRisk::None, LateRisk::None, LateRisk::Possible, LateRisk::Likely]);
+        assert!(!eta.is_worth_telling_after(&eta, at(0), at(49)), "nothing new was worked out, and yet");
+        assert!(eta.is_worth_telling_after(&eta, at(0), at(50)));
+        assert!(!eta.is_worth_telling_after(&eta, at(50), at(51)));
     }
 
     #[test]

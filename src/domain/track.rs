@@ -43,6 +43,12 @@ pub struct Judge {
 }
 
 impl Judge {
+    /// One that has believed this position, whoever judged it.
+    #[must_use]
+    pub const fn after(believed: Fix) -> Self {
+        Self { believed: Some(believed), doubted: None }
+    }
+
     /// Whether a position of an earlier time goes together with the last one that was believed.
     #[must_use]
     pub fn allows(&self, fix: &Fix) -> bool {
@@ -53,7 +59,7 @@ impl Judge {
     /// the one before that was wrong.
     pub fn believes(&mut self, fix: Fix) -> bool {
         if self.allows(&fix) {
-            *self = Self { believed: Some(fix), doubted: None };
+            *self = Self::after(fix);
             return true;
         }
         let together = match &self.doubted {
@@ -61,7 +67,7 @@ impl Judge {
             Some(_) | None => 1,
         };
         if together >= BELIEVED_AFTER {
-            *self = Self { believed: Some(fix), doubted: None };
+            *self = Self::after(fix);
             return true;
         }
         self.doubted = Some((fix, together));

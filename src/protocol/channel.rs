@@ -264,6 +264,11 @@ pub enum Say {
         /// One for each order.
         dots: Vec<Dot>,
     },
+    /// Orders that somebody watches there; said again as long as that is so.
+    Watched {
+        /// Which.
+        orders: Vec<OrderId>,
+    },
     /// Where partners are, whether or not they are under way.
     Positions {
         /// One for each partner.
@@ -383,6 +388,7 @@ mod tests {
             Say::EndSessions { user_id, family_id: None, reason: CloseReason::Restart { retry_in: 5 } },
             Say::Replace { session: SessionId::new(), user_id },
             Say::Counted { limit: "log_ins".into(), key: u64::MAX },
+            Say::Watched { orders: vec![OrderId::new()] },
             Say::Positions {
                 partners: vec![PartnerPosition {
                     partner_id: PartnerId::new(),

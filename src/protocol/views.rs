@@ -111,24 +111,28 @@ pub struct EtaView {
     pub promised_at: Timestamp,
     /// How likely it is that this will be broken.
     pub late_risk: LateRisk,
-    /// Seconds since it was worked out, when this was sent.
+    /// Seconds since the position was measured that it is worked out from, when this was sent.
     pub age: u64,
+    /// What that age means.
+    pub freshness: Freshness,
 }
 
 impl EtaView {
     /// An ETA as it looks at `now`.
     #[must_use]
     pub fn of(eta: &Eta, now: Timestamp) -> Self {
+        let (arrives_at, age) = (eta.arrives_by(now), now.since(eta.at).as_secs());
         Self {
             to: eta.to,
-            arrives_at: eta.arrives_by(now),
-            seconds: eta.arrives_at.since(now).as_secs(),
+            arrives_at,
+            seconds: arrives_at.since(now).as_secs(),
             // Saturates, and no way on earth is that long.
             distance: eta.distance.round() as u64,
             source: eta.source,
             promised_at: eta.promised_at,
             late_risk: eta.late_risk(now),
-            age: now.since(eta.at).as_secs(),
+            age,
+            freshness: Freshness::of(age),
         }
     }
 }

@@ -10,7 +10,7 @@ mod presence;
 mod shared;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use actix::{Actor, Context, Handler};
@@ -19,6 +19,7 @@ use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
@@ -34,6 +35,15 @@ use super::ring::{Ring, Window};
 use shared::Shared;
 
 type Members = IndexMap<SessionId, Member>;
+
+/// Who is in a group, as far as its registry has to know; kept by the group.
+#[derive(Debug, Default)]
+pub(super) struct Size {
+    /// Members, and those who are about to be.
+    pub members: AtomicUsize,
+    /// Whether one of the members is no partner: a partner who listens to the order at hand does not watch it.
+    pub is_watched: AtomicBool,
+}
 
 /// Who gives the group's events their numbers.
 #[derive(Debug)]
@@ -60,7 +70,7 @@ pub(super) struct Group {
     /// Who is there on other instances.
     remote: IndexMap<InstanceId, Present>,
     /// Shared with the registry, which ends groups that stay empty.
-    size: Arc<AtomicUsize>,
+    size: Arc<Size>,
     metrics: Arc<Metrics>,
 }
 
@@ -75,7 +85,7 @@ impl Group {
     pub(super) fn new(
         key: GroupKey,
         window: Window,
-        size: Arc<AtomicUsize>,
+        size: Arc<Size>,
         bridge: Option<BridgeAddress>,
         is_alone: bool,
         metrics: Arc<Metrics>,
@@ -223,7 +233,9 @@ impl Group {
 
     /// Lets the registry know how many are here, or are about to be.
     fn note_size(&self) {
-        self.size.store(self.members.len() + self.joiners(), Ordering::Release);
+        self.size.members.store(self.members.len() + self.joiners(), Ordering::Release);
+        let is_watched = self.members.values().any(|member| member.role != Role::Partner);
+        self.size.is_watched.store(is_watched, Ordering::Release);
     }
 
     fn joined(&self, member: &Member, recovery: Recovery, is_again: bool) -> Joined {

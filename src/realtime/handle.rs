@@ -375,15 +375,11 @@ impl Groups {
         }
     }
 
-    /// Which of these orders somebody listens to, on this instance or, as far as is known here, another.
+    /// Which of these orders, or of all, somebody watches on this instance: a session that is not its partner's.
     ///
     /// # Errors
     /// `ProbeFailed` when the registry is gone.
-    pub async fn watched(&self, orders: Vec<OrderId>) -> Result<HashSet<OrderId>, ProbeFailed> {
-        // Who listens elsewhere is known to the groups alone, and only where somebody listens here as well.
-        if self.peers().instances > 0 {
-            return Ok(orders.into_iter().collect());
-        }
+    pub async fn watched(&self, orders: Option<Vec<OrderId>>) -> Result<HashSet<OrderId>, ProbeFailed> {
         let asked = self.inner.order.send(ListWatched { orders }).await;
         asked.map_err(|_| ProbeFailed { part: "the order registry" })
     }

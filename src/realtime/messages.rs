@@ -225,11 +225,11 @@ pub(super) struct Share {
     pub by_redis: bool,
 }
 
-/// Handle → registry of orders. Replies with those of these orders that have members.
+/// Handle → registry of orders. Replies with those of these orders, or of all, that somebody watches here.
 #[derive(Debug, Message)]
 #[rtype(result = "HashSet<OrderId>")]
 pub(super) struct ListWatched {
-    pub orders: Vec<OrderId>,
+    pub orders: Option<Vec<OrderId>>,
 }
 
 /// Handle → registry or directory, for readiness. The reply is that it lives.

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -14,7 +14,7 @@ use crate::domain::ids::OrderId;
 use crate::telemetry::Metrics;
 
 use super::bridge::{BridgeAddress, Departed, Detach, Heard, Reattach, Resume, Synced};
-use super::group::Group;
+use super::group::{Group, Size};
 use super::messages::{Admit, Expel, Join, Leave, ListWatched, Probe, Publish, Share, Stop, WhoListens};
 use super::ring::Window;
 use super::watermarks::Watermarks;
@@ -40,8 +40,8 @@ pub(super) struct GroupRegistry {
 #[derive(Debug)]
 struct Entry {
     group: Addr<Group>,
-    /// How many members the group has, kept by the group.
-    size: Arc<AtomicUsize>,
+    /// Who is in it, kept by the group.
+    size: Arc<Size>,
     /// When the registry last passed something on.
     touched: Instant,
     /// When the group is to ask Redis again where it stands.
@@ -71,7 +71,7 @@ impl GroupRegistry {
 
     fn group(&mut self, key: GroupKey) -> &Addr<Group> {
         let entry = self.groups.entry(key).or_insert_with(|| {
-            let size = Arc::new(AtomicUsize::new(0));
+            let size = Arc::new(Size::default());
             let is_alone = self.is_alone.load(Ordering::Acquire);
             let (bridge, metrics) = (self.bridge.clone(), Arc::clone(&self.metrics));
             let group = Group::new(key, self.window, Arc::clone(&size), bridge, is_alone, metrics);
@@ -87,7 +87,7 @@ impl GroupRegistry {
         let (now, patience) = (Instant::now(), self.patience());
         let bridge = self.bridge.as_ref();
         self.groups.retain(|key, entry| {
-            let stays = entry.size.load(Ordering::Acquire) > 0
+            let stays = entry.size.members.load(Ordering::Acquire) > 0
                 || now.saturating_duration_since(entry.touched) <= patience;
             if !stays && let Some(bridge) = bridge {
                 bridge.address.do_send(Detach { key: *key }); // bounded: once for each group
@@ -256,11 +256,20 @@ impl Handler<ListWatched> for GroupRegistry {
     type Result = MessageResult<ListWatched>;
 
     fn handle(&mut self, ListWatched { orders }: ListWatched, _: &mut Self::Context) -> Self::Result {
-        let has_members = |order_id: &OrderId| {
-            let entry = self.groups.get(&GroupKey::Order(*order_id));
-            entry.is_some_and(|entry| entry.size.load(Ordering::Acquire) > 0)
-        };
-        MessageResult(orders.into_iter().filter(has_members).collect())
+        let is_watched = |entry: &Entry| entry.size.is_watched.load(Ordering::Acquire);
+        let is_watched_here =
+            |order_id: &OrderId| self.groups.get(&GroupKey::Order(*order_id)).is_some_and(is_watched);
+        MessageResult(match orders {
+            Some(orders) => orders.into_iter().filter(is_watched_here).collect(),
+            None => {
+                let watched = self.groups.iter().filter(|(_, entry)| is_watched(entry));
+                let order_id = |(key, _): (&GroupKey, &Entry)| match key {
+                    GroupKey::Order(order_id) => Some(*order_id),
+                    GroupKey::User(_) | GroupKey::Partner(_) | GroupKey::Admin => None,
+                };
+                watched.filter_map(order_id).collect()
+            }
+        })
     }
 }
 

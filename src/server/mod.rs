@@ -26,6 +26,7 @@ use crate::realtime::{Groups, check_redis};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::tokens::{TokenConfigError, Tokens};
+use crate::services::tracking;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 
@@ -189,6 +190,7 @@ pub async fn start_with(mut settings: Settings, demo: Option<DemoOptions>) -> Re
     if app.groups().has_bridge() && app.groups().away().is_none() {
         app.leadership().until_settled(REDIS_PATIENCE).await;
     }
+    tracking::recall(&app).await;
     let server = listen::listen(&settings, &app, residents, logins)?;
     let address = server.address;
     let http = server.http.handle();

@@ -45,6 +45,7 @@ fn heed(app: &App, say: Say) {
             );
         }
         Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Timestamp::now(), Instant::now()),
+        Say::Watched { orders } => app.tracking().note_watched(orders, Instant::now()),
         Say::Positions { partners } => app.tracking().positions().note_from_elsewhere(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         // The bridge deals with these.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Double, Nullable, Text};
 
 use crate::domain::eta::Leg;
 use crate::domain::geo::Position;
@@ -50,12 +50,34 @@ fn shown() -> Vec<&'static str> {
 /// # Errors
 /// When the database fails.
 pub fn under_way(conn: &mut Conn, partners: &[PartnerId]) -> Result<Vec<UnderWay>, StoreError> {
+    load_under_way(conn, Of::Partners(partners))
+}
+
+/// Those of these orders that are under way.
+///
+/// # Errors
+/// When the database fails.
+pub fn still_under_way(conn: &mut Conn, order_ids: &[OrderId]) -> Result<Vec<UnderWay>, StoreError> {
+    load_under_way(conn, Of::Orders(order_ids))
+}
+
+/// Which orders are asked for.
+#[derive(Clone, Copy)]
+enum Of<'a> {
+    Partners(&'a [PartnerId]),
+    Orders(&'a [OrderId]),
+}
+
+fn load_under_way(conn: &mut Conn, of: Of<'_>) -> Result<Vec<UnderWay>, StoreError> {
     type Row = (String, Option<String>, String, i64, (f64, f64), (f64, f64));
+    let ids: Vec<String> = match of {
+        Of::Partners(partners) => partners.iter().map(PartnerId::to_string).collect(),
+        Of::Orders(order_ids) => order_ids.iter().map(OrderId::to_string).collect(),
+    };
     let mut found = Vec::new();
-    for partners in partners.chunks(IDS) {
-        let rows: Vec<Row> = orders::table
+    for ids in ids.chunks(IDS) {
+        let query = orders::table
             .inner_join(order_steps::table.on(order_steps::order_id.eq(orders::id)))
-            .filter(orders::partner_id.eq_any(partners.iter().map(PartnerId::to_string)))
             .filter(orders::status.eq_any(shown()))
             .filter(order_steps::to_status.eq(OrderStatus::EnRoute.as_str()))
             .select((
@@ -66,7 +88,12 @@ pub fn under_way(conn: &mut Conn, partners: &[PartnerId]) -> Result<Vec<UnderWay
                 (orders::pickup_latitude, orders::pickup_longitude),
                 (orders::dropoff_latitude, orders::dropoff_longitude),
             ))
-            .load(conn)?;
+            .into_boxed();
+        let query = match of {
+            Of::Partners(_) => query.filter(orders::partner_id.eq_any(ids)),
+            Of::Orders(_) => query.filter(orders::id.eq_any(ids)),
+        };
+        let rows: Vec<Row> = query.load(conn)?;
         for (order_id, partner_id, status, since, pickup, dropoff) in rows {
             let position = |(latitude, longitude)| Position { latitude, longitude };
             found.push(UnderWay {
@@ -80,6 +107,56 @@ pub fn under_way(conn: &mut Conn, partners: &[PartnerId]) -> Result<Vec<UnderWay
         }
     }
     Ok(found)
+}
+
+/// Every order that is under way, with the last position of its trail that does not jump, if that is not older than
+/// `since`.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_points(conn: &mut Conn, since: Timestamp) -> Result<Vec<(UnderWay, TrackPoint)>, StoreError> {
+    #[derive(QueryableByName)]
+    struct Last {
+        #[diesel(sql_type = Text)]
+        order_id: String,
+        #[diesel(sql_type = BigInt)]
+        at: i64,
+        #[diesel(sql_type = Double)]
+        latitude: f64,
+        #[diesel(sql_type = Double)]
+        longitude: f64,
+        #[diesel(sql_type = Nullable<Double>)]
+        accuracy: Option<f64>,
+        #[diesel(sql_type = Nullable<Double>)]
+        speed: Option<f64>,
+        #[diesel(sql_type = Nullable<Double>)]
+        heading: Option<f64>,
+    }
+    // The primary key leads to the last one of each order; a maximum would have the whole trail read.
+    let text = format!(
+        "SELECT points.order_id, points.at, latitude, longitude, accuracy, speed, heading FROM orders \
+         JOIN track_points points ON points.order_id = orders.id AND points.at = (SELECT last.at FROM track_points last \
+         WHERE last.order_id = orders.id AND NOT last.flagged ORDER BY last.at DESC LIMIT 1) \
+         WHERE points.at >= ? AND orders.status IN ('{}')",
+        shown().join("', '")
+    );
+    let mut points = HashMap::new();
+    for last in Statement::new(text).bigint(since.as_millis()).load::<Last>(conn)? {
+        let order_id = id("track_points.order_id", &last.order_id)?;
+        let point = TrackPoint {
+            order_id,
+            at: Timestamp::from_millis(last.at),
+            position: Position { latitude: last.latitude, longitude: last.longitude },
+            accuracy: last.accuracy,
+            speed: last.speed,
+            heading: last.heading,
+            flagged: false,
+        };
+        points.insert(order_id, point);
+    }
+    let order_ids: Vec<OrderId> = points.keys().copied().collect();
+    let orders = still_under_way(conn, &order_ids)?;
+    Ok(orders.into_iter().filter_map(|order| Some((order, points.remove(&order.order_id)?))).collect())
 }
 
 /// Which of these orders show where their partners are, and in which status they do.

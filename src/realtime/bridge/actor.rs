@@ -378,6 +378,7 @@ impl Handler<Called> for Bridge {
             | Say::Located { .. }
             | Say::Dots { .. }
             | Say::Positions { .. }
+            | Say::Watched { .. }
             | Say::Counted { .. }
                 if is_own =>
             {
@@ -388,6 +389,7 @@ impl Handler<Called> for Bridge {
             | Say::Located { .. }
             | Say::Dots { .. }
             | Say::Positions { .. }
+            | Say::Watched { .. }
             | Say::Counted { .. } => {}
         }
         self.heed(say, ctx);

@@ -11,12 +11,16 @@ use crate::domain::time::Timestamp;
 const MIN_SKEW: i64 = 2;
 /// What was seen is remembered for so long, and at most twice as long: clocks are set now and then.
 const KEPT: Duration = Duration::from_secs(2 * 3600);
-/// From so many partners on, those of whom nothing was heard are forgotten now and then.
-const PURGE_FROM: usize = 1024;
+/// A clock that is behind by less is believed to be when two frames agree: one alone may have been held up for so long.
+/// Whatever is held up for longer is too old to be shown for much longer.
+const DOUBTED: i64 = 120;
+/// Frames that were sent so long after each other, milliseconds, were not held up together.
+const APART: i64 = 5_000;
 
 /// What is known of the clocks. What lies between `sent_at` and its coming is a clock that is behind, and the way, and how
 /// long the app has tried: never less than the first of these. So the least that was seen is nearest to it, and a sample
-/// never looks newer than it is by more than the quickest way took.
+/// never looks newer than it is by more than the quickest way took. Of a device that was heard of once the quickest way is
+/// not known.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     partners: Mutex<HashMap<PartnerId, Least>>,
@@ -30,6 +34,10 @@ struct Least {
     here: i64,
     /// In the time before.
     before: i64,
+    /// By the device's clock, when the first of those frames was sent that agree with the least of all.
+    sent_at: Timestamp,
+    /// Whether another one agrees that was sent at another time.
+    is_sure: bool,
 }
 
 impl Clocks {
@@ -38,20 +46,37 @@ impl Clocks {
     pub(super) fn skew(&self, partner_id: PartnerId, sent_at: Timestamp, now: Timestamp) -> i64 {
         let behind = now.as_millis().saturating_sub(sent_at.as_millis());
         let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
-        if partners.len() >= PURGE_FROM && partners.len().is_power_of_two() {
-            partners.retain(|_, least| now.since(least.since) < 2 * KEPT);
-        }
-        let fresh = Least { since: now, here: behind, before: behind };
+        let fresh = Least { since: now, here: behind, before: behind, sent_at, is_sure: false };
         let least = partners.entry(partner_id).or_insert(fresh);
         let age = now.since(least.since);
         if age >= 2 * KEPT {
             *least = fresh;
         } else if age >= KEPT {
-            *least = Least { before: least.here, ..fresh };
+            *least = Least { since: now, here: behind, before: least.here, ..*least };
         }
-        least.here = least.here.min(behind);
+        least.heed(behind, sent_at);
         let seconds = least.here.min(least.before).saturating_add(500).div_euclid(1000);
-        if seconds.saturating_abs() <= MIN_SKEW { 0 } else { seconds.saturating_mul(1000) }
+        let is_doubted = !least.is_sure && (0..DOUBTED).contains(&seconds);
+        if is_doubted || seconds.saturating_abs() <= MIN_SKEW { 0 } else { seconds.saturating_mul(1000) }
+    }
+
+    /// Forgets the devices of which nothing was heard.
+    pub(super) fn purge(&self, now: Timestamp) {
+        let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
+        partners.retain(|_, least| now.since(least.since) < 2 * KEPT);
+    }
+}
+
+impl Least {
+    fn heed(&mut self, behind: i64, sent_at: Timestamp) {
+        let (known, near) = (self.here.min(self.before), MIN_SKEW * 1000);
+        self.here = self.here.min(behind);
+        if behind < known.saturating_sub(near) {
+            (self.sent_at, self.is_sure) = (sent_at, false);
+        } else if behind <= known.saturating_add(near) {
+            let apart = sent_at.as_millis().saturating_sub(self.sent_at.as_millis()).saturating_abs();
+            self.is_sure |= apart >= APART;
+        }
     }
 }
 
@@ -80,7 +105,27 @@ mod tests {
     fn neither_a_slow_way_nor_what_is_sent_again_makes_old_positions_new() {
         assert_eq!(skews(&[(0, 1), (10, 40), (20, 620)]), [0, 0, 0]);
         assert_eq!(skews(&[(-600, 1), (-590, 50), (-580, 700)]), [601, 601, 601]);
-        assert_eq!(skews(&[(0, 30), (60, 61)]), [30, 0], "nothing better was known at first");
+        assert_eq!(skews(&[(0, 30), (60, 61)]), [0, 0], "nothing better was known at first");
+    }
+
+    #[test]
+    fn a_clock_that_is_a_little_behind_is_put_right_once_two_frames_agree() {
+        assert_eq!(skews(&[(-60, 0), (-55, 5), (-40, 21)]), [0, 60, 60]);
+        assert_eq!(skews(&[(-60, 0), (-59, 1), (-58, 2)]), [0, 0, 0], "they may have been held up together");
+        assert_eq!(skews(&[(-60, 0), (-60, 1)]), [0, 0], "it is the same");
+        assert_eq!(skews(&[(-60, 0), (-50, 0), (-40, 0), (-30, 0)]), [0; 4], "they were, for a minute");
+        assert_eq!(skews(&[(-60, 0), (-50, 10), (19, 20)]), [0, 60, 0], "and this one was not");
+        assert_eq!(skews(&[(60, 0)]), [-60], "nothing comes before it was sent");
+    }
+
+    #[test]
+    fn one_of_whom_nothing_is_heard_is_forgotten() {
+        let (clocks, now) = (Clocks::default(), Timestamp::from_millis(START * 1000));
+        clocks.skew(PartnerId::new(), now, now);
+        clocks.purge(now.after(KEPT));
+        assert_eq!(clocks.partners.lock().expect("whole").len(), 1);
+        clocks.purge(now.after(2 * KEPT));
+        assert_eq!(clocks.partners.lock().expect("whole").len(), 0);
     }
 
     #[test]

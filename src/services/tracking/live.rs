@@ -1,9 +1,9 @@
 //! The dot of each order that is under way: where its partner was last seen, what watchers have been told of that, and
 //! when the partner is expected.
 //!
-//! Kept in memory: a restart shows no position until the partner's next sample, rather than an old one. Each instance
-//! knows all dots; the one that took a partner's last sample tells of it. Where that one is gone, or cannot be heard, the
-//! others tell their own members that a dot grows old.
+//! Kept in memory, and after a start recalled from trails, as old as they are. Each instance knows all dots; the one that
+//! took a partner's last sample tells of it. Where that one is gone, or cannot be heard, the others tell their own members
+//! that a dot grows old, and that its partner is late.
 
 mod expecting;
 
@@ -23,7 +23,7 @@ use crate::protocol::client::LocationSample;
 use crate::protocol::views::{EtaView, Freshness, LocationView};
 use crate::store::tracks::UnderWay;
 
-use expecting::{Answered, Promise};
+use expecting::{Answered, Promise, SILENT};
 pub(super) use expecting::{Consequences, Question, Slip};
 
 /// Watchers are told of an order's dot no more often.
@@ -31,13 +31,9 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 /// A position that is known less precisely does not replace a live one that is better, metres.
 const POOR: f64 = 200.0;
 /// Dots older than this are forgotten, should nobody have said so before.
-const KEPT: Duration = Duration::from_secs(24 * 3600);
-/// From so many dots on.
-const PURGE_FROM: usize = 1024;
+pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
 const GRACE: Duration = Duration::from_secs(5);
-/// A partner of whom nothing was heard for so long is late in a way that no ETA tells any more.
-const SILENT: Duration = Duration::from_secs(30 * 60);
 
 /// Where the partners of orders were last seen.
 #[derive(Debug, Default)]
@@ -55,7 +51,9 @@ struct Live {
 #[derive(Debug)]
 struct Tracker {
     sample: LocationSample,
-    /// The order as it was last looked up; none while another instance follows it.
+    /// Whether this instance follows the order: it took the last sample.
+    is_own: bool,
+    /// The order as it was last looked up; none where another instance follows it and has not fallen silent.
     order: Option<UnderWay>,
     judge: Judge,
     pace: Pace,
@@ -65,7 +63,8 @@ struct Tracker {
     told: Option<Freshness>,
     due_at: Option<Instant>,
     eta: Option<Eta>,
-    told_eta: Option<Eta>,
+    /// What watchers were told last, and when.
+    told_eta: Option<(Eta, Timestamp)>,
     promise: Option<Promise>,
     asked_at: Option<(Instant, Leg)>,
     route: Option<Answered>,
@@ -95,6 +94,10 @@ fn position(sample: &LocationSample) -> Position {
     Position { latitude: sample.latitude, longitude: sample.longitude }
 }
 
+fn fix(sample: &LocationSample) -> Fix {
+    Fix { position: position(sample), at: sample.timestamp, accuracy: sample.accuracy }
+}
+
 fn freshness(sample: &LocationSample, now: Timestamp) -> Freshness {
     Freshness::of(now.since(sample.timestamp).as_secs())
 }
@@ -119,6 +122,7 @@ impl Tracker {
     fn new(sample: LocationSample) -> Self {
         Self {
             sample,
+            is_own: false,
             order: None,
             judge: Judge::default(),
             pace: Pace::default(),
@@ -143,12 +147,16 @@ impl Tracker {
     }
 
     fn believes(&mut self, sample: &LocationSample) -> bool {
-        let fix = Fix { position: position(sample), at: sample.timestamp, accuracy: sample.accuracy };
+        let fix = fix(sample);
         if sample.timestamp < self.sample.timestamp {
             self.judge.allows(&fix)
         } else {
             self.judge.believes(fix)
         }
+    }
+
+    fn reach(&self) -> Reach {
+        if self.is_own { Reach::Everywhere } else { Reach::Here }
     }
 
     /// Whether the partner has come near to where its way leads.
@@ -188,14 +196,6 @@ impl Live {
             self.due.remove(&(due_at, order_id));
         }
     }
-
-    /// Drops what nobody asks for any more, now and then.
-    fn purge(&mut self, now: Timestamp) {
-        if self.orders.len() >= PURGE_FROM && self.orders.len().is_power_of_two() {
-            let oldest = now.before(KEPT);
-            self.orders.retain(|_, tracker| tracker.due_at.is_some() || tracker.sample.timestamp >= oldest);
-        }
-    }
 }
 
 impl LastSeen {
@@ -212,7 +212,7 @@ impl LastSeen {
     /// When the partner of an order in this status is expected, as of `now`.
     #[must_use]
     pub fn eta(&self, order_id: OrderId, status: OrderStatus, now: Timestamp) -> Option<EtaView> {
-        let eta = self.live().orders.get(&order_id)?.eta?;
+        let eta = self.live().orders.get(&order_id)?.eta.filter(|eta| now.since(eta.at) <= SILENT)?;
         (Leg::of(status) == Some(eta.to)).then(|| EtaView::of(&eta, now))
     }
 
@@ -225,17 +225,39 @@ impl LastSeen {
     pub fn take_from_elsewhere(&self, dots: Vec<Dot>, now: Timestamp, at: Instant) {
         let mut live = self.live();
         for Dot { order_id, sample, eta } in dots {
-            live.purge(sample.timestamp);
             let tracker = live.orders.entry(order_id).or_insert_with(|| Tracker::new(sample.clone()));
             if tracker.sample.timestamp <= sample.timestamp {
+                // That instance has believed it.
+                tracker.judge = Judge::after(fix(&sample));
                 tracker.sample = sample;
-                tracker.eta = eta.or(tracker.eta);
-                tracker.order = None;
+                tracker.take_eta_from_elsewhere(eta, now);
+                (tracker.is_own, tracker.order) = (false, None);
                 // It has told watchers, too, so that they are not told twice within a second.
                 tracker.told_at = Some(at);
                 tracker.told = Some(freshness(&tracker.sample, now));
             }
         }
+    }
+
+    /// Takes what trails tell of orders of which nothing is known here yet; another instance may follow them.
+    pub(super) fn recall(&self, found: Vec<(UnderWay, LocationSample)>, now: Timestamp) {
+        let mut live = self.live();
+        for (order, sample) in found {
+            live.orders.entry(order.order_id).or_insert_with(|| Tracker {
+                judge: Judge::after(fix(&sample)),
+                told: Some(freshness(&sample, now)),
+                order: Some(order),
+                ..Tracker::new(sample)
+            });
+        }
+    }
+
+    /// Drops what nobody asks for any more.
+    pub(super) fn purge(&self, now: Timestamp) {
+        let oldest = now.before(KEPT);
+        self.live()
+            .orders
+            .retain(|_, tracker| tracker.due_at.is_some() || tracker.sample.timestamp >= oldest);
     }
 
     /// Takes a sample of the partner of an order that is under way.
@@ -247,7 +269,6 @@ impl LastSeen {
         at: Instant,
     ) -> Taken {
         let mut live = self.live();
-        live.purge(now);
         let mut is_first = false;
         let tracker = live.orders.entry(order.order_id).or_insert_with(|| {
             is_first = true;
@@ -266,6 +287,7 @@ impl LastSeen {
             tracker.pace.observe(metres, sample.timestamp.since(tracker.sample.timestamp));
         }
         tracker.sample = sample.clone();
+        tracker.is_own = true;
         let entered = tracker.enters(order);
         live.call(order.order_id, at);
         entered.map_or(Taken::Good, Taken::Entered)
@@ -318,14 +340,13 @@ impl LastSeen {
         let mut live = self.live();
         let tracker = live.orders.get_mut(&order_id)?;
         let view = view(&tracker.sample, now);
-        let reach = match &mut tracker.order {
-            Some(order) => {
-                order.status = status;
-                Reach::Everywhere
-            }
-            None if tracker.told != Some(view.freshness) => Reach::Here,
-            None => return None,
-        };
+        if let Some(order) = &mut tracker.order {
+            order.status = status;
+        }
+        let reach = tracker.reach();
+        if reach == Reach::Here && tracker.told == Some(view.freshness) {
+            return None;
+        }
         (tracker.told_at, tracker.told) = (Some(at), Some(view.freshness));
         Some((view, reach))
     }
@@ -334,7 +355,7 @@ impl LastSeen {
     pub(super) fn call_ageing(&self, now: Timestamp, at: Instant) {
         let mut live = self.live();
         let ages = |tracker: &Tracker| {
-            let now = if tracker.order.is_some() { now } else { now.before(GRACE) };
+            let now = if tracker.is_own { now } else { now.before(GRACE) };
             tracker.told.is_some_and(|told| told < freshness(&tracker.sample, now))
         };
         let ageing: Vec<OrderId> =
@@ -342,20 +363,10 @@ impl LastSeen {
         ageing.into_iter().for_each(|order_id| live.call(order_id, at));
     }
 
-    /// Orders followed here whose partners are expected by now, have not come, and say nothing.
-    pub(super) fn overdue(&self, now: Timestamp) -> Vec<OrderId> {
-        let is_overdue = |tracker: &Tracker| {
-            let is_silent = now.since(tracker.sample.timestamp) > SILENT;
-            tracker.order.is_some() && !is_silent && tracker.eta.is_some_and(|eta| eta.arrives_at < now)
-        };
-        let live = self.live();
-        live.orders.iter().filter(|(_, tracker)| is_overdue(tracker)).map(|(order_id, _)| *order_id).collect()
-    }
-
-    /// Notes where an order stands that is followed here.
-    pub(super) fn set_status(&self, order_id: OrderId, status: OrderStatus) {
-        if let Some(order) = self.live().orders.get_mut(&order_id).and_then(|found| found.order.as_mut()) {
-            order.status = status;
+    /// Notes where an order stands.
+    pub(super) fn set_order(&self, order: UnderWay) {
+        if let Some(tracker) = self.live().orders.get_mut(&order.order_id) {
+            tracker.order = Some(order);
         }
     }
 
@@ -427,36 +438,4 @@ impl LastSeen {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_dot_of_which_its_follower_says_nothing_is_told_here_once_for_each_stage() {
-        let (last_seen, order_id, start, at) =
-            (LastSeen::default(), OrderId::new(), Timestamp::from_millis(1_000_000), Instant::now());
-        let after = |seconds| (start.after(Duration::from_secs(seconds)), at + Duration::from_secs(seconds));
-        let dot = |measured: Timestamp| {
-            let sample = json!({"latitude": 52.5, "longitude": 13.4, "timestamp": measured});
-            vec![Dot { order_id, sample: serde_json::from_value(sample).expect("a sample"), eta: None }]
-        };
-        let told = |seconds| {
-            let (now, at) = after(seconds);
-            last_seen.call_ageing(now, at);
-            let due = last_seen.take_due(at);
-            let told = due.into_iter().filter_map(|due| last_seen.tell(due, OrderStatus::InTransit, now, at));
-            told.map(|(view, reach)| (view.freshness, reach)).collect::<Vec<_>>()
-        };
-        last_seen.take_from_elsewhere(dot(start), start, at);
-        assert_eq!(told(24), [], "the one that follows it may say so");
-        assert_eq!(told(27), [(Freshness::Stale, Reach::Here)]);
-        assert_eq!(told(28), []);
-        let (now, then) = after(30);
-        last_seen.take_from_elsewhere(dot(now), now, then);
-        assert_eq!(told(54), []);
-        assert_eq!(told(56), [(Freshness::Stale, Reach::Here)]);
-        assert_eq!(told(160), [(Freshness::Lost, Reach::Here)]);
-        assert_eq!(told(300), []);
-    }
-}
+mod tests;

@@ -17,7 +17,7 @@ mod trail;
 pub use cadence::now_asked;
 pub use intake::Refused;
 pub use live::LastSeen;
-pub use pass::run;
+pub use pass::{recall, run};
 pub use trail::{TrackView, flush, purge, run_trails, track};
 
 use std::collections::HashSet;
@@ -27,6 +27,7 @@ use serde::{Deserialize, Serialize};
 use url::Url;
 use utoipa::ToSchema;
 
+use crate::domain::ids::OrderId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
@@ -75,6 +76,11 @@ impl Tracking {
             clocks: Clocks::default(),
             routing: routing.map(Routing::new),
         }
+    }
+
+    /// Notes that somebody watches these orders from another instance.
+    pub(super) fn note_watched(&self, orders: Vec<OrderId>, at: Instant) {
+        self.cadences.note_watched(orders, at);
     }
 
     /// Where partners are, for finding the nearest.

@@ -20,15 +20,17 @@ use crate::store::StoreError;
 use crate::store::tracks::{self, TrackPoint, UnderWay};
 
 use super::intake::{Known, Parcel, Refused};
-use super::live::{Consequences, Reach, Taken};
+use super::live::{Consequences, KEPT, Reach, Taken};
 use super::{MAX_AGE, arrivals, cadence, no_active_order, promises, routing, too_old, trail};
 
 /// Between two passes, so that what comes meanwhile is looked at together.
 const PAUSE: Duration = Duration::from_millis(10);
 /// Between two looks for dots that age, and two words to the other instances about where partners are.
 const ROUND: Duration = Duration::from_secs(1);
-/// Between two looks for partners who are overdue.
-const OVERDUE: Duration = Duration::from_secs(5);
+/// Between two looks for partners who say nothing.
+const SILENT: Duration = Duration::from_secs(5);
+/// Between two looks for what nobody asks for any more.
+const PURGE: Duration = Duration::from_secs(60);
 /// How many positions are said at once.
 const POSITIONS: usize = 1_000;
 
@@ -36,7 +38,8 @@ const POSITIONS: usize = 1_000;
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
     let mut round_at = Instant::now() + ROUND;
-    let mut overdue_at = Instant::now() + OVERDUE;
+    let mut silent_at = Instant::now() + SILENT;
+    let mut purge_at = Instant::now() + PURGE;
     loop {
         let wakes_at = app.last_seen().next_due().map_or(round_at, |due_at| due_at.min(round_at));
         let is_over = tokio::select! {
@@ -50,10 +53,18 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
             round_at = at + ROUND;
             app.last_seen().call_ageing(Timestamp::now(), at);
             tell_positions(&app);
+            cadence::tell_watched(&app).await;
         }
-        if at >= overdue_at {
-            overdue_at = at + OVERDUE;
-            look_for_overdue(&app).await;
+        if at >= silent_at {
+            silent_at = at + SILENT;
+            // A partner who says nothing is late as well.
+            expect(&app, app.last_seen().silent(Timestamp::now())).await;
+        }
+        if at >= purge_at {
+            purge_at = at + PURGE;
+            app.last_seen().purge(Timestamp::now());
+            app.tracking().clocks.purge(Timestamp::now());
+            app.tracking().cadences.purge(at);
         }
         pass(&app).await;
         if is_over {
@@ -72,23 +83,19 @@ fn tell_positions(app: &App) {
     }
 }
 
-/// A partner who says nothing is late as well.
-async fn look_for_overdue(app: &App) {
-    let overdue = app.last_seen().overdue(Timestamp::now());
-    if overdue.is_empty() {
-        return;
-    }
-    // Another instance may have taken steps since the last sample.
-    let order_ids = overdue.clone();
-    match app.read(move |conn| Ok(tracks::still_shown(conn, &order_ids)?)).await {
-        Ok(shown) => {
-            for order_id in overdue.iter().filter(|order_id| !shown.contains_key(order_id)) {
-                app.last_seen().forget(*order_id);
-            }
-            shown.iter().for_each(|(order_id, status)| app.last_seen().set_status(*order_id, *status));
-            expect(app, shown.into_keys().collect());
+/// Shows where partners were when their trails were last written. For after a start: until they say more, that is where
+/// they were last seen, and it is as old as it is.
+pub async fn recall(app: &App) {
+    let now = Timestamp::now();
+    match app.read(move |conn| Ok(tracks::last_points(conn, now.before(KEPT))?)).await {
+        Ok(found) => {
+            let order_ids: Vec<OrderId> = found.iter().map(|(order, _)| order.order_id).collect();
+            let is_under_way = |(order, point): &(UnderWay, TrackPoint)| order.since <= point.at;
+            let found = found.into_iter().filter(is_under_way);
+            app.last_seen().recall(found.map(|(order, point)| (order, sample(&point))).collect(), now);
+            expect(app, order_ids).await;
         }
-        Err(error) => log::warn!("{} partners may be overdue: {error}", overdue.len()),
+        Err(error) => log::warn!("partners are shown from their next samples on: {error}"),
     }
 }
 
@@ -181,7 +188,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
 fn note(app: &App, partner_id: PartnerId, sample: &LocationSample) {
     let position = Position { latitude: sample.latitude, longitude: sample.longitude };
     let seen = PartnerPosition { partner_id, position, at: sample.timestamp };
-    app.tracking().positions.note(seen);
+    app.tracking().positions.note(seen, sample.accuracy);
 }
 
 /// Takes a sample for an order that is under way; `false` when it cannot be.
@@ -203,6 +210,19 @@ fn point(order_id: OrderId, sample: &LocationSample) -> TrackPoint {
         speed: sample.speed,
         heading: sample.heading,
         flagged: false,
+    }
+}
+
+fn sample(point: &TrackPoint) -> LocationSample {
+    LocationSample {
+        latitude: point.position.latitude,
+        longitude: point.position.longitude,
+        timestamp: point.at,
+        heading: point.heading,
+        speed: point.speed,
+        accuracy: point.accuracy,
+        battery: None,
+        order_id: Some(point.order_id),
     }
 }
 
@@ -250,26 +270,43 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
     see_to(app, found, told);
 }
 
-/// Works out anew when partners are expected, and tells; without asking anybody.
-pub(super) fn expect(app: &App, order_ids: Vec<OrderId>) {
-    let found = app.last_seen().expect(order_ids, Timestamp::now(), Instant::now(), false);
-    see_to(app, found, Vec::new());
+/// Works out anew when the partners of those orders are expected that are still under way, and tells. Nobody is asked but
+/// the database: steps may have been taken since these were due, also by other instances.
+pub(super) async fn expect(app: &App, order_ids: Vec<OrderId>) {
+    if order_ids.is_empty() {
+        return;
+    }
+    let asked = order_ids.clone();
+    match app.read(move |conn| Ok(tracks::still_under_way(conn, &asked)?)).await {
+        Ok(orders) => {
+            let under_way: HashSet<OrderId> = orders.iter().map(|order| order.order_id).collect();
+            let is_over = |order_id: &&OrderId| !under_way.contains(order_id);
+            order_ids.iter().filter(is_over).for_each(|order_id| app.last_seen().forget(*order_id));
+            orders.into_iter().for_each(|order| app.last_seen().set_order(order));
+            let found = app.last_seen().expect(under_way, Timestamp::now(), Instant::now(), false);
+            see_to(app, found, Vec::new());
+        }
+        Err(error) => log::warn!("when {} partners are expected is not told: {error}", order_ids.len()),
+    }
 }
 
 /// Tells of what was found, the other instances also of dots that have moved.
 fn see_to(app: &App, found: Consequences, moved: Vec<OrderId>) {
     let now = Timestamp::now();
-    for (order_id, eta) in &found.etas {
+    for (order_id, eta, reach) in &found.etas {
         let body = EphemeralFrame::Eta { eta: &EtaView::of(eta, now) }.to_text();
-        let told =
-            app.groups().publish_ephemeral(GroupKey::Order(*order_id), EventId::new(), "eta", body.into());
+        let group = GroupKey::Order(*order_id);
+        let told = match reach {
+            Reach::Everywhere => app.groups().publish_ephemeral(group, EventId::new(), "eta", body.into()),
+            Reach::Here => app.groups().publish_here(group, EventId::new(), "eta", body.into()),
+        };
         if let Err(error) = told {
             // The next one says the same, and more.
             log::debug!("an ETA of order {order_id} is told to nobody: {error}");
         }
     }
-    let changed: HashSet<OrderId> =
-        moved.into_iter().chain(found.etas.iter().map(|(order_id, _)| *order_id)).collect();
+    let own = found.etas.iter().filter(|(_, _, reach)| *reach == Reach::Everywhere);
+    let changed: HashSet<OrderId> = moved.into_iter().chain(own.map(|(order_id, ..)| *order_id)).collect();
     if app.groups().has_bridge() && !changed.is_empty() {
         app.groups().tell(Say::Dots { dots: app.last_seen().dots(changed) });
     }

@@ -10,6 +10,7 @@ use rstar::primitives::GeomWithData;
 use crate::domain::geo::Position;
 use crate::domain::ids::PartnerId;
 use crate::domain::time::Timestamp;
+use crate::domain::track::{Fix, Judge};
 use crate::protocol::channel::PartnerPosition;
 
 /// Partners of whom nothing was heard for so long are forgotten.
@@ -40,10 +41,17 @@ pub struct Positions {
 #[derive(Debug, Default)]
 struct Index {
     tree: RTree<Point>,
-    partners: HashMap<PartnerId, PartnerPosition>,
+    partners: HashMap<PartnerId, Seen>,
     /// Those that were noted here since the other instances were told.
     moved: HashMap<PartnerId, PartnerPosition>,
     swept_at: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone)]
+struct Seen {
+    at: PartnerPosition,
+    /// Of what is said here: one glitch of a receiver is not to put an idle partner into another city.
+    judge: Judge,
 }
 
 fn point(partner_id: PartnerId, position: Position) -> Point {
@@ -52,27 +60,26 @@ fn point(partner_id: PartnerId, position: Position) -> Point {
 }
 
 impl Index {
-    /// Moves a partner; `false` when a later position is there.
-    fn put(&mut self, seen: PartnerPosition) -> bool {
-        if let Some(before) = self.partners.insert(seen.partner_id, seen) {
-            if before.at > seen.at {
-                self.partners.insert(seen.partner_id, before);
-                return false;
+    /// Moves a partner, unless a later position is there.
+    fn put(&mut self, seen: PartnerPosition, judge: Judge) {
+        if let Some(before) = self.partners.insert(seen.partner_id, Seen { at: seen, judge }) {
+            if before.at.position == seen.position {
+                return;
             }
-            if before.position == seen.position {
-                return true;
-            }
-            self.tree.remove(&point(before.partner_id, before.position));
+            self.tree.remove(&point(seen.partner_id, before.at.position));
         }
         self.tree.insert(point(seen.partner_id, seen.position));
-        true
+    }
+
+    fn is_known(&self, seen: &PartnerPosition) -> bool {
+        self.partners.get(&seen.partner_id).is_some_and(|known| known.at.at > seen.at)
     }
 
     fn sweep(&mut self, now: Timestamp) {
         let oldest = now.before(KEPT);
-        let gone = self.partners.extract_if(|_, seen| seen.at < oldest);
+        let gone = self.partners.extract_if(|_, seen| seen.at.at < oldest);
         for (partner_id, seen) in gone.collect::<Vec<_>>() {
-            self.tree.remove(&point(partner_id, seen.position));
+            self.tree.remove(&point(partner_id, seen.at.position));
         }
         self.swept_at = Some(now);
     }
@@ -83,19 +90,29 @@ impl Positions {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes where a partner is, who said so here.
-    pub fn note(&self, seen: PartnerPosition) {
+    /// Notes where a partner is, who said so here, to within `accuracy` metres; unless that jumps.
+    pub fn note(&self, seen: PartnerPosition, accuracy: Option<f64>) {
         let mut index = self.index();
-        if index.put(seen) {
-            index.moved.insert(seen.partner_id, seen);
+        if index.is_known(&seen) {
+            return;
         }
+        let fix = Fix { position: seen.position, at: seen.at, accuracy };
+        let judged = index.partners.get_mut(&seen.partner_id).map(|known| {
+            let is_believed = known.judge.believes(fix);
+            is_believed.then(|| known.judge.clone())
+        });
+        let Some(judge) = judged.unwrap_or_else(|| Some(Judge::after(fix))) else { return };
+        index.put(seen, judge);
+        index.moved.insert(seen.partner_id, seen);
     }
 
-    /// Notes what another instance says.
+    /// Notes what another instance says, which has judged it.
     pub fn note_from_elsewhere(&self, partners: &[PartnerPosition]) {
         let mut index = self.index();
         for seen in partners {
-            index.put(*seen);
+            if !index.is_known(seen) {
+                index.put(*seen, Judge::after(Fix { position: seen.position, at: seen.at, accuracy: None }));
+            }
         }
     }
 
@@ -125,7 +142,7 @@ impl Positions {
             .tree
             .nearest_neighbor_iter(centre)
             .filter_map(|point| index.partners.get(&point.data))
-            .map(|seen| (seen, position.distance(seen.position)))
+            .map(|seen| (seen.at, position.distance(seen.at.position)))
             .take_while(|(_, metres)| *metres <= radius)
             .filter(|(seen, _)| seen.at >= since)
             .take(limit)
@@ -156,9 +173,9 @@ mod tests {
     #[test]
     fn neither_the_antimeridian_nor_a_pole_is_in_the_way() {
         let (positions, [east, west, pole]) = (Positions::default(), [(); 3].map(|()| PartnerId::new()));
-        positions.note(seen(east, 0.0, 179.95, 1));
-        positions.note(seen(west, 0.0, -179.9, 1));
-        positions.note(seen(pole, 89.9, -90.0, 1));
+        positions.note(seen(east, 0.0, 179.95, 1), None);
+        positions.note(seen(west, 0.0, -179.9, 1), None);
+        positions.note(seen(pole, 89.9, -90.0, 1), None);
         assert_eq!(around(&positions, 0.0, -179.98), [(east, 7_784), (west, 8_896)]);
         assert_eq!(around(&positions, 89.9, 90.0), [(pole, 22_239)]);
     }
@@ -166,9 +183,9 @@ mod tests {
     #[test]
     fn a_partner_is_where_it_was_last() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
-        positions.note(seen(partner, 52.5, 13.4, 10));
+        positions.note(seen(partner, 52.5, 13.4, 10), None);
         positions.note_from_elsewhere(&[seen(partner, 52.51, 13.4, 20)]);
-        positions.note(seen(partner, 0.0, 0.0, 15));
+        positions.note(seen(partner, 0.0, 0.0, 15), None);
         assert_eq!(around(&positions, 52.51, 13.4), [(partner, 0)]);
         assert_eq!(positions.take_moved(at(20)), [seen(partner, 52.5, 13.4, 10)], "the others know the rest");
         assert_eq!(positions.take_moved(at(20)), []);
@@ -177,7 +194,7 @@ mod tests {
     #[test]
     fn one_of_whom_nothing_was_heard_is_not_found_and_in_the_end_forgotten() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
-        positions.note(seen(partner, 52.5, 13.4, 0));
+        positions.note(seen(partner, 52.5, 13.4, 0), None);
         let here = Position { latitude: 52.5, longitude: 13.4 };
         assert_eq!(positions.nearest(here, 10.0, 1, at(1), at(1)), []);
         assert_eq!(positions.nearest(here, 10.0, 1, at(0), at(1)).len(), 1);
@@ -186,6 +203,23 @@ mod tests {
         positions.take_moved(at(660_001));
         assert_eq!(around(&positions, 52.5, 13.4), []);
         assert_eq!(positions.index().tree.size(), 0);
+    }
+
+    #[test]
+    fn one_glitch_of_a_receiver_moves_nobody_and_three_that_agree_do() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        let is_here = |latitude: f64| around(&positions, latitude, 13.4) == [(partner, 0)];
+        positions.note(seen(partner, 52.5, 13.4, 1_000), None);
+        positions.note(seen(partner, 48.1, 13.4, 2_000), None);
+        assert!(is_here(52.5));
+        positions.note(seen(partner, 52.5001, 13.4, 3_000), None);
+        assert!(is_here(52.5001));
+        [4_000, 5_000, 6_000].map(|at| positions.note(seen(partner, 48.1, 13.4, at), None));
+        assert!(is_here(48.1));
+        // Whatever another instance has believed, is believed; and what is said here then follows from there.
+        positions.note_from_elsewhere(&[seen(partner, 50.0, 13.4, 7_000)]);
+        positions.note(seen(partner, 48.1, 13.4, 8_000), None);
+        assert!(is_here(50.0));
     }
 
     proptest! {
@@ -197,7 +231,7 @@ mod tests {
         ) {
             let (positions, here) = (Positions::default(), Position { latitude, longitude });
             for (latitude, longitude) in &places {
-                positions.note(seen(PartnerId::new(), *latitude, *longitude, 1));
+                positions.note(seen(PartnerId::new(), *latitude, *longitude, 1), None);
             }
             let mut all: Vec<f64> = places
                 .iter()

@@ -33,7 +33,7 @@ pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Timestamp)>) {
                     for ((order_id, leg, _), known) in batch.iter().zip(kept) {
                         last_seen.set_promise(*order_id, *leg, Some(known));
                     }
-                    pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect());
+                    pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect()).await;
                 }
                 Err(error) => {
                     log::warn!("{} first ETAs wait for the next samples: {error}", batch.len());

@@ -21,12 +21,15 @@ use crate::protocol::views::TrailPointView;
 use crate::services::app::{App, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::orders;
+use crate::store::StoreError;
 use crate::store::tracks::{self, TrackPoint};
 
 /// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
 const CAPACITY: usize = 200_000;
 /// The most rows in one transaction: others wait for it.
 const BATCH: usize = 500;
+/// So many that are refused are looked at while none is taken.
+const REFUSED: usize = 100;
 /// The most positions in one event.
 const EVENT: usize = 200;
 /// The most positions that are read of one trail: a day's, with one every two seconds.
@@ -82,22 +85,50 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
 /// Writes down the positions that wait.
 ///
 /// # Errors
-/// When the database fails; what was not written waits for the next time.
+/// When the database fails; what was not written waits for the next time, but for what the database refuses while it takes
+/// the rest.
 pub async fn flush(app: &App) -> Result<(), ServiceError> {
     let mut points = app.tracking().trails.take();
     // In the order of their keys, as every instance does it, so that none waits for another that waits for it.
     points.sort_unstable_by_key(|point| (point.order_id, point.at));
-    let mut outcome = Ok(());
-    for batch in points.chunks(BATCH) {
+    let (mut outcome, mut takes_some, mut refused) = (Ok(()), false, Vec::new());
+    // The last is the next one.
+    let mut batches: Vec<&[TrackPoint]> = points.rchunks(BATCH).collect();
+    while let Some(batch) = batches.pop() {
         if outcome.is_ok() {
-            let points = batch.to_vec();
-            outcome = app.write(move |tx| Ok(tracks::insert(tx.conn(), &points)?)).await.map(drop);
+            let rows = batch.to_vec();
+            outcome = app.write(move |tx| Ok(tracks::insert(tx.conn(), &rows)?)).await.map(drop);
         }
-        if outcome.is_err() {
-            batch.iter().for_each(|point| app.tracking().trails.put(*point));
+        match (&outcome, batch) {
+            (Ok(()), _) => takes_some = true,
+            (Err(error), [point]) if is_refusal(error) && (takes_some || refused.len() < REFUSED) => {
+                refused.push((*point, error.to_string()));
+                outcome = Ok(());
+            }
+            // Something in it is at fault, and must not keep the others: it is looked for by halves.
+            (Err(error), [_, _, ..]) if is_refusal(error) => {
+                let (one, other) = batch.split_at(batch.len() / 2);
+                batches.extend([other, one]);
+                outcome = Ok(());
+            }
+            (Err(_), _) => batch.iter().for_each(|point| app.tracking().trails.put(*point)),
+        }
+    }
+    for (point, why) in refused {
+        if takes_some {
+            log::error!("a position of order {} is given up: {why}", point.order_id);
+        } else {
+            // It is not this one's fault, as far as can be told.
+            app.tracking().trails.put(point);
+            log::warn!("a position of order {} is refused: {why}", point.order_id);
         }
     }
     outcome
+}
+
+/// Whether the database can do its work, and does not take this.
+fn is_refusal(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Store(StoreError::Query(_)))
 }
 
 /// Writes down positions that came late, and lets the watchers of their orders hear of them, the newest first.

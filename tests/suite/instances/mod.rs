@@ -14,6 +14,7 @@ pub mod redis_server;
 mod rolling;
 mod scene;
 mod together;
+mod tracking;
 
 use serde_json::{Value, json};
 

@@ -1,8 +1,9 @@
 //! When a partner is expected, by the built-in estimate.
 
 use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
 
-use super::{DROPOFF, PICKUP, Ride, ago, frame, north};
+use super::{DROPOFF, PICKUP, Ride, ago, frame, north, promise};
 use crate::support::TestApp;
 use crate::support::steps::text;
 
@@ -35,9 +36,9 @@ async fn the_first_eta_is_the_promise_and_stays_it_through_a_restart() {
     let app = TestApp::start_on(database, &[]).await;
     let mut again = Ride::watch(&app, ride.customer, ride.partner, ride.order).await;
     again.is_at(north(PICKUP, 4_000.0)).await;
-    let later = again.map.expect("eta").await["eta"].clone();
+    let is_late = |frame: &Value| frame["eta"]["late_risk"] == "likely";
+    let later = again.map.until_match("an ETA of now", is_late).await.pop().expect("it")["eta"].clone();
     assert_eq!(later["promised_at"], eta["promised_at"]);
-    assert_eq!(later["late_risk"], "likely", "{later}");
 }
 
 #[actix_web::test]
@@ -86,12 +87,77 @@ async fn a_customer_is_notified_of_an_arrival_that_slips_by_five_minutes_once() 
 async fn a_partner_who_says_nothing_any_more_is_late_as_well() {
     let app = TestApp::start().await;
     let mut ride = Ride::begin(&app).await;
-    // 500 m, by the road 650, at 25 km/h: 94 s.
-    ride.phone.send(frame(north(PICKUP, 500.0), ago(93))).await;
+    // 150 m, by the road 195, at 25 km/h: 28 s.
+    ride.phone.send(frame(north(PICKUP, 150.0), ago(19))).await;
     let first = ride.map.expect("eta").await["eta"].clone();
     assert_eq!(first["late_risk"], "none");
-    let late = ride.map.expect("eta").await["eta"].clone();
-    assert_eq!((&late["late_risk"], &late["promised_at"]), (&json!("likely"), &first["promised_at"]));
+    let is_late = |frame: &Value| frame["eta"]["late_risk"] == "likely";
+    let late = ride.map.until_match("it is late", is_late).await.pop().expect("it")["eta"].clone();
+    assert_eq!(late["promised_at"], first["promised_at"]);
     assert!(text(&late, "arrives_at") > text(&first, "arrives_at"));
     assert_eq!(ride.seen(&app).await["eta"]["late_risk"], "likely");
+}
+
+#[actix_web::test]
+async fn silence_puts_a_promise_at_risk_long_before_it_breaks() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let measured = ago(19);
+    promise(&app, &ride.order, 1_000.0, measured, 8.0).await;
+    ride.phone.send(frame(north(PICKUP, 1_000.0), measured)).await;
+    assert_eq!(ride.map.expect("eta").await["eta"]["late_risk"], "none");
+    // It is 15 s late once nothing was heard for 27.
+    let told = ride.map.until_match("an ETA", |frame| frame["type"] == "eta").await.pop().expect("it");
+    let eta = &told["eta"];
+    assert_eq!((&eta["late_risk"], &eta["freshness"]), (&json!("possible"), &json!("stale")), "{eta}");
+    assert!(eta["age"].as_u64() >= Some(27), "{eta}");
+    assert!(eta["seconds"].as_u64() > Some(120), "the promise is not broken yet: {eta}");
+}
+
+#[actix_web::test]
+async fn an_eta_is_as_old_as_the_position_that_it_is_worked_out_from() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    ride.phone.send(frame(north(PICKUP, 2_000.0), ago(119))).await;
+    let eta = ride.map.expect("eta").await["eta"].clone();
+    assert!(eta["age"].as_u64() >= Some(119), "{eta}");
+    ride.map.until_match("a lost dot", |frame| frame["freshness"] == "lost").await;
+    let seen = ride.seen(&app).await;
+    assert_eq!((&seen["location"]["freshness"], &seen["eta"]["freshness"]), (&json!("lost"), &json!("lost")));
+    assert_eq!(seen["eta"]["age"], seen["location"]["age"], "{seen}");
+    // And of one of whom nothing was heard for half an hour, nobody knows.
+    let order = ride.order.parse().expect("an id");
+    let status = waybill::domain::order::OrderStatus::EnRoute;
+    let after = |minutes: u64| Timestamp::now().after(std::time::Duration::from_secs(minutes * 60));
+    let is_expected = |minutes| app.inner().last_seen().eta(order, status, after(minutes)).is_some();
+    assert_eq!((is_expected(27), is_expected(29)), (true, false));
+}
+
+#[actix_web::test]
+async fn after_a_restart_a_partner_who_says_nothing_is_shown_as_last_seen() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let measured = ago(30);
+    ride.phone.send(frame(north(PICKUP, 2_000.0), measured)).await;
+    let eta = ride.map.expect("eta").await["eta"].clone();
+    let (database, stopped) = app.stop().await;
+    stopped.expect("it stops in order");
+
+    let app = TestApp::start_on(database, &[]).await;
+    let seen = ride.seen(&app).await;
+    assert_eq!(
+        (&seen["location"]["timestamp"], &seen["location"]["freshness"]),
+        (&json!(measured), &json!("stale"))
+    );
+    app.until("the partner is expected", || async {
+        ride.seen(&app).await["eta"]["promised_at"] == eta["promised_at"]
+    })
+    .await;
+    assert!(ride.seen(&app).await["eta"]["age"].as_u64() >= Some(30));
+    // What jumps from there is not believed.
+    let mut again = Ride::watch(&app, ride.customer, ride.partner, ride.order).await;
+    again.phone.send(frame(north(PICKUP, 90_000.0), ago(1))).await;
+    again.is_at(north(PICKUP, 1_990.0)).await;
+    let shown = again.map.until_match("a dot", |frame| frame["freshness"] == "live").await.pop().expect("it");
+    assert_eq!(shown["latitude"], json!(north(PICKUP, 1_990.0).0));
 }

@@ -11,33 +11,35 @@ mod trails;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use waybill::domain::eta::Leg;
 use waybill::domain::time::Timestamp;
+use waybill::store::tracks;
 
 use crate::support::steps::text;
-use crate::support::{Socket, TestApp, TestUser};
+use crate::support::{Socket, TestApp, TestDatabase, TestUser};
 
 /// Where the test's orders are picked up; see `an_order`.
-const PICKUP: (f64, f64) = (52.52, 13.405);
+pub(crate) const PICKUP: (f64, f64) = (52.52, 13.405);
 /// And where they go.
 const DROPOFF: (f64, f64) = (52.5163, 13.3777);
 
 /// So many seconds ago.
-fn ago(seconds: u64) -> Timestamp {
+pub(crate) fn ago(seconds: u64) -> Timestamp {
     Timestamp::now().before(Duration::from_secs(seconds))
 }
 
 /// So many metres north of a place.
-fn north(place: (f64, f64), metres: f64) -> (f64, f64) {
+pub(crate) fn north(place: (f64, f64), metres: f64) -> (f64, f64) {
     (place.0 + metres / 111_195.0, place.1)
 }
 
 /// A sample without its frame.
-fn point(place: (f64, f64), at: Timestamp) -> Value {
+pub(crate) fn point(place: (f64, f64), at: Timestamp) -> Value {
     json!({"latitude": place.0, "longitude": place.1, "timestamp": at})
 }
 
 /// A frame with one sample.
-fn frame(place: (f64, f64), at: Timestamp) -> Value {
+pub(crate) fn frame(place: (f64, f64), at: Timestamp) -> Value {
     let mut frame = point(place, at);
     frame["type"] = json!("location");
     frame
@@ -109,11 +111,30 @@ async fn refused(phone: &mut Socket, frame: Value) -> String {
     text(&phone.expect("error").await, "code")
 }
 
+/// Lets an arrival at the pick-up have been promised, from so many metres north of it, that is to be so many seconds later by
+/// what a position of this time tells.
+pub(crate) async fn promise(app: &TestApp, order: &str, metres: f64, measured: Timestamp, late: f64) {
+    let order_id = order.parse().expect("an id");
+    // By the road, at 25 km/h.
+    let span = metres * 1.3 * 3.6 / 25.0 - late;
+    let at = measured.after(Duration::from_secs_f64(span));
+    let marked = app.inner().write(move |tx| {
+        tracks::mark(tx.conn(), order_id, tracks::Mark::Promised(Leg::Pickup), at)?;
+        Ok(tracks::mark(tx.conn(), order_id, tracks::Mark::Announced(Leg::Pickup), at)?)
+    });
+    marked.await.expect("it is marked");
+}
+
 /// Lets what happened to orders have happened so many seconds earlier.
 pub(crate) fn backdate(app: &TestApp, seconds: u64) {
+    backdate_in(app.database(), seconds);
+}
+
+/// The same on a database that several servers share.
+pub(crate) fn backdate_in(database: &TestDatabase, seconds: u64) {
     use diesel::connection::SimpleConnection;
     let millis = seconds * 1000;
-    crate::faults::stage::direct(app.database())
+    crate::faults::stage::direct(database)
         .batch_execute(&format!(
             "UPDATE order_steps SET at = at - {millis}; UPDATE orders SET updated_at = updated_at - {millis}"
         ))

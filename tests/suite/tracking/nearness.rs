@@ -1,9 +1,13 @@
 //! What comes of a partner's being near.
 
+use std::time::Duration;
+
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 
-use super::{DROPOFF, PICKUP, Ride, ago, frame, north, point};
+use super::{DROPOFF, PICKUP, Ride, ago, backdate, frame, north, point};
 use crate::support::TestApp;
 use crate::support::steps::text;
 
@@ -95,4 +99,45 @@ async fn a_customer_is_told_once_that_the_partner_is_near() {
     app.step(&again.partner, &again.order, "delivered").await;
     assert_eq!(notified(&app, &again, "order_arriving").await.len(), 1);
     assert_eq!(again.seen(&app).await["status"], "delivered");
+}
+
+#[actix_web::test]
+async fn an_hour_of_a_noisy_receiver_at_the_edge_makes_one_step_and_one_notification() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 150);
+    let mut rng = StdRng::seed_from_u64(7);
+    // As many samples as come in an hour with one every 3 s: of an hour they cannot be, since older ones than of the last five
+    // minutes say nothing of where the partner is now.
+    let mut parked = |place, metres: f64, from: u64, count: u32| -> Vec<Value> {
+        let start = ago(from);
+        let noisy = |step| {
+            let at = start.after(Duration::from_millis(100 * u64::from(step)));
+            let mut point = point(north(place, metres + rng.random_range(-30.0..=30.0)), at);
+            point["accuracy"] = json!(30);
+            point
+        };
+        (0..count).map(noisy).collect()
+    };
+    let (first, rest) = (parked(PICKUP, 95.0, 250, 50), parked(PICKUP, 95.0, 244, 550));
+    ride.upload(&app, first).await;
+    ride.map.until_match("arrived", |frame| frame["update"]["status"] == "arrived").await;
+    ride.upload(&app, rest).await;
+    for status in ["picked_up", "in_transit"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    let mut bell = app.connect(&ride.customer, "/ws/notifications/").await;
+    let (first, rest) = (parked(DROPOFF, 495.0, 120, 50), parked(DROPOFF, 495.0, 114, 550));
+    ride.upload(&app, first).await;
+    let told = |frame: &Value| frame["notification"]["type"] == "order_arriving";
+    bell.until_match("order_arriving", told).await;
+    ride.upload(&app, rest).await;
+    ride.is_at(north(DROPOFF, 495.0)).await;
+    ride.map.until_match("the dot of now", |frame| frame["freshness"] == "live").await;
+    app.step(&ride.partner, &ride.order, "delivered").await;
+    let arrivals = steps(&app, &ride).await.into_iter().filter(|(to, _)| to == "arrived").count();
+    assert_eq!(arrivals, 1);
+    assert_eq!(notified(&app, &ride, "partner_arrived").await.len(), 1);
+    assert_eq!(notified(&app, &ride, "order_arriving").await.len(), 1);
+    assert_eq!(ride.seen(&app).await["status"], "delivered");
 }

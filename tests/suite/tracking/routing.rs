@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
+use waybill::domain::time::Timestamp;
 
 use super::{PICKUP, Ride, north};
 use crate::support::TestApp;
@@ -106,6 +107,50 @@ async fn a_slow_back_end_costs_nothing_and_its_answer_is_used_when_it_comes() {
     assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate");
     assert!(begin.elapsed() < Duration::from_millis(500), "{:?}", begin.elapsed());
     assert_eq!(ride.map.expect("eta").await["eta"]["source"], "routing");
+}
+
+/// Between the frames of the first position and of the first ETA, by the server's clock.
+async fn first_eta_after(app: &TestApp) -> Duration {
+    let mut ride = Ride::begin(app).await;
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    let shown = ride.map.expect("location").await;
+    let told = ride.map.expect("eta").await;
+    assert_eq!(told["eta"]["source"], "estimate");
+    let [shown, told]: [Timestamp; 2] =
+        [shown, told].map(|frame| serde_json::from_value(frame["at"].clone()).expect("a time"));
+    told.since(shown)
+}
+
+#[actix_web::test]
+async fn without_an_answer_the_estimate_is_told_within_50_ms() {
+    let slow = BackEnd::start(Manner::Answers(Duration::from_millis(1_500)));
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let silent = format!("http://{}", silent.local_addr().expect("its address"));
+    for url in [&slow.url, &silent] {
+        let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", url)]).await;
+        let mut best = Duration::MAX;
+        // The machine may be busy with other tests, and so make one late, but not each of them.
+        for _ in 0..8 {
+            best = best.min(first_eta_after(&app).await);
+        }
+        assert!(best <= Duration::from_millis(50), "{best:?}");
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_that_comes_when_the_way_has_ended_is_told_to_nobody() {
+    let back_end = BackEnd::start(Manner::Answers(Duration::from_millis(1_000)));
+    let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+    let (mut ride, mut other) = (Ride::begin(&app).await, Ride::begin(&app).await);
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    assert_eq!(ride.map.expect("eta").await["eta"]["source"], "estimate");
+    app.step(&ride.partner, &ride.order, "arrived").await;
+    ride.map.until_match("arrived", |frame| frame["update"]["status"] == "arrived").await;
+    // This one is asked for later, and answered.
+    other.is_at(north(PICKUP, 2_000.0)).await;
+    other.map.until_match("a route", |frame| frame["eta"]["source"] == "routing").await;
+    assert_eq!(back_end.asked.load(Ordering::SeqCst), 2);
+    assert!(ride.map.so_far().await.iter().all(|frame| frame["type"] != "eta"));
 }
 
 #[actix_web::test]

@@ -170,3 +170,64 @@ async fn an_app_that_comes_back_is_told_at_once_how_often_to_send() {
     let mut idle = opened("/ws/partner/").await;
     assert_eq!(idle.expect("cadence").await["interval"], 30);
 }
+
+#[actix_web::test]
+async fn near_the_goal_every_second_counts_and_with_nobody_watching_none_does() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.step(&partner, &order, "en_route").await;
+    let mut phone = app.connect(&partner, "/ws/partner/").await;
+    phone.expect("queue").await;
+    assert_eq!(phone.expect("cadence").await["interval"], 15);
+    // The partner's own map is no watcher.
+    let mut own = app.connect(&partner, &format!("/ws/orders/{order}/")).await;
+    own.expect("presence").await;
+    phone.send(frame(north(PICKUP, 3_000.0), Timestamp::now())).await;
+    assert_eq!(phone.expect("cadence").await["interval"], 15);
+    let mut map = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
+    map.expect("presence").await;
+    phone.send(frame(north(PICKUP, 2_999.0), Timestamp::now())).await;
+    assert_eq!(phone.expect("cadence").await["interval"], 3);
+    let mut near = Ride::begin(&app).await;
+    near.is_at(north(PICKUP, 499.0)).await;
+    assert_eq!(near.phone.expect("cadence").await["interval"], 2);
+}
+
+#[actix_web::test]
+async fn who_comes_back_once_the_order_is_delivered_gets_no_position() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let group = format!("order_{}", ride.order);
+    app.step(&ride.partner, &ride.order, "arrived").await;
+    let update = ride.map.until("order_update").await.pop().expect("it");
+    let since = json!({"epoch": update["epoch"], "seq": update["seq"]});
+    let (place, late) = (north(PICKUP, 3_000.0), north(PICKUP, 2_900.0));
+    ride.is_at(place).await;
+    ride.map.expect("location").await;
+    ride.upload(&app, vec![point(late, ago(60))]).await;
+    ride.map.expect("trail").await;
+    for status in ["picked_up", "in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    // On the way when the order was, and come when it was not any more.
+    ride.upload(&app, vec![point(north(PICKUP, 2_800.0), ago(50))]).await;
+    ride.map.until_match("delivered", |frame| frame["update"]["status"] == "delivered").await;
+
+    let mut back = app.connect(&ride.customer, "/ws/").await;
+    back.send(json!({"type": "subscribe", "group": group, "since": since})).await;
+    assert_eq!(back.expect("subscribed").await["recovered"], true);
+    let mut frames = back.until_match("delivered", |frame| frame["update"]["status"] == "delivered").await;
+    frames.extend(back.so_far().await);
+    assert_eq!(latitudes(&frames), Vec::<Value>::new());
+    // What the trail was told before is an event like others, and is in the order's track for its customer.
+    let trails: Vec<&Value> = frames.iter().filter(|frame| frame["type"] == "trail").collect();
+    assert!(trails.len() == 1 && trails[0]["points"][0]["latitude"] == json!(late.0), "{trails:?}");
+
+    // Without a place to go on from, the order comes as it is now.
+    let mut fresh = app.connect(&ride.customer, &format!("/ws/orders/{}/", ride.order)).await;
+    let snapshot = fresh.expect("order_status").await;
+    assert_eq!((&snapshot["order"]["location"], &snapshot["order"]["eta"]), (&Value::Null, &Value::Null));
+    let after = fresh.so_far().await;
+    assert!(after.iter().all(|frame| frame["type"] != "trail" && frame["type"] != "location"), "{after:?}");
+}

@@ -157,6 +157,62 @@ async fn a_clock_that_is_ten_minutes_wrong_is_put_right_by_sent_at() {
 }
 
 #[actix_web::test]
+async fn a_clock_that_is_ten_minutes_wrong_is_put_right_in_an_upload_and_not_without_sent_at() {
+    let app = TestApp::start().await;
+    let place = north(PICKUP, 3_000.0);
+    let ahead = |seconds: u64| Timestamp::now().after(std::time::Duration::from_secs(seconds));
+    for (sent_at, measured, code) in [(ahead(600), ahead(598), "in_future"), (ago(600), ago(602), "too_old")]
+    {
+        let mut ride = Ride::begin(&app).await;
+        let points = vec![point(place, measured)];
+        let refused = json!({"accepted": 0, "refused": [{"index": 0, "code": code}]});
+        assert_eq!(ride.upload(&app, points.clone()).await, refused);
+        let body = json!({"points": points, "sent_at": sent_at});
+        let answer = app.as_user(&ride.partner).post("/partner/locations", body).await.expect(202);
+        assert_eq!(answer, json!({"accepted": 1, "refused": []}));
+        let shown = ride.map.expect("location").await;
+        assert!(shown["freshness"] == "live" && shown["age"].as_u64() <= Some(8), "{shown}");
+        // What is known of the clock does not count where nothing is said of it.
+        assert_eq!(ride.upload(&app, points).await, refused);
+    }
+}
+
+#[actix_web::test]
+async fn a_first_frame_that_was_held_up_does_not_make_its_position_new() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let mut held_up = frame(north(PICKUP, 3_000.0), ago(60));
+    held_up["sent_at"] = json!(ago(60));
+    ride.phone.send(held_up).await;
+    let shown = ride.map.expect("location").await;
+    assert!(shown["freshness"] == "stale" && shown["age"].as_u64() >= Some(60), "{shown}");
+}
+
+#[actix_web::test]
+async fn a_glitch_moves_no_idle_partner_to_another_city() {
+    let app = TestApp::start().await;
+    let idle = app.partner().await;
+    let mut ride = Ride::begin(&app).await;
+    let mut phone = app.connect(&idle, "/ws/partner/").await;
+    phone.expect("queue").await;
+    let far = north(PICKUP, 500_000.0);
+    phone.send(frame(PICKUP, ago(3))).await;
+    phone.so_far().await;
+    phone.send(frame(far, ago(2))).await;
+    phone.so_far().await;
+    // Samples that came before this one have been looked at.
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    ride.map.expect("location").await;
+    let is_near = |place: (f64, f64)| {
+        let centre = Position { latitude: place.0, longitude: place.1 };
+        let positions = app.inner().tracking().positions();
+        let near = positions.nearest(centre, 1_000.0, 1, ago(60), Timestamp::now());
+        near.first().map(|near| near.partner_id) == idle.partner_id
+    };
+    assert!(is_near(PICKUP) && !is_near(far));
+}
+
+#[actix_web::test]
 async fn what_was_long_under_way_stays_as_old_as_it_is() {
     let app = TestApp::start().await;
     let mut ride = Ride::begin(&app).await;

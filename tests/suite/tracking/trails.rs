@@ -206,3 +206,23 @@ async fn trails_are_removed_when_their_time_is_over() {
     .await;
     assert_eq!(measured(&ride.track(&app, &ride.partner).await), 1);
 }
+
+#[actix_web::test]
+async fn a_row_that_the_database_refuses_keeps_no_other_from_being_written() {
+    use diesel::connection::SimpleConnection;
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    let refuse = if app.database().is_shared() {
+        "ALTER TABLE track_points ADD CONSTRAINT near CHECK (latitude < 52.6)"
+    } else {
+        "CREATE TRIGGER near BEFORE INSERT ON track_points WHEN NEW.latitude >= 52.6
+         BEGIN SELECT RAISE(ABORT, 'too far'); END"
+    };
+    crate::faults::stage::direct(app.database()).batch_execute(refuse).expect("it is changed");
+    let metres = [3_000.0, 3_001.0, 12_000.0, 3_002.0, 3_003.0];
+    let points = metres.iter().zip(0..).map(|(metres, step)| point(north(PICKUP, *metres), ago(9 - step)));
+    ride.upload(&app, points.collect()).await;
+    ride.is_written(&app, 4).await;
+    ride.is_at(north(PICKUP, 3_004.0)).await;
+    ride.is_written(&app, 5).await;
+}

@@ -253,7 +253,7 @@ impl World {
         for partner in &self.partners {
             let partner_id = partner.partner_id.expect("a partner");
             let seen = PartnerPosition { partner_id, position, at: Timestamp::now() };
-            app.tracking().positions().note(seen);
+            app.tracking().positions().note(seen, None);
         }
         fire_due(app).await.map(|_| ())
     }

@@ -6,13 +6,18 @@ use crate::domain::eta::{self, Eta, EtaSource, Leg, Route};
 use crate::domain::geo::Position;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
+use crate::protocol::views::Freshness;
 
-use super::{Tracker, position};
+use super::{LastSeen, Reach, Tracker, freshness, position};
 
 /// How often the routing back end is asked about one order.
 const ASKED_EVERY: Duration = Duration::from_secs(15);
 /// For how long its answer is good.
 const ROUTE_GOOD_FOR: Duration = Duration::from_secs(60);
+/// So much later than the instance that follows an order should have, the others tell of its ETA: that one looks every 5 s.
+const GRACE: Duration = Duration::from_secs(10);
+/// A partner of whom nothing was heard for so long is late in a way that no ETA tells any more.
+pub(super) const SILENT: Duration = Duration::from_secs(30 * 60);
 
 /// What was promised for a leg, once the database has said so.
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +41,7 @@ pub(super) struct Answered {
 #[derive(Debug, Default)]
 pub(in crate::services::tracking) struct Consequences {
     /// ETAs that watchers are to be told.
-    pub etas: Vec<(OrderId, Eta)>,
+    pub etas: Vec<(OrderId, Eta, Reach)>,
     /// First ETAs, which are to be kept as promises.
     pub promises: Vec<(OrderId, Leg, Timestamp)>,
     /// ETAs of which the customer is to be notified.
@@ -68,10 +73,38 @@ impl Tracker {
     /// waited for where there is none yet.
     pub(super) fn expect(&mut self, now: Timestamp, at: Instant, ask: bool, found: &mut Consequences) {
         let Some(order) = self.order else { return };
-        let Some(leg) = Leg::of(order.status) else {
+        let leg = Leg::of(order.status).filter(|_| now.since(self.sample.timestamp) <= SILENT);
+        let Some(leg) = leg else {
             self.eta = None;
             return;
         };
+        // Whoever follows the order knows better than what its last position alone tells.
+        let theirs = self.eta.filter(|eta| !self.is_own && eta.to == leg);
+        let Some(eta) = theirs.or_else(|| self.work_out(leg, at, ask, found)) else { return };
+        let arrives_by = eta.arrives_by(now);
+        let Some(Promise { known, .. }) = self.promise.filter(|promise| promise.leg == leg) else {
+            self.promise = Some(Promise { leg, known: None });
+            found.promises.push((order.order_id, leg, arrives_by));
+            return;
+        };
+        let Some((promised_at, announced_at)) = known else { return };
+        let eta = Eta { promised_at, ..eta };
+        self.eta = Some(eta);
+        let by_then = self.as_of(now);
+        if self.told_eta.is_none_or(|(told, told_at)| eta.is_worth_telling_after(&told, told_at, by_then)) {
+            self.told_eta = Some((eta, by_then));
+            found.etas.push((order.order_id, eta, self.reach()));
+        }
+        if eta::slip(announced_at, arrives_by).is_some() {
+            self.promise = Some(Promise { leg, known: Some((promised_at, arrives_by)) });
+            found.slips.push(Slip { order_id: order.order_id, leg, announced_at, arrives_at: arrives_by });
+        }
+    }
+
+    /// What the last position tells; nothing while the routing back end is asked for the first time. What was promised is
+    /// not known here.
+    fn work_out(&mut self, leg: Leg, at: Instant, ask: bool, found: &mut Consequences) -> Option<Eta> {
+        let order = self.order?;
         let to = match leg {
             Leg::Pickup => order.pickup,
             Leg::Dropoff => order.dropoff,
@@ -84,31 +117,50 @@ impl Tracker {
         if ask && !was_asked {
             self.asked_at = Some((at, leg));
             found.questions.push(Question { order_id: order.order_id, leg, from, to });
-            if route.is_none() {
-                return;
-            }
+            // Until it is answered there is something to say only where there was an answer before.
+            route.as_ref()?;
         }
         let (source, (distance, span)) = match route {
             Some(answered) => (EtaSource::Routing, answered.route.left(answered.metres, metres)),
             None => (EtaSource::Estimate, self.pace.way(metres)),
         };
-        // A partner who is not there yet does not arrive in the past.
-        let arrives_at = self.sample.timestamp.after(span).max(now);
-        let Some(Promise { known, .. }) = self.promise.filter(|promise| promise.leg == leg) else {
-            self.promise = Some(Promise { leg, known: None });
-            found.promises.push((order.order_id, leg, arrives_at));
-            return;
-        };
-        let Some((promised_at, announced_at)) = known else { return };
-        let eta = Eta { to: leg, arrives_at, distance, source, at: now, promised_at };
+        let arrives_at = self.sample.timestamp.after(span);
+        Some(Eta {
+            to: leg,
+            arrives_at,
+            distance,
+            source,
+            at: self.sample.timestamp,
+            promised_at: arrives_at,
+        })
+    }
+
+    /// The time of which the instance that follows the order must have told by `now`.
+    fn as_of(&self, now: Timestamp) -> Timestamp {
+        if self.is_own { now } else { now.before(GRACE) }
+    }
+
+    /// Takes what the instance that follows the order expects; it tells watchers whenever that is worth it.
+    pub(super) fn take_eta_from_elsewhere(&mut self, eta: Option<Eta>, now: Timestamp) {
+        let Some(eta) = eta else { return };
         self.eta = Some(eta);
-        if self.told_eta.is_none_or(|told| eta.is_worth_telling_after(&told, now)) {
-            self.told_eta = Some(eta);
-            found.etas.push((order.order_id, eta));
+        if self.told_eta.is_none_or(|(told, told_at)| eta.is_worth_telling_after(&told, told_at, now)) {
+            self.told_eta = Some((eta, now));
         }
-        if eta::slip(announced_at, arrives_at).is_some() {
-            self.promise = Some(Promise { leg, known: Some((promised_at, arrives_at)) });
-            found.slips.push(Slip { order_id: order.order_id, leg, announced_at, arrives_at });
-        }
+    }
+}
+
+impl LastSeen {
+    /// Orders whose partners say nothing, or are expected by now and have not come: risk has to be told also then. Those
+    /// that another instance follows are among them once it should have.
+    pub(in crate::services::tracking) fn silent(&self, now: Timestamp) -> Vec<OrderId> {
+        let is_silent = |tracker: &Tracker| {
+            let by_then = tracker.as_of(now);
+            let is_overdue = tracker.eta.is_some_and(|eta| eta.arrives_at < by_then);
+            let is_quiet = freshness(&tracker.sample, by_then) != Freshness::Live;
+            (is_quiet || is_overdue) && now.since(tracker.sample.timestamp) <= SILENT
+        };
+        let live = self.live();
+        live.orders.iter().filter(|(_, tracker)| is_silent(tracker)).map(|(order_id, _)| *order_id).collect()
     }
 }

@@ -29,7 +29,7 @@ use crate::services::testing::TestApp;
 use crate::store::StoreError;
 
 use calls::{Answers, Asked, Changes};
-use ops::{Op, op};
+use ops::{Op, filling, op};
 use world::{Done, World, euro};
 
 const USD: Currency = Currency::DEFAULT;
@@ -86,6 +86,7 @@ async fn changes(app: &App, world: &World) -> Changes {
 async fn play(app: &TestApp, number: u32, ops: &[Op]) -> Answers {
     let mut world = World::new(app, number).await;
     let mut answers = Answers::default();
+    let ops: Vec<Op> = filling().chain(ops.iter().cloned()).collect();
     // Three at a time, in whatever order their transactions come.
     for ops in ops.chunks(3) {
         let done = join_all(ops.iter().map(|op| world.act(app, op.clone()))).await;

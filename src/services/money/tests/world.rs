@@ -169,7 +169,10 @@ impl World {
                 fire_due(app).await.map(|_| ())
             }
             Op::GiveUp { order } => {
-                let Some(order_id) = self.pick_open(app, order).await else { return Ok(()) };
+                let mut waiting = self.orders(app, true).await;
+                waiting.retain(|order| order.status == OrderStatus::Confirmed);
+                let ids: Vec<OrderId> = waiting.iter().map(|order| order.id).collect();
+                let Some(order_id) = pick(&ids, order) else { return Ok(()) };
                 self.let_it_be_due(app, order_id, DeadlineKind::NoPartner, OrderStatus::Confirmed).await?;
                 fire_due(app).await.map(|_| ())
             }

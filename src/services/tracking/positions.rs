@@ -214,7 +214,7 @@ mod tests {
         assert!(is_here(52.5));
         positions.note(seen(partner, 52.5001, 13.4, 3_000), None);
         assert!(is_here(52.5001));
-        [4_000, 5_000, 6_000].map(|at| positions.note(seen(partner, 48.1, 13.4, at), None));
+        [4_000, 5_000, 6_000].into_iter().for_each(|at| positions.note(seen(partner, 48.1, 13.4, at), None));
         assert!(is_here(48.1));
         // Whatever another instance has believed, is believed; and what is said here then follows from there.
         positions.note_from_elsewhere(&[seen(partner, 50.0, 13.4, 7_000)]);

@@ -21,5 +21,6 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod principal;
+pub mod tariff;
 pub mod time;
 pub mod track;

@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 pub struct Currency([u8; 3]);
 
 impl Currency {
-    /// The currency of an order that names none.
+    /// What counts where nothing else is set.
     pub const DEFAULT: Self = Self(*b"USD");
 
     /// Digits after the decimal point, as ISO 4217 gives them for the currencies that differ from two.

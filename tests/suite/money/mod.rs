@@ -1,5 +1,6 @@
 //! Money through the front door: who pays, who is paid, who hears of it, and that it adds up whatever happens.
 
+mod currencies;
 mod earnings;
 mod killed;
 mod orders;

@@ -3,6 +3,7 @@
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
+use super::currencies::start_with_more;
 use super::{
     PRICE, SHARE, assert_whole, change, complete, on_the_wallet, rich, start, told, top_up, wallet,
     wallet_order,
@@ -77,7 +78,7 @@ async fn an_order_on_the_wallet_is_set_aside_taken_and_shared() {
 
 #[actix_web::test]
 async fn an_order_that_cannot_be_paid_does_not_come_to_be() {
-    let app = start().await;
+    let app = start_with_more().await;
     let customer = rich(&app, PRICE - 1).await;
     let refused = app.as_user(&customer).post("/orders", on_the_wallet()).await;
     let refused = refused.refused(409, "insufficient_funds");

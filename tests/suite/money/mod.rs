@@ -5,6 +5,7 @@ mod earnings;
 mod killed;
 mod orders;
 mod provider;
+mod verifying;
 mod wallet;
 
 use diesel::RunQueryDsl;

@@ -22,5 +22,6 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod principal;
+pub mod tariff;
 pub mod time;
 pub mod track;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::contact::masked;
 use super::geo::Place;
 use super::ids::{OrderId, PartnerId, UserId};
-use super::money::{Currency, Money};
+use super::money::Money;
 use super::notification::NotificationKind;
 use super::time::Timestamp;
 
@@ -332,35 +332,6 @@ pub struct Item {
     pub unit_price: i64,
 }
 
-/// What carrying an order costs beside its items.
-#[derive(Debug, Clone, Copy)]
-pub struct Tariff {
-    /// Minor units for every order.
-    pub base_fee: i64,
-    /// Minor units for each started kilometre between pick-up and drop-off.
-    pub fee_per_km: i64,
-}
-
-impl Tariff {
-    /// The price of an order, or `None` when it is too large to be one.
-    #[must_use]
-    pub fn price(
-        &self,
-        items: &[Item],
-        pickup: &Place,
-        dropoff: &Place,
-        currency: Currency,
-    ) -> Option<Money> {
-        let goods = items.iter().try_fold(0_i64, |sum, item| {
-            sum.checked_add(item.unit_price.checked_mul(i64::from(item.quantity))?)
-        })?;
-        // At most half the earth's girth, 20,016 km: the cast cannot overflow.
-        let kilometres = (pickup.position().distance(dropoff.position()) / 1000.0).ceil() as i64;
-        let fee = self.fee_per_km.checked_mul(kilometres)?.checked_add(self.base_fee)?;
-        Some(Money { amount: goods.checked_add(fee)?, currency })
-    }
-}
-
 /// An order as it is stored.
 #[derive(Debug, Clone)]
 pub struct Order {
@@ -456,17 +427,5 @@ mod tests {
         assert_eq!(allowed, [OrderStatus::Confirmed, OrderStatus::EnRoute]);
         assert!(find_step(OrderStatus::Assigned, OrderStatus::EnRoute, Party::Customer).is_err());
         assert!(find_step(OrderStatus::PickedUp, OrderStatus::Cancelled, Party::Customer).is_err());
-    }
-
-    #[test]
-    fn the_price_is_items_and_distance() {
-        let place = |latitude| Place { latitude, longitude: 0.0, address: String::new() };
-        let tariff = Tariff { base_fee: 300, fee_per_km: 80 };
-        let items = [Item { name: "soup".into(), quantity: 2, unit_price: 450 }];
-        // 0.01 degrees of latitude are 1.11 km: two started kilometres.
-        let price = tariff.price(&items, &place(52.50), &place(52.51), Currency::DEFAULT);
-        assert_eq!(price.map(|price| price.amount), Some(900 + 300 + 160));
-        let huge = [Item { name: "moon".into(), quantity: 1000, unit_price: i64::MAX }];
-        assert_eq!(tariff.price(&huge, &place(0.0), &place(0.0), Currency::DEFAULT), None);
     }
 }

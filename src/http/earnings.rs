@@ -4,7 +4,6 @@ use actix_web::http::StatusCode;
 use actix_web::{HttpResponse, web};
 
 use crate::domain::ids::TransferId;
-use crate::domain::money::Currency;
 use crate::domain::principal::Role;
 use crate::services::app::App;
 use crate::services::money::{self, EarningsView, NewPayout, TransferView};
@@ -34,7 +33,9 @@ pub async fn earnings(
     query: Query<CurrencyQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let who = *caller.must_be(Role::Partner)?;
-    let earnings = money::earnings(&app, who, query.0.currency.unwrap_or(Currency::DEFAULT)).await?;
+    let earnings =
+        money::earnings(&app, who, query.0.currency.unwrap_or(app.settings().tariffs.default_currency()))
+            .await?;
     Ok(json(StatusCode::OK, &earnings))
 }
 

@@ -30,7 +30,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct CurrencyQuery {
-    /// ISO 4217; USD when left out.
+    /// ISO 4217; the server's default (`WAYBILL_CURRENCY`) when left out.
     pub(super) currency: Option<Currency>,
 }
 
@@ -39,7 +39,7 @@ pub struct CurrencyQuery {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EntryQuery {
-    /// ISO 4217; USD when left out.
+    /// ISO 4217; the server's default (`WAYBILL_CURRENCY`) when left out.
     currency: Option<Currency>,
     /// At most so many: 1 to 200, 50 when left out.
     limit: Option<i64>,
@@ -69,7 +69,9 @@ pub async fn wallet(
     query: Query<CurrencyQuery>,
 ) -> Result<HttpResponse, ApiError> {
     let who = *caller.must_be(Role::Customer)?;
-    let wallet = money::wallet(&app, who, query.0.currency.unwrap_or(Currency::DEFAULT)).await?;
+    let wallet =
+        money::wallet(&app, who, query.0.currency.unwrap_or(app.settings().tariffs.default_currency()))
+            .await?;
     Ok(json(StatusCode::OK, &wallet))
 }
 
@@ -86,7 +88,7 @@ pub async fn entries(
     let who = *caller.must_be(Role::Customer)?;
     let EntryQuery { currency, limit, cursor } = query.0;
     let page = Page::<i64>::new(limit, cursor.as_deref())?;
-    let currency = currency.unwrap_or(Currency::DEFAULT);
+    let currency = currency.unwrap_or(app.settings().tariffs.default_currency());
     let found = money::entries(&app, who, currency, page.before, page.fetch()).await?;
     let (found, next_cursor) = page::cut(found, &page, |(number, _)| *number);
     let items = found.into_iter().map(|(_, entry)| entry).collect();

@@ -127,6 +127,7 @@ pub const FIELD_PROBLEMS: &[(&str, &str)] = &[
     ("in_future", "The time lies in the future."),
     ("invalid", "Not of the right type or form."),
     ("missing", "The field is needed."),
+    ("not_accepted", "A good value that this server does not take; `message` names those that it takes."),
     ("not_applicable", "This never reaches a user with this role."),
     ("out_of_range", "The number, or the count, is too small or too large."),
     ("too_deep", "The JSON holds more levels within each other than are taken."),

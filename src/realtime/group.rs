@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
+use crate::protocol::ephemeral::is_in_order;
 use crate::protocol::event::partner_of_chat;
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
@@ -65,6 +66,8 @@ pub(super) struct Group {
     members: Members,
     /// The latest frame of each state that went through.
     states: Vec<(Arc<str>, Arc<Frame>)>,
+    /// Until when slots are told whose frames go forward only.
+    told: Vec<(Arc<str>, Timestamp)>,
     numbers: Numbers,
     bridge: Option<BridgeAddress>,
     /// Who is there on other instances.
@@ -102,6 +105,7 @@ impl Group {
             ring: Ring::default(),
             members: Members::default(),
             states: Vec::new(),
+            told: Vec::new(),
             numbers,
             bridge,
             remote: IndexMap::new(),
@@ -160,8 +164,26 @@ impl Group {
     }
 
     fn take_ephemeral(&mut self, slot: &Arc<str>, stamped: Stamped<'_>, accepted_at: Instant) {
+        if is_in_order(slot) && !self.is_latest(slot, stamped.at) {
+            return;
+        }
         let frame = self.frame(stamped, None, None, accepted_at);
         self.fan_out(&frame, Some(slot), |_| true);
+    }
+
+    /// Notes until when this slot is told; `false` when a later time was told before.
+    fn is_latest(&mut self, slot: &Arc<str>, at: Timestamp) -> bool {
+        match self.told.iter_mut().find(|(name, _)| name == slot) {
+            Some((_, latest)) if *latest > at => false,
+            Some((_, latest)) => {
+                *latest = at;
+                true
+            }
+            None => {
+                self.told.push((Arc::clone(slot), at));
+                true
+            }
+        }
     }
 
     /// Offers `frame` once to every member who may see it, and puts out those who are gone or do not keep up.

@@ -15,7 +15,7 @@ use tokio::sync::{Notify, Semaphore};
 
 use crate::domain::dispatch::DispatchRules;
 use crate::domain::ids::EventId;
-use crate::domain::order::Tariff;
+use crate::domain::tariff::Tariffs;
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::Say;
 use crate::protocol::event::Event;
@@ -54,8 +54,8 @@ pub struct ServiceSettings {
     pub chat_after_end: Duration,
     /// How partners are found.
     pub dispatch: DispatchRules,
-    /// What carrying an order costs.
-    pub tariff: Tariff,
+    /// Which currencies are taken, and what is charged in each.
+    pub tariffs: Tariffs,
     /// How often the trails of orders are written down.
     pub trail_flush: Duration,
     /// For how long they are kept, from the order's being placed on.

@@ -7,8 +7,9 @@ use std::time::Duration;
 use crate::domain::dispatch::DispatchRules;
 use crate::domain::ids::{PartnerId, UserId};
 use crate::domain::ledger::Commission;
-use crate::domain::order::Tariff;
+use crate::domain::money::Currency;
 use crate::domain::principal::{Principal, Role};
+use crate::domain::tariff::{Tariff, Tariffs};
 use crate::domain::time::Timestamp;
 use crate::realtime::{Groups, RealtimeSettings, Resident};
 use crate::store::testing::TestDatabase;
@@ -64,6 +65,9 @@ impl TestApp {
             access_lifetime: DEFAULT_ACCESS_LIFETIME,
             leeway: Duration::ZERO,
         });
+        let dollars = Tariff { base_fee: 300, fee_per_km: 80, cancellation_fee: 300 };
+        let euros = Tariff { base_fee: 250, fee_per_km: 70, cancellation_fee: 200 };
+        let euro = "EUR".parse().expect("a code");
         let mut settings = ServiceSettings {
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
@@ -79,7 +83,7 @@ impl TestApp {
                 give_up_after: Duration::from_secs(600),
                 orders_in_hand: 3,
             },
-            tariff: Tariff { base_fee: 300, fee_per_km: 80 },
+            tariffs: Tariffs::new(Currency::DEFAULT, dollars).with(euro, euros),
             trail_flush: Duration::from_secs(5),
             trail_keep: Duration::from_secs(30 * 24 * 3600),
             routing: None,
@@ -88,7 +92,6 @@ impl TestApp {
             service_keys: Vec::new(),
             money: MoneySettings {
                 commission: Commission::new(1500),
-                cancellation_fee: 300,
                 provider: Some(Arc::new(TestProvider::default())),
                 webhook_secrets: Vec::new(),
             },

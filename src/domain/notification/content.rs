@@ -142,6 +142,8 @@ pub enum NotificationContent {
     EarningsCredited { order_id: OrderId, amount: Money },
     /// To the partner.
     PayoutSent { amount: Money },
+    /// To the partner. The money is among the earnings again.
+    PayoutFailed { amount: Money },
     /// To the partner. `stars` is 1 to 5.
     RatingReceived { order_id: OrderId, stars: u8, comment: Option<Excerpt> },
     /// To the other side of the order.
@@ -184,6 +186,7 @@ impl NotificationContent {
             Self::AssignmentWithdrawn { .. } => NotificationKind::AssignmentWithdrawn,
             Self::EarningsCredited { .. } => NotificationKind::EarningsCredited,
             Self::PayoutSent { .. } => NotificationKind::PayoutSent,
+            Self::PayoutFailed { .. } => NotificationKind::PayoutFailed,
             Self::RatingReceived { .. } => NotificationKind::RatingReceived,
             Self::ChatMessage { .. } => NotificationKind::ChatMessage,
             Self::Announcement { .. } => NotificationKind::Announcement,
@@ -224,6 +227,7 @@ impl NotificationContent {
             | Self::WalletCredited { .. }
             | Self::WalletDebited { .. }
             | Self::PayoutSent { .. }
+            | Self::PayoutFailed { .. }
             | Self::Announcement { .. }
             | Self::SecurityNewLogin { .. }
             | Self::AccountUpdated { .. } => None,
@@ -261,7 +265,9 @@ impl NotificationContent {
             Self::AssignmentOffered { .. }
             | Self::AssignmentExpired { .. }
             | Self::AssignmentWithdrawn { .. } => "/partner/offers".to_owned(),
-            Self::EarningsCredited { .. } | Self::PayoutSent { .. } => "/partner/earnings".to_owned(),
+            Self::EarningsCredited { .. } | Self::PayoutSent { .. } | Self::PayoutFailed { .. } => {
+                "/partner/earnings".to_owned()
+            }
             Self::Announcement { .. } => "/notifications".to_owned(),
             Self::SecurityNewLogin { .. } | Self::AccountUpdated { .. } => "/account".to_owned(),
         }

@@ -49,7 +49,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    30;
+    31;
     /// The order was taken in.
     OrderPlaced = "order_placed",
     /// The order was accepted by the operation.
@@ -100,6 +100,8 @@ kinds! {
     EarningsCredited = "earnings_credited",
     /// The partner's earnings were paid out.
     PayoutSent = "payout_sent",
+    /// The partner's earnings could not be paid out, and are there again.
+    PayoutFailed = "payout_failed",
     /// A customer rated the partner.
     RatingReceived = "rating_received",
     /// The other side of an order wrote.
@@ -142,6 +144,7 @@ impl NotificationKind {
             | Self::AssignmentWithdrawn
             | Self::EarningsCredited
             | Self::PayoutSent
+            | Self::PayoutFailed
             | Self::RatingReceived => Some(Role::Partner),
             Self::ChatMessage | Self::Announcement | Self::SecurityNewLogin | Self::AccountUpdated => None,
         }
@@ -184,6 +187,7 @@ impl NotificationKind {
             | Self::AssignmentWithdrawn
             | Self::EarningsCredited
             | Self::PayoutSent
+            | Self::PayoutFailed
             | Self::RatingReceived
             | Self::ChatMessage
             | Self::Announcement => false,
@@ -221,6 +225,7 @@ impl NotificationKind {
             | Self::PaymentFailed
             | Self::RefundIssued
             | Self::PayoutSent
+            | Self::PayoutFailed
             | Self::SecurityNewLogin
             | Self::AccountUpdated => true,
             Self::OrderConfirmed
@@ -266,6 +271,7 @@ impl NotificationKind {
             | Self::AssignmentOffered
             | Self::AssignmentWithdrawn
             | Self::PayoutSent
+            | Self::PayoutFailed
             | Self::ChatMessage
             | Self::Announcement
             | Self::SecurityNewLogin
@@ -296,7 +302,7 @@ impl NotificationKind {
             Self::OrderArriving => "bell",
             Self::OrderDelivered => "gift",
             Self::OrderCancelled | Self::AssignmentWithdrawn => "cross",
-            Self::OrderFailed | Self::PaymentFailed => "warning",
+            Self::OrderFailed | Self::PaymentFailed | Self::PayoutFailed => "warning",
             Self::OrderReassigned => "swap",
             Self::EtaChanged | Self::AssignmentExpired => "clock",
             Self::PaymentAuthorised | Self::PaymentCaptured => "card",
@@ -334,7 +340,7 @@ mod tests {
     #[test]
     fn names_read_back_and_are_all_different() {
         let names: HashSet<_> = NotificationKind::ALL.into_iter().map(NotificationKind::as_str).collect();
-        assert_eq!(names.len(), 30);
+        assert_eq!(names.len(), 31);
         for kind in NotificationKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             let json = serde_json::to_value(kind).expect("a string");

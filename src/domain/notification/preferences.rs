@@ -256,7 +256,7 @@ mod tests {
     proptest! {
         #[test]
         fn whatever_is_wished_holds_and_security_stays(
-            wishes in prop::collection::vec((0_usize..30, 0_usize..3, any::<bool>()), 0..200)
+            wishes in prop::collection::vec((0_usize..31, 0_usize..3, any::<bool>()), 0..200)
         ) {
             let mut preferences = Preferences::default();
             let mut expected = BTreeMap::new();

@@ -86,6 +86,7 @@ fn of_kind(kind: NotificationKind, typed: &str) -> Vec<NotificationContent> {
         }
         Kind::EarningsCredited => vec![Content::EarningsCredited { order_id, amount }],
         Kind::PayoutSent => vec![Content::PayoutSent { amount }],
+        Kind::PayoutFailed => vec![Content::PayoutFailed { amount }],
         Kind::RatingReceived => [(1, None), (5, Some(typed.into())), (u8::MAX, None)]
             .map(|(stars, comment)| Content::RatingReceived { order_id, stars, comment })
             .to_vec(),

@@ -15,7 +15,7 @@ use super::{Groups, Overloaded};
 
 impl Groups {
     /// Publishes a frame that comes with no promise; where a session does not keep up, only the latest of
-    /// its `slot` reaches it. Waits for nothing.
+    /// its `slot` reaches it. Waits for nothing. `at` is when what it tells was so.
     ///
     /// # Errors
     /// `Overloaded` when the registry has too much to do: the frame goes to nobody.
@@ -23,6 +23,7 @@ impl Groups {
         &self,
         key: GroupKey,
         id: EventId,
+        at: Timestamp,
         slot: &str,
         body: Arc<str>,
     ) -> Result<(), Overloaded> {
@@ -30,13 +31,12 @@ impl Groups {
             // As for those that wait in `settle`: nobody is left to hear it.
             return Ok(());
         }
-        let at = Timestamp::now();
         if let Some(across) = self.across() {
             let stamped = Stamped { id, at, body: &body };
             let text = GroupMessage::Ephemeral { slot, stamped }.to_text();
             return across.at.address.try_send(Ephemeral { key, text }).map_err(|_| Overloaded);
         }
-        self.publish_here(key, id, slot, body)
+        self.publish_here(key, id, at, slot, body)
     }
 
     /// As [`Groups::publish_ephemeral`], to the members on this instance alone.
@@ -47,11 +47,12 @@ impl Groups {
         &self,
         key: GroupKey,
         id: EventId,
+        at: Timestamp,
         slot: &str,
         body: Arc<str>,
     ) -> Result<(), Overloaded> {
         let lane = PublishLane::Ephemeral { slot: slot.into() };
-        let publish = Publish { key, id, at: Timestamp::now(), accepted_at: Instant::now(), lane, body };
+        let publish = Publish { key, id, at, accepted_at: Instant::now(), lane, body };
         self.registry(key).try_send(publish).map_err(|_| Overloaded)
     }
 }

@@ -1,6 +1,7 @@
 //! One instance.
 
 use super::*;
+use crate::protocol::ephemeral::LOCATION;
 
 #[actix_web::test]
 async fn members_hear_every_event_in_one_order_numbered_without_holes() {
@@ -78,11 +79,33 @@ async fn an_ephemeral_frame_has_no_number_and_nobody_keeps_it() {
         let key = any_group();
         let (ear, joined) = instance.join(key, None).await;
         let body = json!({"type": "dot", "spot": [1, 2]}).to_string();
-        instance.groups.publish_ephemeral(key, EventId::new(), "dot", body.into()).expect("it is taken");
+        let told =
+            instance.groups.publish_ephemeral(key, EventId::new(), Timestamp::now(), "dot", body.into());
+        told.expect("it is taken");
         let dot = ear.hear("dot").await;
         assert_eq!((&dot["spot"], &dot["seq"], &dot["group"]), (&json!([1, 2]), &Value::Null, &json!(key)));
         let (_, joined) = instance.join(key, since(&joined, joined.seq)).await;
         assert_eq!(missed(&joined), Some(vec![]));
+    }
+}
+
+#[actix_web::test]
+async fn a_position_that_comes_late_follows_no_later_one() {
+    for instance in Instance::each().await {
+        let key = any_group();
+        let (ear, _) = instance.join(key, None).await;
+        for at in [2, 1, 2, 3] {
+            let body = json!({"type": LOCATION, "at_that": at}).to_string();
+            let told = Timestamp::from_millis(at);
+            let told = instance.groups.publish_ephemeral(key, EventId::new(), told, LOCATION, body.into());
+            told.expect("it is taken");
+        }
+        let mut heard = Vec::new();
+        while heard.last() != Some(&json!(3)) {
+            heard.push(ear.hear(LOCATION).await["at_that"].clone());
+        }
+        // A session that is behind gets the last alone.
+        assert!(heard.iter().is_sorted_by_key(|at| at.as_i64()), "{heard:?}");
     }
 }
 

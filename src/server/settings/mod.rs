@@ -19,7 +19,7 @@ pub use table::Settings;
 
 use crate::domain::dispatch::DispatchRules;
 use crate::domain::ledger::Commission;
-use crate::domain::order::Tariff;
+use crate::domain::tariff::{Tariff, Tariffs};
 use crate::http::settings::HttpSettings;
 use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisServers, RedisTls, RedisUrl};
 use crate::services::app::ServiceSettings;
@@ -130,6 +130,14 @@ impl Settings {
                 "is without TLS (rediss://…), and there are certificates for it",
             ));
         }
+        let mut seen = vec![self.currency];
+        for (currency, _) in &self.more_currencies {
+            if seen.contains(currency) {
+                let problem = format!("{currency} is there already, here or as WAYBILL_CURRENCY");
+                errors.push(SettingError::new("WAYBILL_MORE_CURRENCIES", problem));
+            }
+            seen.push(*currency);
+        }
         if self.idle <= self.ping {
             errors.push(SettingError::new(
                 "WAYBILL_IDLE_SECS",
@@ -207,12 +215,20 @@ impl Settings {
                 give_up_after: self.no_partner_after,
                 orders_in_hand: self.orders_in_hand,
             },
-            tariff: Tariff { base_fee: self.base_fee, fee_per_km: self.fee_per_km },
+            tariffs: self.tariffs(),
             rate_limits: self.rate_limits,
             handshakes_per_second: self.handshakes_per_second,
             service_keys: self.service_keys.clone(),
             money: self.money(),
         }
+    }
+
+    fn tariffs(&self) -> Tariffs {
+        let &Self { currency, base_fee, fee_per_km, cancellation_fee, .. } = self;
+        let tariffs = Tariffs::new(currency, Tariff { base_fee, fee_per_km, cancellation_fee });
+        self.more_currencies
+            .iter()
+            .fold(tariffs, |tariffs, (currency, tariff)| tariffs.with(*currency, *tariff))
     }
 
     fn money(&self) -> MoneySettings {
@@ -222,7 +238,6 @@ impl Settings {
         };
         MoneySettings {
             commission: Commission::new(self.commission),
-            cancellation_fee: self.cancellation_fee,
             provider,
             webhook_secrets: self.payment_webhook_secrets.clone(),
         }

@@ -9,6 +9,8 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::domain::money::Currency;
+use crate::domain::tariff::Tariff;
 use crate::http::settings::parse_networks;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
@@ -16,6 +18,9 @@ use crate::services::money::WebhookSecret;
 use crate::store::DatabaseUrl;
 
 use super::{LogFormat, PaymentProvider, Secret};
+
+/// The most that a fee may be, minor units.
+const MAX_FEE: i64 = 1_000_000_000;
 
 pub(super) type Parsed<T> = Result<T, String>;
 
@@ -57,6 +62,29 @@ pub(super) fn days(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
 
 pub(super) fn millis(text: &str, range: RangeInclusive<u64>) -> Parsed<Duration> {
     number(text, range).map(Duration::from_millis)
+}
+
+pub(super) fn currency(text: &str) -> Parsed<Currency> {
+    text.parse().map_err(|error: crate::domain::money::InvalidCurrency| error.to_string())
+}
+
+/// Minor units.
+pub(super) fn fee(text: &str) -> Parsed<i64> {
+    number(text, 0..=MAX_FEE)
+}
+
+/// A currency and what is charged in it.
+pub(super) fn tariff(text: &str) -> Parsed<(Currency, Tariff)> {
+    let read = || {
+        let mut parts = text.split(':').map(str::trim);
+        let currency = currency(parts.next()?).ok()?;
+        let mut next = || fee(parts.next()?).ok();
+        let tariff = Tariff { base_fee: next()?, fee_per_km: next()?, cancellation_fee: next()? };
+        parts.next().is_none().then_some((currency, tariff))
+    };
+    let expected =
+        "expected such as EUR:280:75:280: currency, base fee, fee per kilometre and cancellation fee";
+    read().ok_or_else(|| format!("{expected}, each from 0 to {MAX_FEE}, and more of these with commas"))
 }
 
 pub(super) fn switch(text: &str) -> Parsed<bool> {

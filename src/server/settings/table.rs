@@ -8,6 +8,8 @@ use ipnet::IpNet;
 use url::Url;
 
 use crate::domain::ledger::Commission;
+use crate::domain::money::Currency;
+use crate::domain::tariff::Tariff;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
 use crate::services::money::WebhookSecret;
@@ -180,17 +182,23 @@ settings! {
     /// Orders that a partner may have in hand at once.
     "WAYBILL_ORDERS_IN_HAND" Plain orders_in_hand: i64 = "3", |text| parse::number(text, 1..=1000);
 
-    /// What carrying an order costs whatever the distance, in minor units of its currency.
-    "WAYBILL_BASE_FEE" Plain base_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
+    /// The currency (ISO 4217) that orders, pay-outs and looks at a balance are in when they name none. The three fees below are in its minor units.
+    "WAYBILL_CURRENCY" Plain currency: Currency = "USD", parse::currency;
 
-    /// What carrying an order costs for each started kilometre, in minor units of its currency.
-    "WAYBILL_FEE_PER_KM" Plain fee_per_km: i64 = "80", |text| parse::number(text, 0..=1_000_000_000);
+    /// What carrying an order costs whatever the distance, in minor units of `WAYBILL_CURRENCY`.
+    "WAYBILL_BASE_FEE" Plain base_fee: i64 = "300", parse::fee;
+
+    /// What carrying an order costs for each started kilometre, in minor units of `WAYBILL_CURRENCY`.
+    "WAYBILL_FEE_PER_KM" Plain fee_per_km: i64 = "80", parse::fee;
+
+    /// What a customer pays who cancels when the partner has arrived, in minor units of `WAYBILL_CURRENCY`; at most the price.
+    "WAYBILL_CANCELLATION_FEE" Plain cancellation_fee: i64 = "300", parse::fee;
+
+    /// Currencies that orders and top-ups may be in beside `WAYBILL_CURRENCY`, with commas. Each has these three fees of its own, in its own minor units and in this order: `EUR:280:75:280,JPY:450:120:450`.
+    "WAYBILL_MORE_CURRENCIES" Plain more_currencies: Vec<(Currency, Tariff)> = "", |text| parse::list(text, parse::tariff);
 
     /// The house's part of what partners earn, in basis points (hundredths of a per cent).
     "WAYBILL_COMMISSION_BASIS_POINTS" Plain commission: u16 = "1500", |text| parse::number(text, 0..=Commission::WHOLE);
-
-    /// What a customer pays who cancels when the partner has arrived, in minor units of the order's currency; at most the price.
-    "WAYBILL_CANCELLATION_FEE" Plain cancellation_fee: i64 = "300", |text| parse::number(text, 0..=1_000_000_000);
 
     /// Where money comes from and goes to: `none`, or `test`, which moves no money and answers by the last digits of the amount.
     "WAYBILL_PAYMENT_PROVIDER" Plain payment_provider: PaymentProvider = "none", parse::payment_provider;

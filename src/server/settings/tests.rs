@@ -75,6 +75,15 @@ fn a_wrong_value_is_one_line_that_names_its_variable() {
         ("WAYBILL_SERVICE_KEYS", "no-colon"),
         ("WAYBILL_RATE_LIMITS", "yes"),
         ("WAYBILL_BASE_FEE", "-1"),
+        ("WAYBILL_CURRENCY", "dollars"),
+        ("WAYBILL_CURRENCY", "XXX"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:280:75"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:280:75:280:1"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:2.80:0.75:2.80"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:280:75:-1"),
+        ("WAYBILL_MORE_CURRENCIES", "eur:280:75:280"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:280:75:280;JPY:450:120:450"),
         ("WAYBILL_WORKERS", "0"),
         ("WAYBILL_PING_SECS", "25s"),
         ("WAYBILL_PING_SECS", "99999999999999999999"),
@@ -118,9 +127,35 @@ fn good_values_are_taken() {
 }
 
 #[test]
+fn each_currency_has_fees_of_its_own() {
+    let settings = from_environment(&[
+        ("WAYBILL_CURRENCY", "CHF"),
+        ("WAYBILL_BASE_FEE", "350"),
+        ("WAYBILL_FEE_PER_KM", "90"),
+        ("WAYBILL_CANCELLATION_FEE", "400"),
+        ("WAYBILL_MORE_CURRENCIES", "EUR:280:75:280, JPY: 450 : 120 : 0"),
+    ]);
+    let tariffs = settings.expect("good").services().tariffs;
+    let code = |text: &str| text.parse().expect("a code");
+    let fees = |base_fee, fee_per_km, cancellation_fee| Tariff { base_fee, fee_per_km, cancellation_fee };
+    assert_eq!(tariffs.default_currency(), code("CHF"));
+    assert_eq!(tariffs.get(code("CHF")), Some(&fees(350, 90, 400)));
+    assert_eq!(tariffs.get(code("EUR")), Some(&fees(280, 75, 280)));
+    assert_eq!(tariffs.get(code("JPY")), Some(&fees(450, 120, 0)));
+    assert_eq!(tariffs.get(code("USD")), None);
+    let tariffs = from_environment(&[]).expect("good").services().tariffs;
+    let dollars = Tariffs::new(code("USD"), fees(300, 80, 300));
+    assert_eq!(tariffs, dollars, "without settings there are dollars, and nothing else");
+}
+
+#[test]
 fn what_only_works_together_is_checked_together() {
     let error = only_error(&[("DATABASE_URL", "postgres://h/n")]);
     assert!(error.starts_with("WAYBILL_JWT_SECRET: needed with PostgreSQL"), "{error}");
+    for twice in ["USD:1:1:1", "EUR:280:75:280,JPY:450:120:450,EUR:280:75:280"] {
+        let error = only_error(&[("WAYBILL_MORE_CURRENCIES", twice)]);
+        assert!(error.ends_with("is there already, here or as WAYBILL_CURRENCY"), "{error}");
+    }
     let error = only_error(&[("WAYBILL_PING_SECS", "60")]);
     assert!(error.starts_with("WAYBILL_IDLE_SECS: "), "{error}");
     let error = only_error(&[("REDIS_URL", "rediss://h"), ("WAYBILL_REDIS_CERTIFICATE", "a.pem")]);

@@ -211,6 +211,7 @@ pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), 
     let body = EphemeralFrame::Typing { user_id: who.user_id }.to_text();
     // Two who write are both seen.
     let slot = format!("typing:{}", who.user_id);
-    app.groups().publish_ephemeral(GroupKey::Order(order_id), EventId::new(), &slot, body.into())?;
+    let group = GroupKey::Order(order_id);
+    app.groups().publish_ephemeral(group, EventId::new(), Timestamp::now(), &slot, body.into())?;
     Ok(())
 }

@@ -46,7 +46,7 @@ pub struct NewPayout {
     /// Minor units; everything that is there when left out.
     #[schema(minimum = 1)]
     pub amount: Option<i64>,
-    /// ISO 4217; USD when left out.
+    /// ISO 4217; the server's default (`WAYBILL_CURRENCY`) when left out.
     pub currency: Option<Currency>,
 }
 
@@ -100,7 +100,7 @@ pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<E
     .await
 }
 
-/// Sends the caller's earnings. They leave the ledger's account before the provider is asked, so that they cannot be sent
+/// Sends the caller's earnings, also those in a currency that is not taken any more. They leave the ledger's account before the provider is asked, so that they cannot be sent
 /// twice, and come back when the provider cannot send them.
 ///
 /// # Errors
@@ -113,7 +113,7 @@ pub async fn pay_out(
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
     let partner_id = partner_of(&who)?;
-    let currency = new.currency.unwrap_or(Currency::DEFAULT);
+    let currency = new.currency.unwrap_or(app.settings().tariffs.default_currency());
     if let Some(amount) = new.amount {
         let mut checks = Checks::default();
         checks.number("amount", amount, 1..=i64::MAX);

@@ -16,7 +16,7 @@ mod webhooks;
 
 pub use earnings::{EarningsView, NewPayout, earnings, get_pay_out, pay_out};
 pub use order_payment::{MovementEntryView, MovementView, OrderPaymentView, payment};
-pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle};
+pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle, tariff};
 pub use transfers::{TransferView, look, resume};
 pub use wallet::{NewTopUp, WalletView, entries, get_top_up, top_up, wallet};
 pub use webhooks::{
@@ -44,8 +44,6 @@ use provider::Provider;
 pub struct MoneySettings {
     /// The house's part.
     pub commission: Commission,
-    /// What a customer pays who cancels when the partner is there; minor units of the order's currency.
-    pub cancellation_fee: i64,
     /// Where money comes from and goes to; without one, there are no top-ups and no pay-outs.
     pub provider: Option<Arc<dyn Provider>>,
     /// With what the provider signs its events.

@@ -5,14 +5,15 @@ use utoipa::ToSchema;
 
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::ledger::{Account, Deal};
-use crate::domain::money::Money;
+use crate::domain::money::{Currency, Money};
 use crate::domain::notification::{NotificationContent, RefusedPayment};
 use crate::domain::order::{Order, OrderStatus, Party, PaymentMethod};
 use crate::domain::payment::PaymentStatus;
 use crate::domain::principal::Principal;
+use crate::domain::tariff::Tariff;
 use crate::protocol::event::Event;
 use crate::protocol::money::PaymentView;
-use crate::services::app::{App, Reply, Tx};
+use crate::services::app::{App, Reply, ServiceSettings, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::{notifications, orders};
@@ -59,6 +60,18 @@ pub(super) fn view(payment: &Payment) -> PaymentView {
 
 fn deal(order: &Order) -> Deal {
     Deal { order_id: order.id, customer_id: order.customer_id, price: order.price }
+}
+
+/// What is charged in a currency that orders and top-ups may be in.
+///
+/// # Errors
+/// `Invalid` with `not_accepted` for another one.
+pub fn tariff(settings: &ServiceSettings, currency: Currency) -> Result<&Tariff, ServiceError> {
+    settings.tariffs.get(currency).ok_or_else(|| {
+        let accepted: Vec<String> = settings.tariffs.currencies().map(|code| code.to_string()).collect();
+        let message = format!("{currency} is not accepted here; expected {}", accepted.join(" or "));
+        ServiceError::invalid("currency", "not_accepted", message)
+    })
 }
 
 /// Sets the price of an order aside that was just placed, where it is paid from the wallet.
@@ -137,7 +150,7 @@ fn cancel_late(tx: &mut Tx<'_>, order: &Order) -> Result<Settled, ServiceError> 
     let (partner_id, partner_user) = partner_of(order)?;
     let wallet = lock(tx, order, partner_id)?;
     let (deal, commission) = (deal(order), tx.settings().money.commission);
-    let fee = tx.settings().money.cancellation_fee.min(order.price.amount);
+    let fee = tx.settings().tariffs.cancellation_fee(order.price);
     let fee = match order.payment_method {
         PaymentMethod::Cash => fee.min(wallet),
         PaymentMethod::Wallet => fee,

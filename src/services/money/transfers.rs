@@ -270,7 +270,8 @@ fn move_money(tx: &mut Tx<'_>, transfer: &Transfer, to: TransferStatus) -> Resul
                 partner_id.ok_or_else(|| ServiceError::Internal(format!("whose is pay-out {id}?")))?;
             let accounts = [Account::Earnings(partner_id), Account::Cash(partner_id)];
             ledger::lock(tx.conn(), amount.currency, &accounts)?;
-            return post_earning(tx, &rules::pay_out_return(id, partner_id, amount)?, partner_id);
+            post_earning(tx, &rules::pay_out_return(id, partner_id, amount)?, partner_id)?;
+            NotificationContent::PayoutFailed { amount }
         }
     };
     notifications::add(tx, user_id, &content)

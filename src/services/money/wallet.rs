@@ -15,6 +15,7 @@ use crate::services::idempotency::Idempotency;
 use crate::store::ledger;
 use crate::store::transfers::Transfer;
 
+use super::payments::tariff;
 use super::transfers::{self, TransferView, carry_out, record};
 
 /// The most of one top-up, minor units.
@@ -38,7 +39,7 @@ pub struct NewTopUp {
     /// Minor units, 1 to 100,000,000.
     #[schema(minimum = 1, maximum = 100_000_000)]
     pub amount: i64,
-    /// ISO 4217.
+    /// ISO 4217: one that the server takes.
     pub currency: Currency,
 }
 
@@ -89,7 +90,12 @@ pub async fn top_up(
     checks.number("amount", new.amount, 1..=MAX_TOP_UP);
     checks.done()?;
     let amount = Money { amount: new.amount, currency: new.currency };
-    carry_out(app, key, move |tx| record(tx, TransferKind::TopUp, who.user_id, None, amount)).await
+    carry_out(app, key, move |tx| {
+        // Here, where no answer is kept for the key: what was begun is told of, whatever is taken by now.
+        tariff(tx.settings(), amount.currency)?;
+        record(tx, TransferKind::TopUp, who.user_id, None, amount)
+    })
+    .await
 }
 
 /// One of the caller's own top-ups.

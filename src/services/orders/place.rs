@@ -14,7 +14,7 @@ use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod};
 use crate::domain::principal::Principal;
 use crate::protocol::event::Event;
 use crate::protocol::views::OrderView;
-use crate::services::app::{App, Reply, Tx};
+use crate::services::app::{App, Reply, ServiceSettings, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::{money, notifications};
@@ -38,7 +38,7 @@ pub struct NewOrder {
     pub dropoff: Place,
     /// What they are: 1 to 100.
     pub items: Vec<Item>,
-    /// ISO 4217; USD when left out.
+    /// ISO 4217, one that the server takes; its default (`WAYBILL_CURRENCY`) when left out.
     pub currency: Option<Currency>,
     /// `wallet` or `cash`, which is also what counts when left out.
     pub payment_method: Option<PaymentMethod>,
@@ -83,28 +83,33 @@ pub async fn place(
     if key.is_none() {
         app.guard().check_order(who.user_id, Instant::now())?;
     }
-    let currency = new.currency.unwrap_or(Currency::DEFAULT);
     let settings = app.settings();
-    let price = settings
-        .tariff
-        .price(&new.items, &new.pickup, &new.dropoff, currency)
-        .ok_or_else(|| ServiceError::invalid("items", "out_of_range", "the price is too high"))?;
+    let price = price(settings, &new);
+    let asked = price.as_ref().ok().copied();
     let auto_confirm = settings.auto_confirm;
     let counting = app.clone();
     let placed = app
         .write_once(key.clone(), 201, move |tx| {
             counting.guard().admit_order(who.user_id, Instant::now())?;
-            let order = insert(tx, &who, new, price)?;
+            // Here, where no answer is kept for the key: an order that was placed is answered, whatever is taken by now.
+            let order = insert(tx, &who, new, price?)?;
             let order = if auto_confirm { confirm(tx, order)? } else { order };
             Ok(OrderView::of(&order, Party::Customer, None))
         })
         .await;
-    if let Err(error) = &placed
+    if let (Err(error), Some(price)) = (&placed, asked)
         && error.code() == "insufficient_funds"
     {
         money::note_refused(app, who.user_id, price, key.as_ref()).await;
     }
     placed
+}
+
+fn price(settings: &ServiceSettings, new: &NewOrder) -> Result<Money, ServiceError> {
+    let currency = new.currency.unwrap_or(settings.tariffs.default_currency());
+    let amount = money::tariff(settings, currency)?.price(&new.items, &new.pickup, &new.dropoff);
+    let too_high = || ServiceError::invalid("items", "out_of_range", "the price is too high");
+    Ok(Money { amount: amount.ok_or_else(too_high)?, currency })
 }
 
 fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Result<Order, ServiceError> {

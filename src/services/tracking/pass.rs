@@ -12,7 +12,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::track::{Fix, jumps};
 use crate::protocol::channel::{PartnerPosition, Say};
 use crate::protocol::client::LocationSample;
-use crate::protocol::ephemeral::EphemeralFrame;
+use crate::protocol::ephemeral::{ETA, EphemeralFrame, LOCATION};
 use crate::protocol::views::{EtaView, Freshness};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
@@ -253,13 +253,13 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
         };
         let Some((location, reach)) = app.last_seen().tell(order_id, *status, now, at) else { continue };
         let body = EphemeralFrame::Location { location: &location }.to_text();
-        let group = GroupKey::Order(order_id);
+        let (group, id, measured) = (GroupKey::Order(order_id), EventId::new(), location.timestamp);
         let published = match reach {
             Reach::Everywhere => {
                 told.push(order_id);
-                app.groups().publish_ephemeral(group, EventId::new(), "location", body.into())
+                app.groups().publish_ephemeral(group, id, measured, LOCATION, body.into())
             }
-            Reach::Here => app.groups().publish_here(group, EventId::new(), "location", body.into()),
+            Reach::Here => app.groups().publish_here(group, id, measured, LOCATION, body.into()),
         };
         if published.is_err() {
             app.last_seen().put_off([order_id], at);
@@ -295,10 +295,10 @@ fn see_to(app: &App, found: Consequences, moved: Vec<OrderId>) {
     let now = Timestamp::now();
     for (order_id, eta, reach) in &found.etas {
         let body = EphemeralFrame::Eta { eta: &EtaView::of(eta, now) }.to_text();
-        let group = GroupKey::Order(*order_id);
+        let (group, id, at) = (GroupKey::Order(*order_id), EventId::new(), eta.at);
         let told = match reach {
-            Reach::Everywhere => app.groups().publish_ephemeral(group, EventId::new(), "eta", body.into()),
-            Reach::Here => app.groups().publish_here(group, EventId::new(), "eta", body.into()),
+            Reach::Everywhere => app.groups().publish_ephemeral(group, id, at, ETA, body.into()),
+            Reach::Here => app.groups().publish_here(group, id, at, ETA, body.into()),
         };
         if let Err(error) = told {
             // The next one says the same, and more.

@@ -31,7 +31,7 @@ struct Fault {
 }
 
 /// Each gives a line for each fault.
-const CHECKS: [&str; 12] = [
+const CHECKS: [&str; 17] = [
     "SELECT 'transaction ' || e.transaction_id || ' sums to ' || SUM(e.amount) || ' ' || a.currency AS fault \
      FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
      GROUP BY e.transaction_id, a.currency HAVING SUM(e.amount) <> 0",
@@ -93,6 +93,31 @@ const CHECKS: [&str; 12] = [
      AND m.kind NOT IN ('top_up', 'pay_out', 'pay_out_return')) \
      AND NOT EXISTS (SELECT 1 FROM transfers t WHERE t.id = m.transfer_id \
      AND m.kind IN ('top_up', 'pay_out', 'pay_out_return', 'debt'))",
+    // What the ledger and the payments agree on is wrong all the same when the order has gone another way.
+    "SELECT 'order ' || o.id || ' is ' || o.status || ', and its price is still set aside' AS fault \
+     FROM orders o JOIN payments p ON p.order_id = o.id \
+     WHERE p.status = 'authorised' AND o.status IN ('completed', 'cancelled', 'failed')",
+    "SELECT 'order ' || o.id || ' is ' || o.status || ', and its price is not set aside: ' || \
+     COALESCE('its payment is ' || p.status, 'it has no payment') AS fault \
+     FROM orders o LEFT JOIN payments p ON p.order_id = o.id \
+     WHERE o.payment_method = 'wallet' AND o.status NOT IN ('completed', 'cancelled', 'failed') \
+     AND (p.status IS NULL OR p.status <> 'authorised')",
+    // Of what was paid by hand nothing is known before an order is completed.
+    "SELECT 'order ' || o.id || ' is completed at ' || o.price_amount || ', and was paid ' || \
+     COALESCE(p.captured, 0) AS fault FROM orders o LEFT JOIN payments p ON p.order_id = o.id \
+     WHERE o.status = 'completed' \
+     AND (p.captured IS NULL OR p.captured <> o.price_amount OR p.status NOT IN ('captured', 'refunded'))",
+    "SELECT 'order ' || o.id || ' is ' || o.status || ', and was paid ' || p.captured AS fault \
+     FROM orders o JOIN payments p ON p.order_id = o.id \
+     WHERE p.captured > 0 AND o.status NOT IN ('completed', 'cancelled')",
+    // A fee for cancelling is all that is to be paid of an order in cash.
+    "SELECT 'order ' || o.id || ' of customer ' || o.customer_id || ' is ' || o.price_amount || ' ' || \
+     o.price_currency || ' (' || o.payment_method || '); its payment is ' || p.amount || ' ' || \
+     p.currency || ' (' || p.method || ') of customer ' || p.customer_id AS fault \
+     FROM orders o JOIN payments p ON p.order_id = o.id \
+     WHERE p.customer_id <> o.customer_id OR p.method <> o.payment_method OR p.currency <> o.price_currency \
+     OR p.amount > o.price_amount OR (p.amount < o.price_amount \
+     AND NOT (o.payment_method = 'cash' AND o.status = 'cancelled'))",
 ];
 
 /// Adds up the whole ledger, as it stands at one moment while others go on.

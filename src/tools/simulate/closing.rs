@@ -167,8 +167,8 @@ impl<'a> Closing<'a> {
 
     async fn wallet(&self, person: &Person) -> Result<Vec<Entry>, Trouble> {
         self.unread(person).await?;
-        let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries?currency=EUR").await?;
-        let Wallet { balance, held } = get(person, "/api/v1/wallet?currency=EUR").await?;
+        let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
+        let Wallet { balance, held } = get(person, "/api/v1/wallet").await?;
         for broken in adds_up("the wallet", balance, &entries, true) {
             self.broke(person, broken);
         }
@@ -182,7 +182,7 @@ impl<'a> Closing<'a> {
     async fn earnings(&self, person: &'a Person) -> Result<Option<(PartnerId, Purse<'a>)>, Trouble> {
         self.unread(person).await?;
         let Me { partner_id } = get(person, "/api/v1/me").await?;
-        let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings?currency=EUR").await?;
+        let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings").await?;
         let is_all = entries.len() < EARNINGS_LISTED;
         for broken in adds_up("the earnings", balance, &entries, is_all) {
             self.broke(person, broken);

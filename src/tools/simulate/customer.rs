@@ -315,7 +315,6 @@ fn an_order(payment: PaymentMethod, rng: &mut StdRng) -> Value {
         "pickup": shop.place(),
         "dropoff": some_address(rng, shop.spot(), DELIVERY.0, DELIVERY.1),
         "items": items,
-        "currency": "EUR",
         "payment_method": payment,
     });
     if let Some(note) = notes.get(rng.random_range(0..notes.len())).filter(|note| !note.is_empty())

@@ -215,7 +215,7 @@ impl Partner {
 
     async fn ask_for_money(&mut self, person: &Person) -> Result<(), Trouble> {
         if std::mem::take(&mut self.wants_money) {
-            let answer = person.post::<Value>("/api/v1/partner/payouts", &json!({"currency": "EUR"})).await?;
+            let answer = person.post::<Value>("/api/v1/partner/payouts", &json!({})).await?;
             if let Some(payout) = answer.done() {
                 let status = payout.get("status").and_then(Value::as_str).unwrap_or_default();
                 self.town.saw.did(format!("pay-out {status}"));

@@ -24,6 +24,8 @@ const TOP_UPS: [i64; 4] = [10_000, 15_000, 20_000, 30_000];
 pub struct Purse {
     town: Rc<Town>,
     balance: i64,
+    /// The one that counts where none is named, once it is known.
+    currency: Option<String>,
     /// The server moves no money.
     is_cash_only: bool,
 }
@@ -31,6 +33,7 @@ pub struct Purse {
 #[derive(Deserialize)]
 struct Wallet {
     balance: i64,
+    currency: String,
 }
 
 #[derive(Deserialize)]
@@ -42,12 +45,13 @@ impl Purse {
     /// Nothing known of a wallet.
     #[must_use]
     pub fn new(town: Rc<Town>) -> Self {
-        Self { town, balance: 0, is_cash_only: false }
+        Self { town, balance: 0, currency: None, is_cash_only: false }
     }
 
     /// Looks into the wallet.
     pub async fn look(&mut self, person: &Person) -> Result<(), Trouble> {
-        self.balance = person.get::<Wallet>("/api/v1/wallet?currency=EUR").await?.balance;
+        let Wallet { balance, currency } = person.get("/api/v1/wallet").await?;
+        (self.balance, self.currency) = (balance, Some(currency));
         Ok(())
     }
 
@@ -72,7 +76,10 @@ impl Purse {
     /// Fills the wallet.
     pub async fn top_up(&mut self, person: &Person, rng: &mut StdRng) -> Result<(), Trouble> {
         let amount = TOP_UPS.get(rng.random_range(0..TOP_UPS.len())).copied().unwrap_or(LOW);
-        let body = json!({"amount": amount, "currency": "EUR"});
+        if self.currency.is_none() {
+            self.look(person).await?;
+        }
+        let body = json!({"amount": amount, "currency": self.currency});
         match person.post::<TopUp>("/api/v1/wallet/topups", &body).await? {
             Answer::Done(TopUp { status }) => self.town.saw.did(format!("top-up {status}")),
             Answer::Refused(refusal) => self.is_cash_only |= refusal.code == "no_payment_provider",

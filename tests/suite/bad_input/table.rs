@@ -51,7 +51,7 @@ pub const TABLE: &[Endpoint] = &[
                 "pickup": {"latitude": 52.52, "longitude": 13.40, "address": "Alexanderplatz 1"},
                 "dropoff": {"latitude": 52.50, "longitude": 13.42, "address": "Oranienstraße 2"},
                 "items": [{"name": "Soup", "quantity": 2, "unit_price": 450}],
-                "currency": "EUR", "payment_method": "cash", "notes": "Ring twice.",
+                "currency": "USD", "payment_method": "cash", "notes": "Ring twice.",
             })
         },
         fields: &[

@@ -144,7 +144,9 @@ async fn what_cannot_be_sent_comes_back() {
         (&earnings["entries"][0]["kind"], &earnings["today"]),
         (&json!("pay_out_return"), &json!(SHARE))
     );
-    assert!(!told(&app, &partner).await.contains(&"payout_sent".to_owned()));
+    assert_eq!(told(&app, &partner).await, ["payout_failed", "earnings_credited"]);
+    let inbox = app.as_user(&partner).get("/notifications?type=payout_failed").await.expect(200);
+    assert_eq!(inbox["items"][0]["data"]["amount"], json!({"amount": 102, "currency": "USD"}));
 
     // One that was sent, and bounced days later: whatever comes after that, the money is here.
     let sent = pay_out(&app, &partner, json!({"amount": 500})).await.expect(201);
@@ -153,6 +155,9 @@ async fn what_cannot_be_sent_comes_back() {
         tell(&app, &event(id, kind, &sent)).await.expect(200);
         assert_eq!(balance(&app, &partner).await, SHARE);
     }
+    // Who was told that it is on its way is told, once, that it is not.
+    let letters = ["payout_failed", "payout_sent", "payout_failed", "earnings_credited"];
+    assert_eq!(told(&app, &partner).await, letters);
     assert_whole(&app).await;
 }
 

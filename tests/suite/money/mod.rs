@@ -1,11 +1,13 @@
 //! Money through the front door: who pays, who is paid, who hears of it, and that it adds up whatever happens.
 
+mod currencies;
 mod earnings;
 mod figures;
 mod killed;
 mod orders;
 mod payment;
 mod provider;
+mod verifying;
 mod wallet;
 
 use diesel::RunQueryDsl;

@@ -5,12 +5,13 @@ use std::time::Instant;
 use futures_util::future::{join, join_all};
 use serde_json::{Value, json};
 
+use super::currencies::start_with_more;
 use super::{
     PRICE, SHARE, assert_whole, change, complete, on_the_wallet, rich, start, told, top_up, wallet,
     wallet_order,
 };
 use crate::support::steps::text;
-use crate::support::{Answer, TestApp, TestUser, an_order};
+use crate::support::{Answer, Client, TestApp, TestUser, an_order};
 
 /// The kinds and amounts of what moved in a customer's wallet, newest first.
 async fn moved(app: &TestApp, customer: &TestUser) -> Vec<(String, i64)> {
@@ -79,7 +80,7 @@ async fn an_order_on_the_wallet_is_set_aside_taken_and_shared() {
 
 #[actix_web::test]
 async fn an_order_that_cannot_be_paid_does_not_come_to_be() {
-    let app = start().await;
+    let app = start_with_more().await;
     let customer = rich(&app, PRICE - 1).await;
     let refused = app.as_user(&customer).post("/orders", on_the_wallet()).await;
     let refused = refused.refused(409, "insufficient_funds");
@@ -299,6 +300,42 @@ async fn refunds_that_race_give_back_no_more_than_was_paid() {
     let answers = join_all((0..6).map(|_| refund(&app, &admin, &order, body.clone()))).await;
     assert_eq!(answers.iter().filter(|answer| answer.status == 200).count(), 2);
     assert_eq!(wallet(&app, &customer).await, (1000, 0));
+    assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn admins_who_refund_different_amounts_at_once_give_back_no_more_than_was_paid() {
+    let app = start().await;
+    let (customer, partner) = (rich(&app, PRICE).await, app.partner().await);
+    let (one, other) = (app.admin().await, app.admin().await);
+    let order = wallet_order(&app, &customer, &partner).await;
+    complete(&app, &customer, &partner, &order).await;
+    let path = &format!("/orders/{order}/refund");
+    let (one, other) = (app.as_user(&one), app.as_user(&other));
+    let calls: [(&Client, &str, i64); 5] =
+        [(&one, "a", 900), (&other, "b", 700), (&one, "c", 460), (&other, "a", 200), (&other, "c", 61)];
+    let all = || {
+        join_all(calls.iter().map(|(admin, key, amount)| async move {
+            let body = json!({"amount": amount, "reason": "cold"});
+            admin.post_with(path, &[("Idempotency-Key", *key)], body).await
+        }))
+    };
+    let answers = all().await;
+    let amounts = |status: u16| {
+        let answered = calls.iter().zip(&answers).filter(move |(_, answer)| answer.status == status);
+        answered.map(|((_, _, amount), _)| *amount).collect::<Vec<i64>>()
+    };
+    let given: i64 = amounts(200).iter().sum();
+    assert!(given <= PRICE, "{given} of {PRICE}");
+    assert_eq!(amounts(200).len() + amounts(409).len(), calls.len());
+    assert!(amounts(409).iter().all(|amount| *amount > PRICE - given), "it would have fitted");
+    assert_eq!(wallet(&app, &customer).await, (given, 0));
+    // Each with its key once more: nothing is given twice, and what did not fit still does not.
+    for (answer, again) in answers.iter().zip(all().await) {
+        assert_eq!(again.status, answer.status);
+        assert_eq!(again.header("Idempotency-Replayed"), (answer.status == 200).then_some("true"));
+    }
+    assert_eq!(wallet(&app, &customer).await, (given, 0));
     assert_whole(&app).await;
 }
 

@@ -3,6 +3,7 @@
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
+use super::currencies::start_with_more;
 use super::{assert_whole, event, rich, start, tell, told, top_up, wallet};
 use crate::support::steps::text;
 use crate::support::{Answer, TestApp, TestUser};
@@ -113,7 +114,7 @@ async fn an_answer_of_the_providers_that_was_lost_is_asked_for_again_with_the_ke
 
 #[actix_web::test]
 async fn entries_come_in_pages_and_each_currency_has_a_wallet_of_its_own() {
-    let app = start().await;
+    let app = start_with_more().await;
     let customer = rich(&app, 100).await;
     for amount in [200, 300] {
         top_up(&app, &customer, amount).await;

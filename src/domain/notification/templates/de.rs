@@ -146,6 +146,13 @@ pub(super) fn render(content: &Content) -> Rendered {
             "Auszahlung veranlasst",
             format!("Ihre Auszahlung von {} ist auf dem Weg zu Ihnen.", money(*amount)),
         ),
+        Content::PayoutFailed { amount } => Rendered::new(
+            "Auszahlung fehlgeschlagen",
+            format!(
+                "Ihre Auszahlung von {} kam nicht zustande. Der Betrag ist wieder bei Ihren Einnahmen.",
+                money(*amount)
+            ),
+        ),
         Content::RatingReceived { stars, comment, .. } => rating(*stars, comment.as_ref()),
         Content::ChatMessage { sender_name, excerpt, .. } => Rendered::new(
             format!("Nachricht von {}", sender_name.or("Ihrem Kontakt")),

@@ -120,6 +120,10 @@ pub(super) fn render(content: &Content) -> Rendered {
         Content::PayoutSent { amount } => {
             Rendered::new("Pay-out sent", format!("Your pay-out of {amount} is on its way to you."))
         }
+        Content::PayoutFailed { amount } => Rendered::new(
+            "Pay-out failed",
+            format!("Your pay-out of {amount} could not be sent. The money is among your earnings again."),
+        ),
         Content::RatingReceived { stars, comment, .. } => rating(*stars, comment.as_ref()),
         Content::ChatMessage { sender_name, excerpt, .. } => Rendered::new(
             format!("Message from {}", sender_name.or("your contact")),

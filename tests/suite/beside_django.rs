@@ -256,7 +256,7 @@ fn read_request(client: &mut TcpStream) -> String {
         let text = String::from_utf8_lossy(&request);
         let Some((head, body)) = text.split_once("\r\n\r\n") else { continue };
         let length = head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
-        if body.len() >= length.expect("a length").parse().expect("a number") {
+        if body.len() >= length.expect("a length").parse::<usize>().expect("a number") {
             return text.into_owned();
         }
     }

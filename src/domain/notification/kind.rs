@@ -360,7 +360,7 @@ mod tests {
     fn each_role_has_its_share() {
         let count = |role| NotificationKind::ALL.into_iter().filter(|kind| kind.role() == role).count();
         assert_eq!(count(Some(Role::Customer)), 20);
-        assert_eq!(count(Some(Role::Partner)), 6);
+        assert_eq!(count(Some(Role::Partner)), 7);
         assert_eq!(count(None), 4);
         assert!(NotificationKind::ChatMessage.concerns(Role::Admin));
         assert!(!NotificationKind::PayoutSent.concerns(Role::Customer));

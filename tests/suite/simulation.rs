@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use waybill::tools::client::target::Target;
 use waybill::tools::simulate::Simulation;
 
-use crate::money::assert_whole;
+use crate::money::{assert_whole, change};
 use crate::support::process::{Process, waybill};
 use crate::support::{TestApp, TestDatabase};
 
@@ -123,6 +123,41 @@ async fn a_hand_over_code_that_a_partner_gets_to_see_is_exit_code_1() {
     assert_eq!(output.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
     assert!(text.contains("NOT CLEAN: 1 times a rule was broken"), "{text}");
     assert!(text.contains("no hand-over code for anybody but the customer"), "{text}");
+}
+
+#[actix_web::test]
+async fn words_and_money_that_nobody_is_told_of_are_exit_code_1() {
+    let app = TestApp::start_with(&SETTINGS).await;
+    // The marks of a message and of a wallet's movement: such events are lost between the change and whoever should hear of
+    // it, without a hole in any group's numbers.
+    let lost =
+        ["client_id", "wallet_update"].map(|mark| format!("NEW.dispatch LIKE '%\"{mark}\"%'")).join(" OR ");
+    let statements = if app.database().is_shared() {
+        let function = format!(
+            "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS \
+             $$ BEGIN IF {lost} THEN DELETE FROM outbox WHERE id = NEW.id; END IF; RETURN NULL; END $$"
+        );
+        let trigger = "CREATE TRIGGER lose AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION lose()";
+        vec![function, trigger.to_owned()]
+    } else {
+        let begin = "CREATE TRIGGER lose AFTER INSERT ON outbox";
+        vec![format!("{begin} WHEN {lost} BEGIN DELETE FROM outbox WHERE id = NEW.id; END")]
+    };
+    for statement in statements {
+        change(&app, statement).await;
+    }
+    let folder = TempDir::new().expect("a folder");
+    let mut command = waybill(&folder, &[]);
+    command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "16"]);
+    command.args(["--orders-per-minute", "200", "--seconds", "8", "--pace", "3"]);
+    let output = spawn_blocking(move || command.output()).await.expect("no panic").expect("it ran");
+    // The report lists the first broken rules, the log all of them.
+    let text =
+        String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for lost in ["to be told of top_up", "to be told of message"] {
+        assert!(text.contains(lost), "{lost}: {text}");
+    }
 }
 
 #[test]

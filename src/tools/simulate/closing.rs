@@ -1,6 +1,7 @@
 //! The end of a simulation: nobody orders any more, what is open comes to its end, and then everything is looked at once
 //! more through the public interface.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -15,12 +16,14 @@ use uuid::Uuid;
 use super::person::Person;
 use super::rules::Break;
 use super::rules::ends::{
-    Entry, Message, Row, adds_up, assigned, earned, messages, paid_from_wallet, seen_under_way, timeline,
+    Entry, Message, Row, adds_up, assigned, earned, last_ride, messages, paid_from_wallet, seen_under_way,
+    timeline,
 };
+use super::rules::told::{Told, made_up};
 use super::trouble::Trouble;
 use super::world::{Order, Town};
 use crate::domain::ids::{OrderId, PartnerId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderStatus, PaymentMethod};
 use crate::domain::principal::Role;
 
 /// How long orders may take to come to their end, at the pace of the real world.
@@ -29,10 +32,16 @@ const LAST_RIDES: Duration = Duration::from_secs(600);
 const LEAST: Duration = Duration::from_secs(150);
 /// Between two looks.
 const GLANCE: Duration = Duration::from_millis(250);
-/// How long what is said of unread notifications may differ without an outage: people are still reading.
+/// What the socket has not told this long after the last sign of an outage, it does not tell any more.
 const QUIET: Duration = Duration::from_secs(40);
+/// The same where there never was an outage.
+const CALM: Duration = Duration::from_secs(15);
 /// The same where one outage follows another.
 const LONGEST: Duration = Duration::from_secs(600);
+/// Each person is given this long at least.
+const PAST: Duration = Duration::from_secs(3);
+/// Of unread notifications, this long: people are still reading.
+const READING: Duration = Duration::from_secs(15);
 /// How long a call is tried that the server is too busy for, or that has no answer.
 const TRIED: Duration = Duration::from_secs(120);
 /// People and orders that are looked at side by side.
@@ -77,16 +86,18 @@ struct Me {
 pub struct Closing<'a> {
     town: &'a Town,
     people: &'a [Rc<Person>],
+    /// Since when everything is looked at.
+    since: Cell<Instant>,
 }
 
 impl<'a> Closing<'a> {
     /// Of this town and its people.
     #[must_use]
     pub fn new(town: &'a Town, people: &'a [Rc<Person>]) -> Self {
-        Self { town, people }
+        Self { town, people, since: Cell::new(Instant::now()) }
     }
 
-    /// Lets what is open come to its end, for as long as that should take at `pace`.
+    /// Lets what is open come to its end, for as long as that should take at `pace` after the last sign of an outage.
     pub async fn wait(&self, pace: f64) {
         self.town.close();
         let patience = LAST_RIDES.div_f64(pace).max(LEAST);
@@ -95,13 +106,18 @@ impl<'a> Closing<'a> {
             self.town.saw.look(|seen| seen.orders.values().all(|placed| placed.status.is_end()))
                 && self.town.saw.untold_offers().is_empty()
         };
-        while !is_over() && begin.elapsed() < patience {
+        let is_late = || {
+            let shaken = self.town.saw.steady_since().unwrap_or(begin);
+            shaken.max(begin).elapsed() > patience || begin.elapsed() > patience + LONGEST
+        };
+        while !is_over() && !is_late() {
             sleep(GLANCE).await;
         }
     }
 
     /// Looks at everything once more.
     pub async fn check(&self) {
+        self.since.set(Instant::now());
         for (who, broken) in self.town.saw.untold_offers() {
             self.town.saw.broke(&who, broken);
         }
@@ -138,6 +154,32 @@ impl<'a> Closing<'a> {
         self.town.saw.broke(person.name(), broken);
     }
 
+    /// Whether what this person has not been told by now will not be told any more. It is looked for since `begin`, and for
+    /// so long `at_least`.
+    fn is_late(&self, person: &Person, begin: Instant, at_least: Duration) -> bool {
+        let shaken = self.town.saw.steady_since();
+        let line = self.town.told_to(person.name()).borrow().line;
+        let since = self.since.get();
+        let steady = [shaken, line].into_iter().flatten().fold(since, Instant::max);
+        let quiet = if shaken.is_some() { QUIET } else { CALM };
+        // Who is out of reach hears of nothing, whosever fault that is.
+        let is_quiet = line.is_some() && steady.elapsed() > quiet;
+        begin.elapsed() > at_least && (is_quiet || since.elapsed() > LONGEST)
+    }
+
+    /// What a person had to be told and was not, once that is certain.
+    async fn untold(&self, person: &Person, find: impl Fn(&Told) -> Vec<Break>) -> Vec<Break> {
+        let begin = Instant::now();
+        let told = self.town.told_to(person.name());
+        loop {
+            let broken = find(&told.borrow());
+            if broken.is_empty() || self.is_late(person, begin, PAST) {
+                return broken;
+            }
+            sleep(GLANCE).await;
+        }
+    }
+
     /// Whether what a person was told of unread notifications is so.
     async fn unread(&self, person: &Person) -> Result<(), Trouble> {
         let begin = Instant::now();
@@ -154,8 +196,7 @@ impl<'a> Closing<'a> {
             if is_so {
                 return Ok(());
             }
-            let steady = self.town.saw.steady_since().map_or(begin, |shaken| shaken.max(begin));
-            if steady.elapsed() > QUIET || begin.elapsed() > LONGEST {
+            if self.is_late(person, begin, READING) {
                 let came = format!("{count} by the call, {told:?} by the socket");
                 let expected = format!("{} unread notifications", items.len());
                 self.broke(person, Break::new("the inbox", expected, came));
@@ -167,26 +208,37 @@ impl<'a> Closing<'a> {
 
     async fn wallet(&self, person: &Person) -> Result<Vec<Entry>, Trouble> {
         self.unread(person).await?;
+        let told = self.town.told_to(person.name()).borrow().entries();
         let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
         let Wallet { balance, held } = get(person, "/api/v1/wallet").await?;
-        for broken in adds_up("the wallet", balance, &entries, true) {
-            self.broke(person, broken);
-        }
+        let mut broken = adds_up("the wallet", balance, &entries, true);
+        broken.extend(made_up(&told, &entries, true));
+        broken.extend(self.untold(person, |told| told.untold_entries(Role::Customer, &entries)).await);
         if held != 0 {
-            let broken = Break::new("the wallet", "nothing held once all orders are over", held.to_string());
-            self.broke(person, broken);
+            // An earlier simulation may have left something behind.
+            let orders: Vec<Order> = all(person, "/api/v1/orders").await?;
+            let open = orders.iter().filter(|order| !order.status.is_end());
+            let from_wallet = open.filter(|order| order.payment_method == PaymentMethod::Wallet);
+            let expected: i64 = from_wallet.map(|order| order.price.amount).sum();
+            if held != expected {
+                let expected = format!("{expected} held, for the orders that are not over");
+                broken.push(Break::new("the wallet", expected, held.to_string()));
+            }
         }
+        broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(entries)
     }
 
     async fn earnings(&self, person: &'a Person) -> Result<Option<(PartnerId, Purse<'a>)>, Trouble> {
         self.unread(person).await?;
         let Me { partner_id } = get(person, "/api/v1/me").await?;
+        let told = self.town.told_to(person.name()).borrow().entries();
         let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings").await?;
         let is_all = entries.len() < EARNINGS_LISTED;
-        for broken in adds_up("the earnings", balance, &entries, is_all) {
-            self.broke(person, broken);
-        }
+        let mut broken = adds_up("the earnings", balance, &entries, is_all);
+        broken.extend(made_up(&told, &entries, is_all));
+        broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
+        broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
     }
 
@@ -228,11 +280,32 @@ impl<'a> Closing<'a> {
         });
         let carrier =
             order.partner.as_ref().and_then(|partner| Some((partner.id, earnings.get(&partner.id)?)));
-        let mine: Vec<Message> = all(customer, &format!("{path}/messages")).await?;
-        let theirs: Option<(PartnerId, Vec<Message>)> = match carrier {
-            Some((partner, purse)) => Some((partner, all(purse.person, &format!("{path}/messages")).await?)),
-            None => None,
-        };
+        let talk = format!("{path}/messages");
+        let mut mine: Vec<Message> = all(customer, &talk).await?;
+        let mut theirs: Option<(PartnerId, Vec<Message>)> = None;
+        if let Some((partner, purse)) = carrier {
+            let seen: Vec<Message> = all(purse.person, &talk).await?;
+            if seen.len() != mine.len() {
+                // Something may have been written between the two.
+                mine = all(customer, &talk).await?;
+            }
+            theirs = Some((partner, seen));
+        }
+        let untold = self.untold(customer, |told| {
+            let mut untold = told.untold_steps(id, Role::Customer, &rows.items);
+            untold.extend(told.stands(id, order.version));
+            untold.extend(told.untold_messages(id, Role::Customer, &mine));
+            untold
+        });
+        broken.extend(untold.await);
+        if let (Some((_, purse)), Some((_, theirs))) = (carrier, &theirs) {
+            let untold = self.untold(purse.person, |told| {
+                let mut untold = told.untold_steps(id, Role::Partner, last_ride(&rows.items));
+                untold.extend(told.untold_messages(id, Role::Partner, theirs));
+                untold
+            });
+            broken.extend(untold.await);
+        }
         self.town.saw.look(|seen| {
             let Some(placed) = seen.orders.get(&id) else { return };
             let written = placed.written.iter().map(|written| (written.client_id.as_str(), written.is_sure));

@@ -161,7 +161,8 @@ impl Customer {
     }
 
     fn wants_to_order(&mut self) -> bool {
-        if self.town.is_closing() || !self.town.is_served() || self.orders.len() >= AT_ONCE {
+        let open = self.orders.iter().filter(|mine| !mine.order.status.is_end()).count();
+        if self.town.is_closing() || !self.town.is_served() || open >= AT_ONCE {
             return false;
         }
         self.town.takes_turn(&mut self.rng).unwrap_or(self.next_order <= Instant::now())
@@ -196,17 +197,19 @@ impl Customer {
         Ok(())
     }
 
-    /// Listens to what is not over, and no longer to what is.
+    /// Listens to each order until it is over, and the socket has told so: to know it by a call is not enough.
     async fn listen(&mut self, line: &mut Line<'_>) -> Result<(), Trouble> {
-        for Order { id, status, .. } in self.orders.iter().map(|mine| &mine.order) {
-            let group = format!("order_{id}");
-            if status.is_end() {
+        let is_over =
+            |order: &Order, line: &Line<'_>| order.status.is_end() && line.knows(order.id, order.version);
+        for order in self.orders.iter().map(|mine| &mine.order) {
+            let group = format!("order_{}", order.id);
+            if is_over(order, line) {
                 line.hang_up(&group).await?;
             } else {
                 line.listen(&group).await?;
             }
         }
-        self.orders.retain(|mine| !mine.order.status.is_end());
+        self.orders.retain(|mine| !is_over(&mine.order, line));
         Ok(())
     }
 

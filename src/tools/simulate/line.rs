@@ -1,6 +1,7 @@
 //! A person's open socket, and the loop that keeps one open for as long as the simulation runs. A connection that breaks
 //! is followed by one that goes on where it ended.
 
+use std::cell::RefCell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -17,9 +18,11 @@ use super::person::Person;
 use super::rules::Steady;
 use super::rules::answers::{Asked, PASSING};
 use super::rules::hearing::{Begins, Hearing};
+use super::rules::told::Told;
 use super::saw::Lapse;
 use super::trouble::{Backoff, Trouble};
 use super::world::Town;
+use crate::domain::ids::OrderId;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
@@ -72,6 +75,7 @@ pub struct Line<'a> {
     socket: Socket,
     heard: Instant,
     hearing: &'a mut Hearing,
+    told: Rc<RefCell<Told>>,
     /// What waits for an answer, and since when.
     asked: Vec<(String, Asked, Instant)>,
     /// Groups that the server could not let in or out when it was asked, and when it is asked again.
@@ -100,6 +104,7 @@ impl<'a> Line<'a> {
             socket: socket?,
             heard: now,
             hearing,
+            told: stage.town.told_to(person.name()),
             asked: Vec::new(),
             again: Vec::new(),
             beat: None,
@@ -158,6 +163,7 @@ impl<'a> Line<'a> {
         if !self.hearing.leave(group) {
             return Ok(());
         }
+        self.told.borrow_mut().leave(group);
         // Where it was not begun yet, it never is.
         self.asked.retain(|(waiting, _, _)| waiting != group);
         self.ask(&json!({"type": "unsubscribe", "group": group, "ref": format!("{LEAVING}{group}")})).await
@@ -182,6 +188,18 @@ impl<'a> Line<'a> {
         Ok(())
     }
 
+    /// Whether the socket has told how an order stands in this version.
+    #[must_use]
+    pub fn knows(&self, order: OrderId, version: i64) -> bool {
+        self.told.borrow().knows(order, version)
+    }
+
+    /// All is well from `at` on, as far as can be told on this connection.
+    fn is_steady_from(&mut self, at: Instant) {
+        self.steady = at;
+        self.told.borrow_mut().line = Some(at);
+    }
+
     /// Since when there is no sign of anything wrong.
     #[must_use]
     pub fn steady(&self, town: &Town) -> Steady {
@@ -192,7 +210,7 @@ impl<'a> Line<'a> {
     async fn beat(&mut self, person: &Person, town: &Town) -> Result<(), Trouble> {
         let now = Instant::now();
         match self.beat {
-            Some(since) if now.duration_since(since) > BEAT_LATE => self.steady = now,
+            Some(since) if now.duration_since(since) > BEAT_LATE => self.is_steady_from(now),
             Some(_) => {}
             None if self.beat_at <= now => {
                 (self.beat, self.beat_at) = (Some(now), now + BEAT);
@@ -215,7 +233,9 @@ impl<'a> Line<'a> {
     fn note(&mut self, person: &Person, town: &Town, frame: &Value) -> bool {
         town.saw.heard();
         let heard = self.hearing.hear(frame, Instant::now());
-        for broken in heard.broken {
+        let is_shaken = town.saw.steady_since().is_some();
+        let below_zero = self.told.borrow_mut().hear(frame, Timestamp::now(), is_shaken);
+        for broken in heard.broken.into_iter().chain(below_zero) {
             town.saw.broke(person.name(), broken);
         }
         if let Some(sighting) = heard.sighting {
@@ -237,7 +257,7 @@ impl<'a> Line<'a> {
                 self.beat = None;
                 town.saw.lapse(Lapse::Ping, since.elapsed());
                 if since.elapsed() > BEAT_LATE {
-                    self.steady = Instant::now();
+                    self.is_steady_from(Instant::now());
                 }
             }
         }
@@ -260,7 +280,9 @@ impl<'a> Line<'a> {
                 self.again.push((Instant::now() + AGAIN, reference.to_owned()));
             } else {
                 // Whoever lost an order while away may not listen to it any more; a `ref` that is no group's says nothing.
-                self.hearing.forget(reference.strip_prefix(LEAVING).unwrap_or(reference));
+                let group = reference.strip_prefix(LEAVING).unwrap_or(reference);
+                self.hearing.forget(group);
+                self.told.borrow_mut().leave(group);
             }
             log::debug!("{}: refused: {frame}", person.name());
         }
@@ -296,6 +318,7 @@ pub async fn play(mut part: impl Part, person: &Person, stage: &Stage, mut rng: 
             Err(trouble) => trouble,
         };
         stage.town.saw.lost(person.name(), &trouble);
+        stage.town.told_to(person.name()).borrow_mut().line = None;
         part.lose();
         if !trouble.is_own() {
             lost.get_or_insert_with(Instant::now);
@@ -318,7 +341,7 @@ async fn connected(
 ) -> Result<Infallible, Trouble> {
     part.begin(person, &mut line).await?;
     // What has come meanwhile is heard from here on.
-    line.steady = Instant::now();
+    line.is_steady_from(Instant::now());
     if let Some(lost) = lost.take() {
         stage.town.saw.lapse(Lapse::Back, lost.elapsed());
     }

@@ -3,6 +3,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rand::Rng;
@@ -10,6 +11,7 @@ use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::rules::told::Told;
 use super::saw::Saw;
 use crate::domain::geo::{Place, Position};
 use crate::domain::ids::{OfferId, OrderId, PartnerId};
@@ -126,6 +128,8 @@ pub struct Offer {
 pub struct Town {
     /// What everybody saw.
     pub saw: Saw,
+    /// What each was told, by the name of the log.
+    told: RefCell<HashMap<String, Rc<RefCell<Told>>>>,
     codes: RefCell<HashMap<OrderId, String>>,
     is_served: Cell<bool>,
     is_closing: Cell<bool>,
@@ -140,12 +144,19 @@ impl Town {
     pub fn new(every: Option<Duration>) -> Self {
         Self {
             saw: Saw::default(),
+            told: RefCell::default(),
             codes: RefCell::default(),
             is_served: Cell::new(false),
             is_closing: Cell::new(false),
             every,
             next_order: Cell::new(Instant::now()),
         }
+    }
+
+    /// What this person was told.
+    #[must_use]
+    pub fn told_to(&self, who: &str) -> Rc<RefCell<Told>> {
+        Rc::clone(self.told.borrow_mut().entry(who.to_owned()).or_default())
     }
 
     /// A customer has the code ready.

@@ -95,7 +95,7 @@ async fn faults(app: &TestApp) -> String {
 }
 
 /// Changes rows behind the server's back, and tells how many.
-async fn change(app: &TestApp, statement: impl Into<String>) -> usize {
+pub async fn change(app: &TestApp, statement: impl Into<String>) -> usize {
     let statement = statement.into();
     let changed = app
         .inner()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Deserialize;
+use uuid::Uuid;
 
 use super::{Break, is_legal};
 use crate::domain::ids::{OrderId, PartnerId};
@@ -31,6 +32,8 @@ pub struct Row {
 /// A movement of money, as an account saw it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Entry {
+    /// The movement's id.
+    pub id: Uuid,
     /// Why money moved.
     pub kind: String,
     /// Minor units.
@@ -39,6 +42,8 @@ pub struct Entry {
     pub balance_after: i64,
     /// The order that it is about.
     pub order_id: Option<OrderId>,
+    /// When.
+    pub created_at: Timestamp,
 }
 
 /// A message about an order, as its readers see it.
@@ -52,6 +57,8 @@ pub struct Message {
     pub text: String,
     /// Whose order it was then.
     pub partner_id: PartnerId,
+    /// When it was written.
+    pub created_at: Timestamp,
 }
 
 /// A timeline is a chain of legal steps with the versions 1 to n, and ends where the order stands.
@@ -108,7 +115,16 @@ pub fn assigned(id: OrderId, accepted: usize, rows: &[Row]) -> Option<Break> {
     })
 }
 
-/// What went in and out of an account, newest first, adds up to what it holds; from the beginning on, if that `is_all`.
+/// The part of a timeline in which the order was the partner's who has it in the end.
+#[must_use]
+pub fn last_ride(rows: &[Row]) -> &[Row] {
+    let begin = rows.iter().rposition(|row| row.to == OrderStatus::Assigned);
+    let ride = begin.and_then(|begin| rows.get(begin..)).unwrap_or_default();
+    if ride.iter().any(|row| row.to == OrderStatus::Confirmed) { &[] } else { ride }
+}
+
+/// What went in and out of an account, newest first, adds up to what it holds; from the beginning on, if that `is_all`. It
+/// never holds less than nothing.
 #[must_use]
 pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Vec<Break> {
     let mut broken = Vec::new();
@@ -120,6 +136,10 @@ pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Ve
             let came = format!("{} after {} of {}", entry.balance_after, entry.kind, entry.amount);
             broken.push(Break::new(whose, format!("a balance of {sum}"), came));
             sum = entry.balance_after;
+        }
+        if entry.balance_after < 0 {
+            let came = format!("{} after {} of {}", entry.balance_after, entry.kind, entry.amount);
+            broken.push(Break::new(whose, "no balance below zero", came));
         }
     }
     if sum != balance {

@@ -13,7 +13,8 @@ fn rows(steps: &[(i64, Option<&str>, &str, &str)]) -> Vec<Row> {
 }
 
 fn entry(kind: &str, amount: i64, balance_after: i64, order_id: Option<OrderId>) -> Entry {
-    Entry { kind: kind.to_owned(), amount, balance_after, order_id }
+    let created_at = Timestamp::from_millis(1_767_323_000_000);
+    Entry { id: Uuid::now_v7(), kind: kind.to_owned(), amount, balance_after, order_id, created_at }
 }
 
 const BEGIN: [(i64, Option<&str>, &str, &str); 2] =
@@ -38,6 +39,7 @@ fn entries_add_up_to_the_balance() {
     assert_eq!(adds_up("a", 70, &entries, true), []);
     assert_eq!(adds_up("a", 71, &entries, true).len(), 1);
     assert_eq!(adds_up("a", 60, &[entry("authorisation", -30, 60, None), entries[1].clone()], true).len(), 1);
+    assert_eq!(adds_up("a", -30, &[entry("authorisation", -30, -30, None)], true).len(), 1, "below zero");
     let later = [entry("capture", 5, 25, None)];
     assert_eq!((adds_up("a", 25, &later, false).len(), adds_up("a", 25, &later, true).len()), (0, 1));
 }
@@ -74,7 +76,8 @@ fn messages_are_there_once_and_the_same_for_both() {
     let (id, partner_id) = (OrderId::new(), PartnerId::new());
     let message = |id: &str| {
         let client_id = Some(id.to_owned());
-        Message { id: id.to_owned(), client_id, text: "Hello".to_owned(), partner_id }
+        let created_at = Timestamp::from_millis(1_767_323_000_000);
+        Message { id: id.to_owned(), client_id, text: "Hello".to_owned(), partner_id, created_at }
     };
     let both = [message("b"), message("a")];
     let look = |written: &[(&'static str, bool)], customer: &[Message], partner: &[Message]| {
@@ -119,4 +122,16 @@ fn an_order_is_a_partners_as_often_as_it_was_accepted() {
     let rows = rows(&[BEGIN[0], BEGIN[1], (3, Some("confirmed"), "assigned", "partner")]);
     assert!(assigned(OrderId::new(), 1, &rows).is_none());
     assert!(assigned(OrderId::new(), 2, &rows).is_some());
+}
+
+#[test]
+fn the_last_ride_is_that_of_the_partner_who_has_the_order_in_the_end() {
+    let assigned = |version| (version, Some("confirmed"), "assigned", "partner");
+    let given_back = (4, Some("assigned"), "confirmed", "partner");
+    let cancelled = (6, Some("assigned"), "cancelled", "customer");
+    let versions = |rows: &[Row]| last_ride(rows).iter().map(|row| row.version).collect::<Vec<_>>();
+    let all = rows(&[BEGIN[0], BEGIN[1], assigned(3), given_back, assigned(5), cancelled]);
+    assert_eq!(versions(&all), [5, 6]);
+    assert!(versions(&rows(&[BEGIN[0], BEGIN[1], assigned(3), given_back])).is_empty());
+    assert!(versions(&rows(&BEGIN)).is_empty());
 }

@@ -7,6 +7,7 @@ pub mod ends;
 pub mod hearing;
 pub mod memory;
 pub mod recent;
+pub mod told;
 
 use std::fmt;
 use std::time::{Duration, Instant};

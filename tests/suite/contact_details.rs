@@ -86,9 +86,12 @@ async fn contact_details_reach_the_other_side_in_no_field() {
     let seen = told(&app, &partner, &order).await;
     assert_hides(&seen, &CUSTOMERS);
     assert_shows(&seen, &PARTNERS);
-    assert_shows(&seen, &["Ring at Smith, code 1234", "Hauptstr. 12, 10117 Berlin (•••)", "Ada •••"]);
+    assert_shows(
+        &seen,
+        &["Ring at Smith, code 1234", "Hauptstr. 12, 10117 Berlin (•••)", "Ada •••", "Thanks, •••"],
+    );
     let frames = Value::from(queue.so_far().await).to_string();
-    assert_shows(&frames, &["Ring at Smith, code 1234", "rating_received"]);
+    assert_shows(&frames, &["Ring at Smith, code 1234", "queue_update"]);
     assert_hides(&frames, &CUSTOMERS);
 
     let seen = told(&app, &customer, &order).await;
@@ -96,7 +99,7 @@ async fn contact_details_reach_the_other_side_in_no_field() {
     assert_shows(&seen, &CUSTOMERS[..4]);
     assert_shows(&seen, &["A flat tyre, •••.", "Left with Smith, •••."]);
     let frames = Value::from(screen.so_far().await).to_string();
-    assert_shows(&frames, &["A flat tyre, •••.", "order_assigned"]);
+    assert_shows(&frames, &["A flat tyre, •••.", "order_update"]);
     assert_hides(&frames, &PARTNERS);
 
     let seen = told(&app, &admin, &order).await;

@@ -31,7 +31,8 @@ pub struct Metrics {
     pub publish_to_write: Histogram,
     /// Frames from clients, by type or by the code of the refusal.
     pub client_frames: IntCounterVec,
-    /// Deadlines that were due, by kind and by what became of them: `done`, `overtaken`, `failed`.
+    /// Deadlines that were due, by kind and by what became of them: `done`, `overtaken`, `postponed` while somebody else held its
+    /// order, `failed`.
     pub deadlines: IntCounterVec,
     /// Events published from the outbox.
     pub outbox_published: IntCounter,

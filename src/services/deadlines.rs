@@ -144,7 +144,7 @@ async fn fire(app: &App, deadline: Deadline) {
                 // It does so all the same, a little later.
                 log::debug!("the deadline {name} does not come up sooner: {error}");
             }
-            "failed"
+            "postponed"
         }
         Err(error) => {
             log::warn!("the deadline {name} comes up again: {error}");

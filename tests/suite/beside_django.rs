@@ -330,7 +330,7 @@ async fn a_partner_of_djangos_has_a_profile_and_an_account_is_found_again_after_
     let me = app.with_token(&token).get("/me").await.expect(200);
     assert_eq!((&me["role"], &me["name"]), (&json!("partner"), &json!("pat")));
     let queue = app.with_token(&token).get("/partner/queue").await.expect(200);
-    assert_eq!(queue["items"], json!([]));
+    assert_eq!(queue["orders"], json!([]));
     let bearer = format!("Bearer {token}");
     let opened = Socket::open(app.address(), "/ws/partner/", &[("Authorization", &bearer)]).await;
     opened.expect("the socket of partners opens");

@@ -38,6 +38,7 @@ const CALLERS: &[(&str, &str, Calls)] = &[
     ("GET", "/orders/{order_id}/dispatch", ADMINS),
     ("POST", "/orders/{order_id}/rating", [Taken, Role, Role, Hidden, Hidden]),
     ("POST", "/orders/{order_id}/refund", ADMINS),
+    ("GET", "/orders/{order_id}/payment", [Taken, Role, Taken, Hidden, Role]),
     ("POST", "/orders/{order_id}/messages", PARTIES),
     ("GET", "/orders/{order_id}/messages", PARTIES),
     ("POST", "/orders/{order_id}/messages/read", PARTIES),

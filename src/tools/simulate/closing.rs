@@ -41,7 +41,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 /// Each person is given this long at least.
 const PAST: Duration = Duration::from_secs(3);
 /// Of unread notifications, this long: people are still reading.
-const READING: Duration = Duration::from_secs(15);
+const READING: Duration = QUIET;
 /// How long a call is tried that the server is too busy for, or that has no answer.
 const TRIED: Duration = Duration::from_secs(120);
 /// People and orders that are looked at side by side.

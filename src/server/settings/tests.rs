@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::money::Currency;
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -136,7 +137,7 @@ fn each_currency_has_fees_of_its_own() {
         ("WAYBILL_MORE_CURRENCIES", "EUR:280:75:280, JPY: 450 : 120 : 0"),
     ]);
     let tariffs = settings.expect("good").services().tariffs;
-    let code = |text: &str| text.parse().expect("a code");
+    let code = |text: &str| text.parse::<Currency>().expect("a code");
     let fees = |base_fee, fee_per_km, cancellation_fee| Tariff { base_fee, fee_per_km, cancellation_fee };
     assert_eq!(tariffs.default_currency(), code("CHF"));
     assert_eq!(tariffs.get(code("CHF")), Some(&fees(350, 90, 400)));

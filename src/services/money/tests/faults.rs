@@ -3,12 +3,12 @@
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard};
 
-use diesel::RunQueryDsl;
 use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 
 use super::*;
-use crate::store::StoreError;
+use crate::domain::geo::Place;
+use crate::domain::order::{Item, PaymentMethod};
 
 /// A provider that answers what is written down for it, and after that always that it is done.
 #[derive(Debug, Default)]
@@ -74,7 +74,7 @@ fn each() -> Vec<(TestApp, Arc<Script>)> {
     apps.into_iter().zip(scripts.into_inner().expect("no panic")).collect()
 }
 
-async fn sql(app: &App, text: impl Into<String>) {
+pub(super) async fn sql(app: &App, text: impl Into<String>) {
     let text = text.into();
     let done = app.write(move |tx| {
         diesel::sql_query(text).execute(tx.conn()).map_err(StoreError::from)?;
@@ -160,9 +160,16 @@ async fn that_a_refusal_cannot_be_noted_does_not_hide_it() {
     for (app, _) in each() {
         let who = app.user(Role::Customer).await;
         sql(&app, "ALTER TABLE notifications RENAME TO gone").await;
-        let op = Op::Place { customer: 0, price: 100, on_wallet: true };
-        let cast = Cast { customers: vec![who], partners: Vec::new(), admin: who };
-        let refused = act(&app, &cast, &[], op).await.expect_err("there is nothing to pay with");
+        let place = || Place { latitude: 1.0, longitude: 1.0, address: "here".into() };
+        let new = NewOrder {
+            pickup: place(),
+            dropoff: place(),
+            items: vec![Item { name: "soup".into(), quantity: 1, unit_price: 100 }],
+            currency: None,
+            payment_method: Some(PaymentMethod::Wallet),
+            notes: None,
+        };
+        let refused = orders::place(&app, who, new, None).await.expect_err("there is nothing to pay with");
         assert_eq!(refused.code(), "insufficient_funds");
     }
 }

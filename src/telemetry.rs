@@ -59,6 +59,20 @@ pub struct Metrics {
     pub redis_failures: IntCounter,
     /// HTTP requests, seconds, by route, method and status.
     pub http: HistogramVec,
+    /// Top-ups and pay-outs that the provider has not settled, by kind, at the last look.
+    pub transfers_pending: IntGaugeVec,
+    /// How old the oldest of these is, seconds, by kind, at the last look; 0 where there is none.
+    pub transfers_oldest_pending: IntGaugeVec,
+    /// Top-ups and pay-outs that have ended, by kind and outcome: `succeeded`, `failed`.
+    pub transfers: IntCounterVec,
+    /// What the provider answered when it was asked for a transfer, by kind and answer: the transfer's status, or `none`.
+    pub provider_answers: IntCounterVec,
+    /// What the provider told by itself, by outcome: `taken`, `repeated`, `passed_over`, or the code of the refusal.
+    pub webhooks: IntCounterVec,
+    /// Movements of money, by kind.
+    pub movements: IntCounterVec,
+    /// Samples of where partners are, by outcome: `taken`, `late`, or the code of the refusal.
+    pub location_samples: IntCounterVec,
 }
 
 impl Metrics {
@@ -151,6 +165,31 @@ impl Metrics {
             http: add!(HistogramVec::new(
                 buckets("http_request_seconds", "HTTP requests.", &slow),
                 &["route", "method", "status"]
+            )),
+            transfers_pending: add!(IntGaugeVec::new(
+                opts("transfers_pending", "Top-ups and pay-outs that the provider has not settled."),
+                &["kind"]
+            )),
+            transfers_oldest_pending: add!(IntGaugeVec::new(
+                opts("transfers_oldest_pending_seconds", "Age of the oldest transfer that is pending."),
+                &["kind"]
+            )),
+            transfers: add!(IntCounterVec::new(
+                opts("transfers_total", "Top-ups and pay-outs that have ended, by outcome."),
+                &["kind", "outcome"]
+            )),
+            provider_answers: add!(IntCounterVec::new(
+                opts("provider_answers_total", "What the payment provider answered when it was asked."),
+                &["kind", "answer"]
+            )),
+            webhooks: add!(IntCounterVec::new(
+                opts("webhooks_total", "What the payment provider told by itself, by outcome."),
+                &["outcome"]
+            )),
+            movements: add!(IntCounterVec::new(opts("movements_total", "Movements of money."), &["kind"])),
+            location_samples: add!(IntCounterVec::new(
+                opts("location_samples_total", "Samples of where partners are, by outcome."),
+                &["outcome"]
             )),
             registry,
         }))

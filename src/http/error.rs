@@ -86,13 +86,23 @@ fn status_of(error: &ServiceError) -> StatusCode {
 }
 
 impl ApiError {
+    /// The stable code, as the problem carries it.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Service(error) => error.code(),
+            Self::Http { code, .. } => code,
+        }
+    }
+
     /// The body of the answer.
     #[must_use]
     pub fn problem(&self) -> Problem {
         let status = self.status_code();
-        let (code, detail) = match self {
-            Self::Service(error) => (error.code(), error.public_detail()),
-            Self::Http { code, detail, .. } => (*code, detail.clone()),
+        let code = self.code();
+        let detail = match self {
+            Self::Service(error) => error.public_detail(),
+            Self::Http { detail, .. } => detail.clone(),
         };
         let (errors, extra) = match self {
             Self::Service(ServiceError::Invalid(errors)) => (Some(errors.clone()), Map::new()),

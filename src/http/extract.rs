@@ -34,13 +34,18 @@ impl Caller {
     /// # Errors
     /// `Forbidden` unless the caller has this role.
     pub fn must_be(&self, role: Role) -> Result<&Principal, ServiceError> {
-        if self.0.role == role {
+        self.must_be_one_of(&[role])
+    }
+
+    /// # Errors
+    /// `Forbidden` unless the caller has one of these roles.
+    pub fn must_be_one_of(&self, roles: &[Role]) -> Result<&Principal, ServiceError> {
+        if roles.contains(&self.0.role) {
             return Ok(&self.0);
         }
-        Err(ServiceError::forbidden(
-            "role_not_allowed",
-            format!("Only a user with the role {role} may do this."),
-        ))
+        let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+        let detail = format!("Only a user with the role {} may do this.", roles.join(" or "));
+        Err(ServiceError::forbidden("role_not_allowed", detail))
     }
 }
 

@@ -49,7 +49,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
         earnings::get_pay_out,
-        payments::refund, payments::webhook,
+        payments::payment, payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,
         docs::openapi_document, docs::asyncapi_document, docs::browse, docs::frames, docs::problems, docs::asset,

@@ -10,7 +10,7 @@ use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::money::PaymentView;
 use crate::services::app::App;
-use crate::services::money::{self, EventType, NewRefund, Outcome, ProviderEvent};
+use crate::services::money::{self, EventType, NewRefund, OrderPaymentView, Outcome, ProviderEvent};
 
 use super::error::{ApiError, Problem};
 use super::extract::{Body, Caller, Raw, json, parse_json, path_id, reply};
@@ -18,8 +18,30 @@ use super::extract::{Body, Caller, Raw, json, parse_json, path_id, reply};
 /// Adds the routes of payments.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
+        .service(web::resource("/orders/{order_id}/payment").route(web::get().to(payment)))
         .service(web::resource("/orders/{order_id}/refund").route(web::post().to(refund)))
         .service(web::resource("/payments/webhooks/{provider}").route(web::post().to(webhook)));
+}
+
+/// Get an order's payment
+///
+/// What was set aside, taken and given back of the order's price; for admins also what was entered, and who has decided it. A
+/// partner's own part is among the earnings.
+#[utoipa::path(
+    get, path = "/api/v1/orders/{order_id}/payment", tag = "money", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")),
+    responses(
+        (status = 200, body = OrderPaymentView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 404, body = Problem),
+    )
+)]
+pub async fn payment(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be_one_of(&[Role::Customer, Role::Admin])?;
+    Ok(json(StatusCode::OK, &money::payment(&app, who, path_id(&path, "order")?).await?))
 }
 
 /// Give a customer money back
@@ -75,14 +97,19 @@ pub async fn webhook(
     path: web::Path<String>,
     body: Raw,
 ) -> Result<HttpResponse, ApiError> {
-    let provider = money::known_provider(&app, &path)?;
+    let outcome = take(&app, &request, &path, &body).await;
+    let told = outcome.as_ref().map_or_else(ApiError::code, |outcome| outcome.as_str());
+    app.metrics().webhooks.with_label_values(&[told]).inc();
+    Ok(json(StatusCode::OK, &TakenEvent { outcome: outcome? }))
+}
+
+async fn take(app: &App, request: &HttpRequest, provider: &str, body: &Raw) -> Result<Outcome, ApiError> {
+    let provider = money::known_provider(app, provider)?;
     let signature = request.headers().get("Webhook-Signature").and_then(|value| value.to_str().ok());
     let secrets = &app.settings().money.webhook_secrets;
     money::verify_signature(secrets, signature, &body.0, Timestamp::now())?;
-    let outcome = if parse_json::<EventType>(&body.0)?.is_known() {
-        money::take_event(&app, provider, parse_json::<ProviderEvent>(&body.0)?).await?
-    } else {
-        Outcome::PassedOver
-    };
-    Ok(json(StatusCode::OK, &TakenEvent { outcome }))
+    if !parse_json::<EventType>(&body.0)?.is_known() {
+        return Ok(Outcome::PassedOver);
+    }
+    Ok(money::take_event(app, provider, parse_json::<ProviderEvent>(&body.0)?).await?)
 }

@@ -1,11 +1,11 @@
-//! Asks the payment provider again how transfers have ended, after a crash say.
+//! Looks how many transfers are pending, and asks the payment provider again how they have ended, after a crash say.
 
 use std::future::pending;
 use std::time::Duration;
 
 use crate::domain::time::Timestamp;
 use crate::services::app::App;
-use crate::services::money::resume;
+use crate::services::money::{look, resume};
 
 use super::repeat;
 
@@ -14,7 +14,10 @@ const PERIOD: Duration = Duration::from_secs(30);
 
 /// Runs until `stop` resolves, and waits for no provider then: what it would have said is asked for again.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
-    let pass = || async { resume(&app, Timestamp::now()).await };
+    let pass = || async {
+        look(&app, Timestamp::now()).await?;
+        resume(&app, Timestamp::now()).await
+    };
     tokio::select! {
         () = stop => {}
         () = repeat(pending(), PERIOD, "transfers of money stay pending", pass) => {}

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use prometheus::IntCounter;
 use rand::Rng;
 use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
@@ -119,6 +120,9 @@ pub struct Tx<'conn> {
     conn: &'conn mut Conn,
     now: Timestamp,
     settings: &'conn ServiceSettings,
+    metrics: &'conn Metrics,
+    /// What is to be counted once this is committed.
+    counted: Vec<IntCounter>,
     /// What goes out, in this order; written at the end, all at once.
     events: Vec<NewOutboxRow>,
     /// When the first of the deadlines is due that were set.
@@ -141,6 +145,11 @@ impl<'conn> Tx<'conn> {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Lets a figure count one more once this is committed.
+    pub(super) fn count(&mut self, figure: impl FnOnce(&Metrics) -> IntCounter) {
+        self.counted.push(figure(self.metrics));
     }
 
     /// Lets an event go out once this is committed.
@@ -352,18 +361,25 @@ impl App {
         T: Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        let (value, events, first_due) = self
+        let (value, events, first_due, counted) = self
             .inner
             .store
             .write(move |conn| {
-                let settings = &inner.settings;
-                let mut tx =
-                    Tx { conn, now: Timestamp::now(), settings, events: Vec::new(), first_due: None };
+                let mut tx = Tx {
+                    conn,
+                    now: Timestamp::now(),
+                    settings: &inner.settings,
+                    metrics: &inner.metrics,
+                    counted: Vec::new(),
+                    events: Vec::new(),
+                    first_due: None,
+                };
                 let value = job(&mut tx)?;
                 outbox::append(tx.conn, tx.now, &tx.events)?;
-                Ok::<_, ServiceError>((value, tx.events.len(), tx.first_due))
+                Ok::<_, ServiceError>((value, tx.events.len(), tx.first_due, tx.counted))
             })
             .await?;
+        counted.iter().for_each(IntCounter::inc);
         if let Some(due_at) = first_due {
             self.inner.alarm.set(due_at);
         }

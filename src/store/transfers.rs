@@ -1,6 +1,6 @@
 //! Rows of transfers, money on its way from or to the provider, and of what the provider has told.
 
-use diesel::dsl::sql;
+use diesel::dsl::{count_star, min, sql};
 use diesel::prelude::*;
 use diesel::sql_types::Bool;
 
@@ -164,6 +164,35 @@ pub fn due(conn: &mut Conn, by: Timestamp, limit: i64) -> Result<Vec<TransferId>
         .select(transfers::id)
         .load(conn)?;
     ids.iter().map(|text| id("transfers.id", text)).collect()
+}
+
+/// The transfers of a kind that the provider has not settled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pending {
+    /// Which way.
+    pub kind: TransferKind,
+    /// How many there are.
+    pub count: i64,
+    /// When the first of them was asked for.
+    pub oldest: Timestamp,
+}
+
+/// What is pending, by kind; nothing of a kind of which nothing is.
+///
+/// # Errors
+/// When the database fails.
+pub fn pending(conn: &mut Conn) -> Result<Vec<Pending>, StoreError> {
+    let rows: Vec<(String, i64, Option<i64>)> = transfers::table
+        // In the words of the index.
+        .filter(sql::<Bool>("status = 'pending'"))
+        .group_by(transfers::kind)
+        .select((transfers::kind, count_star(), min(transfers::created_at)))
+        .load(conn)?;
+    let pending = |(kind, count, oldest): (String, i64, Option<i64>)| {
+        let oldest = Timestamp::from_millis(oldest.unwrap_or_default());
+        Ok(Pending { kind: parsed("transfers.kind", &kind)?, count, oldest })
+    };
+    rows.into_iter().map(pending).collect()
 }
 
 /// Takes note of an event of the provider's; `false` when it was told before. Of several that tell at once, one succeeds.

@@ -5,6 +5,7 @@
 //! sending them.
 
 mod earnings;
+mod order_payment;
 mod payments;
 pub mod provider;
 #[cfg(test)]
@@ -14,8 +15,9 @@ mod wallet;
 mod webhooks;
 
 pub use earnings::{EarningsView, NewPayout, earnings, get_pay_out, pay_out};
+pub use order_payment::{MovementEntryView, MovementView, OrderPaymentView, payment};
 pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle};
-pub use transfers::{TransferView, resume};
+pub use transfers::{TransferView, look, resume};
 pub use wallet::{NewTopUp, WalletView, entries, get_top_up, top_up, wallet};
 pub use webhooks::{
     EventType, Outcome, ProviderEvent, WebhookSecret, known_provider, purge, take_event, verify_signature,
@@ -74,6 +76,7 @@ fn post(tx: &mut Tx<'_>, movement: &Movement, decision: Option<Decision<'_>>) ->
     let now = tx.now();
     match ledger::post(tx.conn(), movement, decision, now)? {
         Posting::Posted(posted) => {
+            tx.count(|metrics| metrics.movements.with_label_values(&[movement.kind().as_str()]));
             posted.into_iter().try_for_each(|posted| tell(tx, movement.currency(), posted))
         }
         Posting::AlreadyPosted => Ok(()),

@@ -156,7 +156,7 @@ where
     let provider = provider(app)?;
     let (transfer, replayed) = app.write(move |tx| begin_once(tx, key.as_ref(), begin)).await?;
     let (id, news) =
-        (transfer.id, if is_answered(&transfer) { None } else { ask(provider, &transfer).await });
+        (transfer.id, if is_answered(&transfer) { None } else { ask(app, provider, &transfer).await });
     let heard = match news {
         Some(news) => app.write(move |tx| apply(tx, id, news)).await,
         None => app.read(move |conn| Ok(rows::find(conn, id)?)).await,
@@ -203,9 +203,9 @@ fn is_answered(transfer: &Transfer) -> bool {
 }
 
 /// Asks the provider; nothing when it does not answer, and the transfer stays as it is.
-async fn ask(provider: &dyn Provider, transfer: &Transfer) -> Option<News> {
+async fn ask(app: &App, provider: &dyn Provider, transfer: &Transfer) -> Option<News> {
     let instruction = Instruction { id: transfer.id, kind: transfer.kind, amount: transfer.amount };
-    match tokio::time::timeout(PATIENCE, provider.transfer(instruction)).await {
+    let news = match tokio::time::timeout(PATIENCE, provider.transfer(instruction)).await {
         Ok(Ok(answer)) => Some(answer.into()),
         Ok(Err(error)) => {
             log::warn!("{} {} stays pending: {error}", transfer.kind, transfer.id);
@@ -215,7 +215,10 @@ async fn ask(provider: &dyn Provider, transfer: &Transfer) -> Option<News> {
             log::warn!("{} {} stays pending: no answer within {PATIENCE:?}", transfer.kind, transfer.id);
             None
         }
-    }
+    };
+    let answer = news.as_ref().map_or("none", |news: &News| news.status.as_str());
+    app.metrics().provider_answers.with_label_values(&[transfer.kind.as_str(), answer]).inc();
+    news
 }
 
 /// Takes in what the provider says, once: moves the money and tells whose it is. Gives the transfer as it is then; nothing
@@ -237,6 +240,8 @@ pub(super) fn apply(
     }
     if moves {
         move_money(tx, &transfer, news.status)?;
+        let labels = [transfer.kind.as_str(), news.status.as_str()];
+        tx.count(|metrics| metrics.transfers.with_label_values(&labels));
         transfer.status = news.status;
         transfer.failure = news.failure;
     }
@@ -279,6 +284,24 @@ fn pause(transfer: &Transfer) -> Duration {
     first.saturating_mul(1 << doublings).min(MOST)
 }
 
+/// Tells the operator how many transfers are pending, and how old the oldest is.
+///
+/// # Errors
+/// The database's.
+pub async fn look(app: &App, now: Timestamp) -> Result<(), ServiceError> {
+    let pending = app.read(|conn| Ok(rows::pending(conn)?)).await?;
+    for kind in TransferKind::ALL {
+        let found = pending.iter().find(|pending| pending.kind == *kind);
+        let (count, age) =
+            found.map_or((0, 0), |pending| (pending.count, now.since(pending.oldest).as_secs()));
+        let labels = [kind.as_str()];
+        app.metrics().transfers_pending.with_label_values(&labels).set(count);
+        let age = i64::try_from(age).unwrap_or(i64::MAX);
+        app.metrics().transfers_oldest_pending.with_label_values(&labels).set(age);
+    }
+    Ok(())
+}
+
 /// Asks the provider again about transfers that it should be asked about by a time. Answers whether there may be more.
 ///
 /// # Errors
@@ -313,7 +336,7 @@ async fn ask_again(
         Ok(Some(transfer))
     });
     if let Some(transfer) = due.await?
-        && let Some(news) = ask(provider, &transfer).await
+        && let Some(news) = ask(app, provider, &transfer).await
     {
         app.write(move |tx| apply(tx, id, news)).await?;
     }

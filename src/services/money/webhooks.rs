@@ -174,6 +174,18 @@ pub enum Outcome {
     PassedOver,
 }
 
+impl Outcome {
+    /// As the answer has it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Repeated => "repeated",
+            Self::PassedOver => "passed_over",
+        }
+    }
+}
+
 /// Takes in what the provider tells, once. The signature is known to be good.
 ///
 /// # Errors

@@ -19,6 +19,7 @@ pub use live::LastSeen;
 pub use pass::run;
 pub use trail::{TrackView, flush, purge, run_trails, track};
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ use utoipa::ToSchema;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
+use crate::protocol::views::Freshness;
 
 use super::app::{App, Reply};
 use super::error::{Checks, FieldError, ServiceError};
@@ -175,7 +177,7 @@ pub async fn upload(
     app.keep_reply(key, 202, &uploaded).await
 }
 
-/// Takes samples, and gives those that are refused.
+/// Takes samples, and gives those that are refused; counts all of them.
 async fn ingest(
     app: &App,
     who: Principal,
@@ -186,21 +188,45 @@ async fn ingest(
     let partner_id = who.partner_id.ok_or_else(|| {
         ServiceError::forbidden("role_not_allowed", "Only a user with the role partner may do this.")
     })?;
-    app.guard().admit_samples(partner_id, samples.len(), Instant::now())?;
+    let admitted = app.guard().admit_samples(partner_id, samples.len(), Instant::now());
+    admitted.inspect_err(|error| count(app, error.code(), samples.len()))?;
     let skew = sent_at.map_or(0, |sent_at| app.tracking().clocks.skew(partner_id, sent_at, now));
     let (mut good, mut refused) = (Vec::with_capacity(samples.len()), Vec::new());
+    let mut late = HashSet::new();
     for (index, mut sample) in samples.into_iter().enumerate() {
         sample.timestamp = Timestamp::from_millis(sample.timestamp.as_millis().saturating_add(skew));
         match check(&sample, now) {
-            Ok(()) => good.push((index, sample)),
+            Ok(()) => {
+                if Freshness::of(now.since(sample.timestamp).as_secs()) != Freshness::Live {
+                    late.insert(index);
+                }
+                good.push((index, sample));
+            }
             Err(reason) => refused.push(Refused { index, reason }),
         }
     }
+    refused.iter().for_each(|refused| count(app, &refused.code(), 1));
     if !good.is_empty() {
-        refused.extend(app.tracking().intake.take(&app.tracking().trails, partner_id, good).await?);
+        let sent = good.len();
+        let looked_at = app.tracking().intake.take(&app.tracking().trails, partner_id, good).await;
+        let unwanted = looked_at.inspect_err(|error| count(app, error.code(), sent))?;
+        for refused in &unwanted {
+            late.remove(&refused.index);
+            count(app, &refused.code(), 1);
+        }
+        count(app, "late", late.len());
+        count(app, "taken", sent.saturating_sub(unwanted.len() + late.len()));
+        refused.extend(unwanted);
         refused.sort_by_key(|refused| refused.index);
     }
     Ok(refused)
+}
+
+fn count(app: &App, outcome: &str, samples: usize) {
+    if samples > 0 {
+        let samples = u64::try_from(samples).unwrap_or(u64::MAX);
+        app.metrics().location_samples.with_label_values(&[outcome]).inc_by(samples);
+    }
 }
 
 fn check(sample: &LocationSample, now: Timestamp) -> Result<(), ServiceError> {

@@ -3,8 +3,10 @@
 //! Whoever moves money locks all accounts that the transaction will touch first, by [`lock`], which takes them in one
 //! order. So movements of one account come one after the other, and no two transactions wait for each other in a circle.
 
+mod movements;
 mod verify;
 
+pub use movements::{Made, MadeEntry, of_order};
 pub use verify::{Report, verify};
 
 use diesel::dsl::sql;

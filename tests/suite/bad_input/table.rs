@@ -187,6 +187,15 @@ pub const TABLE: &[Endpoint] = &[
     },
     Endpoint {
         method: "GET",
+        path: "/api/v1/orders/{order_id}/payment",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
         path: "/api/v1/wallet",
         caller: Caller::Customer,
         status: 200,

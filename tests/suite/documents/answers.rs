@@ -173,6 +173,11 @@ async fn wallet(app: &TestApp, walk: &mut Walk) {
     walk.get(&rider, &format!("/api/v1/partner/payouts/{{payout_id={}}}", text(&pay_out, "id"))).await;
     let refund = format!("/api/v1/orders/{{order_id={}}}/refund", text(&order, "id"));
     walk.post(&app.as_user(&admin), &refund, json!({"amount": 100, "reason": "It was cold."})).await;
+    for who in [&owner, &app.as_user(&admin)] {
+        walk.get(who, &format!("/api/v1/orders/{{order_id={}}}/payment", text(&order, "id"))).await;
+        let unpaid = app.order(&customer).await;
+        walk.get(who, &format!("/api/v1/orders/{{order_id={unpaid}}}/payment")).await;
+    }
 
     let event = json!({
         "id": "evt_1", "type": "transfer.succeeded", "transfer_id": top_up["id"], "amount": 5000, "currency": "USD",

@@ -150,3 +150,24 @@ fn the_guide_holds_the_close_codes() {
     });
     assert_holds("websocket.md", &rows.collect::<String>());
 }
+
+#[test]
+fn operators_are_told_of_every_alarm_and_of_no_figure_that_is_not_there() {
+    let read = |path: &str| std::fs::read_to_string(Path::new(ROOT).join(path)).expect("text");
+    let (guide, rules) = (read("docs/operations.md"), read("deploy/prometheus/waybill.rules.yaml"));
+    let figures = read("src/telemetry.rs");
+    for (path, text) in [("the guide", &guide), ("the rules", &rules)] {
+        for rest in after(text, "waybill_") {
+            let name = rest.split(|char: char| !char.is_ascii_lowercase() && char != '_').next();
+            // What Prometheus makes of a histogram.
+            let name = name.unwrap_or_default().trim_end_matches("_bucket").trim_end_matches("_count");
+            assert!(figures.contains(&format!("\"{name}\"")), "{path}: there is no waybill_{name}");
+        }
+    }
+    let alarms: Vec<&str> =
+        after(&rules, "alert: ").filter_map(|rest| rest.split_whitespace().next()).collect();
+    assert!(alarms.len() > 10, "{alarms:?}");
+    for alarm in alarms {
+        assert!(guide.contains(&format!("| `{alarm}` |")), "the guide says nothing of {alarm}");
+    }
+}

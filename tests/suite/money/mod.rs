@@ -1,8 +1,10 @@
 //! Money through the front door: who pays, who is paid, who hears of it, and that it adds up whatever happens.
 
 mod earnings;
+mod figures;
 mod killed;
 mod orders;
+mod payment;
 mod provider;
 mod wallet;
 

@@ -1,5 +1,6 @@
 //! What users do with orders and log-ins, as verbs.
 
+use awc::http::Method;
 use serde_json::{Value, json};
 
 use super::users::PASSWORD;
@@ -30,6 +31,14 @@ pub fn text(value: &Value, member: &str) -> String {
 }
 
 impl TestApp {
+    /// What `/metrics` says of a figure, by its name with its labels in the order of their names; 0 where it says nothing.
+    pub async fn figure(&self, name: &str) -> i64 {
+        let answer = self.as_nobody().call(Method::GET, "/metrics", &[], None).await.expect(200);
+        let lines = answer.as_str().expect("text").lines();
+        let mut values = lines.filter_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        values.next().map_or(0, |value| value.parse().expect("a whole number"))
+    }
+
     /// Logs in with the password that every test's user has.
     pub async fn log_in(&self, user: &TestUser) -> LogIn {
         let body = json!({"email": user.email, "password": PASSWORD});

@@ -51,6 +51,30 @@ async fn of_a_batch_the_good_samples_are_taken_and_the_bad_ones_named() {
 }
 
 #[actix_web::test]
+async fn samples_are_counted_by_what_became_of_them() {
+    let app = TestApp::start().await;
+    let ride = Ride::begin(&app).await;
+    let mut not_mine = point(PICKUP, ago(1));
+    not_mine["order_id"] = json!("0190163d-8694-739b-aea5-966c26f8ad90");
+    let points = vec![
+        point(PICKUP, ago(1)),
+        point(PICKUP, ago(60)),
+        point(PICKUP, ago(2)),
+        point((90.5, 0.0), ago(1)),
+        point(PICKUP, ago(26 * 3600)),
+        point(PICKUP, ago(3600)),
+        not_mine,
+    ];
+    assert_eq!(ride.upload(&app, points).await["accepted"], 3);
+    for (outcome, times) in
+        [("taken", 2), ("late", 1), ("out_of_range", 1), ("too_old", 2), ("no_active_order", 1)]
+    {
+        let name = format!(r#"waybill_location_samples_total{{outcome="{outcome}"}}"#);
+        assert_eq!(app.figure(&name).await, times, "{outcome}");
+    }
+}
+
+#[actix_web::test]
 async fn an_upload_is_answered_once_for_each_key_and_bounded() {
     let app = TestApp::start().await;
     let ride = Ride::begin(&app).await;

@@ -241,7 +241,7 @@ impl Group {
         // Before it joins: it hears of itself by the full list.
         self.tell_coming(&member);
         let recovery = self.recovery(since, snapshot_current);
-        let joined = self.joined(&member, recovery, false);
+        let joined = self.joined(&member, recovery);
         let session = member.session;
         self.members.insert(session, member);
         self.note_size();
@@ -260,15 +260,16 @@ impl Group {
         self.size.is_watched.store(is_watched, Ordering::Release);
     }
 
-    fn joined(&self, member: &Member, recovery: Recovery, is_again: bool) -> Joined {
+    fn joined(&self, member: &Member, recovery: Recovery) -> Joined {
         Joined {
             group: self.key,
             door: member.door,
+            round: 0,
             epoch: Arc::clone(&self.epoch),
             seq: self.ring.last(),
             recovery,
             presence: None,
-            is_again,
+            is_again: false,
         }
     }
 
@@ -281,9 +282,9 @@ impl Group {
     fn rejoin(&mut self, are_meant: impl Fn(&Member) -> bool) {
         let presence = self.presence_now();
         for member in self.members.values().filter(|member| are_meant(member)) {
-            member.lane.hold(member.door);
-            let joined = self.joined(member, Recovery::SnapshotNeeded, true);
-            let joined = Joined { presence: presence.clone(), ..joined };
+            let round = member.lane.hold(member.door);
+            let joined = self.joined(member, Recovery::SnapshotNeeded);
+            let joined = Joined { presence: presence.clone(), round, is_again: true, ..joined };
             member.lane.tell(Deliver::Joined(Box::new(joined))); // bounded: one for each change of the numbering, and for what a partner must not see
         }
     }

@@ -82,6 +82,8 @@ pub struct DoorId(u32);
 struct Door {
     id: DoorId,
     group: GroupKey,
+    /// How often it was set ajar again.
+    round: u32,
     state: DoorState,
 }
 
@@ -177,15 +179,17 @@ impl Lane {
         let id = DoorId(inner.next_door);
         inner.next_door = inner.next_door.wrapping_add(1);
         if !inner.closed {
-            inner.doors.push(Door { id, group, state: DoorState::Ajar(Vec::new()) });
+            inner.doors.push(Door { id, group, round: 0, state: DoorState::Ajar(Vec::new()) });
         }
         id
     }
 
-    /// Opens a group's door: what waited behind it follows, but for states up to the revision `floor`.
-    pub fn open(&self, group: GroupKey, floor: i64) {
+    /// Opens a group's door: what waited behind it follows, but for states up to the revision `floor`. Unless it was set
+    /// ajar again after `round`: then what waits belongs to a later snapshot.
+    pub fn open(&self, group: GroupKey, round: u32, floor: i64) {
         let mut inner = self.lock();
-        let Some(door) = inner.doors.iter_mut().find(|door| door.group == group) else { return };
+        let meant = |door: &&mut Door| door.group == group && door.round == round;
+        let Some(door) = inner.doors.iter_mut().find(meant) else { return };
         let id = door.id;
         let DoorState::Ajar(frames) = std::mem::replace(&mut door.state, DoorState::Open { floor }) else {
             return;
@@ -202,15 +206,18 @@ impl Lane {
     }
 
     /// Lets a door stand ajar again, if it is there: what comes from now on waits for another snapshot. What waited
-    /// behind it is in that snapshot.
-    pub(super) fn hold(&self, door: DoorId) {
+    /// behind it is in that snapshot. Gives the round by which that one opens the door.
+    pub(super) fn hold(&self, door: DoorId) -> u32 {
         let mut inner = self.lock();
-        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return };
+        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return 0 };
+        found.round = found.round.wrapping_add(1);
+        let round = found.round;
         let before = std::mem::replace(&mut found.state, DoorState::Ajar(Vec::new()));
         if let DoorState::Ajar(frames) = before {
             inner.held -= frames.len();
             inner.bytes -= frames.iter().map(|(_, frame)| frame.size()).sum::<usize>();
         }
+        round
     }
 
     /// Shuts a group's door: nothing more of that membership comes through.

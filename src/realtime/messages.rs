@@ -104,6 +104,8 @@ pub struct Joined {
     pub group: GroupKey,
     /// The door that the session has opened for it: of several memberships, one after the other, it tells which.
     pub door: DoorId,
+    /// Which of the snapshots behind that door this is about.
+    pub round: u32,
     /// The group's numbering.
     pub epoch: Arc<str>,
     /// The last number given out; with [`Recovery::Events`], that of the last of those.

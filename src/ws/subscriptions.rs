@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use actix::fut::wrap_future;
 use actix::{ActorFutureExt, AsyncContext};
-use bytestring::ByteString;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, PartnerId};
@@ -143,7 +142,7 @@ impl Session {
             outgoing::written(&self.app, self.state.principal.user_id, frame);
         }
         say_beside(joined.group, snapshot, ctx);
-        self.go_live(joined.group, i64::MIN, joined.presence.clone(), ctx);
+        self.go_live(joined, i64::MIN, ctx);
     }
 
     /// The snapshot cannot be read: the subscription does not stand after all.
@@ -175,7 +174,7 @@ impl Session {
         let body = format!("{open},\"position\":{position}}}");
         ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
         say_beside(group, snapshot, ctx);
-        self.go_live(group, snapshot.revision, joined.presence.clone(), ctx);
+        self.go_live(joined, snapshot.revision, ctx);
     }
 
     fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
@@ -194,16 +193,18 @@ impl Session {
     }
 
     /// Lets the group's events in: what the client has by now is its state at the revision `floor`.
-    fn go_live(&mut self, group: GroupKey, floor: i64, presence: Option<ByteString>, ctx: &mut Context) {
-        if let Some(presence) = presence {
-            ctx.text(presence);
+    fn go_live(&mut self, joined: &Joined, floor: i64, ctx: &mut Context) {
+        let group = joined.group;
+        if let Some(presence) = &joined.presence {
+            ctx.text(presence.clone());
         }
         if self.state.primary == Some(group) {
             self.end_early(ctx);
         }
         if let Some(subscription) = self.state.subscription(group) {
             subscription.phase = Phase::Live;
-            self.lane.open(group, floor);
+            // If the numbers have changed meanwhile, what waits follows the snapshot that is to come.
+            self.lane.open(group, joined.round, floor);
         }
     }
 

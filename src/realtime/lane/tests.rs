@@ -36,7 +36,7 @@ fn texts(lane: &Lane) -> Vec<String> {
 
 fn open(lane: &Lane) -> DoorId {
     let door = lane.expect(GroupKey::Admin);
-    lane.open(GroupKey::Admin, i64::MIN);
+    lane.open(GroupKey::Admin, 0, i64::MIN);
     door
 }
 
@@ -79,7 +79,7 @@ fn frames_wait_behind_a_door_until_it_opens_and_then_come_in_order() {
     lane.put(door, &state("old", Some(3)), None);
     lane.put(door, &state("new", Some(4)), None);
     assert!(texts(&lane).is_empty());
-    lane.open(GroupKey::Admin, 3);
+    lane.open(GroupKey::Admin, 0, 3);
     lane.put(door, &frame("5"), None);
     lane.put(door, &state("older", Some(2)), None);
     assert_eq!(texts(&lane), ["1", "new", "5"]);
@@ -99,7 +99,7 @@ fn a_membership_that_has_ended_says_nothing_to_the_next_one() {
     let second = lane.expect(GroupKey::Admin);
     assert_eq!(lane.put(first, &frame("late"), None), Put::Shut);
     assert_eq!(lane.put(second, &frame("second"), None), Put::Taken);
-    lane.open(GroupKey::Admin, i64::MIN);
+    lane.open(GroupKey::Admin, 0, i64::MIN);
     assert_eq!(texts(&lane), ["second"]);
     lane.put(second, &frame("x"), None);
     lane.shut(GroupKey::Admin);
@@ -175,7 +175,7 @@ fn the_writer_is_called_once_for_all_that_comes_before_it_looks() {
     let door = lane.expect(GroupKey::Admin);
     lane.put(door, &frame("x"), None);
     assert_eq!(called(), 3, "nobody is called to a door that is ajar");
-    lane.open(GroupKey::Admin, 0);
+    lane.open(GroupKey::Admin, 0, 0);
     assert_eq!(called(), 4);
     // What the actor says comes after the frames that were there before it was called, and before later ones.
     Waker::from(Arc::clone(&lane)).wake();
@@ -186,6 +186,20 @@ fn the_writer_is_called_once_for_all_that_comes_before_it_looks() {
     assert!(lane.poll_next(&cx).is_pending());
     Waker::from(Arc::clone(&lane)).wake_by_ref();
     assert_eq!(called(), 5);
+}
+
+#[test]
+fn a_snapshot_that_was_overtaken_lets_nothing_in_that_belongs_to_the_next() {
+    let lane = Lane::new(100, 10_000);
+    let door = open(&lane);
+    let first = lane.hold(door);
+    lane.put(door, &frame("in the second snapshot"), None);
+    let second = lane.hold(door);
+    lane.put(door, &frame("after it"), None);
+    lane.open(GroupKey::Admin, first, i64::MIN);
+    assert!(texts(&lane).is_empty(), "the second snapshot is not written yet");
+    lane.open(GroupKey::Admin, second, i64::MIN);
+    assert_eq!(texts(&lane), ["after it"]);
 }
 
 #[test]
@@ -229,7 +243,7 @@ fn ephemeral_frames_behind_a_door_are_conflated_too() {
         let put = lane.put(door, &frame(&format!("dot {number}")), Some(&dot));
         assert_eq!(put, Put::Slotted { replaced: true });
     }
-    lane.open(GroupKey::Admin, i64::MIN);
+    lane.open(GroupKey::Admin, 0, i64::MIN);
     let got = texts(&lane);
     assert_eq!((got.len(), got.last().map(String::as_str)), (CONFLATE_FROM, Some("dot 99")));
 }

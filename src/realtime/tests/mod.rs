@@ -217,7 +217,7 @@ impl Ear {
         match self.told().await {
             Deliver::Joined(joined) => {
                 assert_eq!(joined.door, self.door);
-                self.lane.open(self.key, i64::MIN);
+                self.lane.open(self.key, joined.round, i64::MIN);
                 *joined
             }
             other => panic!("{other:?}"),

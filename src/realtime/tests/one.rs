@@ -141,7 +141,7 @@ async fn what_was_written_in_the_time_of_another_partner_is_passed_over_and_a_sn
         }
         let joined = partner.joined().await;
         assert!(joined.is_again && matches!(joined.recovery, Recovery::SnapshotNeeded), "{joined:?}");
-        partner.lane.open(key, i64::MIN);
+        partner.lane.open(key, joined.round, i64::MIN);
         assert_eq!(partner.hear("chat_message").await["message"]["text"], "now");
     }
 }

@@ -45,11 +45,11 @@ pub struct Site {
 }
 
 impl Site {
-    /// With people who are in the database already.
-    pub async fn with_cast(servers: usize) -> (Self, Cast) {
+    /// With people who are in the database already, and these settings besides the usual ones.
+    pub async fn with_cast(servers: usize, settings: &[(&str, &str)]) -> (Self, Cast) {
         let cluster = Cluster::start();
         let (stage, cast) = Stage::on(cluster.database(), 4, &[]).await;
-        (Self::on(cluster, stage.into_database(), servers, &[]).await, cast)
+        (Self::on(cluster, stage.into_database(), servers, settings).await, cast)
     }
 
     /// With an empty database, and these settings besides the usual ones.

@@ -54,6 +54,7 @@ impl Stage {
             ("WAYBILL_FRAMES_PER_SECOND", "10000"),
             ("WAYBILL_SESSIONS_PER_USER", "10000"),
             ("WAYBILL_WORKERS", "1"),
+            ("WAYBILL_ORDERS_IN_HAND", "1000"),
             ("WAYBILL_DRAIN_NOTICE_MS", "0"),
             ("WAYBILL_SERVICE_KEYS", service_keys.as_str()),
         ];

@@ -121,7 +121,7 @@ async fn one_in_each(
 
 #[actix_web::test]
 async fn no_party_takes_a_step_that_the_table_does_not_have() {
-    let app = TestApp::start_with(&[("WAYBILL_AUTO_CONFIRM", "off")]).await;
+    let app = TestApp::start_with(&[("WAYBILL_AUTO_CONFIRM", "off"), ("WAYBILL_ORDERS_IN_HAND", "20")]).await;
     let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
     let orders = one_in_each(&app, &customer, &partner, &admin).await;
     for (from, (order, has_partner)) in &orders {

@@ -33,8 +33,17 @@ async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
     let every = Duration::from_millis(350);
     let simulation = Simulation::crowd(Target::of(app.address()), 7, 20, 12, every);
     // What is being tested has a clock of its own: this is how long its people order, once they are there.
-    let report =
-        Simulation { pace: 6.0, ..simulation }.run_until(async { sleep(Duration::from_secs(6)).await }).await;
+    let admin = app.as_user(&app.admin().await);
+    let report = Simulation { pace: 6.0, ..simulation }
+        .run_until(async {
+            sleep(Duration::from_secs(6)).await;
+            app.until("ten orders are completed", || async {
+                let done = admin.get("/orders?status=completed&limit=10").await.expect(200);
+                done["items"].as_array().is_some_and(|items| items.len() == 10)
+            })
+            .await;
+        })
+        .await;
     assert!(report.is_clean(), "{report}");
     let count = |name: &str| report.offers.get(name).copied().unwrap_or_default();
     assert!(count("accepted") > 5 && count("made") >= count("accepted"), "{report}");

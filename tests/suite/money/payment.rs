@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::currencies::start_with_more;
 use super::{PRICE, SHARE, complete, on_the_wallet, rich, start, top_up, wallet_order};
 use crate::support::steps::text;
 use crate::support::{TestApp, TestUser};
@@ -98,7 +99,7 @@ async fn in_cash_nothing_is_set_aside_and_nothing_is_told_before_the_end() {
 
 #[actix_web::test]
 async fn each_payment_is_told_in_its_own_currency() {
-    let app = start().await;
+    let app = start_with_more().await;
     let customer = app.customer().await;
     let euros = json!({"amount": 5000, "currency": "EUR"});
     app.as_user(&customer).post("/wallet/topups", euros).await.expect(201);
@@ -106,7 +107,8 @@ async fn each_payment_is_told_in_its_own_currency() {
     order["currency"] = json!("EUR");
     let order = text(&app.as_user(&customer).post("/orders", order).await.expect(201), "id");
     assert_eq!(payment(&app, &customer, &order).await["price"]["currency"], "EUR");
-    assert_eq!(stands(&app, &customer, &order).await, (json!("authorised"), [PRICE, 0, 0, 0, 0]));
+    // Euros have fees of their own.
+    assert_eq!(stands(&app, &customer, &order).await, (json!("authorised"), [1200, 0, 0, 0, 0]));
 }
 
 #[actix_web::test]

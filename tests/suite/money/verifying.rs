@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
-use super::{PRICE, assert_whole, change, complete, faults, rich, start, wallet_order};
+use super::{PRICE, SETTINGS, assert_whole, change, complete, faults, rich, wallet_order};
+use crate::support::TestApp;
 use crate::support::steps::text;
 
 #[actix_web::test]
 async fn an_order_that_went_another_way_than_its_money_is_found() {
-    let app = start().await;
+    let app = TestApp::start_with(&[SETTINGS.as_slice(), &[("WAYBILL_ORDERS_IN_HAND", "10")]].concat()).await;
     let (customer, partner, admin) = (rich(&app, 10_000).await, app.partner().await, app.admin().await);
     // One of each kind of end, from the wallet and in cash, and one of each that is under way.
     let open = wallet_order(&app, &customer, &partner).await;

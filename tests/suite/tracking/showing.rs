@@ -190,6 +190,7 @@ async fn near_the_goal_every_second_counts_and_with_nobody_watching_none_does() 
     phone.send(frame(north(PICKUP, 2_999.0), Timestamp::now())).await;
     assert_eq!(phone.expect("cadence").await["interval"], 3);
     let mut near = Ride::begin(&app).await;
+    assert_eq!(near.phone.expect("cadence").await["interval"], 15, "nobody knows yet where it is");
     near.is_at(north(PICKUP, 499.0)).await;
     assert_eq!(near.phone.expect("cadence").await["interval"], 2);
 }

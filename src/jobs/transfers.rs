@@ -15,8 +15,10 @@ const PERIOD: Duration = Duration::from_secs(30);
 /// Runs until `stop` resolves, and waits for no provider then: what it would have said is asked for again.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let pass = || async {
+        let resumed = resume(&app, Timestamp::now()).await;
+        // Figures only: what they cost must keep no transfer waiting.
         look(&app, Timestamp::now()).await?;
-        resume(&app, Timestamp::now()).await
+        resumed
     };
     tokio::select! {
         () = stop => {}

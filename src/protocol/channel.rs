@@ -58,7 +58,7 @@ pub enum GroupMessage<'a> {
     /// A frame that nobody keeps.
     Ephemeral {
         /// Which of them counts as the same, so that the latest wins.
-        slot: &'a str,
+        slot: Slot<'a>,
         /// The frame.
         stamped: Stamped<'a>,
     },
@@ -78,6 +78,16 @@ pub enum GroupMessage<'a> {
     },
     /// Something was published while Redis had no numbering for the group: it has lost it, or nobody was there.
     Unnumbered,
+}
+
+/// What a frame is about that nobody keeps: of those that are about the same, the latest wins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Slot<'a> {
+    /// Its name, without spaces.
+    pub name: &'a str,
+    /// Since when what the frame tells is so, where an older one must not follow a newer one: several instances may tell, and
+    /// the way of one may take longer.
+    pub since: Option<Timestamp>,
 }
 
 /// A frame without its envelope, and what goes into that.
@@ -119,6 +129,28 @@ pub struct Present {
     /// Whose, each user once; left out where there are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub users: Vec<PresentView>,
+}
+
+impl<'a> From<&'a str> for Slot<'a> {
+    fn from(name: &'a str) -> Self {
+        Self { name, since: None }
+    }
+}
+
+impl<'a> Slot<'a> {
+    /// Reads [`Slot::to_text`].
+    fn parse(text: &'a str) -> Option<Self> {
+        let Some((name, since)) = text.split_once('@') else { return Some(text.into()) };
+        Some(Self { name, since: Some(Timestamp::from_millis(since.parse().ok()?)) })
+    }
+
+    /// `<name>`, or `<name>@<milliseconds since 1970>`.
+    fn to_text(self) -> String {
+        match self.since {
+            None => self.name.to_owned(),
+            Some(since) => format!("{}@{}", self.name, since.as_millis()),
+        }
+    }
 }
 
 impl<'a> Stamped<'a> {
@@ -175,7 +207,7 @@ impl<'a> GroupMessage<'a> {
             "state" => State::parse(rest).map(Self::State),
             "frame" => {
                 let (slot, rest) = rest.split_once(' ')?;
-                Some(Self::Ephemeral { slot, stamped: Stamped::parse(rest)? })
+                Some(Self::Ephemeral { slot: Slot::parse(slot)?, stamped: Stamped::parse(rest)? })
             }
             "expelled" => {
                 let (count, user_id) = rest.split_once(' ')?;
@@ -198,7 +230,7 @@ impl<'a> GroupMessage<'a> {
         match self {
             Self::Event { epoch, seq, stamped } => format!("event {epoch} {seq} {}", stamped.to_text()),
             Self::State(state) => format!("state {}", state.to_text()),
-            Self::Ephemeral { slot, stamped } => format!("frame {slot} {}", stamped.to_text()),
+            Self::Ephemeral { slot, stamped } => format!("frame {} {}", slot.to_text(), stamped.to_text()),
             Self::Expelled { count, user_id } => format!("expelled {count} {user_id}"),
             Self::Present { instance, present } => {
                 format!("present {instance} {}", super::server::to_json(present))
@@ -342,7 +374,11 @@ mod tests {
         for message in [
             GroupMessage::Event { epoch: "0190e1", seq: 7, stamped: stamped(r#"{"type":"t","a": "b c"}"#) },
             GroupMessage::State(State { revision: -3, slot: "unread_count", stamped: stamped("{}") }),
-            GroupMessage::Ephemeral { slot: "location", stamped: stamped(r#"{"type":"location"}"#) },
+            GroupMessage::Ephemeral { slot: "typing".into(), stamped: stamped(r#"{"type":"typing"}"#) },
+            GroupMessage::Ephemeral {
+                slot: Slot { name: "location", since: Some(Timestamp::from_millis(1_700_000_000_000)) },
+                stamped: stamped(r#"{"type":"location"}"#),
+            },
             GroupMessage::Expelled { count: 2, user_id },
             GroupMessage::Present { instance: InstanceId::new(), present: Present { sessions: 3, users } },
             GroupMessage::Unnumbered,

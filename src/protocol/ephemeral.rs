@@ -14,13 +14,6 @@ pub const LOCATION: &str = "location";
 /// The slot of `eta`.
 pub const ETA: &str = "eta";
 
-/// Whether what an older frame of this slot tells is wrong once a newer one was told: several instances may tell, each
-/// by a way of its own, and the way of one may take longer.
-#[must_use]
-pub fn is_in_order(slot: &str) -> bool {
-    [LOCATION, ETA].contains(&slot)
-}
-
 /// An ephemeral frame, without its envelope.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]

@@ -24,7 +24,6 @@ use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
-use crate::protocol::ephemeral::is_in_order;
 use crate::protocol::event::partner_of_chat;
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
@@ -66,7 +65,7 @@ pub(super) struct Group {
     members: Members,
     /// The latest frame of each state that went through.
     states: Vec<(Arc<str>, Arc<Frame>)>,
-    /// Until when slots are told whose frames go forward only.
+    /// Slots whose frames go forward only, and since when what they told last is so.
     told: Vec<(Arc<str>, Timestamp)>,
     numbers: Numbers,
     bridge: Option<BridgeAddress>,
@@ -163,15 +162,23 @@ impl Group {
         }
     }
 
-    fn take_ephemeral(&mut self, slot: &Arc<str>, stamped: Stamped<'_>, accepted_at: Instant) {
-        if is_in_order(slot) && !self.is_latest(slot, stamped.at) {
+    /// Of frames that say since when what they tell is so, `since`, an older one never follows a newer one: several instances
+    /// may tell, and the way of one may take longer.
+    fn take_ephemeral(
+        &mut self,
+        slot: &Arc<str>,
+        since: Option<Timestamp>,
+        stamped: Stamped<'_>,
+        accepted_at: Instant,
+    ) {
+        if since.is_some_and(|since| !self.is_latest(slot, since)) {
             return;
         }
         let frame = self.frame(stamped, None, None, accepted_at);
         self.fan_out(&frame, Some(slot), |_| true);
     }
 
-    /// Notes until when this slot is told; `false` when a later time was told before.
+    /// Notes that this slot tells what is so since `at`; `false` when it told something later before.
     fn is_latest(&mut self, slot: &Arc<str>, at: Timestamp) -> bool {
         match self.told.iter_mut().find(|(name, _)| name == slot) {
             Some((_, latest)) if *latest > at => false,
@@ -366,7 +373,9 @@ impl Handler<Publish> for Group {
                 self.go_alone();
                 self.take_state(slot, *revision, stamped, publish.accepted_at);
             }
-            PublishLane::Ephemeral { slot } => self.take_ephemeral(slot, stamped, publish.accepted_at),
+            PublishLane::Ephemeral { slot, since } => {
+                self.take_ephemeral(slot, *since, stamped, publish.accepted_at);
+            }
         }
     }
 }

@@ -201,7 +201,8 @@ pub(super) enum PublishLane {
     /// Latest wins per slot, and an older revision never follows a newer one.
     State { slot: Arc<str>, revision: i64 },
     /// Latest wins per slot where a session does not keep up.
-    Ephemeral { slot: Arc<str> },
+    /// Of those that say since when what they tell is so, an older one never follows a newer one.
+    Ephemeral { slot: Arc<str>, since: Option<Timestamp> },
 }
 
 /// Handle → registry → group. No reply. The sessions are told by [`Deliver::Expelled`].

@@ -233,7 +233,8 @@ fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
         + tracking::purge(tx)?
         + dispatch::purge(tx)?
         + money::purge(tx)?;
-    adopt_now_and_then(tx, app)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
-    tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))
+    tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))?;
+    // Last, since it remembers that it was done.
+    adopt_now_and_then(tx, app)
 }

@@ -6,7 +6,6 @@ use utoipa::ToSchema;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::EventId;
-use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, published_frame};
 
 use super::app::{App, Reply};
@@ -107,7 +106,7 @@ pub async fn publish(
     let id = new.id.unwrap_or_default();
     if new.ephemeral {
         let body = published_frame(&new.kind, &new.data);
-        app.groups().publish_ephemeral(new.group, id, Timestamp::now(), &new.kind, body.into())?;
+        app.groups().publish_ephemeral(new.group, id, new.kind.as_str().into(), body.into())?;
         let body = crate::protocol::server::to_json(&PublishedView { id });
         return Ok(Reply { status: 202, body, replayed: false });
     }

@@ -21,7 +21,6 @@ const NUMBERED: &[&str] = &[
     "buchung",
     "buchungsnummer",
     "buzzer",
-    "case",
     "code",
     "codes",
     "flat",

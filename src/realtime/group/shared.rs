@@ -153,7 +153,9 @@ impl Group {
             GroupMessage::State(State { revision, slot, stamped }) => {
                 self.take_state(&slot.into(), revision, stamped, now);
             }
-            GroupMessage::Ephemeral { slot, stamped } => self.take_ephemeral(&slot.into(), stamped, now),
+            GroupMessage::Ephemeral { slot, stamped } => {
+                self.take_ephemeral(&slot.name.into(), slot.since, stamped, now);
+            }
             GroupMessage::Expelled { count, user_id } => {
                 shared.expelled = shared.expelled.max(count);
                 if count > 0 {

@@ -1,6 +1,7 @@
 //! One instance.
 
 use super::*;
+use crate::protocol::channel::Slot;
 use crate::protocol::ephemeral::LOCATION;
 
 #[actix_web::test]
@@ -79,8 +80,7 @@ async fn an_ephemeral_frame_has_no_number_and_nobody_keeps_it() {
         let key = any_group();
         let (ear, joined) = instance.join(key, None).await;
         let body = json!({"type": "dot", "spot": [1, 2]}).to_string();
-        let told =
-            instance.groups.publish_ephemeral(key, EventId::new(), Timestamp::now(), "dot", body.into());
+        let told = instance.groups.publish_ephemeral(key, EventId::new(), "dot".into(), body.into());
         told.expect("it is taken");
         let dot = ear.hear("dot").await;
         assert_eq!((&dot["spot"], &dot["seq"], &dot["group"]), (&json!([1, 2]), &Value::Null, &json!(key)));
@@ -96,8 +96,8 @@ async fn a_position_that_comes_late_follows_no_later_one() {
         let (ear, _) = instance.join(key, None).await;
         for at in [2, 1, 2, 3] {
             let body = json!({"type": LOCATION, "at_that": at}).to_string();
-            let told = Timestamp::from_millis(at);
-            let told = instance.groups.publish_ephemeral(key, EventId::new(), told, LOCATION, body.into());
+            let slot = Slot { name: LOCATION, since: Some(Timestamp::from_millis(at)) };
+            let told = instance.groups.publish_ephemeral(key, EventId::new(), slot, body.into());
             told.expect("it is taken");
         }
         let mut heard = Vec::new();

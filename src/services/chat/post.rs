@@ -212,6 +212,6 @@ pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), 
     // Two who write are both seen.
     let slot = format!("typing:{}", who.user_id);
     let group = GroupKey::Order(order_id);
-    app.groups().publish_ephemeral(group, EventId::new(), Timestamp::now(), &slot, body.into())?;
+    app.groups().publish_ephemeral(group, EventId::new(), slot.as_str().into(), body.into())?;
     Ok(())
 }

@@ -100,8 +100,8 @@ pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<E
     .await
 }
 
-/// Sends the caller's earnings, also those in a currency that is not taken any more. They leave the ledger's account before the provider is asked, so that they cannot be sent
-/// twice, and come back when the provider cannot send them.
+/// Sends the caller's earnings, also those in a currency that is not taken any more. They leave the ledger's account before
+/// the provider is asked, so that they cannot be sent twice, and come back when the provider cannot send them.
 ///
 /// # Errors
 /// `NotFound` for a user without a partner profile; `Invalid`; `Conflict` with `insufficient_funds`,

@@ -70,8 +70,8 @@ fn check(new: &NewOrder) -> Result<(), ServiceError> {
 /// wallet.
 ///
 /// # Errors
-/// `Invalid` naming the fields; `Limited`; `Conflict` with `insufficient_funds`, or when the key was used for another request; the
-/// database's.
+/// `Invalid` naming the fields; `Limited`; `Conflict` with `insufficient_funds`, or when the key was used for another
+/// request; the database's.
 pub async fn place(
     app: &App,
     who: Principal,

@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::domain::cadence::Situation;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, OrderId, PartnerId};
-use crate::domain::time::Timestamp;
 use crate::protocol::channel::Say;
 use crate::protocol::ephemeral::EphemeralFrame;
 use crate::services::app::App;
@@ -126,7 +125,7 @@ pub(super) async fn tell(app: &App, sent: Sent) {
         }
         let group = GroupKey::Partner(partner_id);
         let body = frame(interval).into();
-        let told = app.groups().publish_ephemeral(group, EventId::new(), Timestamp::now(), "cadence", body);
+        let told = app.groups().publish_ephemeral(group, EventId::new(), "cadence".into(), body);
         if let Err(error) = told {
             log::debug!("partner {partner_id} is not told how often to send: {error}");
         }

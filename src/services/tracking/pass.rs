@@ -10,6 +10,7 @@ use crate::domain::ids::{EventId, OrderId, PartnerId};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{Fix, jumps};
+use crate::protocol::channel::Slot;
 use crate::protocol::channel::{PartnerPosition, Say};
 use crate::protocol::client::LocationSample;
 use crate::protocol::ephemeral::{ETA, EphemeralFrame, LOCATION};
@@ -253,13 +254,14 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
         };
         let Some((location, reach)) = app.last_seen().tell(order_id, *status, now, at) else { continue };
         let body = EphemeralFrame::Location { location: &location }.to_text();
-        let (group, id, measured) = (GroupKey::Order(order_id), EventId::new(), location.timestamp);
+        let (group, id) = (GroupKey::Order(order_id), EventId::new());
+        let slot = Slot { name: LOCATION, since: Some(location.timestamp) };
         let published = match reach {
             Reach::Everywhere => {
                 told.push(order_id);
-                app.groups().publish_ephemeral(group, id, measured, LOCATION, body.into())
+                app.groups().publish_ephemeral(group, id, slot, body.into())
             }
-            Reach::Here => app.groups().publish_here(group, id, measured, LOCATION, body.into()),
+            Reach::Here => app.groups().publish_here(group, id, slot, body.into()),
         };
         if published.is_err() {
             app.last_seen().put_off([order_id], at);
@@ -295,10 +297,11 @@ fn see_to(app: &App, found: Consequences, moved: Vec<OrderId>) {
     let now = Timestamp::now();
     for (order_id, eta, reach) in &found.etas {
         let body = EphemeralFrame::Eta { eta: &EtaView::of(eta, now) }.to_text();
-        let (group, id, at) = (GroupKey::Order(*order_id), EventId::new(), eta.at);
+        let (group, id) = (GroupKey::Order(*order_id), EventId::new());
+        let slot = Slot { name: ETA, since: Some(eta.at) };
         let told = match reach {
-            Reach::Everywhere => app.groups().publish_ephemeral(group, id, at, ETA, body.into()),
-            Reach::Here => app.groups().publish_here(group, id, at, ETA, body.into()),
+            Reach::Everywhere => app.groups().publish_ephemeral(group, id, slot, body.into()),
+            Reach::Here => app.groups().publish_here(group, id, slot, body.into()),
         };
         if let Err(error) = told {
             // The next one says the same, and more.

@@ -49,6 +49,7 @@ async fn a_city_lives_on_whatever_goes_wrong_and_its_ledger_verifies() {
         faults.happen(&mut site, &road).await;
     }
     println!("soak: {} after {:?}", faults.summary(), begin.elapsed());
+    let lived_on = city.has_ended().is_none();
     site.heal().await;
     city.close();
     let status = loop {
@@ -59,7 +60,7 @@ async fn a_city_lives_on_whatever_goes_wrong_and_its_ledger_verifies() {
     };
     let report = city.report();
     println!("{report}");
-    if status.code() != Some(0) {
+    if status.code() != Some(0) || !lived_on || !report.contains("× completed") {
         let logs = site.end().await;
         panic!("seed {seed}: the city ended with {status}\n{report}\n{}\n\n{logs}", city.log());
     }

@@ -65,7 +65,7 @@ impl Group {
         let body = EphemeralFrame::Presence { members: None, joined, left, count }.to_text();
         let slot: Arc<str> = format!("presence {}", who.user_id).into();
         let stamped = Stamped { id: EventId::new(), at: Timestamp::now(), body: &body };
-        self.take_ephemeral(&slot, stamped, Instant::now());
+        self.take_ephemeral(&slot, None, stamped, Instant::now());
     }
 
     /// Tells the others that somebody is about to join.

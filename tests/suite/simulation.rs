@@ -53,7 +53,11 @@ async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
         "{report}"
     );
     assert!(report.from_wallet > 0 && report.deeds.contains_key("top-up succeeded"), "{report}");
-    assert!(report.messages.0 > 0 && report.messages.0 == report.messages.1, "{report}");
+    // Whoever writes about an order that was given back meanwhile is refused.
+    let too_late = [(&report.frames.1, "chat_closed"), (&report.calls.1, "409 chat_closed")];
+    let too_late: u64 = too_late.iter().filter_map(|(counts, name)| counts.get(*name)).sum();
+    let (written, sure) = report.messages;
+    assert!(sure > 0 && written - sure <= usize::try_from(too_late).expect("a few"), "{report}");
     assert!(report.frames.0 > 100 && report.calls.0 > 100, "{report}");
     for deed in ["accept by frame", "accept by call"] {
         assert!(report.deeds.contains_key(deed), "{deed}: {report}");

@@ -50,6 +50,10 @@ const MESSAGES_A_MINUTE: usize = 20;
 /// Orders that a user places: more than an office at noon, with all that were refused for want of money.
 const ORDERS: Rate = rate(60, Duration::from_secs(5));
 
+/// Messages and orders beyond these limits that may have been sent before, and are looked up: what a client has open, and then
+/// some.
+const REPEATS: Rate = rate(100, Duration::from_secs(1));
+
 /// Samples of a partner, on each instance: a frame a second, and what a day offline has left.
 const SAMPLES: Rate = rate(5_000, Duration::from_millis(20));
 
@@ -126,6 +130,7 @@ budgets! {
     taken: TAKEN,
     handshakes: HANDSHAKES,
     orders: ORDERS,
+    repeats: REPEATS,
     samples: SAMPLES,
 }
 
@@ -266,6 +271,18 @@ impl Guard {
     /// `Limited`.
     pub(in crate::services) fn admit_order(&self, user_id: UserId, now: Instant) -> Result<(), ServiceError> {
         self.limited("orders", || self.orders.take(&user_id, now))
+    }
+
+    /// Counts a message or an order beyond its limit that is looked up all the same, since it may have been sent before.
+    ///
+    /// # Errors
+    /// `Limited`.
+    pub(in crate::services) fn admit_repeat(
+        &self,
+        user_id: UserId,
+        now: Instant,
+    ) -> Result<(), ServiceError> {
+        self.limited("repeats", || self.repeats.take(&user_id, now))
     }
 
     /// Counts samples of a partner. The other instances are not told: that would cost more than the samples.
@@ -432,6 +449,14 @@ mod tests {
         let at_home = Attempt::new("bob@example.org", address(2));
         here.succeeded(&at_home);
         assert!(there.familiar.has(&at_home));
+    }
+
+    #[test]
+    fn what_may_have_been_sent_before_is_looked_up_beyond_the_limit_but_not_without_end() {
+        let (guard, now, user_id) = (guard(true), Instant::now(), UserId::new());
+        assert_eq!((0..50).filter(|_| guard.admit_message(user_id, now).is_ok()).count(), MESSAGES_A_MINUTE);
+        assert_eq!((0..500).filter(|_| guard.admit_repeat(user_id, now).is_ok()).count(), 100);
+        assert!(guard.admit_repeat(user_id, now + Duration::from_secs(1)).is_ok());
     }
 
     #[test]

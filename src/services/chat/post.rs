@@ -101,9 +101,13 @@ async fn admit(
     may_be_known: bool,
 ) -> Result<Vec<UserId>, ServiceError> {
     check(new)?;
-    // What may have been written by an earlier call is looked up whatever the limit says, and counted once it proves new.
-    if !may_be_known {
-        app.guard().check_message(who.user_id, Instant::now())?;
+    // What may have been written by an earlier call is looked up beyond the limit, too, and counted once it proves new.
+    let now = Instant::now();
+    if let Err(limited) = app.guard().check_message(who.user_id, now) {
+        if !may_be_known {
+            return Err(limited);
+        }
+        app.guard().admit_repeat(who.user_id, now)?;
     }
     Ok(app.groups().listeners(GroupKey::Order(order_id)).await)
 }

@@ -79,9 +79,13 @@ pub async fn place(
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
     check(&new)?;
-    // One that may have been placed by an earlier call is looked up whatever the limit says, and counted once it proves new.
-    if key.is_none() {
-        app.guard().check_order(who.user_id, Instant::now())?;
+    // One that may have been placed by an earlier call is looked up beyond the limit, too, and counted once it proves new.
+    let now = Instant::now();
+    if let Err(limited) = app.guard().check_order(who.user_id, now) {
+        if key.is_none() {
+            return Err(limited);
+        }
+        app.guard().admit_repeat(who.user_id, now)?;
     }
     let settings = app.settings();
     let price = price(settings, &new);

@@ -298,6 +298,8 @@ async fn with_unread(app: &TestApp) -> (TestUser, Vec<String>, Socket, Socket) {
     app.order(&customer).await;
     let inbox = app.as_user(&customer).get("/notifications").await.expect(200);
     let ids = inbox["items"].as_array().expect("items").iter().map(|item| text(item, "id")).collect();
+    // Who joins now hears of what comes afterwards.
+    app.published().await;
     let mut bell = app.connect(&customer, "/ws/notifications/").await;
     assert_eq!(bell.expect("unread_count").await["count"], 2);
     let mut any = session(app, &customer).await;

@@ -166,15 +166,20 @@ async fn a_token_of_djangos_opens_a_socket_and_what_django_saves_arrives_on_it()
     assert_eq!(text(&app.with_token(&text(&fresh, "access")).get("/me").await.expect(200), "id"), id);
 }
 
-#[actix_web::test]
-async fn what_django_takes_back_is_not_told_and_what_cannot_be_told_is_saved_all_the_same() {
-    let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+/// A user of Django's, and her bell.
+async fn ada_listens(app: &TestApp, django: &Django) -> (String, Socket) {
     django.add_user("ada");
     let token = django.token("ada").await;
     let bearer = format!("Bearer {token}");
     let opened = Socket::open(app.address(), "/ws/notifications/", &[("Authorization", &bearer)]).await;
-    let mut screen = opened.expect("the socket opens");
+    (token, opened.expect("the socket opens"))
+}
+
+#[actix_web::test]
+async fn what_django_takes_back_is_not_told_and_what_cannot_be_told_is_saved_all_the_same() {
+    let app = TestApp::start().await;
+    let Some(django) = Django::beside(&app).await else { return };
+    let (token, mut screen) = ada_listens(&app, &django).await;
     let script = |subject: &str, rolls_back: &str| {
         format!(
             "from django.db import transaction\nfrom tickets.models import *\nwith transaction.atomic():\n    \
@@ -275,11 +280,7 @@ fn body(request: &str) -> Value {
 async fn publishing_tries_again_under_one_id_for_as_long_as_the_way_is_bad() {
     let app = TestApp::start().await;
     let Some(django) = Django::beside(&app).await else { return };
-    django.add_user("ada");
-    let token = django.token("ada").await;
-    let bearer = format!("Bearer {token}");
-    let opened = Socket::open(app.address(), "/ws/notifications/", &[("Authorization", &bearer)]).await;
-    let mut screen = opened.expect("the socket opens");
+    let (_, mut screen) = ada_listens(&app, &django).await;
     let create = |subject: &str| {
         format!(
             "from tickets.models import *\n\

@@ -28,9 +28,7 @@ use super::{accounts, chat, dispatch, money, orders as use_cases, tracking};
 const BATCH: i64 = 64;
 /// How many of them are done at the same time.
 const AT_ONCE: usize = 4;
-/// How long one waits for the lock of its order: others may hold many orders, and keep the rest waiting.
-const ORDER_WAIT: Duration = Duration::from_millis(100);
-/// How long it waits for any other lock.
+/// How long one waits for a lock other than its order's, for which it does not wait.
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks for those that other instances have set, and may not live to see.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -127,44 +125,57 @@ pub async fn fire_due(app: &App) -> Result<Option<Timestamp>, ServiceError> {
     app.read(|conn| Ok(rows::next_due(conn)?)).await
 }
 
-async fn fire(app: &App, deadline: Deadline) {
-    let (own, kind, held) = (app.clone(), deadline.kind, deadline.clone());
-    let name = format!("{} {}", kind.as_str(), deadline.subject);
-    let late = app.write(move |tx| fire_in(tx, &own, &deadline));
-    let outcome = match late.await {
-        Ok(true) => "done",
-        Ok(false) => "overtaken",
-        Err(ServiceError::Store(error)) if error.is_locked() => {
-            log::debug!("the deadline {name} waits: its order is locked");
-            let soon = app.write(move |tx| {
-                let now = tx.now();
-                Ok(rows::try_again(tx.conn(), &held, now)?)
-            });
-            if let Err(error) = soon.await {
-                // It does so all the same, a little later.
-                log::debug!("the deadline {name} does not come up sooner: {error}");
-            }
-            "postponed"
-        }
-        Err(error) => {
-            log::warn!("the deadline {name} comes up again: {error}");
-            "failed"
-        }
-    };
-    app.metrics().deadlines.with_label_values(&[kind.as_str(), outcome]).inc();
+/// What became of a deadline that was due.
+#[derive(Debug, Clone, Copy)]
+enum Outcome {
+    /// It stood, and what it asks for is done.
+    Done,
+    /// It was lifted or moved in the meantime.
+    Overtaken,
+    /// It comes up again soon: somebody else is changing its order.
+    Postponed,
+    /// It comes up again later.
+    Failed,
 }
 
-/// Whether it still stood.
-fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, ServiceError> {
-    rows::bound_waiting(tx.conn(), ORDER_WAIT)?;
-    // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline.
-    let order = match deadline.order_id {
-        Some(order_id) => orders::find_locked(tx.conn(), order_id)?,
+impl Outcome {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Overtaken => "overtaken",
+            Self::Postponed => "postponed",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+async fn fire(app: &App, deadline: Deadline) {
+    let (own, kind) = (app.clone(), deadline.kind);
+    let name = format!("{} {}", kind.as_str(), deadline.subject);
+    let outcome = app.write(move |tx| fire_in(tx, &own, &deadline)).await.unwrap_or_else(|error| {
+        log::warn!("the deadline {name} comes up again: {error}");
+        Outcome::Failed
+    });
+    app.metrics().deadlines.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
+}
+
+fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<Outcome, ServiceError> {
+    // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline. Orders that others
+    // hold for long are no reason to keep the rest waiting.
+    let order = match deadline.order_id.map(|order_id| orders::try_find_locked(tx.conn(), order_id)) {
+        Some(attempt) => match attempt? {
+            orders::Attempt::Locked(order) => order,
+            orders::Attempt::Held => {
+                let now = tx.now();
+                rows::try_again(tx.conn(), deadline, now)?;
+                return Ok(Outcome::Postponed);
+            }
+        },
         None => None,
     };
     rows::bound_waiting(tx.conn(), LOCK_WAIT)?;
     if !rows::settle(tx.conn(), deadline)? {
-        return Ok(false);
+        return Ok(Outcome::Overtaken);
     }
     match (deadline.kind, order) {
         (DeadlineKind::Dispatch, Some(order)) => dispatch::look(tx, app, &order)?,
@@ -184,7 +195,7 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<bool, Serv
             return Err(ServiceError::Internal("a deadline without its order".into()));
         }
     }
-    Ok(true)
+    Ok(Outcome::Done)
 }
 
 fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {

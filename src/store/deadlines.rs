@@ -23,8 +23,8 @@ use super::statement::Statement;
 const IN_HAND: Duration = Duration::from_secs(5);
 /// It grows up to so many times as long.
 const MOST_DOUBLINGS: u32 = 6;
-/// After how long one whose order is locked is tried again, the first time; twice as long each time after that.
-const HELD: Duration = Duration::from_millis(200);
+/// After how long one whose order is held is tried again, the first time; twice as long each time after that.
+const HELD: Duration = Duration::from_millis(100);
 
 /// Something that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,16 +211,22 @@ fn put_off(
     Ok(())
 }
 
-/// Lets one that was taken in hand come up sooner, since its order is locked: that passes. Nothing happens when it does not
-/// stand any more as it did then.
+/// Lets one that was taken in hand come up sooner, since its order is held: that passes. Nothing happens when it does not
+/// stand any more as it did then, or when the order's holder is lifting or moving it.
 ///
 /// # Errors
 /// When the database fails.
 pub fn try_again(conn: &mut Conn, deadline: &Deadline, now: Timestamp) -> Result<(), StoreError> {
     let due_at = now.after(HELD * doubled(deadline.attempts - 1)).min(deadline.due_at);
-    Statement::new(
-        "UPDATE deadlines SET due_at = ? WHERE kind = ? AND subject = ? AND due_at = ? AND attempts = ?",
-    )
+    let unlocked = match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+    };
+    Statement::new(format!(
+        "UPDATE deadlines SET due_at = ? WHERE (kind, subject) IN (SELECT kind, subject FROM deadlines \
+         WHERE kind = ? AND subject = ? AND due_at = ? AND attempts = ? {unlocked})",
+    ))
     .bigint(due_at.as_millis())
     .text(deadline.kind.as_str())
     .text(deadline.subject.as_str())
@@ -347,12 +353,12 @@ mod tests {
     }
 
     #[test]
-    fn one_whose_order_is_locked_comes_up_again_soon_and_each_time_later() {
+    fn one_whose_order_is_held_comes_up_again_soon_and_each_time_later() {
         for database in TestDatabase::each() {
             let conn = &mut database.connect_made();
             lift(conn, DeadlineKind::Purge, "").expect("lifted");
             set(conn, DeadlineKind::Complete, "a", None, at(10)).expect("set");
-            for (now, next) in [(10_000, 10_200), (10_200, 10_600), (10_600, 11_400), (100_000, 101_600)] {
+            for (now, next) in [(10_000, 10_100), (10_100, 10_300), (10_300, 10_700), (100_000, 100_800)] {
                 let now = Timestamp::from_millis(now);
                 let taken = due(conn, now);
                 try_again(conn, &taken[0], now).expect("moved");

@@ -28,13 +28,6 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether somebody held a lock for longer than the job was to wait.
-    #[must_use]
-    pub fn is_locked(&self) -> bool {
-        // Neither libpq's code nor a kind of Diesel's tells.
-        matches!(self, Self::Query(error) if error.to_string().contains("due to lock timeout"))
-    }
-
     /// As it is named in metrics.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {

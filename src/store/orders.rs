@@ -165,6 +165,34 @@ pub fn find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Option<Order>, 
     find(conn, order_id)
 }
 
+/// What came of an attempt to lock an order without waiting.
+#[derive(Debug)]
+pub enum Attempt {
+    /// It is locked until the transaction ends, if it exists.
+    Locked(Option<Order>),
+    /// Another transaction holds it.
+    Held,
+}
+
+/// Like [`find_locked`], but comes back at once when another transaction holds the order.
+///
+/// # Errors
+/// When the database fails.
+pub fn try_find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Attempt, StoreError> {
+    match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => Ok(Attempt::Locked(find(conn, order_id)?)),
+        Conn::Postgres(_) => {
+            let lock = Statement::new("SELECT 1 FROM orders WHERE id = ? FOR UPDATE SKIP LOCKED");
+            let is_locked = lock.text(order_id.to_string()).execute(conn)? > 0;
+            Ok(match find(conn, order_id)? {
+                Some(_) if !is_locked => Attempt::Held,
+                found => Attempt::Locked(found),
+            })
+        }
+    }
+}
+
 /// Which orders a list is to hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {

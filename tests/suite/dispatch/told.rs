@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::{closed, offered};
 use crate::instances::{position, subscribe};
+use crate::support::raw::{CLOSE, Raw, TEXT};
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestUser};
 
@@ -148,4 +149,58 @@ async fn guarantee_8_how_far_the_news_of_an_offer_came_is_on_record() {
         .as_array()
         .is_some_and(|items| items.iter().any(|item| item["notification_id"] == json!(id)));
     assert!(is_there, "{about}");
+}
+
+/// Up to the end: the numbered events that somebody reads at last, and the code of the close.
+async fn read_on(slow: &mut Raw) -> (Vec<Value>, u16) {
+    let mut seen = Vec::new();
+    loop {
+        let frame = slow.receive().await.expect("a close comes first");
+        match frame.opcode {
+            CLOSE => return (seen, u16::from_be_bytes([frame.payload[0], frame.payload[1]])),
+            TEXT => {
+                let frame: Value = serde_json::from_slice(&frame.payload).expect("JSON");
+                if frame["seq"].is_u64() {
+                    seen.push(frame);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[actix_web::test]
+async fn guarantee_5_a_partners_phone_that_does_not_read_keeps_no_offer_from_the_others_and_misses_none() {
+    const ORDERS: usize = 60;
+    let app = TestApp::start_with(&[
+        ("WAYBILL_SEND_BUFFER_BYTES", "4096"),
+        ("WAYBILL_SESSION_QUEUE", "16"),
+        ("WAYBILL_TCP_USER_TIMEOUT_MS", "600000"),
+    ])
+    .await;
+    let (partner, customer) = (app.partner_at(100.0).await, app.customer().await);
+    let group = group_of(&partner);
+    let mut slow = Raw::connect_with_small_buffer(app.address()).await;
+    let bearer = format!("Authorization: Bearer {}", partner.token);
+    slow.upgrade(app.address(), "/ws/partner/", &bearer).await;
+    slow.expect("queue").await;
+    // Who reads hears of every offer and of its end, while the other one does not.
+    let mut quick = app.at_work(&partner).await;
+    let mut told = Vec::new();
+    for _ in 0..ORDERS {
+        let order = app.order(&customer).await;
+        let frame = quick.expect("assignment").await;
+        assert_eq!(frame["offer"]["order"]["id"], json!(order));
+        app.answer(&partner, &text(&frame["offer"], "id"), "decline").await.expect(200);
+        told.push(frame);
+        told.push(quick.expect("assignment_closed").await);
+    }
+    let (mut seen, code) = read_on(&mut slow).await;
+    assert_eq!(code, 4408);
+    let last = seen.last().map(position).expect("it has read something");
+    assert!(seen.len() < told.len(), "{} of {}", seen.len(), told.len());
+    let (mut back, subscribed) = subscribe(&app, &partner, &group, Some(&last)).await;
+    assert_eq!(subscribed["recovered"], true);
+    seen.extend(events(&mut back).await);
+    assert_eq!(seen, told);
 }

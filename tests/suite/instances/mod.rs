@@ -3,6 +3,7 @@
 
 mod alone;
 mod clocks;
+mod deadlines;
 mod death;
 mod dispatch;
 mod offers;

@@ -212,6 +212,69 @@ async fn while_redis_is_away_offers_come_and_afterwards_one_of_many_has_the_orde
 }
 
 #[actix_web::test]
+async fn while_redis_is_away_one_of_many_who_accept_has_the_order_and_everybody_is_told() {
+    let mut redis = RedisServer::start();
+    let settings = [("REDIS_URL", redis.url()), ("WAYBILL_OFFERS_AT_ONCE", "4".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let fleet = Fleet::start_with(2, &settings).await;
+    let (here, there) = fleet.two();
+    let customer = here.customer().await;
+    let mut partners = Vec::new();
+    for at in 0..4 {
+        let partner = here.partner_at(100.0 + f64::from(at)).await;
+        let app = &fleet.apps[at as usize % 2];
+        let ear = app.at_work(&partner).await;
+        partners.push((partner, ear));
+    }
+    let order = here.order(&customer).await;
+    let mut offers = Vec::new();
+    for (_, ear) in &mut partners {
+        offers.push(offered(ear, &order).await);
+    }
+    let path = format!("/ws/orders/{order}/");
+    let mut screens = [here.connect(&customer, &path).await, there.connect(&customer, &path).await];
+    for screen in &mut screens {
+        screen.expect("order_status").await;
+    }
+    redis.kill();
+    // All at once, by frames: nobody has noticed yet that Redis is gone.
+    for ((_, ear), offer) in partners.iter_mut().zip(&offers) {
+        ear.send(json!({"type": "accept", "offer_id": offer, "ref": "mine"})).await;
+    }
+    let mut winners = Vec::new();
+    for (at, (partner, ear)) in partners.iter_mut().enumerate() {
+        let is_answer = |frame: &Value| frame["ref"] == "mine";
+        let mut frames = ear.until_match("the answer", is_answer).await;
+        let answer = frames.pop().expect("it is there");
+        let reason = match answer["type"].as_str() {
+            Some("assignment_closed") => {
+                winners.push((at, partner.partner_id));
+                "accepted"
+            }
+            Some("error") => {
+                assert_eq!((&answer["code"], &answer["reason"]), (&json!("offer_closed"), &json!("taken")));
+                "taken"
+            }
+            _ => panic!("{answer}"),
+        };
+        // The event itself, before the answer or after it.
+        let tells = |frame: &Value| frame["type"] == "assignment_closed" && frame["seq"].is_u64();
+        let event = match frames.into_iter().find(tells) {
+            Some(event) => event,
+            None => ear.until_match("the end of the offer", tells).await.pop().expect("it is there"),
+        };
+        assert_eq!((&event["offer_id"], &event["reason"]), (&json!(offers[at]), &json!(reason)));
+    }
+    assert_eq!(winners.len(), 1);
+    for screen in &mut screens {
+        let mut frames = screen.until_match("assigned", |frame| super::tells(frame, "assigned")).await;
+        let told = frames.pop().expect("it is there");
+        assert_eq!(told["update"]["partner"]["id"], json!(winners[0].1));
+    }
+    assert!(here.inner().groups().away().is_some() && there.inner().groups().away().is_some());
+}
+
+#[actix_web::test]
 async fn while_redis_is_away_positions_are_shown_where_they_come_in_and_afterwards_everywhere() {
     let mut redis = RedisServer::start();
     let fleet = Fleet::start_with(2, &[("REDIS_URL", &redis.url())]).await;

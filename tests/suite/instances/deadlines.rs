@@ -14,8 +14,8 @@ use crate::dispatch::{closed, offered};
 use crate::support::steps::text;
 use crate::support::{TestApp, TestUser};
 
-/// The first finds that the deadlines of a kind are due, takes them in hand, and dies; the others are left. Nobody sees them
-/// due before that.
+/// The first takes the deadlines of a kind in hand, a little before they are due so that no other can, and dies; the others
+/// are left. They come up again after five seconds.
 async fn first_dies_with_in_hand(fleet: &mut Fleet, kind: DeadlineKind) {
     let first = fleet.apps.remove(0);
     let taken = first.inner().write(move |tx| {
@@ -69,10 +69,12 @@ async fn a_living_server_looks_for_partners_in_the_place_of_one_that_died() {
 
 #[actix_web::test]
 async fn a_living_server_ends_an_offer_in_the_place_of_one_that_died() {
-    let mut fleet = Fleet::start_with(2, &[("WAYBILL_OFFER_SECS", "600")]).await;
+    let mut fleet = Fleet::start_with(2, &[("WAYBILL_OFFER_SECS", "4")]).await;
     let (here, there) = fleet.two();
     let (customer, first, second) =
         (here.customer().await, here.partner_at(100.0).await, here.partner_at(200.0).await);
+    // What comes in at one server is passed on once a second, and the first will not live that long.
+    there.stand(&second, 200.0).await;
     let (mut silent, mut work) = (there.at_work(&first).await, there.at_work(&second).await);
     let order = here.order(&customer).await;
     let offer = offered(&mut silent, &order).await;
@@ -84,7 +86,8 @@ async fn a_living_server_ends_an_offer_in_the_place_of_one_that_died() {
 
 #[actix_web::test]
 async fn living_servers_complete_an_order_and_close_its_chat_in_the_place_of_those_that_died() {
-    let mut fleet = Fleet::start(3).await;
+    let settings = [("WAYBILL_COMPLETE_AFTER_SECS", "4"), ("WAYBILL_CHAT_AFTER_END_SECS", "4")];
+    let mut fleet = Fleet::start_with(3, &settings).await;
     let here = &fleet.apps[0];
     let (customer, partner, order) = here.assigned_order().await;
     let order = text(&order, "id");

@@ -136,7 +136,7 @@ pub fn bound_waiting(conn: &mut Conn, wait: Duration) -> Result<(), StoreError> 
 }
 
 /// Sets the deadlines that orders of these statuses are without: those of an earlier version, or of a time when others
-/// applied.
+/// applied. Not of orders that somebody is changing, nor that partners be looked for while an order is offered to some.
 ///
 /// # Errors
 /// When the database fails.
@@ -146,11 +146,28 @@ pub fn set_missing(
     status: OrderStatus,
     due_at: Timestamp,
 ) -> Result<(), StoreError> {
-    Statement::new(
+    let is_due = match kind {
+        DeadlineKind::Dispatch => {
+            "NOT EXISTS (SELECT 1 FROM offers WHERE offers.order_id = orders.id AND offers.status = 'open')"
+        }
+        DeadlineKind::Offer
+        | DeadlineKind::NoPartner
+        | DeadlineKind::Complete
+        | DeadlineKind::ChatClosing
+        | DeadlineKind::Purge => "TRUE",
+    };
+    // The rows refer to their orders, so these would be waited for, against the order in which everybody else locks.
+    let unlocked = match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => "FOR KEY SHARE OF orders SKIP LOCKED",
+    };
+    Statement::new(format!(
         "INSERT INTO deadlines (kind, subject, order_id, due_at, attempts) \
-         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? AND NOT EXISTS \
-         (SELECT 1 FROM deadlines WHERE deadlines.kind = ? AND deadlines.subject = orders.id) ON CONFLICT DO NOTHING",
-    )
+         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? AND {is_due} AND NOT EXISTS \
+         (SELECT 1 FROM deadlines WHERE deadlines.kind = ? AND deadlines.subject = orders.id) {unlocked} \
+         ON CONFLICT DO NOTHING",
+    ))
     .text(kind.as_str())
     .bigint(due_at.as_millis())
     .text(status.as_str())

@@ -413,8 +413,8 @@ pub fn last_look(conn: &mut Conn, order_id: OrderId) -> Result<Option<Look>, Sto
     }))
 }
 
-/// Removes what is kept of looks and offers of orders that were placed before `before`, some at once; tells how many rows
-/// these were.
+/// Removes what is kept of looks and offers of orders that were placed before `before` and have ended, some at once; tells
+/// how many rows these were.
 ///
 /// # Errors
 /// When the database fails.
@@ -426,7 +426,8 @@ pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, St
         [("dispatch_looks", "order_id, look"), ("former_partners", "order_id, partner_id"), ("offers", "id")]
     {
         let text = format!(
-            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE order_id < ? LIMIT ?)"
+            "DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} WHERE order_id < ? AND {} LIMIT ?)",
+            super::orders::is_over(table)
         );
         removed += Statement::new(text).text(first.as_str()).bigint(limit).execute(conn)?;
     }

@@ -193,6 +193,19 @@ pub fn try_find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Attempt, St
     }
 }
 
+/// The names of the statuses that nothing can follow.
+pub(super) fn ends() -> Vec<&'static str> {
+    OrderStatus::ALL.into_iter().filter(|status| status.is_end()).map(OrderStatus::as_str).collect()
+}
+
+/// Whether the order that a row of this table is about goes on no more, as a condition.
+pub(super) fn is_over(table: &str) -> String {
+    let names = ends().join("', '");
+    format!(
+        "NOT EXISTS (SELECT 1 FROM orders WHERE orders.id = {table}.order_id AND orders.status NOT IN ('{names}'))"
+    )
+}
+
 /// Which orders a list is to hold.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Filter {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
+use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Nullable, Text};
 
@@ -370,23 +371,30 @@ pub fn trail(
     Ok(rows.into_iter().rev().map(point).collect())
 }
 
-/// Removes the trails and marks of some orders that were placed before `before`, oldest first; tells how many orders these
-/// were.
+/// Removes the trails and marks of some orders that were placed before `before` and have ended, oldest first; tells how many
+/// orders these were.
 ///
 /// # Errors
 /// When the database fails.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
     // Ids of orders sort by the time they were made.
     let first = OrderId::first_of(before).to_string();
+    let goes_on = orders::status.ne_all(super::orders::ends());
     let old: Vec<String> = track_points::table
         .filter(track_points::order_id.lt(&first))
+        .filter(not(exists(orders::table.filter(orders::id.eq(track_points::order_id)).filter(goes_on))))
         .select(track_points::order_id)
         .distinct()
         .order(track_points::order_id)
         .limit(limit)
         .load(conn)?;
     diesel::delete(track_points::table.filter(track_points::order_id.eq_any(&old))).execute(conn)?;
-    diesel::delete(order_marks::table.filter(order_marks::order_id.lt(&first))).execute(conn)?;
+    Statement::new(format!(
+        "DELETE FROM order_marks WHERE order_id < ? AND {}",
+        super::orders::is_over("order_marks")
+    ))
+    .text(first)
+    .execute(conn)?;
     Ok(old.len())
 }
 

@@ -17,7 +17,7 @@ pub(super) use offers::must_have_room;
 pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
 pub use queue::{QueueView, offers, queue};
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Standing, Verdict, judge};
@@ -184,6 +184,7 @@ type Verdicts = (Vec<(Candidate, Verdict)>, HashMap<PartnerId, Standing>);
 fn judged(tx: &mut Tx<'_>, app: &App, order: &Order, radius: u32) -> Result<Verdicts, ServiceError> {
     let (rules, now) = (tx.settings().dispatch, tx.now());
     let mut limit = rules.offers_at_once.saturating_add(SPARE);
+    let (mut standings, mut asked) = (HashMap::new(), HashSet::new());
     loop {
         let positions = app.tracking().positions();
         let near =
@@ -197,8 +198,9 @@ fn judged(tx: &mut Tx<'_>, app: &App, order: &Order, radius: u32) -> Result<Verd
             age: near.age.as_secs(),
         });
         let candidates: Vec<Candidate> = candidates.collect();
-        let ids: Vec<PartnerId> = candidates.iter().map(|candidate| candidate.partner_id).collect();
-        let standings = rows::standings(tx.conn(), order.id, &ids)?;
+        // Those of the rounds before are known already.
+        let ids = candidates.iter().map(|candidate| candidate.partner_id).filter(|id| asked.insert(*id));
+        standings.extend(rows::standings(tx.conn(), order.id, &ids.collect::<Vec<_>>())?);
         let standing_of = |partner_id| standings.get(&partner_id).copied();
         let judged = judge(&candidates, standing_of, &rules, now, is_everybody);
         let chosen = judged.iter().filter(|(_, verdict)| *verdict == Verdict::Offered).count();

@@ -32,6 +32,9 @@ const ROUND: Duration = Duration::from_secs(1);
 const SILENT: Duration = Duration::from_secs(5);
 /// Between two looks for what nobody asks for any more.
 const PURGE: Duration = Duration::from_secs(60);
+/// How long a status that was read is taken for the status that an order has: where a partner is must not be shown for
+/// longer than that after `delivered`, however slowly the database answers.
+const BELIEVED: Duration = Duration::from_secs(1);
 /// How many positions are said at once.
 const POSITIONS: usize = 1_000;
 
@@ -102,7 +105,7 @@ pub async fn recall(app: &App) {
 
 async fn pass(app: &App) {
     let parcels = app.tracking().intake.take_all();
-    let now = Timestamp::now();
+    let (now, read_at) = (Timestamp::now(), Instant::now());
     let mut statuses = HashMap::new();
     if !parcels.is_empty() {
         match Known::of(app, &parcels, now).await {
@@ -114,6 +117,9 @@ async fn pass(app: &App) {
             }
             Err(error) => refuse_all(parcels, &error),
         }
+    }
+    if read_at.elapsed() > BELIEVED {
+        statuses.clear();
     }
     tell_due(app, statuses).await;
 }
@@ -237,7 +243,9 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
     let unknown: Vec<OrderId> =
         due.iter().filter(|order_id| !statuses.contains_key(order_id)).copied().collect();
     if !unknown.is_empty() {
+        let read_at = Instant::now();
         match app.read(move |conn| Ok(tracks::still_shown(conn, &unknown)?)).await {
+            Ok(_) if read_at.elapsed() > BELIEVED => return app.last_seen().put_off(due, Instant::now()),
             Ok(shown) => statuses.extend(shown),
             Err(error) => {
                 log::warn!("positions of {} orders wait: {error}", due.len());

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 use waybill::store::deadlines::take_due;
+use waybill::store::{dispatch, tracks};
 
 use super::offered;
 use crate::support::TestApp;
@@ -79,4 +80,32 @@ async fn an_order_is_completed_and_its_chat_closed_although_each_time_the_server
     let at: Timestamp = serde_json::from_value(closed["at"].clone()).expect("a time");
     assert!(at.since(before) < Duration::from_secs(25), "as soon as it comes up again");
     assert!(!screen.so_far().await.iter().any(|frame| frame["type"] == "chat_closed"));
+}
+
+#[actix_web::test]
+async fn what_is_removed_with_time_is_of_orders_that_have_ended() {
+    let app = TestApp::start().await;
+    let (customer, carrier, ended) = app.assigned_order().await;
+    let ended = text(&ended, "id");
+    app.step(&carrier, &ended, "en_route").await;
+    app.stand(&carrier, 3_000.0).await;
+    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+        app.step(&carrier, &ended, status).await;
+    }
+    app.step(&customer, &ended, "completed").await;
+    let partner = app.partner_at(100.0).await;
+    let mut work = app.at_work(&partner).await;
+    let order = app.order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    // As if both had been placed long ago.
+    let purged = app.inner().write(|tx| {
+        let later = tx.now().after(Duration::from_secs(3600));
+        let trails = tracks::purge(tx.conn(), later, 1_000)?;
+        Ok((trails, dispatch::purge(tx.conn(), later, 1_000)?))
+    });
+    assert_eq!(purged.await.expect("they are removed").0, 1, "the trail of the one that has ended");
+    let track = app.as_user(&customer).get(&format!("/orders/{ended}/track")).await.expect(200);
+    assert_eq!(track["items"], Value::Array(Vec::new()), "{track}");
+    app.answer(&partner, &offer, "accept").await.expect(200);
+    assert_eq!(app.audit(&order).await.len(), 1);
 }

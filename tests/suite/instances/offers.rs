@@ -152,6 +152,24 @@ async fn orders_that_somebody_holds_keep_no_other_waiting() {
     assert_eq!(closed(&mut work, &of_busy).await, "expired", "and these come up again");
 }
 
+#[actix_web::test]
+async fn a_server_that_starts_waits_for_no_order_that_somebody_holds_and_looks_for_the_others() {
+    let mut fleet = Fleet::start_with(1, &[("WAYBILL_DISPATCH", "off")]).await;
+    let app = &fleet.apps[0];
+    let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
+    let mut work = app.at_work(&partner).await;
+    let (busy, free) = (app.order(&customer).await, app.order(&customer).await);
+    let busy: OrderId = busy.parse().expect("an id");
+    let holding = held(app, move |tx| {
+        orders::find_locked(tx.conn(), busy).expect("it is locked");
+    })
+    .await;
+    fleet.add(&[]).await;
+    fleet.apps[1].stand(&partner, 100.0).await;
+    offered(&mut work, &free).await;
+    drop(holding);
+}
+
 /// Waits until a server knows that Redis is away, or uses it again.
 async fn until_away(app: &TestApp, is_away: bool) {
     app.until("that is noticed", || async {

@@ -1,10 +1,15 @@
 //! Who may write when, what becomes of a message, and what of one that comes twice.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use uuid::Uuid;
+use waybill::domain::ids::OrderId;
+use waybill::services::error::ServiceError;
+use waybill::store::orders;
 
 use super::{give_back, order, page, screen, set_back, texts, try_write, write};
 use crate::support::TestApp;
@@ -69,6 +74,54 @@ async fn what_a_session_writes_is_stored_in_the_order_in_which_it_came() {
         assert_eq!(phone.expect("chat_message").await["message"]["text"], json!(text));
     }
     assert_eq!(texts(&app, &customer, &order).await, words);
+}
+
+#[actix_web::test]
+async fn only_so_many_messages_wait_for_one_that_is_stuck() {
+    let app = TestApp::start().await;
+    let (customer, _, order) = order(&app).await;
+    let mut phone = screen(&app, &customer, &order).await;
+    let id: OrderId = order.parse().expect("an id");
+    // Somebody holds the order, and with SQLite whatever there is.
+    let (release, released) = mpsc::channel::<()>();
+    let (done, is_done) = oneshot::channel();
+    let holder = app.inner().clone();
+    let holding = actix_web::rt::spawn(async move {
+        let held = holder.write(move |tx| {
+            orders::find_locked(tx.conn(), id)?;
+            done.send(()).expect("the test waits");
+            // An error is what is waited for: the other end is dropped.
+            let _ = released.recv();
+            Ok::<_, ServiceError>(())
+        });
+        held.await.expect("it is given back");
+    });
+    is_done.await.expect("it is held");
+    for number in 0..40 {
+        let text = format!("line {number}");
+        phone.send(json!({"type": "chat", "order_id": order, "text": text, "ref": number.to_string()})).await;
+    }
+    for number in 32..40 {
+        let error = phone.expect("error").await;
+        assert_eq!((&error["code"], &error["ref"]), (&json!("overloaded"), &json!(number.to_string())));
+    }
+    // What is wrong is said at once, too.
+    let long = "x".repeat(2001);
+    phone.send(json!({"type": "chat", "order_id": order, "text": long, "ref": "long"})).await;
+    let error = phone.expect("error").await;
+    assert_eq!((&error["code"], &error["ref"]), (&json!("invalid_fields"), &json!("long")));
+
+    drop(release);
+    for number in 0..20 {
+        let told = phone.expect("chat_message").await;
+        assert_eq!(told["message"]["text"], json!(format!("line {number}")));
+    }
+    for number in 20..32 {
+        let error = phone.expect("error").await;
+        assert_eq!((&error["code"], &error["ref"]), (&json!("rate_limited"), &json!(number.to_string())));
+    }
+    holding.await.expect("it has ended");
+    assert_eq!(texts(&app, &customer, &order).await.len(), 20);
 }
 
 #[actix_web::test]

@@ -14,7 +14,7 @@ use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::store::transfers::Transfer;
-use crate::store::{Conn, StoreError, ledger};
+use crate::store::{Conn, StoreError, at_one_moment, ledger};
 
 use super::transfers::{self, TransferView, carry_out, record};
 use super::{insufficient, post};
@@ -88,7 +88,7 @@ fn partner_of(who: &Principal) -> Result<PartnerId, ServiceError> {
 pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<EarningsView, ServiceError> {
     let partner_id = partner_of(&who)?;
     let (account, cash) = (Account::Earnings(partner_id), Account::Cash(partner_id));
-    app.read(move |conn| {
+    let read = move |conn: &mut Conn| {
         let balance = ledger::balance(conn, currency, account)?;
         let owed = ledger::balance(conn, currency, cash)?.saturating_neg();
         let EarningsBalance { today, week, .. } =

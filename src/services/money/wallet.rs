@@ -72,9 +72,7 @@ pub async fn entries(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<(i64, EntryView)>, ServiceError> {
-    let account = Account::Wallet(who.user_id);
-    let found = app.read(move |conn| Ok(ledger::entries(conn, currency, account, before, limit)?)).await?;
-    Ok(found.into_iter().map(|entry| (entry.number, super::view(entry))).collect())
+    super::entries_of(app, Account::Wallet(who.user_id), currency, before, limit).await
 }
 
 /// Puts money into the caller's wallet.

@@ -240,6 +240,15 @@ pub const TABLE: &[Endpoint] = &[
         query: &[CURRENCY],
     },
     Endpoint {
+        method: "GET",
+        path: "/api/v1/partner/earnings/entries",
+        caller: Caller::Partner,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[PAGE, ("cursor", &["", "x", "%00", "YQ", "8J-YgA", "/../.."]), CURRENCY],
+    },
+    Endpoint {
         method: "POST",
         path: "/api/v1/partner/payouts",
         caller: Caller::Partner,

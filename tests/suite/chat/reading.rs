@@ -65,6 +65,32 @@ async fn a_later_partner_does_not_see_what_was_written_before() {
 }
 
 #[actix_web::test]
+async fn who_has_read_on_has_read_what_a_partner_sees_who_gets_the_order_back() {
+    let app = TestApp::start().await;
+    let (customer, first, order) = order(&app).await;
+    let (second, admin) = (app.partner().await, app.admin().await);
+    write(&app, &first, &order, "one").await;
+    let last = write(&app, &first, &order, "two").await;
+    give_back(&app, &first, &order).await;
+    app.assign(&admin, &order, &second).await;
+    let later = write(&app, &second, &order, "three").await;
+    mark(&app, &customer, &order, &later["id"]).await.expect(204);
+    give_back(&app, &second, &order).await;
+    app.assign(&admin, &order, &first).await;
+    let read_by = |page: &Value| (page["read"][0]["user_id"].clone(), page["read"][0]["up_to"].clone());
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), last["id"].clone()), "{seen}");
+    let newest = write(&app, &first, &order, "four").await;
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), last["id"].clone()), "{seen}");
+    let seen = page(&app, &customer, &order).await;
+    assert_eq!((read_by(&seen), &seen["unread"]), ((json!(customer.id), later["id"].clone()), &json!(1)));
+    mark(&app, &customer, &order, &newest["id"]).await.expect(204);
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), newest["id"].clone()), "{seen}");
+}
+
+#[actix_web::test]
 async fn coming_back_brings_a_later_partner_nothing_from_before_either() {
     let app = TestApp::start().await;
     let (customer, first, order) = order(&app).await;

@@ -223,6 +223,10 @@ pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), 
         open_with(&order, Timestamp::now(), after_end).map(|_| ())
     })
     .await?;
+    if !app.guard().may_show_typing((who.user_id, order_id), Instant::now()) {
+        // Another session of the user's has shown it a moment ago.
+        return Ok(());
+    }
     let body = EphemeralFrame::Typing { user_id: who.user_id }.to_text();
     // Two who write are both seen.
     let slot = format!("typing:{}", who.user_id);

@@ -1,5 +1,7 @@
 //! Pages of messages, who sees which, read marks, and who is typing.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{give_back, order, page, screen, texts, write};
@@ -210,4 +212,28 @@ async fn both_who_type_are_shown_and_each_only_now_and_then() {
     for screen in &mut screens {
         assert!(screen.so_far().await.is_empty());
     }
+}
+
+#[actix_web::test]
+async fn typing_on_two_devices_is_shown_no_more_often_than_on_one() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = order(&app).await;
+    let mut devices = [screen(&app, &customer, &order).await, screen(&app, &customer, &order).await];
+    let mut watching = screen(&app, &partner, &order).await;
+    let begin = Instant::now();
+    for device in &mut devices {
+        device.send(json!({"type": "typing", "order_id": order})).await;
+        device.send(json!({"type": "chat", "order_id": order, "text": "Hello"})).await;
+    }
+    let mut shown = 0;
+    for _ in 0..2 {
+        let frames = watching.until("chat_message").await;
+        shown += frames.iter().filter(|frame| frame["type"] == "typing").count();
+    }
+    // What is typed is handled beside what is written, and may be shown after it.
+    for device in &mut devices {
+        device.so_far().await;
+    }
+    shown += watching.so_far().await.iter().filter(|frame| frame["type"] == "typing").count();
+    assert!(shown == 1 || begin.elapsed() >= Duration::from_secs(2), "shown {shown} times");
 }

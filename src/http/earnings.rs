@@ -10,12 +10,14 @@ use crate::services::money::{self, EarningsView, NewPayout, TransferView};
 
 use super::error::{ApiError, Problem};
 use super::extract::{Body, Caller, Query, json, path_id, reply};
-use super::wallet::CurrencyQuery;
+use super::page::Page;
+use super::wallet::{CurrencyQuery, EntryPage, EntryQuery};
 
 /// Adds the routes of earnings.
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/partner/earnings").route(web::get().to(earnings)))
+        .service(web::resource("/partner/earnings/entries").route(web::get().to(earnings_entries)))
         .service(web::resource("/partner/payouts").route(web::post().to(pay_out)))
         .service(web::resource("/partner/payouts/{payout_id}").route(web::get().to(get_pay_out)));
 }
@@ -37,6 +39,24 @@ pub async fn earnings(
         money::earnings(&app, who, query.0.currency.unwrap_or(app.settings().tariffs.default_currency()))
             .await?;
     Ok(json(StatusCode::OK, &earnings))
+}
+
+/// List what went in and out of the caller's earnings
+#[utoipa::path(
+    get, path = "/api/v1/partner/earnings/entries", tag = "money", security(("bearer" = [])), params(EntryQuery),
+    responses((status = 200, body = EntryPage), (status = 401, body = Problem), (status = 403, body = Problem))
+)]
+pub async fn earnings_entries(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<EntryQuery>,
+) -> Result<HttpResponse, ApiError> {
+    let who = *caller.must_be(Role::Partner)?;
+    let EntryQuery { currency, limit, cursor } = query.0;
+    let page = Page::<i64>::new(limit, cursor.as_deref())?;
+    let currency = currency.unwrap_or(app.settings().tariffs.default_currency());
+    let found = money::earnings_entries(&app, who, currency, page.before, page.fetch()).await?;
+    Ok(json(StatusCode::OK, &EntryPage::of(found, &page)))
 }
 
 /// Have earnings paid out

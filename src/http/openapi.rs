@@ -48,7 +48,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::preferences, notifications::set_preferences, notifications::announce,
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
-        earnings::get_pay_out,
+        earnings::earnings_entries, earnings::get_pay_out,
         payments::payment, payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,

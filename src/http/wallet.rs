@@ -40,20 +40,28 @@ pub struct CurrencyQuery {
 #[into_params(parameter_in = Query)]
 pub struct EntryQuery {
     /// ISO 4217; the server's default (`WAYBILL_CURRENCY`) when left out.
-    currency: Option<Currency>,
+    pub(super) currency: Option<Currency>,
     /// At most so many: 1 to 200, 50 when left out.
-    limit: Option<i64>,
+    pub(super) limit: Option<i64>,
     /// Where the page before ended.
-    cursor: Option<String>,
+    pub(super) cursor: Option<String>,
 }
 
-/// A page of a wallet's entries, newest first.
+/// A page of what went in and out of a wallet or of earnings, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct EntryPage {
     /// The entries.
     pub items: Vec<EntryView>,
     /// For the next page; `null` at the end.
     pub next_cursor: Option<String>,
+}
+
+impl EntryPage {
+    /// Of entries with their numbers, of which there is one more than fits where another page follows.
+    pub(super) fn of(found: Vec<(i64, EntryView)>, page: &Page<i64>) -> Self {
+        let (found, next_cursor) = page::cut(found, page, |(number, _)| *number);
+        Self { items: found.into_iter().map(|(_, entry)| entry).collect(), next_cursor }
+    }
 }
 
 /// Get the wallet
@@ -90,9 +98,7 @@ pub async fn entries(
     let page = Page::<i64>::new(limit, cursor.as_deref())?;
     let currency = currency.unwrap_or(app.settings().tariffs.default_currency());
     let found = money::entries(&app, who, currency, page.before, page.fetch()).await?;
-    let (found, next_cursor) = page::cut(found, &page, |(number, _)| *number);
-    let items = found.into_iter().map(|(_, entry)| entry).collect();
-    Ok(json(StatusCode::OK, &EntryPage { items, next_cursor }))
+    Ok(json(StatusCode::OK, &EntryPage::of(found, &page)))
 }
 
 /// Put money into the wallet

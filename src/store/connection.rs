@@ -220,10 +220,13 @@ where
 }
 
 /// Runs `job`, which only reads, on the data as they are when it begins, whatever others change meanwhile.
-pub(super) fn at_one_moment<T>(
+pub(crate) fn at_one_moment<T, E>(
     conn: &mut Conn,
-    job: impl FnOnce(&mut Conn) -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
+    job: impl FnOnce(&mut Conn) -> Result<T, E>,
+) -> Result<T, E>
+where
+    E: From<StoreError>,
+{
     match conn {
         // A transaction that only reads sees one state; it does not keep others from writing.
         Conn::Sqlite(conn) => AnsiTransactionManager::begin_transaction_sql(conn, "BEGIN DEFERRED"),

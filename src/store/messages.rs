@@ -4,6 +4,7 @@
 //! which they were committed.
 
 use diesel::prelude::*;
+use diesel::sql_types::{BigInt, Text};
 
 use crate::domain::ids::{MessageId, OrderId, PartnerId, UserId};
 use crate::domain::order::Party;
@@ -241,23 +242,37 @@ pub struct Mark {
     pub read_at: Timestamp,
 }
 
-/// How far each user has read what may be seen.
+#[derive(QueryableByName)]
+struct MarkRow {
+    #[diesel(sql_type = Text)]
+    user_id: String,
+    #[diesel(sql_type = Text)]
+    up_to: String,
+    #[diesel(sql_type = BigInt)]
+    read_at: i64,
+}
+
+/// How far each user has read what may be seen: up to the last such message that the user's mark is at, or beyond.
 ///
 /// # Errors
 /// When the database fails.
 pub fn marks(conn: &mut Conn, sight: Sight) -> Result<Vec<Mark>, StoreError> {
-    let is_marked =
-        message_marks::order_id.eq(messages::order_id).and(message_marks::number.eq(messages::number));
-    let rows: Vec<(String, String, i64)> = seen!(sight)
-        .inner_join(message_marks::table.on(is_marked))
-        .order(message_marks::user_id)
-        .select((message_marks::user_id, messages::id, message_marks::read_at))
-        .load(conn)?;
-    let mark = |(user_id, up_to, at): (String, String, i64)| {
+    // A mark may be at a message of another partner's time.
+    let marks = Statement::new(
+        "SELECT message_marks.user_id, messages.id AS up_to, message_marks.read_at FROM message_marks \
+         JOIN messages ON messages.order_id = message_marks.order_id AND messages.number = \
+         (SELECT MAX(seen.number) FROM messages AS seen WHERE seen.order_id = message_marks.order_id \
+         AND seen.number <= message_marks.number AND seen.partner_id = COALESCE(?, seen.partner_id)) \
+         WHERE message_marks.order_id = ? ORDER BY message_marks.user_id",
+    )
+    .optional_text(sight.partner_id.map(|partner_id| partner_id.to_string()))
+    .text(sight.order_id.to_string());
+    let rows: Vec<MarkRow> = marks.load(conn)?;
+    let mark = |row: MarkRow| {
         Ok(Mark {
-            user_id: id("message_marks.user_id", &user_id)?,
-            up_to: id("messages.id", &up_to)?,
-            read_at: Timestamp::from_millis(at),
+            user_id: id("message_marks.user_id", &row.user_id)?,
+            up_to: id("messages.id", &row.up_to)?,
+            read_at: Timestamp::from_millis(row.read_at),
         })
     };
     rows.into_iter().map(mark).collect()

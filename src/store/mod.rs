@@ -38,6 +38,7 @@ pub mod users;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub(crate) use connection::at_one_moment;
 pub use connection::{Conn, DatabaseUrl, InvalidDatabaseUrl};
 pub use error::StoreError;
 

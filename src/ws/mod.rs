@@ -16,6 +16,7 @@ mod snapshot;
 mod socket;
 mod subscriptions;
 mod takeover;
+mod unwritten;
 
 use std::time::Duration;
 

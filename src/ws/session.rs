@@ -5,7 +5,6 @@
 //! reading stops everything in here, but for being told to end. Groups judge such a session by its lane, and the
 //! kernel's `TCP_USER_TIMEOUT` ends one to which nothing is published.
 
-use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -50,6 +49,7 @@ use super::outgoing::Outgoing;
 use super::snapshot::Snapshot;
 use super::socket;
 use super::takeover::not_a_handshake;
+use super::unwritten::Unwritten;
 
 /// A session is told so long before its token ends.
 const TOKEN_WARNING: Duration = Duration::from_secs(60);
@@ -126,8 +126,7 @@ pub(super) struct Session {
     /// Until the actor has started.
     intake: Option<Box<Intake>>,
     assembly: Assembly,
-    /// Messages that are to be written, the first of which is being; bounded by the budgets of frames and messages.
-    unwritten: VecDeque<(Act, Reference)>,
+    pub(super) unwritten: Unwritten,
     heard_at: Instant,
     pinged_at: Instant,
     warned: bool,
@@ -155,7 +154,7 @@ impl Session {
             early: group.map(|_| Vec::new()),
             intake: None,
             assembly: Assembly::default(),
-            unwritten: VecDeque::new(),
+            unwritten: Unwritten::default(),
             heard_at: now,
             pinged_at: now,
             warned: false,
@@ -203,26 +202,25 @@ impl Session {
 
     /// Does something that is answered by events, or by an `error` when it fails.
     fn act(&mut self, act: Act, reference: Reference, ctx: &mut Context) {
-        if !matches!(act, Act::Write { .. }) {
-            ctx.spawn(self.perform(act, reference));
-            return;
-        }
-        self.unwritten.push_back((act, reference));
-        if self.unwritten.len() == 1 {
-            self.write_next(ctx);
+        match act {
+            Act::Write { order_id, message } => self.write(order_id, message, reference, ctx),
+            Act::MarkRead { .. }
+            | Act::MarkAllRead
+            | Act::Accept { .. }
+            | Act::Decline { .. }
+            | Act::Locate { .. }
+            | Act::Type { .. }
+            | Act::MarkChatRead { .. } => {
+                ctx.spawn(self.perform(act, reference));
+            }
         }
     }
 
-    /// Writes the first message that waits, and then the others, so that they are stored in the order in which they came.
-    fn write_next(&self, ctx: &mut Context) {
-        let Some((act, reference)) = self.unwritten.front().cloned() else { return };
-        ctx.spawn(self.perform(act, reference).map(|(), session: &mut Self, ctx: &mut Context| {
-            session.unwritten.pop_front();
-            session.write_next(ctx);
-        }));
-    }
-
-    fn perform(&self, act: Act, reference: Reference) -> impl ActorFuture<Self, Output = ()> + use<> {
+    pub(super) fn perform(
+        &self,
+        act: Act,
+        reference: Reference,
+    ) -> impl ActorFuture<Self, Output = ()> + use<> {
         let (app, who, mark) = (self.app.clone(), self.state.principal, reference.clone());
         let done =
             wrap_future::<_, Self>(async move { acts::perform(&app, who, act, mark.as_deref()).await });

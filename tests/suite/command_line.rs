@@ -130,7 +130,8 @@ fn wrong_arguments_are_exit_code_2() {
 #[test]
 fn config_tells_where_values_come_from_and_hides_secrets() {
     let folder = folder();
-    let file = "WAYBILL_PING_SECS=11\nWAYBILL_IDLE_SECS=50\nWAYBILL_SERVICE_KEYS=django:s3cret\n";
+    let file =
+        "WAYBILL_PING_SECS=11\nWAYBILL_IDLE_SECS=50\nWAYBILL_SERVICE_KEYS=django:s3cret-s3cret-s3cret\n";
     std::fs::write(folder.path().join(".env"), file).expect("written");
     let settings = [("WAYBILL_PING_SECS", "12"), ("DATABASE_URL", "postgres://ada:s3cret@db/waybill")];
     let (code, stdout, stderr) = outcome(&folder, &settings, &["config"], "");

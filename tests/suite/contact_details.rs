@@ -123,3 +123,29 @@ async fn a_reason_for_cancelling_comes_without_contact_details() {
     assert_shows(&frames, &["Sorry, call •••."]);
     assert_shows(&told(&app, &customer, &order).await, &["Sorry, call 0170 5555555."]);
 }
+
+#[actix_web::test]
+async fn a_mark_on_a_message_carries_no_contact_details() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = chat::order(&app).await;
+    let mut screen = app.connect(&partner, &format!("/ws/orders/{order}/")).await;
+    for mark in ["0170 1111111", "soup@kitchen.example", "c-1 @soup@kitchen.example"] {
+        let body = json!({"text": "Hello", "client_id": mark});
+        let refused = chat::try_write(&app, &customer, &order, body).await.refused(422, "invalid_fields");
+        assert_eq!(
+            (&refused["errors"][0]["field"], &refused["errors"][0]["code"]),
+            (&json!("client_id"), &json!("invalid"))
+        );
+        screen
+            .send(json!({"type": "chat", "order_id": order, "text": "Hello", "client_id": mark, "ref": "m"}))
+            .await;
+        let error = screen.until("error").await.pop().expect("an error");
+        assert_eq!((&error["code"], &error["ref"]), (&json!("invalid_fields"), &json!("m")));
+    }
+    for mark in ["c-1", "0190163d-8694-739b-aea5-966c26f8ad90", "01701234-5670-4345-8345-966026080901"] {
+        let body = json!({"text": "Hello", "client_id": mark});
+        let message = chat::try_write(&app, &customer, &order, body).await.expect(201);
+        assert_eq!(message["client_id"], json!(mark));
+    }
+    assert_eq!(chat::texts(&app, &partner, &order).await, ["Hello"; 3]);
+}

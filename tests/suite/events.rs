@@ -7,8 +7,8 @@ use serde_json::{Value, json};
 use crate::support::raw::{CLOSE, Raw, TEXT};
 use crate::support::{Client, Socket, TestApp, TestUser};
 
-const KEY: &str = "key-of-the-shop";
-const SETTINGS: (&str, &str) = ("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop,till:key-of-the-till");
+const KEY: &str = "own-key-of-the-shop";
+const SETTINGS: (&str, &str) = ("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop,till:own-key-of-the-till");
 
 /// Calls with the key of another back end.
 fn shop(app: &TestApp) -> Client {
@@ -142,9 +142,9 @@ async fn only_back_ends_with_a_key_publish() {
     for token in [
         "",
         "key",
-        "key-of-the-shop ",
+        "own-key-of-the-shop ",
         "KEY-OF-THE-SHOP",
-        "shop:key-of-the-shop",
+        "shop:own-key-of-the-shop",
         &customer.token,
         &admin.token,
     ] {
@@ -158,14 +158,14 @@ async fn only_back_ends_with_a_key_publish() {
         refused.refused(401, "service_key_invalid");
     }
     app.as_nobody().post("/events", body.clone()).await.refused(401, "service_key_invalid");
-    let till = [("Authorization", "Bearer key-of-the-till")];
+    let till = [("Authorization", "Bearer own-key-of-the-till")];
     let good = json!({"group": group, "type": "good", "data": 1});
     app.as_nobody().post_with("/events", &till, good).await.expect(202);
     assert!(socket.until("good").await.iter().all(|frame| frame["type"] != "forged"));
 
     // Where no key is configured none is good.
     let app = TestApp::start().await;
-    for key in ["Bearer ", "Bearer key-of-the-shop"] {
+    for key in ["Bearer ", "Bearer own-key-of-the-shop"] {
         app.as_nobody()
             .post_with("/events", &[("Authorization", key)], body.clone())
             .await

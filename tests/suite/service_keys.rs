@@ -29,7 +29,7 @@ async fn publish_as(app: &TestApp, key: &str, group: &str, ephemeral: bool) -> A
 
 #[actix_web::test]
 async fn a_key_is_good_for_its_groups_and_no_others() {
-    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop")]).await;
+    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop")]).await;
     let (customer, partner) = (app.customer().await, app.partner().await);
     let order = app.order(&customer).await;
     let groups = [
@@ -58,7 +58,7 @@ async fn a_key_is_good_for_its_groups_and_no_others() {
         app.with_token(&key).get("/me").await.refused(401, "token_invalid");
     }
     for group in &groups {
-        publish(&app, "key-of-the-shop", group).await.expect(202);
+        publish(&app, "own-key-of-the-shop", group).await.expect(202);
     }
 }
 

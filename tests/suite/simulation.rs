@@ -18,13 +18,13 @@ use crate::money::{assert_whole, change};
 use crate::support::process::{Process, waybill};
 use crate::support::{TestApp, TestDatabase};
 
-const SERVICE_KEY: &str = "key-of-the-shop";
+const SERVICE_KEY: &str = "own-key-of-the-shop";
 const SETTINGS: [(&str, &str); 5] = [
     ("WAYBILL_PAYMENT_PROVIDER", "test"),
     ("WAYBILL_OFFER_SECS", "3"),
     ("WAYBILL_ORDERS_IN_HAND", "1"),
     ("WAYBILL_DISPATCH_AGAIN_MS", "500"),
-    ("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop"),
+    ("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop"),
 ];
 
 #[actix_web::test]

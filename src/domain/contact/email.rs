@@ -39,25 +39,36 @@ pub(super) fn find(text: &str) -> Vec<Range<usize>> {
     for (index, word) in words.iter().enumerate() {
         let before = index.checked_sub(1).and_then(|index| words.get(index));
         let after = words.get(index + 1..).unwrap_or_default();
-        let span =
-            with_sign(text, word, before, after.first()).or_else(|| spelled(text, word, before?, after));
-        found.extend(span);
+        let signed = with_sign(text, word, before, after.first());
+        if signed.is_empty() {
+            found.extend(before.and_then(|before| spelled(text, word, before, after)));
+        }
+        found.extend(signed);
     }
     found
 }
 
-/// `ada@example.org`, also with spaces at the sign.
+/// `ada@example.org`, also with spaces at the sign. A word may hold several, and signs that belong to none.
 fn with_sign(
     text: &str,
     word: &Range<usize>,
     before: Option<&Range<usize>>,
     after: Option<&Range<usize>>,
-) -> Option<Range<usize>> {
-    let (sign, char) =
-        slice(text, word.clone()).char_indices().find(|(_, char)| matches!(char, '@' | '＠'))?;
-    let (sign, behind) = (word.start + sign, word.start + sign + char.len_utf8());
-    let user = if sign > word.start { word.start..sign } else { before?.clone() };
-    let domain = if behind < word.end { behind..word.end } else { after?.clone() };
+) -> Vec<Range<usize>> {
+    let mut found: Vec<Range<usize>> = Vec::new();
+    let signs = slice(text, word.clone()).char_indices().filter(|(_, char)| matches!(char, '@' | '＠'));
+    for (sign, char) in signs {
+        let (sign, behind) = (word.start + sign, word.start + sign + char.len_utf8());
+        let begin = found.last().map_or(word.start, |last| last.end);
+        let user = if sign > word.start { Some(begin..sign) } else { before.cloned() };
+        let domain = if behind < word.end { Some(behind..word.end) } else { after.cloned() };
+        found.extend(user.zip(domain).and_then(|(user, domain)| address(text, user, domain)));
+    }
+    found
+}
+
+/// What of these two is an address, if anything: the end of the first, and the beginning of the second.
+fn address(text: &str, user: Range<usize>, domain: Range<usize>) -> Option<Range<usize>> {
     let start = user.end - user_length(slice(text, user.clone()));
     let length = domain_length(slice(text, domain.clone()))?;
     (start < user.end).then_some(start..domain.start + length)

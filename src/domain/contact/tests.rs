@@ -254,6 +254,17 @@ fn email_addresses_are_masked() {
         "⟦0170123456@web.example⟧",
         "⟦ada at gmail.com⟧",
         "write to ⟦ada.l at Outlook.com⟧.",
+        // More signs than addresses, and more addresses than words.
+        "write me @⟦ada@gmail.com⟧",
+        "@@⟦ada@gmail.com⟧",
+        "x@⟦ada@gmail.com⟧@",
+        "⟦ada@example.org⟧@example.org",
+        "⟦ada@example.org⟧/⟦bob@example.org⟧",
+        "⟦ada@example.org⟧&⟦bob@example.org⟧*⟦cas@example.org⟧~⟦dan@example.org⟧",
+        "⟦ada@example.org⟧⟦'bob@example.org⟧",
+        "⟦ada＠example.org⟧/⟦bob＠example.org⟧",
+        "⟦ada@example.org @gmail.com⟧",
+        "⟦ada@ example.org@gmail.com⟧",
     ] {
         assert_masks(marked);
     }
@@ -299,5 +310,11 @@ proptest::proptest! {
     fn any_text_is_taken(text in "[0-9a-z@+./() ,:€•ä-]{0,80}|\\PC{0,80}") {
         let masked = mask(&text);
         proptest::prop_assert_eq!(masked.text == text, !masked.is_masked);
+    }
+
+    #[test]
+    fn masking_addresses_twice_is_masking_them_once(text in "[abc@＠.' /&•-]{0,40}") {
+        let masked = mask(&text).text;
+        proptest::prop_assert_eq!(&mask(&masked).text, &masked);
     }
 }

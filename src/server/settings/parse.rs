@@ -114,10 +114,12 @@ pub(super) fn payment_provider(text: &str) -> Parsed<PaymentProvider> {
     }
 }
 
+/// The shortest secret that another program shows or signs with, bytes.
+const LEAST_SECRET: usize = 16;
+
 pub(super) fn webhook_secret(text: &str) -> Parsed<WebhookSecret> {
-    let least = 16;
-    if text.len() < least {
-        return Err(format!("expected at least {least} bytes each (openssl rand -hex 32 makes one)"));
+    if text.len() < LEAST_SECRET {
+        return Err(format!("expected at least {LEAST_SECRET} bytes each (openssl rand -hex 32 makes one)"));
     }
     Ok(WebhookSecret::new(text))
 }
@@ -205,10 +207,12 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
 }
 
 pub(super) fn service_key(text: &str) -> Parsed<ServiceKey> {
-    match text.split_once(':') {
-        Some((name, key)) if !name.trim().is_empty() && !key.trim().is_empty() => {
-            Ok(ServiceKey { name: name.trim().into(), key: key.trim().into() })
-        }
-        Some(_) | None => Err("expected name:key, and more of these with commas".into()),
+    let (name, key) = text.split_once(':').map(|(name, key)| (name.trim(), key.trim())).unwrap_or_default();
+    if name.is_empty() || key.len() < LEAST_SECRET {
+        return Err(format!(
+            "expected name:key, and more of these with commas; keys of at least {LEAST_SECRET} bytes \
+             (openssl rand -hex 32 makes one)"
+        ));
     }
+    Ok(ServiceKey { name: name.into(), key: key.into() })
 }

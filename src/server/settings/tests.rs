@@ -73,7 +73,11 @@ fn a_wrong_value_is_one_line_that_names_its_variable() {
         ("WAYBILL_ALLOWED_ORIGINS", "https://a.example/shop"),
         ("WAYBILL_ALLOWED_ORIGINS", "https://a.example,ftp://b.example"),
         ("WAYBILL_TRUSTED_PROXIES", "10.0.0.0/33"),
-        ("WAYBILL_SERVICE_KEYS", "no-colon"),
+        ("WAYBILL_SERVICE_KEYS", "no-colon-in-all-of-this-text"),
+        ("WAYBILL_SERVICE_KEYS", ":0123456789abcdef"),
+        ("WAYBILL_SERVICE_KEYS", "shop:0123456789abcde"),
+        ("WAYBILL_SERVICE_KEYS", "shop:0123456789abcdef,till:x"),
+        ("WAYBILL_SERVICE_KEYS", "shop:               x"),
         ("WAYBILL_RATE_LIMITS", "yes"),
         ("WAYBILL_BASE_FEE", "-1"),
         ("WAYBILL_CURRENCY", "dollars"),
@@ -114,7 +118,7 @@ fn good_values_are_taken() {
         ("WAYBILL_PUBLIC_URL", "https://realtime.example/base"),
         ("WAYBILL_ALLOWED_ORIGINS", " https://A.example , http://localhost:3000 "),
         ("WAYBILL_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
-        ("WAYBILL_SERVICE_KEYS", "django:s3cret:with:colons, other:key"),
+        ("WAYBILL_SERVICE_KEYS", "django:s3cret:with:colons, other:0123456789abcdef"),
         ("WAYBILL_WORKERS", "3"),
         ("RUST_LOG", "info,waybill::store=debug,actix_server=off"),
     ])
@@ -177,7 +181,7 @@ fn secrets_are_shown_nowhere() {
     let environment = [
         ("DATABASE_URL", "postgres://waybill:hunter2@db/waybill"),
         ("WAYBILL_JWT_SECRET", "hunter2-hunter2-hunter2"),
-        ("WAYBILL_SERVICE_KEYS", "django:hunter2"),
+        ("WAYBILL_SERVICE_KEYS", "django:hunter2-hunter2-hunter2"),
     ];
     let sources = Sources::new(pairs(&environment), []);
     let settings = Settings::read(&sources).expect("good");

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::domain::ids::{PartnerId, UserId};
+use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::services::error::ServiceError;
 use crate::services::limits::{Familiar, KeyHasher, Limiter, Rate, Window};
 
@@ -56,6 +56,9 @@ const REPEATS: Rate = rate(100, Duration::from_secs(1));
 
 /// Samples of a partner, on each instance: a frame a second, and what a day offline has left.
 const SAMPLES: Rate = rate(5_000, Duration::from_millis(20));
+
+/// That a user is writing about an order, shown by all of the user's sessions on an instance.
+const TYPING: Rate = rate(1, Duration::from_secs(2));
 
 const fn rate(burst: u32, every: Duration) -> Rate {
     Rate { burst, every }
@@ -132,6 +135,7 @@ budgets! {
     orders: ORDERS,
     repeats: REPEATS,
     samples: SAMPLES,
+    typing: TYPING,
 }
 
 impl std::fmt::Debug for Guard {
@@ -300,6 +304,12 @@ impl Guard {
             self.samples.take_some(&partner_id, count, now).map_err(refused)?;
         }
         Ok(())
+    }
+
+    /// Whether it is time to show again that a user is writing about an order; if so, that is counted. The other instances
+    /// are not told: that would cost more than what is shown.
+    pub(in crate::services) fn may_show_typing(&self, what: (UserId, OrderId), now: Instant) -> bool {
+        !self.is_limiting || self.typing.take(&what, now).is_ok()
     }
 
     fn limited(

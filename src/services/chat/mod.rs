@@ -8,7 +8,7 @@ mod post;
 mod read;
 
 pub(super) use closing::close;
-pub use post::{NewMessage, Posted, post, post_once, typing};
+pub use post::{NewMessage, Posted, check, post, post_once, typing};
 pub use read::{History, ReadMark, ReadUpTo, history, mark_read, mark_read_once};
 
 use crate::domain::contact::masked;

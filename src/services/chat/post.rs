@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde::Deserialize;
 use utoipa::ToSchema;
+use uuid::Uuid;
 
 use crate::domain::chat::is_open;
 use crate::domain::contact::{Masked, mask};
@@ -35,7 +36,8 @@ pub struct NewMessage {
     /// 1 to 2,000 characters. Phone numbers and e-mail addresses in it are masked.
     #[schema(min_length = 1, max_length = 2000)]
     pub text: String,
-    /// The client's own mark: the message bears it, and is known by it when it comes again.
+    /// The client's own mark: the message bears it, and is known by it when it comes again. A UUID say, and nothing that
+    /// looks like a phone number or an e-mail address: the other side sees it.
     #[schema(min_length = 1, max_length = 128)]
     pub client_id: Option<String>,
 }
@@ -49,11 +51,20 @@ pub struct Posted {
     pub is_new: bool,
 }
 
-fn check(new: &NewMessage) -> Result<(), ServiceError> {
+/// Checks a message as far as that needs no database.
+///
+/// # Errors
+/// `Invalid`.
+pub fn check(new: &NewMessage) -> Result<(), ServiceError> {
     let mut checks = Checks::default();
     checks.text("text", &new.text, 1..=2000);
     if let Some(client_id) = &new.client_id {
         checks.text("client_id", client_id, 1..=128);
+        // The other side gets it as it is. Digits of a UUID may look like a number by chance.
+        if Uuid::try_parse(client_id).is_err() && mask(client_id).is_masked {
+            let message = "expected no phone number or e-mail address; take a UUID";
+            checks.fail("client_id", "invalid", message);
+        }
     }
     checks.done()
 }
@@ -212,10 +223,48 @@ pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), 
         open_with(&order, Timestamp::now(), after_end).map(|_| ())
     })
     .await?;
+    if !app.guard().may_show_typing((who.user_id, order_id), Instant::now()) {
+        // Another session of the user's has shown it a moment ago.
+        return Ok(());
+    }
     let body = EphemeralFrame::Typing { user_id: who.user_id }.to_text();
     // Two who write are both seen.
     let slot = format!("typing:{}", who.user_id);
     let group = GroupKey::Order(order_id);
     app.groups().publish_ephemeral(group, EventId::new(), slot.as_str().into(), body.into())?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(client_id: &str) -> bool {
+        check(&NewMessage { text: "Hello".into(), client_id: Some(client_id.into()) }).is_err()
+    }
+
+    #[test]
+    fn a_client_id_holds_no_contact_details() {
+        for client_id in
+            ["0170 1234567", "+49 170 1234567", "ada@example.org", "c-1 ada@example.org", "call 0170-1234567"]
+        {
+            assert!(refused(client_id), "{client_id}");
+        }
+    }
+
+    #[test]
+    fn usual_client_ids_are_taken() {
+        for client_id in
+            ["c-1", "m-1", "1", "order 1234567", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "V1StGXR8_Z5jdHi6B-myT"]
+        {
+            assert!(!refused(client_id), "{client_id}");
+        }
+        for _ in 0..20_000 {
+            for id in [Uuid::new_v4(), Uuid::now_v7()] {
+                for form in [id.hyphenated().to_string(), id.simple().to_string()] {
+                    assert!(!refused(&form) && !refused(&form.to_uppercase()), "{form}");
+                }
+            }
+        }
+    }
 }

@@ -15,7 +15,7 @@ use crate::services::error::ServiceError;
 use crate::services::idempotency::Idempotency;
 use crate::services::{notifications, orders};
 use crate::store::messages::{self as rows, Mark};
-use crate::store::orders as order_rows;
+use crate::store::{Conn, at_one_moment, orders as order_rows};
 
 use super::{sight, view};
 
@@ -66,7 +66,7 @@ pub async fn history(
     before: Option<MessageId>,
     limit: i64,
 ) -> Result<History, ServiceError> {
-    app.read(move |conn| {
+    let read = move |conn: &mut Conn| {
         let (order, party) = orders::visible(conn, &who, order_id)?;
         let sight = sight(&order, party);
         let before = match before {
@@ -86,8 +86,8 @@ pub async fn history(
             unread: rows::count_unread(conn, sight, who.user_id)?,
             read: rows::marks(conn, sight)?.into_iter().filter(is_shown).map(ReadMark::from).collect(),
         })
-    })
-    .await
+    };
+    app.read(move |conn| at_one_moment(conn, read)).await
 }
 
 fn unknown(field: &str) -> ServiceError {

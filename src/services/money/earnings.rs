@@ -14,7 +14,7 @@ use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::store::transfers::Transfer;
-use crate::store::{Conn, StoreError, ledger};
+use crate::store::{Conn, StoreError, at_one_moment, ledger};
 
 use super::transfers::{self, TransferView, carry_out, record};
 use super::{insufficient, post};
@@ -35,7 +35,7 @@ pub struct EarningsView {
     pub owed: i64,
     /// ISO 4217.
     pub currency: Currency,
-    /// What went in and out, newest first, at most 50.
+    /// What went in and out, newest first, at most 50; `GET /partner/earnings/entries` has those before, too.
     pub entries: Vec<EntryView>,
 }
 
@@ -88,7 +88,7 @@ fn partner_of(who: &Principal) -> Result<PartnerId, ServiceError> {
 pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<EarningsView, ServiceError> {
     let partner_id = partner_of(&who)?;
     let (account, cash) = (Account::Earnings(partner_id), Account::Cash(partner_id));
-    app.read(move |conn| {
+    let read = move |conn: &mut Conn| {
         let balance = ledger::balance(conn, currency, account)?;
         let owed = ledger::balance(conn, currency, cash)?.saturating_neg();
         let EarningsBalance { today, week, .. } =
@@ -96,8 +96,24 @@ pub async fn earnings(app: &App, who: Principal, currency: Currency) -> Result<E
         let entries = ledger::entries(conn, currency, account, None, MAX_RECENT)?;
         let entries = entries.into_iter().map(super::view).collect();
         Ok(EarningsView { today, week, balance, owed, currency, entries })
-    })
-    .await
+    };
+    app.read(move |conn| at_one_moment(conn, read)).await
+}
+
+/// What went in and out of the caller's earnings, newest first, at most `limit`, each with its number; only those before the
+/// one with the number `before`.
+///
+/// # Errors
+/// `NotFound` for a user without a partner profile; the database's.
+pub async fn earnings_entries(
+    app: &App,
+    who: Principal,
+    currency: Currency,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, EntryView)>, ServiceError> {
+    let partner_id = partner_of(&who)?;
+    super::entries_of(app, Account::Earnings(partner_id), currency, before, limit).await
 }
 
 /// Sends the caller's earnings, also those in a currency that is not taken any more. They leave the ledger's account before

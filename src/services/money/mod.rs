@@ -14,7 +14,7 @@ mod transfers;
 mod wallet;
 mod webhooks;
 
-pub use earnings::{EarningsView, NewPayout, earnings, get_pay_out, pay_out};
+pub use earnings::{EarningsView, NewPayout, earnings, earnings_entries, get_pay_out, pay_out};
 pub use order_payment::{MovementEntryView, MovementView, OrderPaymentView, payment};
 pub use payments::{NewRefund, Settled, authorise, note_refused, refund, settle, tariff};
 pub use transfers::{TransferView, look, resume};
@@ -34,7 +34,7 @@ use crate::protocol::event::Event;
 use crate::protocol::money::{EntryView, WalletBalance};
 use crate::store::ledger::{self, Decision, Entry, Posted, Posting};
 
-use super::app::Tx;
+use super::app::{App, Tx};
 use super::error::ServiceError;
 
 use provider::Provider;
@@ -67,6 +67,19 @@ fn view(entry: Entry) -> EntryView {
         transfer_id: entry.transfer_id,
         created_at: entry.created_at,
     }
+}
+
+/// Entries of an account, newest first, at most `limit`, each with its number; only those before the one with the number
+/// `before`.
+async fn entries_of(
+    app: &App,
+    account: Account,
+    currency: Currency,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, EntryView)>, ServiceError> {
+    let found = app.read(move |conn| Ok(ledger::entries(conn, currency, account, before, limit)?)).await?;
+    Ok(found.into_iter().map(|entry| (entry.number, view(entry))).collect())
 }
 
 /// Makes a movement, once under its key, and lets those hear of it whose money it is.

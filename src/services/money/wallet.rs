@@ -12,8 +12,8 @@ use crate::protocol::money::EntryView;
 use crate::services::app::{App, Reply};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::store::ledger;
 use crate::store::transfers::Transfer;
+use crate::store::{Conn, at_one_moment, ledger};
 
 use super::payments::tariff;
 use super::transfers::{self, TransferView, carry_out, record};
@@ -49,14 +49,15 @@ pub struct NewTopUp {
 /// The database's.
 pub async fn wallet(app: &App, who: Principal, currency: Currency) -> Result<WalletView, ServiceError> {
     let (wallet, held) = (Account::Wallet(who.user_id), Account::Held(who.user_id));
-    app.read(move |conn| {
+    // What is set aside between the two looks would be in neither, or in both.
+    let read = move |conn: &mut Conn| {
         Ok(WalletView {
             balance: ledger::balance(conn, currency, wallet)?,
             held: ledger::balance(conn, currency, held)?,
             currency,
         })
-    })
-    .await
+    };
+    app.read(move |conn| at_one_moment(conn, read)).await
 }
 
 /// What went in and out of the caller's wallet, newest first, at most `limit`, each with its number; only those before the
@@ -71,9 +72,7 @@ pub async fn entries(
     before: Option<i64>,
     limit: i64,
 ) -> Result<Vec<(i64, EntryView)>, ServiceError> {
-    let account = Account::Wallet(who.user_id);
-    let found = app.read(move |conn| Ok(ledger::entries(conn, currency, account, before, limit)?)).await?;
-    Ok(found.into_iter().map(|entry| (entry.number, super::view(entry))).collect())
+    super::entries_of(app, Account::Wallet(who.user_id), currency, before, limit).await
 }
 
 /// Puts money into the caller's wallet.

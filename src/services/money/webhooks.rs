@@ -25,6 +25,10 @@ use super::transfers::{News, apply};
 const TOLERANCE: Duration = Duration::from_secs(300);
 /// How many codes of a signature are looked at: one for each key, with some to spare.
 const MAX_CODES: usize = 5;
+/// How many characters of a provider's name for a transfer are kept.
+const MAX_REFERENCE: usize = 255;
+/// How many characters of why it failed.
+const MAX_REASON: usize = 200;
 /// How long a code is, bytes.
 const CODE: usize = 32;
 /// How long it is remembered that an event was told.
@@ -152,13 +156,13 @@ pub struct ProviderEvent {
     pub kind: String,
     /// The id under which the provider was asked for the transfer: that of the top-up or the pay-out.
     pub transfer_id: TransferId,
-    /// The provider's own name for the transfer.
+    /// The provider's own name for the transfer; kept are its first 255 characters.
     pub reference: Option<String>,
     /// What was moved, minor units.
     pub amount: i64,
     /// ISO 4217.
     pub currency: Currency,
-    /// Why it failed, at most 200 characters.
+    /// Why it failed; kept are its first 200 characters.
     pub reason: Option<String>,
 }
 
@@ -210,8 +214,9 @@ pub async fn take_event(app: &App, provider: &str, event: ProviderEvent) -> Resu
             log::error!("the provider tells of {told} for transfer {} of {}", transfer.id, transfer.amount);
             return Err(ServiceError::conflict("amount_differs", "The transfer is about another amount."));
         }
-        let failure = (status == TransferStatus::Failed).then(|| event.reason.unwrap_or("failed".into()));
-        apply(tx, transfer.id, News { status, reference: event.reference, failure })?;
+        let (reference, reason) = (kept(event.reference, MAX_REFERENCE), kept(event.reason, MAX_REASON));
+        let failure = (status == TransferStatus::Failed).then(|| reason.unwrap_or("failed".into()));
+        apply(tx, transfer.id, News { status, reference, failure })?;
         Ok(Outcome::Taken)
     })
     .await
@@ -230,12 +235,15 @@ fn check(event: &ProviderEvent) -> Result<(), ServiceError> {
     let mut checks = Checks::default();
     checks.text("id", &event.id, 1..=255);
     checks.number("amount", event.amount, 1..=i64::MAX);
-    for (field, text, most) in [("reference", &event.reference, 255), ("reason", &event.reason, 200)] {
-        if let Some(text) = text {
-            checks.text(field, text, 1..=most);
-        }
-    }
     checks.done()
+}
+
+/// What is kept of a text that only describes. Nothing about it refuses an event: the provider would send it in vain again
+/// and again, and the money would stay where it is not.
+fn kept(text: Option<String>, most: usize) -> Option<String> {
+    let text: String = text?.chars().map(|char| if char.is_control() { ' ' } else { char }).collect();
+    let kept: String = text.trim().chars().take(most).collect();
+    Some(kept.trim_end().to_owned()).filter(|kept| !kept.is_empty())
 }
 
 /// Forgets events that can hardly come again, some at once, and tells how many; what they told stands.

@@ -48,6 +48,7 @@ const CALLERS: &[(&str, &str, Calls)] = &[
     ("GET", "/wallet/topups/{topup_id}", [Taken, Role, Role, Hidden, Role]),
     ("POST", "/partner/locations", PARTNERS),
     ("GET", "/partner/earnings", PARTNERS),
+    ("GET", "/partner/earnings/entries", PARTNERS),
     ("POST", "/partner/payouts", PARTNERS),
     ("GET", "/partner/payouts/{payout_id}", [Role, Taken, Role, Role, Hidden]),
     ("GET", "/partner/availability", PARTNERS),

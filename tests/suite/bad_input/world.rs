@@ -111,7 +111,7 @@ pub struct World {
 
 impl World {
     pub async fn make() -> Self {
-        let service_keys = [("WAYBILL_SERVICE_KEYS", "shop:key-of-the-shop")];
+        let service_keys = [("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop")];
         let app = TestApp::start_with(&[money::SETTINGS.as_slice(), &service_keys].concat()).await;
         let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
         let log_in = app.log_in(&customer).await;
@@ -183,7 +183,7 @@ impl World {
             Caller::Customer => format!("Authorization: Bearer {}", self.customer.token),
             Caller::Partner => format!("Authorization: Bearer {}", self.partner.token),
             Caller::Admin => format!("Authorization: Bearer {}", self.admin.token),
-            Caller::Service => "Authorization: Bearer key-of-the-shop".into(),
+            Caller::Service => "Authorization: Bearer own-key-of-the-shop".into(),
         }
     }
 

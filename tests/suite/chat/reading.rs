@@ -1,5 +1,7 @@
 //! Pages of messages, who sees which, read marks, and who is typing.
 
+use std::time::{Duration, Instant};
+
 use serde_json::{Value, json};
 
 use super::{give_back, order, page, screen, texts, write};
@@ -62,6 +64,32 @@ async fn a_later_partner_does_not_see_what_was_written_before() {
     give_back(&app, &second, &order).await;
     app.assign(&admin, &order, &first).await;
     assert_eq!(texts(&app, &first, &order).await, ["For the first one"]);
+}
+
+#[actix_web::test]
+async fn who_has_read_on_has_read_what_a_partner_sees_who_gets_the_order_back() {
+    let app = TestApp::start().await;
+    let (customer, first, order) = order(&app).await;
+    let (second, admin) = (app.partner().await, app.admin().await);
+    write(&app, &first, &order, "one").await;
+    let last = write(&app, &first, &order, "two").await;
+    give_back(&app, &first, &order).await;
+    app.assign(&admin, &order, &second).await;
+    let later = write(&app, &second, &order, "three").await;
+    mark(&app, &customer, &order, &later["id"]).await.expect(204);
+    give_back(&app, &second, &order).await;
+    app.assign(&admin, &order, &first).await;
+    let read_by = |page: &Value| (page["read"][0]["user_id"].clone(), page["read"][0]["up_to"].clone());
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), last["id"].clone()), "{seen}");
+    let newest = write(&app, &first, &order, "four").await;
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), last["id"].clone()), "{seen}");
+    let seen = page(&app, &customer, &order).await;
+    assert_eq!((read_by(&seen), &seen["unread"]), ((json!(customer.id), later["id"].clone()), &json!(1)));
+    mark(&app, &customer, &order, &newest["id"]).await.expect(204);
+    let seen = page(&app, &first, &order).await;
+    assert_eq!(read_by(&seen), (json!(customer.id), newest["id"].clone()), "{seen}");
 }
 
 #[actix_web::test]
@@ -184,4 +212,28 @@ async fn both_who_type_are_shown_and_each_only_now_and_then() {
     for screen in &mut screens {
         assert!(screen.so_far().await.is_empty());
     }
+}
+
+#[actix_web::test]
+async fn typing_on_two_devices_is_shown_no_more_often_than_on_one() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = order(&app).await;
+    let mut devices = [screen(&app, &customer, &order).await, screen(&app, &customer, &order).await];
+    let mut watching = screen(&app, &partner, &order).await;
+    let begin = Instant::now();
+    for device in &mut devices {
+        device.send(json!({"type": "typing", "order_id": order})).await;
+        device.send(json!({"type": "chat", "order_id": order, "text": "Hello"})).await;
+    }
+    let mut shown = 0;
+    for _ in 0..2 {
+        let frames = watching.until("chat_message").await;
+        shown += frames.iter().filter(|frame| frame["type"] == "typing").count();
+    }
+    // What is typed is handled beside what is written, and may be shown after it.
+    for device in &mut devices {
+        device.so_far().await;
+    }
+    shown += watching.so_far().await.iter().filter(|frame| frame["type"] == "typing").count();
+    assert!(shown == 1 || begin.elapsed() >= Duration::from_secs(2), "shown {shown} times");
 }

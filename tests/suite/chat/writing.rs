@@ -1,13 +1,19 @@
 //! Who may write when, what becomes of a message, and what of one that comes twice.
 
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use tokio::sync::oneshot;
 use uuid::Uuid;
+use waybill::domain::ids::OrderId;
+use waybill::services::error::ServiceError;
+use waybill::store::orders;
 
 use super::{give_back, order, page, screen, set_back, texts, try_write, write};
 use crate::support::TestApp;
+use crate::support::steps::text;
 
 #[actix_web::test]
 async fn what_is_written_reaches_everybody_who_listens_to_the_order() {
@@ -69,6 +75,59 @@ async fn what_a_session_writes_is_stored_in_the_order_in_which_it_came() {
         assert_eq!(phone.expect("chat_message").await["message"]["text"], json!(text));
     }
     assert_eq!(texts(&app, &customer, &order).await, words);
+}
+
+#[actix_web::test]
+async fn only_so_many_messages_wait_for_one_that_is_stuck() {
+    let app = TestApp::start().await;
+    let (customer, _, order) = order(&app).await;
+    let mut phone = screen(&app, &customer, &order).await;
+    let id: OrderId = order.parse().expect("an id");
+    // Somebody holds the order, and with SQLite whatever there is.
+    let (release, released) = mpsc::channel::<()>();
+    let (done, is_done) = oneshot::channel();
+    let holder = app.inner().clone();
+    let holding = actix_web::rt::spawn(async move {
+        let held = holder.write(move |tx| {
+            orders::find_locked(tx.conn(), id)?;
+            done.send(()).expect("the test waits");
+            // An error is what is waited for: the other end is dropped.
+            let _ = released.recv();
+            Ok::<_, ServiceError>(())
+        });
+        held.await.expect("it is given back");
+    });
+    is_done.await.expect("it is held");
+    for number in 0..40 {
+        let line = format!("line {number}");
+        phone.send(json!({"type": "chat", "order_id": order, "text": line, "ref": number.to_string()})).await;
+    }
+    for number in 32..40 {
+        let error = phone.expect("error").await;
+        assert_eq!((&error["code"], &error["ref"]), (&json!("overloaded"), &json!(number.to_string())));
+    }
+    // What is wrong is said at once, too.
+    let long = "x".repeat(2001);
+    phone.send(json!({"type": "chat", "order_id": order, "text": long, "ref": "long"})).await;
+    let error = phone.expect("error").await;
+    assert_eq!((&error["code"], &error["ref"]), (&json!("invalid_fields"), &json!("long")));
+
+    drop(release);
+    // Events take another way than answers.
+    let (mut told, mut refused) = (Vec::new(), Vec::new());
+    while told.len() + refused.len() < 32 {
+        let frame = phone.next().await;
+        match frame["type"].as_str() {
+            Some("chat_message") => told.push(text(&frame["message"], "text")),
+            Some("error") => refused.push((text(&frame, "code"), text(&frame, "ref"))),
+            Some(_) | None => {}
+        }
+    }
+    assert_eq!(told, (0..20).map(|number| format!("line {number}")).collect::<Vec<_>>());
+    let limited = (20..32).map(|number| ("rate_limited".to_owned(), number.to_string()));
+    assert_eq!(refused, limited.collect::<Vec<_>>());
+    holding.await.expect("it has ended");
+    assert_eq!(texts(&app, &customer, &order).await.len(), 20);
 }
 
 #[actix_web::test]

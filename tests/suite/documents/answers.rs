@@ -171,6 +171,9 @@ async fn wallet(app: &TestApp, walk: &mut Walk) {
     walk.get(&rider, "/api/v1/partner/earnings?currency=USD").await;
     let pay_out = walk.post(&rider, "/api/v1/partner/payouts", json!({"amount": 100})).await;
     walk.get(&rider, &format!("/api/v1/partner/payouts/{{payout_id={}}}", text(&pay_out, "id"))).await;
+    let page = walk.get(&rider, "/api/v1/partner/earnings/entries?currency=USD&limit=1").await;
+    walk.get(&rider, &format!("/api/v1/partner/earnings/entries?cursor={}", text(&page, "next_cursor")))
+        .await;
     let refund = format!("/api/v1/orders/{{order_id={}}}/refund", text(&order, "id"));
     walk.post(&app.as_user(&admin), &refund, json!({"amount": 100, "reason": "It was cold."})).await;
     for who in [&owner, &app.as_user(&admin)] {

@@ -73,6 +73,37 @@ async fn a_partner_sees_what_became_of_a_pay_out_and_of_none_but_their_own() {
 }
 
 #[actix_web::test]
+async fn all_that_was_ever_earned_can_be_read_page_by_page() {
+    let app = start().await;
+    let partner = earner(&app, 1).await;
+    // More than the newest fifty, which come with the balance.
+    for _ in 0..52 {
+        pay_out(&app, &partner, json!({"amount": 1})).await.expect(201);
+    }
+    let earnings = app.as_user(&partner).get("/partner/earnings").await.expect(200);
+    let newest = earnings["entries"].as_array().expect("entries");
+    let (mut seen, mut cursor) = (Vec::new(), String::new());
+    loop {
+        let path = format!("/partner/earnings/entries?currency=USD&limit=20{cursor}");
+        let page = app.as_user(&partner).get(&path).await.expect(200);
+        let items = page["items"].as_array().expect("items");
+        assert!(items.len() <= 20, "{page}");
+        seen.extend(items.iter().cloned());
+        match page["next_cursor"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!((seen.len(), newest.len()), (53, 50));
+    assert_eq!(&seen[..50], newest);
+    assert_eq!((&seen[52]["kind"], &seen[52]["balance_after"]), (&json!("capture"), &json!(SHARE)));
+    let sum: i64 = seen.iter().map(|entry| entry["amount"].as_i64().expect("a number")).sum();
+    assert_eq!(json!(sum), earnings["balance"]);
+    let others = app.as_user(&app.partner().await).get("/partner/earnings/entries").await.expect(200);
+    assert_eq!(others, json!({"items": [], "next_cursor": null}));
+}
+
+#[actix_web::test]
 async fn today_and_this_week_end_where_they_begin() {
     let app = start().await;
     let partner = earner(&app, 3).await;

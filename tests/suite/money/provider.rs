@@ -175,6 +175,31 @@ async fn events_about_nothing_that_is_known_are_taken_and_change_nothing() {
 }
 
 #[actix_web::test]
+async fn no_event_is_refused_for_how_it_describes_itself() {
+    let app = start().await;
+    let customer = app.customer().await;
+    let long = "é".repeat(300);
+    let cases = [
+        (json!(""), "failed".to_owned()),
+        (json!(" \n\t "), "failed".into()),
+        (Value::Null, "failed".into()),
+        (json!(long), long.chars().take(200).collect()),
+        (json!(" The card\u{0}has\u{1b}expired.\r\n"), "The card has expired.".into()),
+    ];
+    for (index, (text, kept)) in cases.into_iter().enumerate() {
+        let pending = top_up(&app, &customer, 1003).await;
+        let mut failed = event(&format!("evt_{index}"), "transfer.failed", &pending);
+        failed["reason"] = text.clone();
+        failed["reference"] = text;
+        assert_eq!(tell(&app, &failed).await.expect(200)["outcome"], "taken");
+        let path = format!("/wallet/topups/{}", pending["id"].as_str().expect("an id"));
+        let seen = app.as_user(&customer).get(&path).await.expect(200);
+        assert_eq!((&seen["status"], &seen["failure"]), (&json!("failed"), &json!(kept)));
+    }
+    assert_whole(&app).await;
+}
+
+#[actix_web::test]
 async fn what_the_provider_has_not_answered_is_asked_for_again_until_it_has() {
     let app = start().await;
     let customer = app.customer().await;

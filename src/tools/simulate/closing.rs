@@ -315,15 +315,24 @@ impl<'a> Closing<'a> {
             let written = placed.written.iter().map(|written| (written.client_id.as_str(), written.is_sure));
             let theirs = theirs.as_ref().map(|(partner, messages)| (*partner, messages.as_slice()));
             broken.extend(messages(id, written, &mine, theirs));
-            if let Some(entries) = wallets.get(customer.name()).filter(|_| placed.from_wallet) {
-                broken.extend(paid_from_wallet(id, order.status, placed.price, entries));
-            }
             if let Some((_, Purse { entries, is_all, .. })) =
                 carrier.filter(|_| order.status == OrderStatus::Completed)
             {
                 broken.extend(earned(id, placed.share, entries, *is_all));
             }
         });
+        let price = self
+            .town
+            .saw
+            .look(|seen| seen.orders.get(&id).filter(|placed| placed.from_wallet).map(|placed| placed.price));
+        if let Some((price, entries)) = price.zip(wallets.get(customer.name())) {
+            let paid = |entries: &[Entry]| paid_from_wallet(id, order.status, price, &rows.items, entries);
+            if paid(entries).is_some() {
+                // The order may have come to its end since the wallet was read.
+                let entries: Vec<Entry> = all(customer, "/api/v1/wallet/entries").await?;
+                broken.extend(paid(&entries));
+            }
+        }
         broken.into_iter().for_each(|broken| self.broke(customer, broken));
         Ok(())
     }

@@ -152,25 +152,45 @@ pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Ve
     broken
 }
 
-/// An order that is paid from the wallet is set aside once, and given back once unless it was completed.
+/// An order that is paid from the wallet is set aside once. Unless it was completed all of it is given back, once; where the
+/// customer cancelled late, less a fee.
 #[must_use]
-pub fn paid_from_wallet(id: OrderId, status: OrderStatus, price: i64, entries: &[Entry]) -> Option<Break> {
-    let amounts = |kinds: &[&str]| -> Vec<i64> {
-        let about =
-            entries.iter().filter(|entry| entry.order_id == Some(id) && kinds.contains(&&*entry.kind));
+pub fn paid_from_wallet(
+    id: OrderId,
+    status: OrderStatus,
+    price: i64,
+    rows: &[Row],
+    entries: &[Entry],
+) -> Option<Break> {
+    let amounts = |kind: &str| -> Vec<i64> {
+        let about = entries.iter().filter(|entry| entry.order_id == Some(id) && entry.kind == kind);
         about.map(|entry| entry.amount).collect()
     };
-    let (aside, back) = (amounts(&["authorisation"]), amounts(&["release", "cancellation_fee"]));
-    let is_back = match (status, back.as_slice()) {
-        (OrderStatus::Completed, back) => back.is_empty(),
-        (_, [back]) => (0..=price).contains(back),
+    let aside = amounts("authorisation");
+    let (released, rest) = (amounts("release"), amounts("cancellation_fee"));
+    let is_back = match (status, released.as_slice(), rest.as_slice()) {
+        (OrderStatus::Completed, [], []) => true,
+        (OrderStatus::Cancelled | OrderStatus::Failed, [back], []) => *back == price,
+        (OrderStatus::Cancelled, [], [back]) => (0..price).contains(back) && is_cancelled_late(rows),
         // A fee as high as the price leaves nothing to give back.
-        (OrderStatus::Cancelled, []) => true,
-        (_, _) => false,
+        (OrderStatus::Cancelled, [], []) => is_cancelled_late(rows),
+        (_, _, _) => false,
     };
     (aside != [-price] || !is_back).then(|| {
-        let expected = format!("{price} set aside once, and given back once unless completed");
-        Break::new(id, expected, format!("{status}, set aside {aside:?}, given back {back:?}"))
+        let expected = format!(
+            "{price} set aside once, and given back once unless completed, less a fee where that is due"
+        );
+        let came = format!("{status}, set aside {aside:?}, given back {released:?}, after a fee {rest:?}");
+        Break::new(id, expected, came)
+    })
+}
+
+/// Whether the customer cancelled when the partner was there already. Nobody else pays for it, nor earlier.
+fn is_cancelled_late(rows: &[Row]) -> bool {
+    rows.last().is_some_and(|row| {
+        row.from == Some(OrderStatus::Arrived)
+            && row.to == OrderStatus::Cancelled
+            && row.by == Party::Customer
     })
 }
 

@@ -49,16 +49,51 @@ fn a_wallet_pays_once_and_gets_back_what_was_not_taken() {
     let id = OrderId::new();
     let aside = || entry("authorisation", -500, 0, Some(id));
     let back = |kind, amount| entry(kind, amount, 0, Some(id));
-    let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, entries).is_none();
+    let early = rows(&[BEGIN[0], BEGIN[1], (3, Some("confirmed"), "cancelled", "customer")]);
+    let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, &early, entries).is_none();
     use OrderStatus::{Cancelled, Completed, Failed};
     assert!(is_right(Completed, &[aside()]));
     assert!(is_right(Cancelled, &[aside(), back("release", 500)]));
-    assert!(is_right(Cancelled, &[aside(), back("cancellation_fee", 200)]));
+    assert!(is_right(Failed, &[aside(), back("release", 500)]));
     assert!(!is_right(Completed, &[]));
     assert!(!is_right(Completed, &[aside(), aside()]));
     assert!(!is_right(Completed, &[aside(), back("release", 500)]));
     assert!(!is_right(Failed, &[aside()]));
+    assert!(!is_right(Cancelled, &[aside()]));
     assert!(!is_right(Cancelled, &[aside(), back("release", 500), back("release", 500)]));
+    for amount in [0, 499, 501] {
+        assert!(!is_right(Cancelled, &[aside(), back("release", amount)]), "{amount}");
+        assert!(!is_right(Failed, &[aside(), back("release", amount)]), "{amount}");
+    }
+}
+
+#[test]
+fn a_fee_is_taken_from_customers_who_cancel_when_the_partner_is_there() {
+    let id = OrderId::new();
+    let aside = || entry("authorisation", -500, 0, Some(id));
+    let back = |kind, amount| entry(kind, amount, 0, Some(id));
+    let end = |from, to, by| {
+        let taken =
+            [(3, Some("confirmed"), "assigned", "partner"), (4, Some("assigned"), "en_route", "partner")];
+        rows(&[BEGIN[0], BEGIN[1], taken[0], taken[1], (6, Some(from), to, by)])
+    };
+    let late = end("arrived", "cancelled", "customer");
+    let is_right =
+        |status, rows: &[Row], entries: &[Entry]| paid_from_wallet(id, status, 500, rows, entries).is_none();
+    use OrderStatus::{Cancelled, Failed};
+    assert!(is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 200)]));
+    assert!(is_right(Cancelled, &late, &[aside()]), "a fee as high as the price");
+    assert!(is_right(Cancelled, &late, &[aside(), back("release", 500)]), "a fee of nothing");
+    assert!(!is_right(Cancelled, &late, &[aside(), back("release", 200)]), "no fee says that it is one");
+    assert!(!is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 501)]));
+    assert!(!is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 200), back("release", 300)]));
+    for (status, rows) in [
+        (Cancelled, end("en_route", "cancelled", "customer")),
+        (Cancelled, end("arrived", "cancelled", "admin")),
+        (Failed, end("arrived", "failed", "admin")),
+    ] {
+        assert!(!is_right(status, &rows, &[aside(), back("cancellation_fee", 200)]), "{rows:?}");
+    }
 }
 
 #[test]

@@ -291,7 +291,7 @@ impl Part for Partner {
             }
             "error" => {
                 self.chat.refused(frame);
-                self.offers.refused(person.name(), frame, self.pace, &mut self.rng);
+                self.offers.refused(frame, self.pace, &mut self.rng);
             }
             "earnings_update" => self.wants_money |= self.rng.random_bool(PAID_OUT),
             "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,

@@ -15,6 +15,7 @@ use super::inbox::Inbox;
 use super::line::{Line, Part, kind};
 use super::person::{Answer, Person};
 use super::purse::Purse;
+use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
 use crate::domain::group::GroupKey;
@@ -42,11 +43,14 @@ const RATED: f64 = 0.5;
 /// Metres of street from a shop to the door.
 const DELIVERY: (f64, f64) = (300.0, 600.0);
 /// What is written to partners.
-const WORDS: [&str; 4] = [
-    "Hello! The bell is broken, please knock.",
-    "Is there still some of the bread?",
-    "Take your time.",
-    "Second door on the left, behind the plane tree.",
+pub(super) static WORDS: [Words; 5] = [
+    Words::plain("Hello! The bell is broken, please knock."),
+    Words::plain("Is there still some of the bread?"),
+    Words::plain("Take your time."),
+    Words::plain("Second door on the left, behind the plane tree."),
+    Words {
+        said: "The bell is broken. Call me: +34 612 345 678", told: "The bell is broken. Call me: •••"
+    },
 ];
 
 /// A customer.
@@ -277,7 +281,7 @@ impl Part for Customer {
                     self.town.saw.sees(id, timestamp);
                 }
             }
-            "error" => self.chat.refused(frame),
+            "error" => self.chat.refused(person, frame),
             "wallet_update" => self.purse.moved(frame),
             "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,
             "unread_count" => self.inbox.counted(person.name(), frame, &mut self.rng),

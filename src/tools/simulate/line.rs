@@ -83,6 +83,8 @@ pub struct Line<'a> {
     /// Since when the last `ping` waits for its `pong`.
     beat: Option<Instant>,
     beat_at: Instant,
+    /// When the last `ping` was sent that has its `pong`.
+    beaten: Instant,
     /// Since when each `pong` came in time.
     steady: Instant,
 }
@@ -109,6 +111,7 @@ impl<'a> Line<'a> {
             again: Vec::new(),
             beat: None,
             beat_at: now,
+            beaten: now,
             steady: now,
         };
         if goes_on {
@@ -206,6 +209,12 @@ impl<'a> Line<'a> {
         Steady { line: self.steady, town: town.saw.steady_since().unwrap_or(self.steady) }
     }
 
+    /// Whatever the server said up to then was heard, however much came at once.
+    #[must_use]
+    pub fn heard_up_to(&self) -> Instant {
+        self.beaten
+    }
+
     /// Makes sure that the server answers, and that it has answered all.
     async fn beat(&mut self, person: &Person, town: &Town) -> Result<(), Trouble> {
         let now = Instant::now();
@@ -254,7 +263,7 @@ impl<'a> Line<'a> {
                 town.saw.broke(person.name(), broken);
             }
             if kind(frame) == "pong" {
-                self.beat = None;
+                (self.beat, self.beaten) = (None, since);
                 town.saw.lapse(Lapse::Ping, since.elapsed());
                 if since.elapsed() > BEAT_LATE {
                     self.is_steady_from(Instant::now());

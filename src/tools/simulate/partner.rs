@@ -15,6 +15,7 @@ use super::line::{Line, Part, kind};
 use super::offers::Offers;
 use super::person::{Answer, Person};
 use super::phone::Phone;
+use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
 use crate::domain::ids::{PartnerId, UserId};
@@ -39,7 +40,12 @@ const TUNNEL: f64 = 1.0 / 30.0;
 /// Seconds in it.
 const IN_TUNNEL: std::ops::Range<f64> = 20.0..60.0;
 /// What is written to customers.
-const WORDS: [&str; 3] = ["On my way!", "All right.", "I will be there in a few minutes."];
+pub(super) static WORDS: [Words; 4] = [
+    Words::plain("On my way!"),
+    Words::plain("All right."),
+    Words::plain("I will be there in a few minutes."),
+    Words { said: "I cannot find it, call me: 612 345 678", told: "I cannot find it, call me: •••" },
+];
 
 /// A partner.
 pub struct Partner {
@@ -290,7 +296,7 @@ impl Part for Partner {
                 }
             }
             "error" => {
-                self.chat.refused(frame);
+                self.chat.refused(person, frame);
                 self.offers.refused(frame, self.pace, &mut self.rng);
             }
             "earnings_update" => self.wants_money |= self.rng.random_bool(PAID_OUT),

@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::words::Words;
 use super::{Break, is_legal};
 use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::order::{OrderStatus, Party, STEPS};
@@ -55,6 +56,8 @@ pub struct Message {
     pub client_id: Option<String>,
     /// What it says.
     pub text: String,
+    /// Whether something in it was masked.
+    pub masked: bool,
     /// Whose order it was then.
     pub partner_id: PartnerId,
     /// When it was written.
@@ -210,12 +213,23 @@ pub fn earned(id: OrderId, share: Option<i64>, entries: &[Entry], is_all: bool) 
     })
 }
 
-/// A message is there once, if it was said to be written. Both sides see the same, in one order: the customer all of it, a
-/// partner what was written in that partner's own time.
+/// A message that somebody sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    /// The sender's mark.
+    pub mark: &'a str,
+    /// What it says.
+    pub words: &'static Words,
+    /// Whether the server said that it has it.
+    pub is_sure: bool,
+}
+
+/// A message is there once, if it was said to be written, and says what it should. Both sides see the same, in one order: the
+/// customer all of it, a partner what was written in that partner's own time.
 #[must_use]
 pub fn messages<'a>(
     id: OrderId,
-    written: impl Iterator<Item = (&'a str, bool)>,
+    written: impl Iterator<Item = Sent<'a>>,
     customer: &[Message],
     partner: Option<(PartnerId, &[Message])>,
 ) -> Vec<Break> {
@@ -224,8 +238,10 @@ pub fn messages<'a>(
     for mark in customer.iter().filter_map(|message| message.client_id.as_deref()) {
         *times.entry(mark).or_default() += 1;
     }
-    for (mark, is_sure) in written {
+    for Sent { mark, words, is_sure } in written {
         let found = times.get(mark).copied().unwrap_or_default();
+        let marked = customer.iter().filter(|message| message.client_id.as_deref() == Some(mark));
+        broken.extend(marked.filter_map(|message| words.come(id, mark, &message.text, message.masked)));
         if found > 1 || is_sure && found == 0 {
             broken.push(Break::new(id, format!("message {mark} once"), format!("{found} times")));
         }

@@ -112,14 +112,25 @@ fn messages_are_there_once_and_the_same_for_both() {
     let message = |id: &str| {
         let client_id = Some(id.to_owned());
         let created_at = Timestamp::from_millis(1_767_323_000_000);
-        Message { id: id.to_owned(), client_id, text: "Hello".to_owned(), partner_id, created_at }
+        Message {
+            id: id.to_owned(),
+            client_id,
+            text: "Hello".to_owned(),
+            masked: false,
+            partner_id,
+            created_at,
+        }
     };
     let both = [message("b"), message("a")];
+    static HELLO: Words = Words::plain("Hello");
     let look = |written: &[(&'static str, bool)], customer: &[Message], partner: &[Message]| {
-        messages(id, written.iter().copied(), customer, Some((partner_id, partner))).len()
+        let sent = written.iter().map(|(mark, is_sure)| Sent { mark, words: &HELLO, is_sure: *is_sure });
+        messages(id, sent, customer, Some((partner_id, partner))).len()
     };
     assert_eq!(look(&[("a", true), ("b", true), ("c", false)], &both, &both), 0);
     assert_eq!(look(&[("c", true)], &both, &both), 1, "a lost one");
+    let other = [Message { text: "Help".to_owned(), ..message("a") }];
+    assert_eq!(look(&[("a", false)], &other, &other), 1, "another text");
     assert_eq!(
         look(&[("a", true)], &[message("a"), message("a")], &[message("a"), message("a")]),
         1,

@@ -8,6 +8,7 @@ pub mod hearing;
 pub mod memory;
 pub mod recent;
 pub mod told;
+pub mod words;
 
 use std::fmt;
 use std::time::{Duration, Instant};

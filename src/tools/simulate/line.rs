@@ -51,7 +51,7 @@ pub trait Part {
     /// Does what is due.
     async fn tick(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble>;
     /// Takes note that the connection is lost.
-    fn lose(&mut self) {}
+    fn lose(&mut self, _: &Person) {}
 }
 
 /// Where a part is played.
@@ -219,7 +219,10 @@ impl<'a> Line<'a> {
     async fn beat(&mut self, person: &Person, town: &Town) -> Result<(), Trouble> {
         let now = Instant::now();
         match self.beat {
-            Some(since) if now.duration_since(since) > BEAT_LATE => self.is_steady_from(now),
+            Some(since) if now.duration_since(since) > BEAT_LATE => {
+                town.saw.strain();
+                self.is_steady_from(now);
+            }
             Some(_) => {}
             None if self.beat_at <= now => {
                 (self.beat, self.beat_at) = (Some(now), now + BEAT);
@@ -266,6 +269,7 @@ impl<'a> Line<'a> {
                 (self.beat, self.beaten) = (None, since);
                 town.saw.lapse(Lapse::Ping, since.elapsed());
                 if since.elapsed() > BEAT_LATE {
+                    town.saw.strain();
                     self.is_steady_from(Instant::now());
                 }
             }
@@ -328,7 +332,7 @@ pub async fn play(mut part: impl Part, person: &Person, stage: &Stage, mut rng: 
         };
         stage.town.saw.lost(person.name(), &trouble);
         stage.town.told_to(person.name()).borrow_mut().line = None;
-        part.lose();
+        part.lose(person);
         if !trouble.is_own() {
             lost.get_or_insert_with(Instant::now);
         }

@@ -78,6 +78,12 @@ impl Offers {
         Self { town, by_frame: rng.random_bool(BY_FRAME), open: Vec::new() }
     }
 
+    /// Whether there is none to think about.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// After a broken connection it is not known what became of the answers that were under way. What the server has, it
     /// tells: as events, or in the `queue`. What is open even then is answered again, which does no harm.
     pub fn resume(&mut self, pace: f64, rng: &mut StdRng) {

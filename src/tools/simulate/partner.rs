@@ -320,6 +320,8 @@ impl Part for Partner {
         let step = order.as_ref().and_then(|order| self.work(order));
         let under_way = order.as_ref().filter(|order| order.status.shows_location());
         self.phone.tick(person, line, under_way.map(|order| order.id), &mut self.rng).await?;
+        let is_free = self.orders.is_empty() && self.offers.is_idle();
+        self.town.waits_for_offers(person.name(), is_free.then(|| line.steady(&self.town).line));
         let (Some(order), Some(step)) = (order, step) else { return Ok(()) };
         self.step(person, &order, &step).await?;
         let sets_off = [OrderStatus::Assigned, OrderStatus::PickedUp].contains(&order.status);
@@ -332,7 +334,8 @@ impl Part for Partner {
     }
 
     /// What is measured while the server cannot be reached is uploaded afterwards.
-    fn lose(&mut self) {
+    fn lose(&mut self, person: &Person) {
+        self.town.waits_for_offers(person.name(), None);
         if self.orders.first().is_some_and(|order| order.status.shows_location()) {
             self.phone.lose_network();
         }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use super::rules::hearing::Sighting;
+use super::rules::served::Served;
 use super::rules::words::Words;
 use super::world::Order;
 use crate::domain::ids::OfferId;
@@ -40,6 +41,8 @@ pub struct Placed {
     pub won: Vec<OfferId>,
     /// Positions that came before what explains them.
     pub sightings: Vec<Sighting>,
+    /// Whether it is offered, and its partner shown.
+    pub served: Served,
     /// What the partner told last of where that is, and when.
     dots: VecDeque<(Timestamp, Instant)>,
 }
@@ -60,12 +63,14 @@ impl Placed {
             accepted: BTreeMap::new(),
             won: Vec::new(),
             sightings: Vec::new(),
+            served: Served::default(),
             dots: VecDeque::new(),
         }
     }
 
     /// Its partner tells where that is.
     pub fn tells(&mut self, measured: Timestamp, at: Instant) {
+        self.served.tells(at);
         self.dots.push_back((measured, at));
         if self.dots.len() > DOTS {
             self.dots.pop_front();
@@ -74,6 +79,7 @@ impl Placed {
 
     /// Its customer sees a dot. When its partner told that, if it is news.
     pub fn sees(&mut self, measured: Timestamp) -> Option<Instant> {
+        self.served.sees();
         let place = self.dots.iter().position(|(told, _)| *told == measured)?;
         // Those before it will not be seen any more.
         self.dots.drain(..=place).next_back().map(|(_, told)| told)

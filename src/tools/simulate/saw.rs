@@ -13,6 +13,7 @@ use super::rules::Break;
 use super::rules::answers::PASSING;
 use super::rules::hearing::{Begins, Sighting};
 use super::rules::recent::Recent;
+use super::rules::served::Spell;
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Offer, Order};
@@ -28,6 +29,10 @@ pub const LISTED: usize = 50;
 const REMEMBERED: usize = 20_000;
 /// How long it is remembered that a notification was read, and of how many.
 const READ_KEPT: (Duration, usize) = (Duration::from_secs(2 * 3600), 50_000);
+/// Refusals of what people do more often than they may.
+const STRAINED: [&str; 2] = ["rate_limited", "points_refused"];
+/// A call that takes longer says that the server has too much to do.
+const CALL_LATE: Duration = Duration::from_secs(3);
 
 /// What takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,6 +96,8 @@ pub struct Seen {
     read: Recent<Uuid, ()>,
     /// When there last was a sign of an outage.
     shaken: Option<Instant>,
+    /// When there last was a sign that things may take longer, an outage's included.
+    strained: Option<Instant>,
 }
 
 impl Default for Seen {
@@ -114,6 +121,7 @@ impl Default for Seen {
             unread: HashMap::new(),
             read: Recent::new(READ_KEPT.0, READ_KEPT.1),
             shaken: None,
+            strained: None,
         }
     }
 }
@@ -142,6 +150,9 @@ impl Saw {
     pub fn called(&self, who: &str, took: Duration, error: Option<&CallError>) {
         self.lapse(Lapse::Call, took);
         self.0.borrow_mut().calls += 1;
+        if took > CALL_LATE {
+            self.strain();
+        }
         let Some(CallError { call, failure }) = error else { return };
         let (name, is_outage) = match failure {
             Failure::NoAnswer(_) => ("no answer".to_owned(), true),
@@ -169,6 +180,17 @@ impl Saw {
     /// Since when there was no sign of an outage; none where there never was one.
     pub fn steady_since(&self) -> Option<Instant> {
         self.0.borrow().shaken
+    }
+
+    /// Something takes longer than it should.
+    pub fn strain(&self) {
+        self.0.borrow_mut().strained = Some(Instant::now());
+    }
+
+    /// Since when nothing did, and nothing broke; none where nothing ever did.
+    pub fn calm_since(&self) -> Option<Instant> {
+        let seen = self.0.borrow();
+        seen.shaken.max(seen.strained)
     }
 
     /// A frame came.
@@ -203,6 +225,9 @@ impl Saw {
         let mut seen = self.0.borrow_mut();
         if PASSING.contains(&code) {
             seen.shaken = Some(Instant::now());
+        }
+        if STRAINED.contains(&code) {
+            seen.strained = Some(Instant::now());
         }
         count(&mut seen.errors, code);
     }
@@ -281,6 +306,7 @@ impl Saw {
         let mut found = Vec::new();
         if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
             placed.status = status;
+            placed.served.stands(status, Instant::now());
             if let Some((_, called)) = placed.step.take_if(|(expected, _)| *expected == version) {
                 found.push((Lapse::Step, called.elapsed()));
             }
@@ -293,7 +319,11 @@ impl Saw {
 
     /// A partner was offered an order. Whether that may still be answered, as far as is known.
     pub fn offered(&self, who: &str, offer: &Offer) -> bool {
-        self.0.borrow_mut().offers.made(who, offer)
+        let mut seen = self.0.borrow_mut();
+        if let Some(placed) = seen.orders.get_mut(&offer.order.id) {
+            placed.served.offered(who);
+        }
+        seen.offers.made(who, offer)
     }
 
     /// An offer came to its end.
@@ -349,6 +379,16 @@ impl Saw {
         if let Some(told) = self.with(id, |placed| placed.sees(measured)).flatten() {
             self.lapse(Lapse::Dot, told.elapsed());
         }
+    }
+
+    /// The customer listens to the order from now on.
+    pub fn watches(&self, id: OrderId) {
+        self.with(id, |placed| placed.served.watches(Instant::now()));
+    }
+
+    /// What an order should have had by now and has not, told once.
+    pub fn unserved(&self, id: OrderId, spell: &Spell<'_>) -> Option<Break> {
+        self.with(id, |placed| placed.served.lacks(id, spell)).flatten()
     }
 
     /// A partner was seen before what was heard of the order explains it.

@@ -7,6 +7,7 @@ pub mod ends;
 pub mod hearing;
 pub mod memory;
 pub mod recent;
+pub mod served;
 pub mod told;
 pub mod words;
 

@@ -11,6 +11,9 @@ use uuid::Uuid;
 
 use super::line::Line;
 use super::person::{Answer, Person};
+use super::rules::Break;
+use super::rules::answers::PASSING;
+use super::rules::words::{self, Words};
 use super::trouble::Trouble;
 use super::world::{Town, is_due, soon};
 use crate::domain::ids::OrderId;
@@ -39,9 +42,10 @@ pub struct Chat {
 struct Open {
     order_id: OrderId,
     client_id: String,
-    text: &'static str,
+    words: &'static Words,
     send_at: Option<Instant>,
-    is_sent: bool,
+    /// When it was sent for the first time.
+    sent: Option<Instant>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,6 +53,8 @@ struct Message {
     id: String,
     order_id: OrderId,
     sender: Sender,
+    text: String,
+    masked: bool,
     client_id: Option<String>,
 }
 
@@ -65,9 +71,9 @@ impl Chat {
     }
 
     /// Begins to type something.
-    pub fn think(&mut self, order_id: OrderId, text: &'static str, pace: f64, rng: &mut StdRng) {
+    pub fn think(&mut self, order_id: OrderId, words: &'static Words, pace: f64, rng: &mut StdRng) {
         let (client_id, send_at) = (Uuid::now_v7().to_string(), Some(soon(TYPING, pace, rng)));
-        self.open.push(Open { order_id, client_id, text, send_at, is_sent: false });
+        self.open.push(Open { order_id, client_id, words, send_at, sent: None });
     }
 
     /// After a broken connection, what has had no answer is sent again.
@@ -84,8 +90,12 @@ impl Chat {
         rng: &mut StdRng,
     ) -> Result<Option<OrderId>, Trouble> {
         let message = frame.get("message").and_then(|message| Message::deserialize(message).ok());
-        let Some(Message { id, order_id, sender, client_id }) = message else { return Ok(None) };
+        let Some(Message { id, order_id, sender, text, masked, client_id }) = message else {
+            return Ok(None);
+        };
         let client_id = client_id.unwrap_or_default();
+        let words = self.town.saw.words(order_id, &client_id);
+        self.note(person, words.and_then(|words| words.come(order_id, &client_id, &text, masked)));
         if sender.party == self.party {
             self.town.saw.is_written(order_id, &client_id);
             self.open.retain(|open| open.client_id != client_id);
@@ -108,23 +118,30 @@ impl Chat {
         line: &mut Line<'_>,
         rng: &mut StdRng,
     ) -> Result<(), Trouble> {
+        self.give_up(person, line);
         let Some(at) = self.open.iter().position(|open| is_due(open.send_at)) else { return Ok(()) };
         let Some(open) = self.open.get_mut(at) else { return Ok(()) };
         open.send_at = Some(soon(NO_ANSWER, 1.0, rng));
-        let Open { order_id, client_id, text, .. } = &*open;
-        let (order_id, client_id, text) = (*order_id, client_id.clone(), *text);
-        if std::mem::replace(&mut open.is_sent, true) {
+        let Open { order_id, client_id, words, .. } = &*open;
+        let (order_id, client_id, words) = (*order_id, client_id.clone(), *words);
+        if open.sent.is_some() {
             self.town.saw.did("message sent again");
         } else {
-            self.town.saw.writes(order_id, &client_id);
+            open.sent = Some(Instant::now());
+            self.town.saw.writes(order_id, &client_id, words);
         }
+        let text = words.said;
         if rng.random_bool(BY_CALL) {
             let body = json!({"text": text, "client_id": client_id});
             let path = format!("/api/v1/orders/{order_id}/messages");
-            if let Answer::Done(_) = person.post::<Value>(&path, &body).await? {
-                self.town.saw.is_written(order_id, &client_id);
+            match person.post::<Value>(&path, &body).await? {
+                Answer::Done(_) => self.town.saw.is_written(order_id, &client_id),
+                // The chat is closed, or the order is another's by now.
+                Answer::Refused(refusal) => {
+                    self.town.saw.is_settled(order_id, &client_id);
+                    self.note(person, words::refused(order_id, &client_id, &refusal.code));
+                }
             }
-            // Refused: the chat is closed, or the order is another's by now.
             self.open.retain(|open| open.client_id != client_id);
             return Ok(());
         }
@@ -139,10 +156,47 @@ impl Chat {
         Ok(())
     }
 
-    /// Takes in an `error`: what cannot be written is not tried again.
-    pub fn refused(&mut self, frame: &Value) {
-        if let Some(reference) = frame.get("ref").and_then(Value::as_str) {
-            self.open.retain(|open| open.client_id != reference);
+    /// What should have been answered by now never will be.
+    fn give_up(&mut self, person: &Person, line: &Line<'_>) {
+        let (steady, heard) = (line.steady(&self.town), line.heard_up_to());
+        let unheard = |open: &Open| words::unheard(open.order_id, &open.client_id, open.sent?, steady, heard);
+        for open in self.open.extract_if(.., |open| unheard(open).is_some()) {
+            self.town.saw.is_settled(open.order_id, &open.client_id);
+            unheard(&open).into_iter().for_each(|broken| self.town.saw.broke(person.name(), broken));
         }
+    }
+
+    /// Takes in an `error`: what cannot be written is not tried again.
+    pub fn refused(&mut self, person: &Person, frame: &Value) {
+        let member = |name| frame.get(name).and_then(Value::as_str).unwrap_or_default();
+        let (code, reference) = (member("code"), member("ref"));
+        let Some(at) = self.open.iter().position(|open| open.client_id == reference) else { return };
+        let Open { order_id, client_id, .. } = self.open.swap_remove(at);
+        self.town.saw.is_settled(order_id, &client_id);
+        if !PASSING.contains(&code) {
+            self.note(person, words::refused(order_id, &client_id, code));
+        }
+    }
+
+    fn note(&self, person: &Person, broken: Option<Break>) {
+        broken.into_iter().for_each(|broken| self.town.saw.broke(person.name(), broken));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{customer, partner};
+    use super::*;
+    use crate::domain::contact::{Masked, mask};
+
+    #[test]
+    fn what_people_write_is_read_without_contact_details() {
+        for words in customer::WORDS.iter().chain(&partner::WORDS) {
+            let Masked { text, is_masked } = mask(words.said);
+            assert_eq!((text.as_str(), is_masked), (words.told, words.said != words.told));
+        }
+        let is_masked = |words: &&Words| words.said != words.told;
+        assert_eq!(customer::WORDS.iter().filter(is_masked).count(), 1);
+        assert_eq!(partner::WORDS.iter().filter(is_masked).count(), 1);
     }
 }

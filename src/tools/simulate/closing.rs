@@ -14,10 +14,11 @@ use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::person::Person;
+use super::placed::Placed;
 use super::rules::Break;
 use super::rules::ends::{
-    Entry, Message, Row, adds_up, assigned, earned, last_ride, messages, paid_from_wallet, seen_under_way,
-    timeline,
+    Entry, Message, Row, Sent, adds_up, assigned, earned, last_ride, messages, paid_from_wallet,
+    seen_under_way, timeline,
 };
 use super::rules::told::{Told, made_up};
 use super::trouble::Trouble;
@@ -103,7 +104,10 @@ impl<'a> Closing<'a> {
         let patience = LAST_RIDES.div_f64(pace).max(LEAST);
         let begin = Instant::now();
         let is_over = || {
-            self.town.saw.look(|seen| seen.orders.values().all(|placed| placed.status.is_end()))
+            let is_over = |placed: &Placed| {
+                placed.status.is_end() && placed.written.iter().all(|written| written.is_settled)
+            };
+            self.town.saw.look(|seen| seen.orders.values().all(is_over))
                 && self.town.saw.untold_offers().is_empty()
         };
         let is_late = || {
@@ -312,18 +316,31 @@ impl<'a> Closing<'a> {
         }
         self.town.saw.look(|seen| {
             let Some(placed) = seen.orders.get(&id) else { return };
-            let written = placed.written.iter().map(|written| (written.client_id.as_str(), written.is_sure));
+            let written = placed.written.iter().map(|written| Sent {
+                mark: &written.client_id,
+                words: written.words,
+                is_sure: written.is_sure,
+            });
             let theirs = theirs.as_ref().map(|(partner, messages)| (*partner, messages.as_slice()));
             broken.extend(messages(id, written, &mine, theirs));
-            if let Some(entries) = wallets.get(customer.name()).filter(|_| placed.from_wallet) {
-                broken.extend(paid_from_wallet(id, order.status, placed.price, entries));
-            }
             if let Some((_, Purse { entries, is_all, .. })) =
                 carrier.filter(|_| order.status == OrderStatus::Completed)
             {
                 broken.extend(earned(id, placed.share, entries, *is_all));
             }
         });
+        let price = self
+            .town
+            .saw
+            .look(|seen| seen.orders.get(&id).filter(|placed| placed.from_wallet).map(|placed| placed.price));
+        if let Some((price, entries)) = price.zip(wallets.get(customer.name())) {
+            let paid = |entries: &[Entry]| paid_from_wallet(id, order.status, price, &rows.items, entries);
+            if paid(entries).is_some() {
+                // The order may have come to its end since the wallet was read.
+                let entries: Vec<Entry> = all(customer, "/api/v1/wallet/entries").await?;
+                broken.extend(paid(&entries));
+            }
+        }
         broken.into_iter().for_each(|broken| self.broke(customer, broken));
         Ok(())
     }

@@ -15,9 +15,13 @@ use super::inbox::Inbox;
 use super::line::{Line, Part, kind};
 use super::person::{Answer, Person};
 use super::purse::Purse;
+use super::rules::Break;
+use super::rules::served::Spell;
+use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
 use crate::domain::group::GroupKey;
+use crate::domain::ids::OrderId;
 use crate::domain::order::{OrderStatus, Party, PaymentMethod};
 use crate::domain::time::Timestamp;
 
@@ -34,7 +38,9 @@ const REGRET: f64 = 0.07;
 /// Seconds of having a partner until then.
 const REGRETTING: std::ops::Range<f64> = 2.0..15.0;
 /// How long a partner is waited for when the town goes to bed.
-const LAST_ORDERS: Duration = Duration::from_secs(20);
+const LAST_ORDERS: Duration = Duration::from_secs(60);
+/// How long an order is thought of after its end.
+const LOOKED_AFTER: Duration = Duration::from_secs(60);
 /// How many orders are written about, once there is a partner.
 const WRITTEN_ABOUT: f64 = 0.3;
 /// How many are rated.
@@ -42,11 +48,14 @@ const RATED: f64 = 0.5;
 /// Metres of street from a shop to the door.
 const DELIVERY: (f64, f64) = (300.0, 600.0);
 /// What is written to partners.
-const WORDS: [&str; 4] = [
-    "Hello! The bell is broken, please knock.",
-    "Is there still some of the bread?",
-    "Take your time.",
-    "Second door on the left, behind the plane tree.",
+pub(super) static WORDS: [Words; 5] = [
+    Words::plain("Hello! The bell is broken, please knock."),
+    Words::plain("Is there still some of the bread?"),
+    Words::plain("Take your time."),
+    Words::plain("Second door on the left, behind the plane tree."),
+    Words {
+        said: "The bell is broken. Call me: +34 612 345 678", told: "The bell is broken. Call me: •••"
+    },
 ];
 
 /// A customer.
@@ -55,6 +64,8 @@ pub struct Customer {
     rng: StdRng,
     pace: f64,
     orders: Vec<Mine>,
+    /// Those that are over, and since when: what was wrong with them may show late.
+    over: Vec<(OrderId, Instant)>,
     next_order: Instant,
     purse: Purse,
     chat: Chat,
@@ -80,7 +91,7 @@ impl Customer {
         let purse = Purse::new(Rc::clone(&town));
         let chat = Chat::new(Rc::clone(&town), Party::Customer);
         let inbox = Inbox::new(Rc::clone(&town), pace, &mut rng);
-        Self { town, rng, pace, orders: Vec::new(), next_order, purse, chat, inbox }
+        Self { town, rng, pace, orders: Vec::new(), over: Vec::new(), next_order, purse, chat, inbox }
     }
 
     /// Decides what to do about an order as it stands.
@@ -209,7 +220,32 @@ impl Customer {
                 line.listen(&group).await?;
             }
         }
-        self.orders.retain(|mine| !is_over(&mine.order, line));
+        let over = self.orders.extract_if(.., |mine| is_over(&mine.order, line));
+        self.over.extend(over.map(|mine| (mine.order.id, Instant::now())));
+        self.over.retain(|(_, since)| since.elapsed() < LOOKED_AFTER);
+        Ok(())
+    }
+
+    /// Whether each order is offered while it waits, and its partner seen on the way.
+    async fn look_after(&self, person: &Person, line: &Line<'_>) -> Result<(), Trouble> {
+        let since = line.steady(&self.town).line;
+        let since = self.town.saw.calm_since().map_or(since, |calm| since.max(calm));
+        let broken: Vec<Break> = {
+            let spell = Spell { since, until: line.heard_up_to(), free: &self.town.free() };
+            let ids = self.orders.iter().map(|mine| mine.order.id);
+            let ids = ids.chain(self.over.iter().map(|(id, _)| *id));
+            ids.filter_map(|id| self.town.saw.unserved(id, &spell)).collect()
+        };
+        if broken.is_empty() {
+            return Ok(());
+        }
+        // Without Redis, instances do not know of each other's partners and dots.
+        let Readiness { status } = person.get("/readyz").await?;
+        if status == "ready" {
+            broken.into_iter().for_each(|broken| self.town.saw.broke(person.name(), broken));
+        } else {
+            self.town.saw.strain();
+        }
         Ok(())
     }
 
@@ -221,6 +257,11 @@ impl Customer {
             }
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Readiness {
+    status: String,
 }
 
 #[derive(Deserialize)]
@@ -264,6 +305,7 @@ impl Part for Customer {
             "order_status" => {
                 let Ok(Whole { order }) = Whole::deserialize(frame) else { return Ok(()) };
                 if self.orders.iter().any(|mine| mine.order.id == order.id) {
+                    self.town.saw.watches(order.id);
                     self.know(order, false);
                 }
             }
@@ -277,7 +319,7 @@ impl Part for Customer {
                     self.town.saw.sees(id, timestamp);
                 }
             }
-            "error" => self.chat.refused(frame),
+            "error" => self.chat.refused(person, frame),
             "wallet_update" => self.purse.moved(frame),
             "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,
             "unread_count" => self.inbox.counted(person.name(), frame, &mut self.rng),
@@ -296,6 +338,7 @@ impl Part for Customer {
         }
         self.act(person).await?;
         self.listen(line).await?;
+        self.look_after(person, line).await?;
         self.chat.tick(person, line, &mut self.rng).await?;
         self.inbox.tick(person, line).await
     }

@@ -51,7 +51,7 @@ pub trait Part {
     /// Does what is due.
     async fn tick(&mut self, person: &Person, line: &mut Line<'_>) -> Result<(), Trouble>;
     /// Takes note that the connection is lost.
-    fn lose(&mut self) {}
+    fn lose(&mut self, _: &Person) {}
 }
 
 /// Where a part is played.
@@ -83,6 +83,8 @@ pub struct Line<'a> {
     /// Since when the last `ping` waits for its `pong`.
     beat: Option<Instant>,
     beat_at: Instant,
+    /// When the last `ping` was sent that has its `pong`.
+    beaten: Instant,
     /// Since when each `pong` came in time.
     steady: Instant,
 }
@@ -109,6 +111,7 @@ impl<'a> Line<'a> {
             again: Vec::new(),
             beat: None,
             beat_at: now,
+            beaten: now,
             steady: now,
         };
         if goes_on {
@@ -206,11 +209,20 @@ impl<'a> Line<'a> {
         Steady { line: self.steady, town: town.saw.steady_since().unwrap_or(self.steady) }
     }
 
+    /// Whatever the server said up to then was heard, however much came at once.
+    #[must_use]
+    pub fn heard_up_to(&self) -> Instant {
+        self.beaten
+    }
+
     /// Makes sure that the server answers, and that it has answered all.
     async fn beat(&mut self, person: &Person, town: &Town) -> Result<(), Trouble> {
         let now = Instant::now();
         match self.beat {
-            Some(since) if now.duration_since(since) > BEAT_LATE => self.is_steady_from(now),
+            Some(since) if now.duration_since(since) > BEAT_LATE => {
+                town.saw.strain();
+                self.is_steady_from(now);
+            }
             Some(_) => {}
             None if self.beat_at <= now => {
                 (self.beat, self.beat_at) = (Some(now), now + BEAT);
@@ -254,9 +266,10 @@ impl<'a> Line<'a> {
                 town.saw.broke(person.name(), broken);
             }
             if kind(frame) == "pong" {
-                self.beat = None;
+                (self.beat, self.beaten) = (None, since);
                 town.saw.lapse(Lapse::Ping, since.elapsed());
                 if since.elapsed() > BEAT_LATE {
+                    town.saw.strain();
                     self.is_steady_from(Instant::now());
                 }
             }
@@ -319,7 +332,7 @@ pub async fn play(mut part: impl Part, person: &Person, stage: &Stage, mut rng: 
         };
         stage.town.saw.lost(person.name(), &trouble);
         stage.town.told_to(person.name()).borrow_mut().line = None;
-        part.lose();
+        part.lose(person);
         if !trouble.is_own() {
             lost.get_or_insert_with(Instant::now);
         }

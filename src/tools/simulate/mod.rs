@@ -25,6 +25,7 @@ mod offers;
 mod partner;
 mod person;
 mod phone;
+mod placed;
 mod purse;
 mod report;
 mod rider;

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::line::{Line, kind};
 use super::person::{Answer, Person};
 use super::rules::Break;
-use super::rules::answers::PASSING;
+use super::rules::answers::{PASSING, refused};
 use super::trouble::Trouble;
 use super::world::{Offer, Order, Town, is_due, soon};
 use crate::domain::ids::{OfferId, OrderId};
@@ -27,8 +27,6 @@ const DECLINED: f64 = 2.0 / 3.0;
 const BY_FRAME: f64 = 0.5;
 /// Seconds after which an answer is tried again that the server could not take.
 const NOT_NOW: std::ops::Range<f64> = 1.0..3.0;
-/// Why an offer cannot be accepted, or no more.
-const REFUSALS: [&str; 3] = ["offer_closed", "too_many_orders", "rate_limited"];
 /// What the end of an offer can be.
 const ENDS: [&str; 5] = ["accepted", "declined", "expired", "withdrawn", "taken"];
 
@@ -80,6 +78,12 @@ impl Offers {
         Self { town, by_frame: rng.random_bool(BY_FRAME), open: Vec::new() }
     }
 
+    /// Whether there is none to think about.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// After a broken connection it is not known what became of the answers that were under way. What the server has, it
     /// tells: as events, or in the `queue`. What is open even then is answered again, which does no harm.
     pub fn resume(&mut self, pace: f64, rng: &mut StdRng) {
@@ -127,7 +131,7 @@ impl Offers {
     }
 
     /// Takes in an `error`. An answer that the server could not take is given again.
-    pub fn refused(&mut self, who: &str, frame: &Value, pace: f64, rng: &mut StdRng) {
+    pub fn refused(&mut self, frame: &Value, pace: f64, rng: &mut StdRng) {
         let member = |name| frame.get(name).and_then(Value::as_str).unwrap_or_default();
         let answered = self.open.iter_mut().find(|thought| thought.is_sent && mark(thought) == member("ref"));
         let Some(thought) = answered else { return };
@@ -135,9 +139,6 @@ impl Offers {
         let code = member("code");
         if PASSING.contains(&code) {
             thought.answer_at = Some(soon(NOT_NOW, pace, rng));
-        } else if !REFUSALS.contains(&code) {
-            let about = format!("the answer to offer {}", thought.offer.id);
-            self.town.saw.broke(who, Break::new(about, format!("one of {REFUSALS:?}"), frame.to_string()));
         }
     }
 
@@ -204,6 +205,9 @@ impl Offers {
                 Ok(None)
             }
             Answer::Refused(refusal) => {
+                if let Some(broken) = refused(id, accepts, &refusal.code) {
+                    self.town.saw.broke(person.name(), broken);
+                }
                 if refusal.code == "offer_closed" {
                     let problem: Value = serde_json::from_str(&refusal.body).unwrap_or_default();
                     let reason = problem.get("reason").and_then(Value::as_str).unwrap_or_default();

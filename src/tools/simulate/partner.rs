@@ -15,6 +15,7 @@ use super::line::{Line, Part, kind};
 use super::offers::Offers;
 use super::person::{Answer, Person};
 use super::phone::Phone;
+use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
 use crate::domain::ids::{PartnerId, UserId};
@@ -39,7 +40,12 @@ const TUNNEL: f64 = 1.0 / 30.0;
 /// Seconds in it.
 const IN_TUNNEL: std::ops::Range<f64> = 20.0..60.0;
 /// What is written to customers.
-const WORDS: [&str; 3] = ["On my way!", "All right.", "I will be there in a few minutes."];
+pub(super) static WORDS: [Words; 4] = [
+    Words::plain("On my way!"),
+    Words::plain("All right."),
+    Words::plain("I will be there in a few minutes."),
+    Words { said: "I cannot find it, call me: 612 345 678", told: "I cannot find it, call me: •••" },
+];
 
 /// A partner.
 pub struct Partner {
@@ -290,8 +296,8 @@ impl Part for Partner {
                 }
             }
             "error" => {
-                self.chat.refused(frame);
-                self.offers.refused(person.name(), frame, self.pace, &mut self.rng);
+                self.chat.refused(person, frame);
+                self.offers.refused(frame, self.pace, &mut self.rng);
             }
             "earnings_update" => self.wants_money |= self.rng.random_bool(PAID_OUT),
             "notification" => self.inbox.notified(line, frame, &mut self.rng).await?,
@@ -314,6 +320,8 @@ impl Part for Partner {
         let step = order.as_ref().and_then(|order| self.work(order));
         let under_way = order.as_ref().filter(|order| order.status.shows_location());
         self.phone.tick(person, line, under_way.map(|order| order.id), &mut self.rng).await?;
+        let is_free = self.orders.is_empty() && self.offers.is_idle();
+        self.town.waits_for_offers(person.name(), is_free.then(|| line.steady(&self.town).line));
         let (Some(order), Some(step)) = (order, step) else { return Ok(()) };
         self.step(person, &order, &step).await?;
         let sets_off = [OrderStatus::Assigned, OrderStatus::PickedUp].contains(&order.status);
@@ -326,7 +334,8 @@ impl Part for Partner {
     }
 
     /// What is measured while the server cannot be reached is uploaded afterwards.
-    fn lose(&mut self) {
+    fn lose(&mut self, person: &Person) {
+        self.town.waits_for_offers(person.name(), None);
         if self.orders.first().is_some_and(|order| order.status.shows_location()) {
             self.phone.lose_network();
         }

@@ -2,20 +2,23 @@
 //! which rules were broken.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::time::{Duration, Instant};
 
 use uuid::Uuid;
 
 use super::fates::{Fates, Won};
+use super::placed::{Placed, Written};
 use super::rules::Break;
 use super::rules::answers::PASSING;
 use super::rules::hearing::{Begins, Sighting};
 use super::rules::recent::Recent;
+use super::rules::served::Spell;
+use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Offer, Order};
 use crate::domain::ids::{OfferId, OrderId};
-use crate::domain::order::{OrderStatus, PaymentMethod};
+use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 use crate::tools::client::http::{CallError, Failure};
 use crate::tools::load::meters::{Counts, Latencies, count};
@@ -26,10 +29,10 @@ pub const LISTED: usize = 50;
 const REMEMBERED: usize = 20_000;
 /// How long it is remembered that a notification was read, and of how many.
 const READ_KEPT: (Duration, usize) = (Duration::from_secs(2 * 3600), 50_000);
-/// Positions of an order that are under way to its customer.
-const DOTS: usize = 8;
-/// Most early positions of an order that are looked into.
-const SIGHTINGS: usize = 64;
+/// Refusals of what people do more often than they may.
+const STRAINED: [&str; 2] = ["rate_limited", "points_refused"];
+/// A call that takes longer says that the server has too much to do.
+const CALL_LATE: Duration = Duration::from_secs(3);
 
 /// What takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -52,63 +55,6 @@ pub enum Lapse {
     Ping,
     /// From a connection that broke to one that stands.
     Back,
-}
-
-/// An order that somebody placed.
-#[derive(Debug)]
-pub struct Placed {
-    /// The customer, by the name of the log.
-    pub by: String,
-    /// What it costs, minor units.
-    pub price: i64,
-    /// Whether that comes from the wallet.
-    pub from_wallet: bool,
-    /// Where it stands, as its customer has heard.
-    pub status: OrderStatus,
-    /// What was written about it.
-    pub written: Vec<Written>,
-    /// What the offer said that it brings, minor units.
-    pub share: Option<i64>,
-    /// Since when a partner is waited for, until there was one.
-    waits: Option<Instant>,
-    step: Option<(i64, Instant)>,
-    accepted: BTreeMap<i64, String>,
-    /// The offers of it that were accepted.
-    pub won: Vec<OfferId>,
-    /// Positions that came before what explains them.
-    pub sightings: Vec<Sighting>,
-    /// What the partner told last of where that is, and when.
-    dots: VecDeque<(Timestamp, Instant)>,
-}
-
-impl Placed {
-    fn new(by: &str, order: &Order, waits: Option<Instant>) -> Self {
-        Self {
-            by: by.to_owned(),
-            price: order.price.amount,
-            from_wallet: order.payment_method == PaymentMethod::Wallet,
-            status: order.status,
-            written: Vec::new(),
-            share: None,
-            waits,
-            step: None,
-            accepted: BTreeMap::new(),
-            won: Vec::new(),
-            sightings: Vec::new(),
-            dots: VecDeque::new(),
-        }
-    }
-}
-
-/// A message that somebody wrote.
-#[derive(Debug)]
-pub struct Written {
-    /// The sender's mark.
-    pub client_id: String,
-    /// Whether the server said that it has it.
-    pub is_sure: bool,
-    at: Instant,
-    has_arrived: bool,
 }
 
 /// All of it.
@@ -150,6 +96,8 @@ pub struct Seen {
     read: Recent<Uuid, ()>,
     /// When there last was a sign of an outage.
     shaken: Option<Instant>,
+    /// When there last was a sign that things may take longer, an outage's included.
+    strained: Option<Instant>,
 }
 
 impl Default for Seen {
@@ -173,6 +121,7 @@ impl Default for Seen {
             unread: HashMap::new(),
             read: Recent::new(READ_KEPT.0, READ_KEPT.1),
             shaken: None,
+            strained: None,
         }
     }
 }
@@ -201,6 +150,9 @@ impl Saw {
     pub fn called(&self, who: &str, took: Duration, error: Option<&CallError>) {
         self.lapse(Lapse::Call, took);
         self.0.borrow_mut().calls += 1;
+        if took > CALL_LATE {
+            self.strain();
+        }
         let Some(CallError { call, failure }) = error else { return };
         let (name, is_outage) = match failure {
             Failure::NoAnswer(_) => ("no answer".to_owned(), true),
@@ -228,6 +180,17 @@ impl Saw {
     /// Since when there was no sign of an outage; none where there never was one.
     pub fn steady_since(&self) -> Option<Instant> {
         self.0.borrow().shaken
+    }
+
+    /// Something takes longer than it should.
+    pub fn strain(&self) {
+        self.0.borrow_mut().strained = Some(Instant::now());
+    }
+
+    /// Since when nothing did, and nothing broke; none where nothing ever did.
+    pub fn calm_since(&self) -> Option<Instant> {
+        let seen = self.0.borrow();
+        seen.shaken.max(seen.strained)
     }
 
     /// A frame came.
@@ -262,6 +225,9 @@ impl Saw {
         let mut seen = self.0.borrow_mut();
         if PASSING.contains(&code) {
             seen.shaken = Some(Instant::now());
+        }
+        if STRAINED.contains(&code) {
+            seen.strained = Some(Instant::now());
         }
         count(&mut seen.errors, code);
     }
@@ -340,6 +306,7 @@ impl Saw {
         let mut found = Vec::new();
         if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
             placed.status = status;
+            placed.served.stands(status, Instant::now());
             if let Some((_, called)) = placed.step.take_if(|(expected, _)| *expected == version) {
                 found.push((Lapse::Step, called.elapsed()));
             }
@@ -352,7 +319,11 @@ impl Saw {
 
     /// A partner was offered an order. Whether that may still be answered, as far as is known.
     pub fn offered(&self, who: &str, offer: &Offer) -> bool {
-        self.0.borrow_mut().offers.made(who, offer)
+        let mut seen = self.0.borrow_mut();
+        if let Some(placed) = seen.orders.get_mut(&offer.order.id) {
+            placed.served.offered(who);
+        }
+        seen.offers.made(who, offer)
     }
 
     /// An offer came to its end.
@@ -399,69 +370,68 @@ impl Saw {
     }
 
     /// A partner tells where that is.
-    pub fn tells(&self, id: OrderId, at: Timestamp) {
-        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
-            placed.dots.push_back((at, Instant::now()));
-            if placed.dots.len() > DOTS {
-                placed.dots.pop_front();
-            }
-        }
+    pub fn tells(&self, id: OrderId, measured: Timestamp) {
+        self.with(id, |placed| placed.tells(measured, Instant::now()));
     }
 
     /// The customer sees a dot.
-    pub fn sees(&self, id: OrderId, at: Timestamp) {
-        let mut told = None;
-        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id)
-            && let Some(place) = placed.dots.iter().position(|(measured, _)| *measured == at)
-        {
-            // Those before it will not be seen any more.
-            told = placed.dots.drain(..=place).next_back();
-        }
-        if let Some((_, told)) = told {
+    pub fn sees(&self, id: OrderId, measured: Timestamp) {
+        if let Some(told) = self.with(id, |placed| placed.sees(measured)).flatten() {
             self.lapse(Lapse::Dot, told.elapsed());
         }
     }
 
+    /// The customer listens to the order from now on.
+    pub fn watches(&self, id: OrderId) {
+        self.with(id, |placed| placed.served.watches(Instant::now()));
+    }
+
+    /// What an order should have had by now and has not, told once.
+    pub fn unserved(&self, id: OrderId, spell: &Spell<'_>) -> Option<Break> {
+        self.with(id, |placed| placed.served.lacks(id, spell)).flatten()
+    }
+
     /// A partner was seen before what was heard of the order explains it.
     pub fn sighted(&self, sighting: Sighting) {
-        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&sighting.order_id)
-            && placed.sightings.len() < SIGHTINGS
-        {
-            placed.sightings.push(sighting);
-        }
+        self.with(sighting.order_id, |placed| placed.sighted(sighting));
     }
 
     /// Somebody writes a message.
-    pub fn writes(&self, id: OrderId, client_id: &str) {
-        if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
-            let (client_id, at) = (client_id.to_owned(), Instant::now());
-            placed.written.push(Written { client_id, is_sure: false, at, has_arrived: false });
-        }
+    pub fn writes(&self, id: OrderId, client_id: &str, words: &'static Words) {
+        self.with(id, |placed| placed.written.push(Written::new(client_id, words, Instant::now())));
     }
 
     /// A message has come back to its sender.
     pub fn is_written(&self, id: OrderId, client_id: &str) {
-        self.with_message(id, client_id, |written| {
-            written.is_sure = true;
-            None
-        });
+        self.with_message(id, client_id, Written::is_there);
+    }
+
+    /// The sender of a message waits for no answer any more.
+    pub fn is_settled(&self, id: OrderId, client_id: &str) {
+        self.with_message(id, client_id, |written| written.is_settled = true);
     }
 
     /// A message has come to the other side.
     pub fn arrived(&self, id: OrderId, client_id: &str) {
-        self.with_message(id, client_id, |written| {
-            let is_first = !std::mem::replace(&mut written.has_arrived, true);
-            is_first.then(|| written.at.elapsed())
-        });
-    }
-
-    fn with_message(&self, id: OrderId, mark: &str, act: impl FnOnce(&mut Written) -> Option<Duration>) {
-        let took = self.0.borrow_mut().orders.get_mut(&id).and_then(|placed| {
-            placed.written.iter_mut().find(|written| written.client_id == mark).and_then(act)
-        });
-        if let Some(took) = took {
+        if let Some(took) = self.with_message(id, client_id, Written::arrives).flatten() {
             self.lapse(Lapse::Message, took);
         }
+    }
+
+    /// What a message has to say, if anybody here has written it.
+    pub fn words(&self, id: OrderId, client_id: &str) -> Option<&'static Words> {
+        self.with_message(id, client_id, |written| written.words)
+    }
+
+    fn with<T>(&self, id: OrderId, act: impl FnOnce(&mut Placed) -> T) -> Option<T> {
+        self.0.borrow_mut().orders.get_mut(&id).map(act)
+    }
+
+    fn with_message<T>(&self, id: OrderId, mark: &str, act: impl FnOnce(&mut Written) -> T) -> Option<T> {
+        let find = |placed: &mut Placed| {
+            placed.written.iter_mut().find(|written| written.client_id == mark).map(act)
+        };
+        self.with(id, find).flatten()
     }
 
     /// Something took so long.

@@ -1,8 +1,8 @@
 //! What people know of orders, and what they share without the server: the code at the door, whether anybody is on duty,
 //! whose turn it is to order.
 
-use std::cell::{Cell, RefCell};
-use std::collections::HashMap;
+use std::cell::{Cell, Ref, RefCell};
+use std::collections::{BTreeMap, HashMap};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -131,6 +131,8 @@ pub struct Town {
     /// What each was told, by the name of the log.
     told: RefCell<HashMap<String, Rc<RefCell<Told>>>>,
     codes: RefCell<HashMap<OrderId, String>>,
+    /// Partners who have nothing to do, by the name of the log, and since when they could be offered something.
+    free: RefCell<BTreeMap<String, Instant>>,
     is_served: Cell<bool>,
     is_closing: Cell<bool>,
     /// How often somebody orders; where it is not said, each customer orders at will.
@@ -146,6 +148,7 @@ impl Town {
             saw: Saw::default(),
             told: RefCell::default(),
             codes: RefCell::default(),
+            free: RefCell::default(),
             is_served: Cell::new(false),
             is_closing: Cell::new(false),
             every,
@@ -175,6 +178,23 @@ impl Town {
     /// The order is over.
     pub fn forget_code(&self, order: OrderId) {
         self.codes.borrow_mut().remove(&order);
+    }
+
+    /// A partner has nothing to do and has been heard by the server since `line` at least; or has not.
+    pub fn waits_for_offers(&self, who: &str, line: Option<Instant>) {
+        let mut free = self.free.borrow_mut();
+        let Some(line) = line else {
+            free.remove(who);
+            return;
+        };
+        let since = free.entry(who.to_owned()).or_insert_with(Instant::now);
+        *since = line.max(*since);
+    }
+
+    /// The partners who have nothing to do, and since when.
+    #[must_use]
+    pub fn free(&self) -> Ref<'_, BTreeMap<String, Instant>> {
+        self.free.borrow()
     }
 
     /// A partner starts work.

@@ -3,9 +3,25 @@
 use serde_json::Value;
 
 use super::Break;
+use crate::domain::ids::OfferId;
 
 /// Refusals that say nothing of what was asked: the server cannot do it now.
 pub const PASSING: [&str; 5] = ["unavailable", "overloaded", "draining", "cut_off", "internal"];
+
+/// Why an offer cannot be accepted, or no more.
+const ACCEPT_REFUSALS: [&str; 3] = ["offer_closed", "too_many_orders", "rate_limited"];
+/// Why it cannot be declined: whoever declines may have as many orders as one may have.
+const DECLINE_REFUSALS: [&str; 2] = ["offer_closed", "rate_limited"];
+
+/// An answer to an offer is refused for a reason that there is; `code` is none that passes.
+#[must_use]
+pub fn refused(offer: OfferId, accepts: bool, code: &str) -> Option<Break> {
+    let codes: &[&str] = if accepts { &ACCEPT_REFUSALS } else { &DECLINE_REFUSALS };
+    (!codes.contains(&code)).then(|| {
+        let about = format!("the answer to offer {offer}");
+        Break::new(about, format!("it done, or one of {codes:?}"), format!("the refusal {code:?}"))
+    })
+}
 
 /// A frame that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +50,9 @@ impl Asked {
         let name = if self.kind == "subscribe" || self.kind == "unsubscribe" { "group" } else { "offer_id" };
         let is_about = self.about.as_ref() == answer.get(name);
         let is_right = match (self.kind.as_str(), member("type")) {
+            (_, "error") if PASSING.contains(&member("code")) => true,
+            ("accept", "error") => ACCEPT_REFUSALS.contains(&member("code")),
+            ("decline", "error") => DECLINE_REFUSALS.contains(&member("code")),
             (_, "error") => !member("code").is_empty(),
             ("accept", "assignment_closed") => is_about && member("reason") == "accepted",
             ("decline", "assignment_closed") => is_about && member("reason") == "declined",
@@ -69,7 +88,6 @@ mod tests {
         let closed = |offer: &str, reason: &str| json!({"type": "assignment_closed", "offer_id": offer, "reason": reason});
         let accept = Asked::by(&json!({"type": "accept", "offer_id": "a", "ref": "1"}));
         assert_eq!(accept.fits(&closed("a", "accepted")), None);
-        assert_eq!(accept.fits(&json!({"type": "error", "code": "offer_closed"})), None);
         let other = json!({"type": "pong"});
         for wrong in [closed("a", "declined"), closed("b", "accepted"), other, json!({"type": "error"})] {
             assert!(accept.fits(&wrong).is_some(), "{wrong}");
@@ -77,6 +95,26 @@ mod tests {
         let decline = Asked::by(&json!({"type": "decline", "offer_id": "a"}));
         assert!(decline.fits(&closed("a", "accepted")).is_some());
         assert_eq!(decline.fits(&closed("a", "declined")), None);
+    }
+
+    #[test]
+    fn an_offer_is_refused_for_a_reason() {
+        let fits = |kind: &str, code: &str| {
+            let asked = Asked::by(&json!({"type": kind, "offer_id": "a", "ref": "1"}));
+            asked.fits(&json!({"type": "error", "code": code, "ref": "1"})).is_none()
+        };
+        for code in PASSING.iter().chain(&DECLINE_REFUSALS) {
+            assert!(fits("accept", code) && fits("decline", code), "{code}");
+        }
+        let by_call = |accepts| refused(OfferId::new(), accepts, "too_many_orders").is_none();
+        assert!(by_call(true) && !by_call(false));
+        assert!(fits("accept", "too_many_orders") && !fits("decline", "too_many_orders"));
+        for code in
+            ["", "not_found", "illegal_transition", "version_conflict", "role_not_allowed", "unknown_type"]
+        {
+            assert!(!fits("accept", code) && !fits("decline", code), "{code}");
+            assert!(refused(OfferId::new(), true, code).is_some(), "{code}");
+        }
     }
 
     #[test]

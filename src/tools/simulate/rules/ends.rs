@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use uuid::Uuid;
 
+use super::words::Words;
 use super::{Break, is_legal};
 use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::order::{OrderStatus, Party, STEPS};
@@ -55,6 +56,8 @@ pub struct Message {
     pub client_id: Option<String>,
     /// What it says.
     pub text: String,
+    /// Whether something in it was masked.
+    pub masked: bool,
     /// Whose order it was then.
     pub partner_id: PartnerId,
     /// When it was written.
@@ -152,25 +155,45 @@ pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Ve
     broken
 }
 
-/// An order that is paid from the wallet is set aside once, and given back once unless it was completed.
+/// An order that is paid from the wallet is set aside once. Unless it was completed all of it is given back, once; where the
+/// customer cancelled late, less a fee.
 #[must_use]
-pub fn paid_from_wallet(id: OrderId, status: OrderStatus, price: i64, entries: &[Entry]) -> Option<Break> {
-    let amounts = |kinds: &[&str]| -> Vec<i64> {
-        let about =
-            entries.iter().filter(|entry| entry.order_id == Some(id) && kinds.contains(&&*entry.kind));
+pub fn paid_from_wallet(
+    id: OrderId,
+    status: OrderStatus,
+    price: i64,
+    rows: &[Row],
+    entries: &[Entry],
+) -> Option<Break> {
+    let amounts = |kind: &str| -> Vec<i64> {
+        let about = entries.iter().filter(|entry| entry.order_id == Some(id) && entry.kind == kind);
         about.map(|entry| entry.amount).collect()
     };
-    let (aside, back) = (amounts(&["authorisation"]), amounts(&["release", "cancellation_fee"]));
-    let is_back = match (status, back.as_slice()) {
-        (OrderStatus::Completed, back) => back.is_empty(),
-        (_, [back]) => (0..=price).contains(back),
+    let aside = amounts("authorisation");
+    let (released, rest) = (amounts("release"), amounts("cancellation_fee"));
+    let is_back = match (status, released.as_slice(), rest.as_slice()) {
+        (OrderStatus::Completed, [], []) => true,
+        (OrderStatus::Cancelled | OrderStatus::Failed, [back], []) => *back == price,
+        (OrderStatus::Cancelled, [], [back]) => (0..price).contains(back) && is_cancelled_late(rows),
         // A fee as high as the price leaves nothing to give back.
-        (OrderStatus::Cancelled, []) => true,
-        (_, _) => false,
+        (OrderStatus::Cancelled, [], []) => is_cancelled_late(rows),
+        (_, _, _) => false,
     };
     (aside != [-price] || !is_back).then(|| {
-        let expected = format!("{price} set aside once, and given back once unless completed");
-        Break::new(id, expected, format!("{status}, set aside {aside:?}, given back {back:?}"))
+        let expected = format!(
+            "{price} set aside once, and given back once unless completed, less a fee where that is due"
+        );
+        let came = format!("{status}, set aside {aside:?}, given back {released:?}, after a fee {rest:?}");
+        Break::new(id, expected, came)
+    })
+}
+
+/// Whether the customer cancelled when the partner was there already. Nobody else pays for it, nor earlier.
+fn is_cancelled_late(rows: &[Row]) -> bool {
+    rows.last().is_some_and(|row| {
+        row.from == Some(OrderStatus::Arrived)
+            && row.to == OrderStatus::Cancelled
+            && row.by == Party::Customer
     })
 }
 
@@ -190,12 +213,23 @@ pub fn earned(id: OrderId, share: Option<i64>, entries: &[Entry], is_all: bool) 
     })
 }
 
-/// A message is there once, if it was said to be written. Both sides see the same, in one order: the customer all of it, a
-/// partner what was written in that partner's own time.
+/// A message that somebody sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Sent<'a> {
+    /// The sender's mark.
+    pub mark: &'a str,
+    /// What it says.
+    pub words: &'static Words,
+    /// Whether the server said that it has it.
+    pub is_sure: bool,
+}
+
+/// A message is there once, if it was said to be written, and says what it should. Both sides see the same, in one order: the
+/// customer all of it, a partner what was written in that partner's own time.
 #[must_use]
 pub fn messages<'a>(
     id: OrderId,
-    written: impl Iterator<Item = (&'a str, bool)>,
+    written: impl Iterator<Item = Sent<'a>>,
     customer: &[Message],
     partner: Option<(PartnerId, &[Message])>,
 ) -> Vec<Break> {
@@ -204,8 +238,10 @@ pub fn messages<'a>(
     for mark in customer.iter().filter_map(|message| message.client_id.as_deref()) {
         *times.entry(mark).or_default() += 1;
     }
-    for (mark, is_sure) in written {
+    for Sent { mark, words, is_sure } in written {
         let found = times.get(mark).copied().unwrap_or_default();
+        let marked = customer.iter().filter(|message| message.client_id.as_deref() == Some(mark));
+        broken.extend(marked.filter_map(|message| words.come(id, mark, &message.text, message.masked)));
         if found > 1 || is_sure && found == 0 {
             broken.push(Break::new(id, format!("message {mark} once"), format!("{found} times")));
         }

@@ -49,16 +49,51 @@ fn a_wallet_pays_once_and_gets_back_what_was_not_taken() {
     let id = OrderId::new();
     let aside = || entry("authorisation", -500, 0, Some(id));
     let back = |kind, amount| entry(kind, amount, 0, Some(id));
-    let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, entries).is_none();
+    let early = rows(&[BEGIN[0], BEGIN[1], (3, Some("confirmed"), "cancelled", "customer")]);
+    let is_right = |status, entries: &[Entry]| paid_from_wallet(id, status, 500, &early, entries).is_none();
     use OrderStatus::{Cancelled, Completed, Failed};
     assert!(is_right(Completed, &[aside()]));
     assert!(is_right(Cancelled, &[aside(), back("release", 500)]));
-    assert!(is_right(Cancelled, &[aside(), back("cancellation_fee", 200)]));
+    assert!(is_right(Failed, &[aside(), back("release", 500)]));
     assert!(!is_right(Completed, &[]));
     assert!(!is_right(Completed, &[aside(), aside()]));
     assert!(!is_right(Completed, &[aside(), back("release", 500)]));
     assert!(!is_right(Failed, &[aside()]));
+    assert!(!is_right(Cancelled, &[aside()]));
     assert!(!is_right(Cancelled, &[aside(), back("release", 500), back("release", 500)]));
+    for amount in [0, 499, 501] {
+        assert!(!is_right(Cancelled, &[aside(), back("release", amount)]), "{amount}");
+        assert!(!is_right(Failed, &[aside(), back("release", amount)]), "{amount}");
+    }
+}
+
+#[test]
+fn a_fee_is_taken_from_customers_who_cancel_when_the_partner_is_there() {
+    let id = OrderId::new();
+    let aside = || entry("authorisation", -500, 0, Some(id));
+    let back = |kind, amount| entry(kind, amount, 0, Some(id));
+    let end = |from, to, by| {
+        let taken =
+            [(3, Some("confirmed"), "assigned", "partner"), (4, Some("assigned"), "en_route", "partner")];
+        rows(&[BEGIN[0], BEGIN[1], taken[0], taken[1], (6, Some(from), to, by)])
+    };
+    let late = end("arrived", "cancelled", "customer");
+    let is_right =
+        |status, rows: &[Row], entries: &[Entry]| paid_from_wallet(id, status, 500, rows, entries).is_none();
+    use OrderStatus::{Cancelled, Failed};
+    assert!(is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 200)]));
+    assert!(is_right(Cancelled, &late, &[aside()]), "a fee as high as the price");
+    assert!(is_right(Cancelled, &late, &[aside(), back("release", 500)]), "a fee of nothing");
+    assert!(!is_right(Cancelled, &late, &[aside(), back("release", 200)]), "no fee says that it is one");
+    assert!(!is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 501)]));
+    assert!(!is_right(Cancelled, &late, &[aside(), back("cancellation_fee", 200), back("release", 300)]));
+    for (status, rows) in [
+        (Cancelled, end("en_route", "cancelled", "customer")),
+        (Cancelled, end("arrived", "cancelled", "admin")),
+        (Failed, end("arrived", "failed", "admin")),
+    ] {
+        assert!(!is_right(status, &rows, &[aside(), back("cancellation_fee", 200)]), "{rows:?}");
+    }
 }
 
 #[test]
@@ -77,14 +112,25 @@ fn messages_are_there_once_and_the_same_for_both() {
     let message = |id: &str| {
         let client_id = Some(id.to_owned());
         let created_at = Timestamp::from_millis(1_767_323_000_000);
-        Message { id: id.to_owned(), client_id, text: "Hello".to_owned(), partner_id, created_at }
+        Message {
+            id: id.to_owned(),
+            client_id,
+            text: "Hello".to_owned(),
+            masked: false,
+            partner_id,
+            created_at,
+        }
     };
     let both = [message("b"), message("a")];
+    static HELLO: Words = Words::plain("Hello");
     let look = |written: &[(&'static str, bool)], customer: &[Message], partner: &[Message]| {
-        messages(id, written.iter().copied(), customer, Some((partner_id, partner))).len()
+        let sent = written.iter().map(|(mark, is_sure)| Sent { mark, words: &HELLO, is_sure: *is_sure });
+        messages(id, sent, customer, Some((partner_id, partner))).len()
     };
     assert_eq!(look(&[("a", true), ("b", true), ("c", false)], &both, &both), 0);
     assert_eq!(look(&[("c", true)], &both, &both), 1, "a lost one");
+    let other = [Message { text: "Help".to_owned(), ..message("a") }];
+    assert_eq!(look(&[("a", false)], &other, &other), 1, "another text");
     assert_eq!(
         look(&[("a", true)], &[message("a"), message("a")], &[message("a"), message("a")]),
         1,

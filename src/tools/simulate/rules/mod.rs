@@ -7,7 +7,9 @@ pub mod ends;
 pub mod hearing;
 pub mod memory;
 pub mod recent;
+pub mod served;
 pub mod told;
+pub mod words;
 
 use std::fmt;
 use std::time::{Duration, Instant};

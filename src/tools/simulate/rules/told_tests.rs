@@ -144,7 +144,7 @@ fn messages_come_to_all_who_listen() {
     let mut listener = Listener::new();
     let [_, _, order] = &groups();
     let message = |at: i64, id: &str| -> Message {
-        let message = json!({"id": id, "text": "Hello", "partner_id": ORDER, "created_at": second(at)});
+        let message = json!({"id": id, "text": "Hello", "masked": false, "partner_id": ORDER, "created_at": second(at)});
         from_value(message).expect("a message")
     };
     let all = [message(0, "early"), message(20, "told"), message(30, "lost")];

@@ -1,0 +1,102 @@
+//! What people write to each other: each message is answered, and comes as it was written, but for contact details.
+
+use std::time::Instant;
+
+use super::{Break, Steady};
+use crate::domain::ids::OrderId;
+
+/// Why a message cannot be written, or no more.
+const REFUSALS: [&str; 3] = ["chat_closed", "not_found", "rate_limited"];
+
+/// A message's text.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Words {
+    /// As it is sent.
+    pub said: &'static str,
+    /// As both sides read it.
+    pub told: &'static str,
+}
+
+impl Words {
+    /// Without anything that would be masked.
+    #[must_use]
+    pub const fn plain(text: &'static str) -> Self {
+        Self { said: text, told: text }
+    }
+
+    /// Message `mark` says what it should, and whether anything in it is masked.
+    #[must_use]
+    pub fn come(&self, id: OrderId, mark: &str, text: &str, masked: bool) -> Option<Break> {
+        let is_masked = self.said != self.told;
+        (text != self.told || masked != is_masked).then(|| {
+            let words =
+                |text: &str, masked| format!("{text:?}, {}", if masked { "masked" } else { "not masked" });
+            let expected = format!("message {mark} to say {}", words(self.told, is_masked));
+            Break::new(id, expected, words(text, masked))
+        })
+    }
+}
+
+/// A message that was first sent at `sent` has neither come back nor been refused, as far as was heard up to `at`.
+#[must_use]
+pub fn unheard(id: OrderId, mark: &str, sent: Instant, steady: Steady, at: Instant) -> Option<Break> {
+    steady
+        .is_overdue(sent, at)
+        .then(|| Break::new(id, format!("message {mark} back, or a refusal"), "nothing"))
+}
+
+/// A message is refused for a reason that there is; `code` is none that passes.
+#[must_use]
+pub fn refused(id: OrderId, mark: &str, code: &str) -> Option<Break> {
+    (!REFUSALS.contains(&code)).then(|| {
+        let expected = format!("message {mark} back, or one of {REFUSALS:?}");
+        Break::new(id, expected, format!("the refusal {code:?}"))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn words_come_as_they_were_written_but_for_contact_details() {
+        let id = OrderId::new();
+        let plain = Words::plain("Hello");
+        assert_eq!(plain.come(id, "a", "Hello", false), None);
+        assert!(plain.come(id, "a", "Hello", true).is_some(), "there is nothing to mask");
+        assert!(plain.come(id, "a", "Help", false).is_some(), "another text");
+        let number = Words { said: "Call 555", told: "Call •••" };
+        assert_eq!(number.come(id, "a", "Call •••", true), None);
+        assert!(number.come(id, "a", "Call 555", false).is_some(), "the number");
+        assert!(number.come(id, "a", "Call 555", true).is_some(), "the number, called masked");
+        assert!(number.come(id, "a", "Call •••", false).is_some(), "masked, and nobody says so");
+    }
+
+    #[test]
+    fn a_message_without_an_answer_is_noticed_once_none_can_come_any_more() {
+        let (id, begin) = (OrderId::new(), Instant::now());
+        let after = |seconds| begin + Duration::from_secs(seconds);
+        let look = |sent, line, town, at| {
+            let steady = Steady { line: after(line), town: after(town) };
+            unheard(id, "a", after(sent), steady, after(at)).is_some()
+        };
+        assert!(!look(5, 0, 0, 45));
+        assert!(look(5, 0, 0, 46));
+        assert!(!look(5, 0, 20, 46), "somebody has lost the connection meanwhile");
+        assert!(!look(5, 20, 0, 46), "the sender has");
+        assert!(!look(5, 0, 0, 4), "nothing was heard since");
+    }
+
+    #[test]
+    fn a_message_is_refused_for_a_reason() {
+        let id = OrderId::new();
+        for code in REFUSALS {
+            assert_eq!(refused(id, "a", code), None);
+        }
+        for code in ["", "unknown_type", "invalid_fields", "role_not_allowed"] {
+            assert!(refused(id, "a", code).is_some(), "{code}");
+        }
+    }
+}

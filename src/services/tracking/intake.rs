@@ -48,10 +48,17 @@ impl Refused {
 pub(super) struct Parcel {
     pub partner_id: PartnerId,
     pub samples: Vec<(usize, LocationSample)>,
+    /// By how much they may be newer than they say, milliseconds; not known where nothing is said of the device's clock.
+    pub newer_by: Option<i64>,
     answer: oneshot::Sender<Result<Vec<Refused>, ServiceError>>,
 }
 
 impl Parcel {
+    /// Whether one that says so was certainly measured by then, however wrong the device's clock is.
+    pub(super) fn was_measured_by(&self, at: Timestamp, then: Timestamp) -> bool {
+        self.newer_by.is_some_and(|newer_by| at.as_millis().saturating_add(newer_by) <= then.as_millis())
+    }
+
     pub(super) fn answer(self, answer: Result<Vec<Refused>, ServiceError>) {
         // Whoever asked may have gone.
         let _ = self.answer.send(answer);
@@ -82,6 +89,7 @@ impl Intake {
         trails: &Trails,
         partner_id: PartnerId,
         samples: Vec<(usize, LocationSample)>,
+        newer_by: Option<i64>,
     ) -> Result<Vec<Refused>, ServiceError> {
         let (answer, answered) = oneshot::channel();
         {
@@ -90,7 +98,7 @@ impl Intake {
                 return Err(Overloaded.into());
             }
             waiting.samples += samples.len();
-            waiting.parcels.push(Parcel { partner_id, samples, answer });
+            waiting.parcels.push(Parcel { partner_id, samples, newer_by, answer });
         }
         self.bell.notify_one();
         // The server is going away, and what is sent again is taken by another.

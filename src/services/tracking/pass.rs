@@ -18,7 +18,7 @@ use crate::protocol::views::{EtaView, Freshness};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::StoreError;
-use crate::store::tracks::{self, TrackPoint, UnderWay};
+use crate::store::tracks::{self, TrackPoint, UnderWay, Window};
 
 use super::intake::{Known, Parcel, Refused};
 use super::live::{Consequences, KEPT, Reach, Taken};
@@ -145,8 +145,13 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             under_way.filter(|order| is_present && is_meant(order.order_id) && order.since <= at).collect();
         let is_shown = |order_id| shown.iter().any(|order| order.order_id == order_id);
         let windows = known.windows(parcel.partner_id).iter();
+        // Where a partner is once an order has ended is nobody's business: by a clock that is slow it would seem that it had
+        // not ended yet.
+        let is_over_by_then =
+            |window: &Window| window.until.is_some_and(|until| !parcel.was_measured_by(at, until));
         let past: Vec<OrderId> = windows
-            .filter(|window| is_meant(window.order_id) && !is_shown(window.order_id) && window.holds(at))
+            .filter(|window| is_meant(window.order_id) && !is_shown(window.order_id))
+            .filter(|window| window.holds(at) && !is_over_by_then(window))
             .map(|window| window.order_id)
             .collect();
         let is_nobodys = shown.is_empty() && past.is_empty();

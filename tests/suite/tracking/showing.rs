@@ -212,7 +212,7 @@ async fn who_comes_back_once_the_order_is_delivered_gets_no_position() {
         app.step(&ride.partner, &ride.order, status).await;
     }
     // On the way when the order was, and come when it was not any more.
-    ride.upload(&app, vec![point(north(PICKUP, 2_800.0), ago(50))]).await;
+    ride.upload_in_time(&app, vec![point(north(PICKUP, 2_800.0), ago(50))]).await;
     ride.map.until_match("delivered", |frame| frame["update"]["status"] == "delivered").await;
 
     let mut back = app.connect(&ride.customer, "/ws/").await;

@@ -199,8 +199,8 @@ async fn ingest(
     admitted.inspect_err(|error| count(app, error.code(), samples.len()))?;
     let skew = sent_at.map_or(0, |sent_at| app.tracking().clocks.skew(partner_id, sent_at, now));
     // It was not measured after it was sent, and nothing came before that.
-    let newer_by = sent_at
-        .map(|sent_at| now.as_millis().saturating_sub(sent_at.as_millis()).saturating_sub(skew));
+    let newer_by =
+        sent_at.map(|sent_at| now.as_millis().saturating_sub(sent_at.as_millis()).saturating_sub(skew));
     let (mut good, mut refused) = (Vec::with_capacity(samples.len()), Vec::new());
     let mut late = HashSet::new();
     for (index, mut sample) in samples.into_iter().enumerate() {

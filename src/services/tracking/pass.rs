@@ -65,6 +65,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
             purge_at = at + PURGE;
             app.last_seen().purge(Timestamp::now());
             app.tracking().clocks.purge(Timestamp::now());
+            app.tracking().intake.purge(Timestamp::now());
             app.tracking().cadences.purge(at);
         }
         pass(&app).await;

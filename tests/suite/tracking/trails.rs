@@ -181,6 +181,25 @@ async fn where_a_partner_is_after_delivery_is_in_no_trail_whatever_its_clock_say
 }
 
 #[actix_web::test]
+async fn what_was_measured_just_before_delivery_and_comes_just_after_is_in_the_trail() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    for status in ["arrived", "picked_up"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    ride.is_at(north(PICKUP, 1_000.0)).await;
+    ride.is_written(&app, 1).await;
+    let mut last = frame(north(PICKUP, 1_010.0), Timestamp::now());
+    for status in ["in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    last["sent_at"] = json!(Timestamp::now());
+    ride.phone.send(last).await;
+    ride.is_written(&app, 2).await;
+    assert_eq!(measured(&ride.track(&app, &ride.customer).await), 2);
+}
+
+#[actix_web::test]
 async fn what_jumps_among_late_samples_is_marked_also_when_it_comes_first() {
     let app = TestApp::start_with(&often()).await;
     let mut ride = Ride::begin(&app).await;

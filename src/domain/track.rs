@@ -9,6 +9,8 @@ use super::time::Timestamp;
 
 /// Nobody who carries goods is faster: 300 km/h, in metres per second.
 const MAX_SPEED: f64 = 300.0 / 3.6;
+/// A position that is known less precisely is poor, metres: it is no match for a better one.
+const POOR: f64 = 200.0;
 /// So many positions in a row that go together are believed, however far they are from the one before.
 const BELIEVED_AFTER: u8 = 3;
 /// The library calls itself for each point that it keeps, so it gets no more than this at once.
@@ -26,10 +28,18 @@ pub struct Fix {
 }
 
 impl Fix {
-    /// Whether nobody can have come from here to `next` in the time between.
+    /// Whether it is known so little that any better one of about the same time is to be preferred.
+    #[must_use]
+    pub fn is_poor(&self) -> bool {
+        self.accuracy.is_some_and(|accuracy| accuracy > POOR)
+    }
+
+    /// Whether nobody can have come from here to `next` in the time between. One that is hardly known excuses no jump,
+    /// but may be put right by one that is.
     fn is_too_far_from(&self, next: &Self) -> bool {
         let span = next.at.since(self.at).max(self.at.since(next.at)).max(Duration::from_secs(1));
-        let doubt = self.accuracy.unwrap_or_default() + next.accuracy.unwrap_or_default();
+        let most = if next.is_poor() { POOR } else { f64::INFINITY };
+        let doubt = self.accuracy.unwrap_or_default().min(most) + next.accuracy.unwrap_or_default().min(POOR);
         self.position.distance(next.position) > MAX_SPEED * span.as_secs_f64() + doubt
     }
 }
@@ -82,7 +92,9 @@ pub fn jumps(line: &[Fix]) -> Vec<bool> {
     if line.len() < 3 {
         return vec![false; line.len()];
     }
-    let go_together = |pair: &[Fix]| matches!(pair, [one, next] if !one.is_too_far_from(next));
+    // Whatever comes after one that is hardly known goes together with it.
+    let go_together =
+        |pair: &[Fix]| matches!(pair, [one, next] if !one.is_poor() && !one.is_too_far_from(next));
     let (before, rest) = line.split_at(line.windows(2).position(go_together).unwrap_or_default());
     let mut backwards = Judge { believed: rest.first().copied(), doubted: None };
     let mut found: Vec<bool> = before.iter().rev().map(|fix| !backwards.believes(*fix)).collect();
@@ -190,6 +202,21 @@ mod tests {
         let mut judge = Judge::default();
         assert!(judge.believes(Fix { accuracy: Some(150.0), ..fix(52.5, 0) }));
         assert!(judge.believes(Fix { accuracy: Some(150.0), ..fix(52.503, 1) }), "333 m");
+    }
+
+    #[test]
+    fn one_that_is_hardly_known_excuses_no_jump_and_is_put_right_by_a_better_one() {
+        let mut judge = Judge::default();
+        let cell = |latitude: f64, seconds: i64| Fix { accuracy: Some(50_000.0), ..fix(latitude, seconds) };
+        assert!(judge.believes(fix(52.5, 0)));
+        assert!(!judge.believes(cell(52.8, 1)), "33 km");
+        assert!(judge.believes(fix(52.5001, 2)));
+        assert!(!judge.allows(&cell(52.8, 1)));
+        let mut judge = Judge::after(cell(52.8, 1));
+        assert!(!judge.believes(cell(52.5, 2)));
+        assert!(judge.believes(fix(52.5, 2)));
+        assert!(!judge.believes(fix(52.8, 3)), "and now it is known");
+        assert_eq!(jumps(&[fix(52.5, 0), cell(52.8, 1), fix(52.5, 2)]), [false, true, false]);
     }
 
     #[test]

@@ -137,6 +137,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
     };
     let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
+    let is_poor = |sample: &LocationSample| fix(sample).is_poor();
     for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
         let at = sample.timestamp;
         let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
@@ -174,7 +175,8 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             }
         }
         for order_id in past {
-            late.push(TrackPoint { flagged: jumps, ..point(order_id, &sample) });
+            // Of a way that is over, the line is known better by the others.
+            late.push(TrackPoint { flagged: jumps || is_poor(&sample), ..point(order_id, &sample) });
         }
         if is_present && is_believed {
             note(app, parcel.partner_id, &sample);
@@ -203,7 +205,7 @@ fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) ->
     match app.last_seen().take(order, sample, now, Instant::now()) {
         Taken::Entered(leg) => arrivals::begin(app, order, leg),
         Taken::Good => {}
-        Taken::Jump => return false,
+        Taken::Unfit => return false,
     }
     true
 }

@@ -13,6 +13,8 @@ const MAX_SPEED: f64 = 300.0 / 3.6;
 const POOR: f64 = 200.0;
 /// So many positions in a row that go together are believed, however far they are from the one before.
 const BELIEVED_AFTER: u8 = 3;
+/// Of fewer positions it cannot be said which one jumps.
+pub const MIN_LINE: usize = 3;
 /// The library calls itself for each point that it keeps, so it gets no more than this at once.
 const STRETCH: usize = 2_000;
 
@@ -89,7 +91,7 @@ impl Judge {
 /// one which is wrong at the beginning does not make the others so; of two it cannot be said which one does.
 #[must_use]
 pub fn jumps(line: &[Fix]) -> Vec<bool> {
-    if line.len() < 3 {
+    if line.len() < MIN_LINE {
         return vec![false; line.len()];
     }
     // Whatever comes after one that is hardly known goes together with it.
@@ -102,6 +104,14 @@ pub fn jumps(line: &[Fix]) -> Vec<bool> {
     let mut forwards = Judge::default();
     found.extend(rest.iter().map(|fix| !forwards.believes(*fix)));
     found
+}
+
+/// Whether a position of a time that is gone by jumps among those around it, some before and some after: whether nobody
+/// can have come from there to at least half of them, or back. One alone that was wrong itself is outvoted.
+#[must_use]
+pub fn stands_apart(fix: &Fix, around: &[Fix]) -> bool {
+    let apart = around.iter().filter(|other| other.is_too_far_from(fix)).count();
+    apart > 0 && 2 * apart >= around.len()
 }
 
 /// Which positions of a line are needed so that what is left out is nowhere further than `tolerance` metres from it
@@ -195,6 +205,23 @@ mod tests {
         assert_eq!(jumps(&line(&[52.0, 53.0])), [false, false]);
         assert_eq!(jumps(&line(&[52.0])), [false]);
         assert_eq!(jumps(&[]), Vec::<bool>::new());
+    }
+
+    #[test]
+    fn one_that_is_far_from_those_before_and_after_it_stands_apart() {
+        let around = |latitudes: &[f64]| -> Vec<Fix> {
+            latitudes.iter().zip(0..).map(|(latitude, step)| fix(*latitude, step)).collect()
+        };
+        let is_apart = |latitude: f64, latitudes: &[f64]| stands_apart(&fix(latitude, 2), &around(latitudes));
+        assert!(!is_apart(57.0, &[]), "nothing else is known");
+        assert!(is_apart(57.0, &[52.5]));
+        assert!(is_apart(57.0, &[52.5, 52.5, 52.5, 52.5]));
+        assert!(!is_apart(52.5, &[52.5, 57.0, 52.5, 52.5]), "that one was wrong");
+        let long_ago = Fix { at: Timestamp::from_millis(-36_000_000), ..fix(52.5, 0) };
+        assert!(
+            stands_apart(&fix(57.0, 2), &[long_ago, fix(52.5, 3)]),
+            "ten hours are time enough, a second is not"
+        );
     }
 
     #[test]

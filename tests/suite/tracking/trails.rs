@@ -223,6 +223,30 @@ async fn what_jumps_among_late_samples_is_marked_also_when_it_comes_first() {
 }
 
 #[actix_web::test]
+async fn a_late_sample_that_comes_alone_is_judged_by_those_around_it() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 1_200);
+    let (here, far) = (north(PICKUP, 3_000.0), north(PICKUP, 500_000.0));
+    let line = |from: u64| (0..4).map(|step| point(here, ago(from - step))).collect();
+    ride.upload(&app, line(700)).await;
+    ride.map.expect("trail").await;
+    let mut alone = frame(far, ago(690));
+    ride.phone.send(alone.clone()).await;
+    ride.upload(&app, line(600)).await;
+    ride.map.expect("trail").await;
+    // Between those, and two at once.
+    alone["timestamp"] = json!(ago(650));
+    ride.phone.send(alone).await;
+    ride.upload(&app, vec![point(far, ago(640)), point(far, ago(630))]).await;
+    ride.upload(&app, vec![point(here, ago(620))]).await;
+    let told = ride.map.expect("trail").await;
+    assert_eq!(told["points"][0]["latitude"], json!(here.0), "{told}");
+    let track = ride.track(&app, &ride.customer).await;
+    assert!(measured(&track) == 9 && !track.to_string().contains(&far.0.to_string()), "{track}");
+}
+
+#[actix_web::test]
 async fn what_waits_to_be_written_is_written_when_the_server_stops() {
     let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "60")]).await;
     let mut ride = Ride::begin(&app).await;

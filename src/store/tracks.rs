@@ -377,7 +377,7 @@ pub fn around(
     Ok(rows.into_iter().map(|row| point(order_id, row)).collect())
 }
 
-type PointRow = (i64, f64, f64, Option<f64>, Option<f64>, Option<f64>, bool);
+type PointRow = (i64, f64, f64, Option<f64>, Option<f64>, Option<f64>);
 
 const POINT: (
     track_points::at,
@@ -386,7 +386,6 @@ const POINT: (
     track_points::accuracy,
     track_points::speed,
     track_points::heading,
-    track_points::flagged,
 ) = (
     track_points::at,
     track_points::latitude,
@@ -394,11 +393,10 @@ const POINT: (
     track_points::accuracy,
     track_points::speed,
     track_points::heading,
-    track_points::flagged,
 );
 
 fn point(order_id: OrderId, row: PointRow) -> TrackPoint {
-    let (at, latitude, longitude, accuracy, speed, heading, flagged) = row;
+    let (at, latitude, longitude, accuracy, speed, heading) = row;
     TrackPoint {
         order_id,
         at: Timestamp::from_millis(at),
@@ -406,7 +404,7 @@ fn point(order_id: OrderId, row: PointRow) -> TrackPoint {
         accuracy,
         speed,
         heading,
-        flagged,
+        flagged: false,
     }
 }
 

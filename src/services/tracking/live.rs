@@ -279,10 +279,7 @@ impl LastSeen {
         if !is_first && tracker.sample.timestamp >= sample.timestamp {
             return Taken::Good;
         }
-        if !is_first {
-            let metres = position(&tracker.sample).distance(position(sample));
-            tracker.pace.observe(metres, sample.timestamp.since(tracker.sample.timestamp));
-        }
+        tracker.pace.observe(position(sample), sample.timestamp);
         tracker.sample = sample.clone();
         tracker.is_own = true;
         let entered = tracker.enters(order);

@@ -203,7 +203,8 @@ async fn ingest(
         sent_at.map(|sent_at| now.as_millis().saturating_sub(sent_at.as_millis()).saturating_sub(skew));
     let (mut good, mut refused) = (Vec::with_capacity(samples.len()), Vec::new());
     let mut late = HashSet::new();
-    for (index, mut sample) in samples.into_iter().enumerate() {
+    for (index, sample) in samples.into_iter().enumerate() {
+        let mut sample = sample.of_what_is_known();
         sample.timestamp = Timestamp::from_millis(sample.timestamp.as_millis().saturating_add(skew));
         match check(&sample, now) {
             Ok(()) => {

@@ -22,6 +22,8 @@ const SPANS: std::ops::RangeInclusive<f64> = 20.0..=60.0;
 const MEMORY: f64 = 90.0;
 /// A change by less is told to nobody.
 const WORTH_TELLING: Duration = Duration::from_secs(30);
+/// What was told of a risk is taken back only once the delay is so much less than what made it.
+const EASE: Duration = Duration::from_secs(5);
 /// A partner of whom nothing was heard for longer is not taken to have come nearer meanwhile.
 const SILENCE: Duration = Duration::from_secs(20);
 /// A delay by so much is worth a notification.
@@ -68,10 +70,13 @@ pub enum EtaSource {
 }
 
 /// How likely it is that a promise will be broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LateRisk {
     /// All is well.
+    #[default]
     None,
     /// It is becoming tight.
     Possible,
@@ -111,6 +116,9 @@ pub struct Eta {
     pub at: Timestamp,
     /// What was said first.
     pub promised_at: Timestamp,
+    /// The risk that watchers were told last.
+    #[serde(default)]
+    pub told_risk: LateRisk,
 }
 
 impl Eta {
@@ -121,10 +129,14 @@ impl Eta {
         self.arrives_at.after(now.since(self.at).saturating_sub(SILENCE)).max(now)
     }
 
-    /// Whether the promise is at risk.
+    /// Whether the promise is at risk. A risk that was told eases only some seconds below what made it, so that it does not
+    /// come and go with every position.
     #[must_use]
     pub fn late_risk(&self, now: Timestamp) -> LateRisk {
-        LateRisk::of(self.promised_at, self.arrives_by(now), now)
+        let arrives_by = self.arrives_by(now);
+        let risk = LateRisk::of(self.promised_at, arrives_by, now);
+        let eased = LateRisk::of(self.promised_at, arrives_by.after(EASE), now);
+        risk.max(eased.min(self.told_risk))
     }
 
     /// Whether those who were told `last`, at `told_at`, are to be told this.
@@ -230,6 +242,7 @@ mod tests {
             source,
             at: at(0),
             promised_at: at(1000),
+            told_risk: LateRisk::None,
         }
     }
 
@@ -331,6 +344,24 @@ mod tests {
         assert!(!eta.is_worth_telling_after(&eta, at(0), at(49)), "nothing new was worked out, and yet");
         assert!(eta.is_worth_telling_after(&eta, at(0), at(50)));
         assert!(!eta.is_worth_telling_after(&eta, at(50), at(51)));
+    }
+
+    #[test]
+    fn a_risk_that_was_told_eases_only_some_seconds_below_what_made_it() {
+        let risk = |arrives: i64, told_risk: LateRisk| {
+            Eta { told_risk, at: at(900), ..eta(arrives, EtaSource::Estimate) }.late_risk(at(900))
+        };
+        let mut told = LateRisk::None;
+        let mut tell = |arrives: i64| {
+            told = risk(arrives, told);
+            told
+        };
+        assert_eq!([1014, 1015, 1014, 1015, 1011].map(&mut tell)[1..], [LateRisk::Possible; 4]);
+        assert_eq!(tell(1009), LateRisk::None);
+        assert_eq!([1030, 1029, 1026].map(&mut tell), [LateRisk::Likely; 3]);
+        assert_eq!([1024, 1029].map(&mut tell), [LateRisk::Possible; 2]);
+        assert_eq!(tell(1000), LateRisk::None);
+        assert_eq!(risk(1011, LateRisk::Likely), LateRisk::Possible, "that is all that is left of it");
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::geo::Position;
 use super::order::OrderStatus;
 use super::time::Timestamp;
 
@@ -14,10 +15,15 @@ const ROAD_FACTOR: f64 = 1.3;
 const USUAL_PACE: f64 = 25.0 / 3.6;
 /// Nobody is taken to stand for ever, or to fly: 10 to 80 km/h.
 const PACES: std::ops::RangeInclusive<f64> = 10.0 / 3.6..=80.0 / 3.6;
+/// The pace is taken over spans of this length, seconds: what a receiver is wrong by is little beside what is covered in it
+/// by one who moves. Longer ones tell nothing.
+const SPANS: std::ops::RangeInclusive<f64> = 20.0..=60.0;
 /// What was longer ago than this has lost two thirds of its weight, seconds.
 const MEMORY: f64 = 90.0;
 /// A change by less is told to nobody.
 const WORTH_TELLING: Duration = Duration::from_secs(30);
+/// What was told of a risk is taken back only once the delay is so much less than what made it.
+const EASE: Duration = Duration::from_secs(5);
 /// A partner of whom nothing was heard for longer is not taken to have come nearer meanwhile.
 const SILENCE: Duration = Duration::from_secs(20);
 /// A delay by so much is worth a notification.
@@ -64,10 +70,13 @@ pub enum EtaSource {
 }
 
 /// How likely it is that a promise will be broken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum LateRisk {
     /// All is well.
+    #[default]
     None,
     /// It is becoming tight.
     Possible,
@@ -107,6 +116,9 @@ pub struct Eta {
     pub at: Timestamp,
     /// What was said first.
     pub promised_at: Timestamp,
+    /// The risk that watchers were told last.
+    #[serde(default)]
+    pub told_risk: LateRisk,
 }
 
 impl Eta {
@@ -117,10 +129,14 @@ impl Eta {
         self.arrives_at.after(now.since(self.at).saturating_sub(SILENCE)).max(now)
     }
 
-    /// Whether the promise is at risk.
+    /// Whether the promise is at risk. A risk that was told eases only some seconds below what made it, so that it does not
+    /// come and go with every position.
     #[must_use]
     pub fn late_risk(&self, now: Timestamp) -> LateRisk {
-        LateRisk::of(self.promised_at, self.arrives_by(now), now)
+        let arrives_by = self.arrives_by(now);
+        let risk = LateRisk::of(self.promised_at, arrives_by, now);
+        let eased = LateRisk::of(self.promised_at, arrives_by.after(EASE), now);
+        risk.max(eased.min(self.told_risk))
     }
 
     /// Whether those who were told `last`, at `told_at`, are to be told this.
@@ -144,21 +160,28 @@ pub fn slip(announced: Timestamp, arrives_at: Timestamp) -> Option<Duration> {
 #[derive(Debug, Clone, Copy)]
 pub struct Pace {
     metres_per_second: f64,
+    /// Where the present span began.
+    from: Option<(Position, Timestamp)>,
 }
 
 impl Default for Pace {
     fn default() -> Self {
-        Self { metres_per_second: USUAL_PACE }
+        Self { metres_per_second: USUAL_PACE, from: None }
     }
 }
 
 impl Pace {
-    /// Takes what was covered since the last sample. Gaps of more than a minute tell nothing of the pace.
-    pub fn observe(&mut self, metres: f64, span: Duration) {
-        let seconds = span.as_secs_f64();
-        if (0.5..=60.0).contains(&seconds) {
+    /// Takes where the partner is at a time, later than the one before.
+    pub fn observe(&mut self, position: Position, at: Timestamp) {
+        let (from, since) = *self.from.get_or_insert((position, at));
+        let seconds = at.since(since).as_secs_f64();
+        if seconds < *SPANS.start() {
+            return;
+        }
+        self.from = Some((position, at));
+        if SPANS.contains(&seconds) {
             let weight = 1.0 - (-seconds / MEMORY).exp();
-            let speed = (metres / seconds).min(*PACES.end());
+            let speed = (from.distance(position) / seconds).min(*PACES.end());
             self.metres_per_second += weight * (speed - self.metres_per_second);
         }
     }
@@ -219,6 +242,7 @@ mod tests {
             source,
             at: at(0),
             promised_at: at(1000),
+            told_risk: LateRisk::None,
         }
     }
 
@@ -229,27 +253,56 @@ mod tests {
         assert_eq!(time.as_secs(), 1872);
     }
 
+    /// So many metres north and east of a place.
+    fn place(north: f64, east: f64) -> Position {
+        Position { latitude: north / 111_195.0, longitude: east / 111_195.0 }
+    }
+
+    /// What a partner is taken to make, km/h.
+    fn km_per_hour(pace: Pace) -> f64 {
+        1300.0 / pace.way(1000.0).1.as_secs_f64() * 3.6
+    }
+
     #[test]
     fn the_pace_follows_what_was_covered_within_bounds() {
-        let after = |speed: f64| {
+        let after = |speed: f64, every: i64| {
             let mut pace = Pace::default();
-            (0..600).for_each(|_| pace.observe(speed, Duration::from_secs(1)));
-            1300.0 / pace.way(1000.0).1.as_secs_f64() * 3.6
+            (0..600 / every)
+                .for_each(|step| pace.observe(place(speed * (step * every) as f64, 0.0), at(step * every)));
+            km_per_hour(pace)
         };
-        assert!((after(10.0) - 36.0).abs() < 0.5, "{}", after(10.0));
-        assert!((after(0.0) - 10.0).abs() < 1e-6, "one who stands is not expected never");
-        assert!((after(1e9) - 80.0).abs() < 0.5, "{}", after(1e9));
+        for every in [1, 3, 15, 30] {
+            assert!((after(10.0, every) - 36.0).abs() < 0.5, "{}", after(10.0, every));
+            assert!((after(0.0, every) - 10.0).abs() < 1e-6, "one who stands is not expected never");
+            assert!((after(1e4, every) - 80.0).abs() < 0.5, "{}", after(1e4, every));
+        }
         let mut pace = Pace::default();
-        pace.observe(0.0, Duration::from_secs(3600));
-        pace.observe(f64::NAN, Duration::ZERO);
-        assert_eq!(pace.way(10_000.0), Pace::default().way(10_000.0));
+        [0, 3600, 7200].into_iter().for_each(|seconds| pace.observe(place(0.0, 0.0), at(seconds)));
+        assert_eq!(pace.way(10_000.0), Pace::default().way(10_000.0), "nobody knows what was in between");
+    }
+
+    #[test]
+    fn what_a_receiver_is_wrong_by_is_no_pace() {
+        // Within 30 m, in no order.
+        let noise = |step: i64| ((step * 7_919 % 61) - 30) as f64;
+        let (mut standing, mut riding) = (Pace::default(), Pace::default());
+        for step in 0..200 {
+            let (north, east) = (noise(step), noise(step * step + 17));
+            standing.observe(place(north, east), at(3 * step));
+            riding.observe(place(18.0 * step as f64 + north, east), at(3 * step));
+        }
+        assert!(km_per_hour(standing) < 10.5, "{}", km_per_hour(standing));
+        assert!((km_per_hour(riding) - 21.6).abs() < 3.0, "{}", km_per_hour(riding));
     }
 
     #[test]
     fn a_red_light_changes_little() {
         let mut pace = Pace::default();
         let before = pace.way(5_000.0).1;
-        pace.observe(0.0, Duration::from_secs(10));
+        // For 10 s out of 20.
+        [(0.0, 0), (0.0, 10), (10.0 * USUAL_PACE, 20)]
+            .into_iter()
+            .for_each(|(metres, seconds)| pace.observe(place(metres, 0.0), at(seconds)));
         assert!(pace.way(5_000.0).1 - before < Duration::from_secs(120));
     }
 
@@ -291,6 +344,24 @@ mod tests {
         assert!(!eta.is_worth_telling_after(&eta, at(0), at(49)), "nothing new was worked out, and yet");
         assert!(eta.is_worth_telling_after(&eta, at(0), at(50)));
         assert!(!eta.is_worth_telling_after(&eta, at(50), at(51)));
+    }
+
+    #[test]
+    fn a_risk_that_was_told_eases_only_some_seconds_below_what_made_it() {
+        let risk = |arrives: i64, told_risk: LateRisk| {
+            Eta { told_risk, at: at(900), ..eta(arrives, EtaSource::Estimate) }.late_risk(at(900))
+        };
+        let mut told = LateRisk::None;
+        let mut tell = |arrives: i64| {
+            told = risk(arrives, told);
+            told
+        };
+        assert_eq!([1014, 1015, 1014, 1015, 1011].map(&mut tell)[1..], [LateRisk::Possible; 4]);
+        assert_eq!(tell(1009), LateRisk::None);
+        assert_eq!([1030, 1029, 1026].map(&mut tell), [LateRisk::Likely; 3]);
+        assert_eq!([1024, 1029].map(&mut tell), [LateRisk::Possible; 2]);
+        assert_eq!(tell(1000), LateRisk::None);
+        assert_eq!(risk(1011, LateRisk::Likely), LateRisk::Possible, "that is all that is left of it");
     }
 
     #[test]

@@ -9,8 +9,12 @@ use super::time::Timestamp;
 
 /// Nobody who carries goods is faster: 300 km/h, in metres per second.
 const MAX_SPEED: f64 = 300.0 / 3.6;
+/// A position that is known less precisely is poor, metres: it is no match for a better one.
+const POOR: f64 = 200.0;
 /// So many positions in a row that go together are believed, however far they are from the one before.
 const BELIEVED_AFTER: u8 = 3;
+/// Of fewer positions it cannot be said which one jumps.
+pub const MIN_LINE: usize = 3;
 /// The library calls itself for each point that it keeps, so it gets no more than this at once.
 const STRETCH: usize = 2_000;
 
@@ -26,10 +30,18 @@ pub struct Fix {
 }
 
 impl Fix {
-    /// Whether nobody can have come from here to `next` in the time between.
+    /// Whether it is known so little that any better one of about the same time is to be preferred.
+    #[must_use]
+    pub fn is_poor(&self) -> bool {
+        self.accuracy.is_some_and(|accuracy| accuracy > POOR)
+    }
+
+    /// Whether nobody can have come from here to `next` in the time between. One that is hardly known excuses no jump,
+    /// but may be put right by one that is.
     fn is_too_far_from(&self, next: &Self) -> bool {
         let span = next.at.since(self.at).max(self.at.since(next.at)).max(Duration::from_secs(1));
-        let doubt = self.accuracy.unwrap_or_default() + next.accuracy.unwrap_or_default();
+        let most = if next.is_poor() { POOR } else { f64::INFINITY };
+        let doubt = self.accuracy.unwrap_or_default().min(most) + next.accuracy.unwrap_or_default().min(POOR);
         self.position.distance(next.position) > MAX_SPEED * span.as_secs_f64() + doubt
     }
 }
@@ -79,10 +91,12 @@ impl Judge {
 /// one which is wrong at the beginning does not make the others so; of two it cannot be said which one does.
 #[must_use]
 pub fn jumps(line: &[Fix]) -> Vec<bool> {
-    if line.len() < 3 {
+    if line.len() < MIN_LINE {
         return vec![false; line.len()];
     }
-    let go_together = |pair: &[Fix]| matches!(pair, [one, next] if !one.is_too_far_from(next));
+    // Whatever comes after one that is hardly known goes together with it.
+    let go_together =
+        |pair: &[Fix]| matches!(pair, [one, next] if !one.is_poor() && !one.is_too_far_from(next));
     let (before, rest) = line.split_at(line.windows(2).position(go_together).unwrap_or_default());
     let mut backwards = Judge { believed: rest.first().copied(), doubted: None };
     let mut found: Vec<bool> = before.iter().rev().map(|fix| !backwards.believes(*fix)).collect();
@@ -90,6 +104,14 @@ pub fn jumps(line: &[Fix]) -> Vec<bool> {
     let mut forwards = Judge::default();
     found.extend(rest.iter().map(|fix| !forwards.believes(*fix)));
     found
+}
+
+/// Whether a position of a time that is gone by jumps among those around it, some before and some after: whether nobody
+/// can have come from there to at least half of them, or back. One alone that was wrong itself is outvoted.
+#[must_use]
+pub fn stands_apart(fix: &Fix, around: &[Fix]) -> bool {
+    let apart = around.iter().filter(|other| other.is_too_far_from(fix)).count();
+    apart > 0 && 2 * apart >= around.len()
 }
 
 /// Which positions of a line are needed so that what is left out is nowhere further than `tolerance` metres from it
@@ -186,10 +208,42 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_far_from_those_before_and_after_it_stands_apart() {
+        let around = |latitudes: &[f64]| -> Vec<Fix> {
+            latitudes.iter().zip(0..).map(|(latitude, step)| fix(*latitude, step)).collect()
+        };
+        let is_apart = |latitude: f64, latitudes: &[f64]| stands_apart(&fix(latitude, 2), &around(latitudes));
+        assert!(!is_apart(57.0, &[]), "nothing else is known");
+        assert!(is_apart(57.0, &[52.5]));
+        assert!(is_apart(57.0, &[52.5, 52.5, 52.5, 52.5]));
+        assert!(!is_apart(52.5, &[52.5, 57.0, 52.5, 52.5]), "that one was wrong");
+        let long_ago = Fix { at: Timestamp::from_millis(-36_000_000), ..fix(52.5, 0) };
+        assert!(
+            stands_apart(&fix(57.0, 2), &[long_ago, fix(52.5, 3)]),
+            "ten hours are time enough, a second is not"
+        );
+    }
+
+    #[test]
     fn noise_within_the_accuracy_is_no_jump() {
         let mut judge = Judge::default();
         assert!(judge.believes(Fix { accuracy: Some(150.0), ..fix(52.5, 0) }));
         assert!(judge.believes(Fix { accuracy: Some(150.0), ..fix(52.503, 1) }), "333 m");
+    }
+
+    #[test]
+    fn one_that_is_hardly_known_excuses_no_jump_and_is_put_right_by_a_better_one() {
+        let mut judge = Judge::default();
+        let cell = |latitude: f64, seconds: i64| Fix { accuracy: Some(50_000.0), ..fix(latitude, seconds) };
+        assert!(judge.believes(fix(52.5, 0)));
+        assert!(!judge.believes(cell(52.8, 1)), "33 km");
+        assert!(judge.believes(fix(52.5001, 2)));
+        assert!(!judge.allows(&cell(52.8, 1)));
+        let mut judge = Judge::after(cell(52.8, 1));
+        assert!(!judge.believes(cell(52.5, 2)));
+        assert!(judge.believes(fix(52.5, 2)));
+        assert!(!judge.believes(fix(52.8, 3)), "and now it is known");
+        assert_eq!(jumps(&[fix(52.5, 0), cell(52.8, 1), fix(52.5, 2)]), [false, true, false]);
     }
 
     #[test]

@@ -36,20 +36,31 @@ pub struct LocationSample {
     pub longitude: f64,
     /// When the device measured it.
     pub timestamp: Timestamp,
-    /// Degrees clockwise from north.
-    #[schema(minimum = 0, maximum = 360)]
+    /// Degrees clockwise from north. Below zero: not known.
+    #[schema(maximum = 360)]
     pub heading: Option<f64>,
-    /// Metres per second.
-    #[schema(minimum = 0, maximum = 500)]
+    /// Metres per second. Below zero: not known.
+    #[schema(maximum = 500)]
     pub speed: Option<f64>,
     /// Radius of the 68 % confidence circle, metres.
     #[schema(minimum = 0, maximum = 100_000)]
     pub accuracy: Option<f64>,
-    /// Charge of the device's battery.
-    #[schema(minimum = 0, maximum = 1)]
+    /// Charge of the device's battery. Below zero: not known.
+    #[schema(maximum = 1)]
     pub battery: Option<f64>,
     /// The order that it belongs to; without one, every order that the partner is under way with.
     pub order_id: Option<OrderId>,
+}
+
+impl LocationSample {
+    /// The same without what the device says it does not know: iOS has -1 there. An accuracy below zero is none of that: by
+    /// it, iOS says that the position is void.
+    #[must_use]
+    pub fn of_what_is_known(self) -> Self {
+        let known = |value: Option<f64>| value.filter(|value| *value >= 0.0);
+        let (heading, speed, battery) = (known(self.heading), known(self.speed), known(self.battery));
+        Self { heading, speed, battery, ..self }
+    }
 }
 
 /// A frame from a client.

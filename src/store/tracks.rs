@@ -343,32 +343,70 @@ pub fn trail(
     until: Timestamp,
     limit: i64,
 ) -> Result<Vec<TrackPoint>, StoreError> {
-    type Row = (i64, (f64, f64), Option<f64>, Option<f64>, Option<f64>, bool);
-    let rows: Vec<Row> = track_points::table
+    let rows: Vec<PointRow> = track_points::table
         .filter(track_points::order_id.eq(order_id.to_string()))
         .filter(track_points::at.between(from.as_millis(), until.as_millis()))
         .filter(track_points::flagged.eq(false))
         .order(track_points::at.desc())
         .limit(limit)
-        .select((
-            track_points::at,
-            (track_points::latitude, track_points::longitude),
-            track_points::accuracy,
-            track_points::speed,
-            track_points::heading,
-            track_points::flagged,
-        ))
+        .select(POINT)
         .load(conn)?;
-    let point = |(at, (latitude, longitude), accuracy, speed, heading, flagged)| TrackPoint {
+    Ok(rows.into_iter().rev().map(|row| point(order_id, row)).collect())
+}
+
+/// What does not jump of an order's trail just before and just after a time: at most `limit` positions each.
+///
+/// # Errors
+/// When the database fails.
+pub fn around(
+    conn: &mut Conn,
+    order_id: OrderId,
+    at: Timestamp,
+    limit: i64,
+) -> Result<Vec<TrackPoint>, StoreError> {
+    let sound = || {
+        track_points::table
+            .filter(track_points::order_id.eq(order_id.to_string()))
+            .filter(track_points::flagged.eq(false))
+            .limit(limit)
+            .select(POINT)
+    };
+    let before = sound().filter(track_points::at.lt(at.as_millis())).order(track_points::at.desc());
+    let mut rows: Vec<PointRow> = before.load(conn)?;
+    let after = sound().filter(track_points::at.gt(at.as_millis())).order(track_points::at.asc());
+    rows.extend(after.load::<PointRow>(conn)?);
+    Ok(rows.into_iter().map(|row| point(order_id, row)).collect())
+}
+
+type PointRow = (i64, f64, f64, Option<f64>, Option<f64>, Option<f64>);
+
+const POINT: (
+    track_points::at,
+    track_points::latitude,
+    track_points::longitude,
+    track_points::accuracy,
+    track_points::speed,
+    track_points::heading,
+) = (
+    track_points::at,
+    track_points::latitude,
+    track_points::longitude,
+    track_points::accuracy,
+    track_points::speed,
+    track_points::heading,
+);
+
+fn point(order_id: OrderId, row: PointRow) -> TrackPoint {
+    let (at, latitude, longitude, accuracy, speed, heading) = row;
+    TrackPoint {
         order_id,
         at: Timestamp::from_millis(at),
         position: Position { latitude, longitude },
         accuracy,
         speed,
         heading,
-        flagged,
-    };
-    Ok(rows.into_iter().rev().map(point).collect())
+        flagged: false,
+    }
 }
 
 /// Removes the trails and marks of some orders that were placed before `before` and have ended, oldest first; tells how many

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde_json::{Value, json};
 
 use crate::domain::dispatch::OfferStatus;
-use crate::domain::eta::{Eta, EtaSource, Leg};
+use crate::domain::eta::{Eta, EtaSource, LateRisk, Leg};
 use crate::domain::geo::Place;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, MessageId, NotificationId, OrderId, PartnerId, SessionId, UserId};
@@ -84,7 +84,9 @@ fn location() -> LocationView {
 fn eta() -> EtaView {
     let arrives_at = Timestamp::from_millis(AT + 420_000);
     let (to, source) = (Leg::Pickup, EtaSource::Estimate);
-    EtaView::of(&Eta { to, arrives_at, distance: 2_925.0, source, at: at(), promised_at: arrives_at }, at())
+    let told_risk = LateRisk::None;
+    let eta = Eta { to, arrives_at, distance: 2_925.0, source, at: at(), promised_at: arrives_at, told_risk };
+    EtaView::of(&eta, at())
 }
 
 fn trail_point() -> TrailPointView {

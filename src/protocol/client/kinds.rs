@@ -121,17 +121,17 @@ frames! {
         longitude: Option<f64>,
         /// When the device measured it.
         timestamp: Option<Timestamp>,
-        /// Degrees clockwise from north.
-        #[schema(minimum = 0, maximum = 360)]
+        /// Degrees clockwise from north. Below zero: not known.
+        #[schema(maximum = 360)]
         heading: Option<f64>,
-        /// Metres per second.
-        #[schema(minimum = 0, maximum = 500)]
+        /// Metres per second. Below zero: not known.
+        #[schema(maximum = 500)]
         speed: Option<f64>,
         /// Radius of the 68 % confidence circle, metres.
         #[schema(minimum = 0, maximum = 100_000)]
         accuracy: Option<f64>,
-        /// Charge of the device's battery.
-        #[schema(minimum = 0, maximum = 1)]
+        /// Charge of the device's battery. Below zero: not known.
+        #[schema(maximum = 1)]
         battery: Option<f64>,
         /// The order that it belongs to; without one, every order that the partner is under way with.
         order_id: Option<OrderId>,

@@ -16,11 +16,14 @@ const KEPT: Duration = Duration::from_secs(2 * 3600);
 const DOUBTED: i64 = 120;
 /// Frames that were sent so long after each other, milliseconds, were not held up together.
 const APART: i64 = 5_000;
+/// So many frames in a row that agree are believed against what was known before: the clock was set meanwhile. A way that
+/// is slow is hardly as slow each time.
+const SET_AFTER: u8 = 3;
 
 /// What is known of the clocks. What lies between `sent_at` and its coming is a clock that is behind, and the way, and how
 /// long the app has tried: never less than the first of these. So the least that was seen is nearest to it, and a sample
 /// never looks newer than it is by more than the quickest way took. Of a device that was heard of once the quickest way is
-/// not known.
+/// not known. A clock that was ahead and is set seems to be held up from then on, until several frames agree.
 #[derive(Debug, Default)]
 pub(super) struct Clocks {
     partners: Mutex<HashMap<PartnerId, Least>>,
@@ -38,6 +41,18 @@ struct Least {
     sent_at: Timestamp,
     /// Whether another one agrees that was sent at another time.
     is_sure: bool,
+    /// What the last frames say instead.
+    rival: Option<Rival>,
+}
+
+/// What some frames in a row agree on, and is more than the least.
+#[derive(Debug, Clone, Copy)]
+struct Rival {
+    behind: i64,
+    /// By the device's clock, when the last of them was sent that counts.
+    sent_at: Timestamp,
+    /// How many do that were not held up together.
+    frames: u8,
 }
 
 impl Clocks {
@@ -46,7 +61,7 @@ impl Clocks {
     pub(super) fn skew(&self, partner_id: PartnerId, sent_at: Timestamp, now: Timestamp) -> i64 {
         let behind = now.as_millis().saturating_sub(sent_at.as_millis());
         let mut partners = self.partners.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = Least { since: now, here: behind, before: behind, sent_at, is_sure: false };
+        let fresh = Least { since: now, here: behind, before: behind, sent_at, is_sure: false, rival: None };
         let least = partners.entry(partner_id).or_insert(fresh);
         let age = now.since(least.since);
         if age >= 2 * KEPT {
@@ -54,7 +69,7 @@ impl Clocks {
         } else if age >= KEPT {
             *least = Least { since: now, here: behind, before: least.here, ..*least };
         }
-        least.heed(behind, sent_at);
+        least.heed(behind, sent_at, now);
         let seconds = least.here.min(least.before).saturating_add(500).div_euclid(1000);
         let is_doubted = !least.is_sure && (0..DOUBTED).contains(&seconds);
         if is_doubted || seconds.saturating_abs() <= MIN_SKEW { 0 } else { seconds.saturating_mul(1000) }
@@ -68,16 +83,39 @@ impl Clocks {
 }
 
 impl Least {
-    fn heed(&mut self, behind: i64, sent_at: Timestamp) {
+    fn heed(&mut self, behind: i64, sent_at: Timestamp, now: Timestamp) {
         let (known, near) = (self.here.min(self.before), MIN_SKEW * 1000);
+        if behind > known.saturating_add(near) {
+            return self.doubt(behind, sent_at, now);
+        }
         self.here = self.here.min(behind);
+        self.rival = None;
         if behind < known.saturating_sub(near) {
             (self.sent_at, self.is_sure) = (sent_at, false);
-        } else if behind <= known.saturating_add(near) {
-            let apart = sent_at.as_millis().saturating_sub(self.sent_at.as_millis()).saturating_abs();
-            self.is_sure |= apart >= APART;
+        } else {
+            self.is_sure |= apart(sent_at, self.sent_at) >= APART;
         }
     }
+
+    /// A frame that was held up, or the first ones after the clock was set.
+    fn doubt(&mut self, behind: i64, sent_at: Timestamp, now: Timestamp) {
+        let fresh = Rival { behind, sent_at, frames: 1 };
+        let rival = self.rival.get_or_insert(fresh);
+        if rival.behind.abs_diff(behind) > MIN_SKEW.unsigned_abs() * 1000 {
+            *rival = fresh;
+        } else if apart(sent_at, rival.sent_at) >= APART {
+            *rival = Rival { behind: rival.behind.min(behind), sent_at, frames: rival.frames + 1 };
+        }
+        if rival.frames >= SET_AFTER {
+            let behind = rival.behind;
+            *self = Self { since: now, here: behind, before: behind, sent_at, is_sure: true, rival: None };
+        }
+    }
+}
+
+/// Between two times, milliseconds.
+fn apart(one: Timestamp, other: Timestamp) -> i64 {
+    one.as_millis().saturating_sub(other.as_millis()).saturating_abs()
 }
 
 #[cfg(test)]
@@ -116,6 +154,17 @@ mod tests {
         assert_eq!(skews(&[(-60, 0), (-50, 0), (-40, 0), (-30, 0)]), [0; 4], "they were, for a minute");
         assert_eq!(skews(&[(-60, 0), (-50, 10), (19, 20)]), [0, 60, 0], "and this one was not");
         assert_eq!(skews(&[(60, 0)]), [-60], "nothing comes before it was sent");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_believed_once_three_frames_agree() {
+        let set = [(600, 0), (3, 3), (6, 6), (9, 9), (12, 12), (15, 15), (18, 18)];
+        assert_eq!(skews(&set), [-600, -600, -600, -600, -600, 0, 0]);
+        let back = [(0, 0), (5, 5), (-590, 10), (-580, 20), (-570, 30), (-560, 41)];
+        assert_eq!(skews(&back), [0, 0, 0, 0, 600, 600]);
+        assert_eq!(skews(&[(600, 0), (10, 10), (620, 20), (30, 30), (40, 40)]), [-600; 5], "not in a row");
+        assert_eq!(skews(&[(600, 0), (1, 1), (2, 2), (3, 3), (4, 4)]), [-600; 5], "held up together");
+        assert_eq!(skews(&[(0, 0), (10, 20), (20, 33), (30, 46), (40, 50)]), [0; 5], "each waited longer");
     }
 
     #[test]

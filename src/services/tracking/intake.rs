@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, oneshot};
 
-use crate::domain::ids::PartnerId;
+use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::time::Timestamp;
 use crate::protocol::client::LocationSample;
 use crate::realtime::Overloaded;
@@ -21,6 +21,9 @@ const CAPACITY: usize = 65_536;
 
 /// A sample that is no older has not waited anywhere: there is no need to ask which orders were under way at its time.
 const PROMPT: Duration = Duration::from_secs(5);
+/// But for one that was under way when its partner's last samples came, no longer ago than this: the last ones of an order
+/// come when it has just ended.
+const LAPSED_FOR: Duration = Duration::from_secs(60);
 
 /// A sample that was refused.
 #[derive(Debug)]
@@ -48,10 +51,17 @@ impl Refused {
 pub(super) struct Parcel {
     pub partner_id: PartnerId,
     pub samples: Vec<(usize, LocationSample)>,
+    /// By how much they may be newer than they say, milliseconds; not known where nothing is said of the device's clock.
+    pub newer_by: Option<i64>,
     answer: oneshot::Sender<Result<Vec<Refused>, ServiceError>>,
 }
 
 impl Parcel {
+    /// Whether one that says so was certainly measured by then, however wrong the device's clock is.
+    pub(super) fn was_measured_by(&self, at: Timestamp, then: Timestamp) -> bool {
+        self.newer_by.is_some_and(|newer_by| at.as_millis().saturating_add(newer_by) <= then.as_millis())
+    }
+
     pub(super) fn answer(self, answer: Result<Vec<Refused>, ServiceError>) {
         // Whoever asked may have gone.
         let _ = self.answer.send(answer);
@@ -64,6 +74,8 @@ pub(super) struct Intake {
     waiting: Mutex<Waiting>,
     /// Rings when something has come.
     pub bell: Notify,
+    /// The orders that partners were under way with, and when samples last came that found them so.
+    under_way: Mutex<HashMap<PartnerId, Vec<(OrderId, Timestamp)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -82,6 +94,7 @@ impl Intake {
         trails: &Trails,
         partner_id: PartnerId,
         samples: Vec<(usize, LocationSample)>,
+        newer_by: Option<i64>,
     ) -> Result<Vec<Refused>, ServiceError> {
         let (answer, answered) = oneshot::channel();
         {
@@ -90,7 +103,7 @@ impl Intake {
                 return Err(Overloaded.into());
             }
             waiting.samples += samples.len();
-            waiting.parcels.push(Parcel { partner_id, samples, answer });
+            waiting.parcels.push(Parcel { partner_id, samples, newer_by, answer });
         }
         self.bell.notify_one();
         // The server is going away, and what is sent again is taken by another.
@@ -100,6 +113,26 @@ impl Intake {
     /// All that wait.
     pub(super) fn take_all(&self) -> Vec<Parcel> {
         std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner)).parcels
+    }
+
+    /// Whether a partner was under way a moment ago with an order that is not any more. Notes those that are.
+    fn has_lapsed(&self, partner_id: PartnerId, under_way: &[UnderWay], now: Timestamp) -> bool {
+        let mut known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut orders = known.remove(&partner_id).unwrap_or_default();
+        let is_under_way = |order_id| under_way.iter().any(|order| order.order_id == order_id);
+        orders.retain(|(order_id, at)| !is_under_way(*order_id) && now.since(*at) < LAPSED_FOR);
+        let has_lapsed = !orders.is_empty();
+        orders.extend(under_way.iter().map(|order| (order.order_id, now)));
+        if !orders.is_empty() {
+            known.insert(partner_id, orders);
+        }
+        has_lapsed
+    }
+
+    /// Forgets orders of partners who say nothing any more.
+    pub(super) fn purge(&self, now: Timestamp) {
+        let mut known = self.under_way.lock().unwrap_or_else(PoisonError::into_inner);
+        known.retain(|_, orders| orders.iter().any(|(_, at)| now.since(*at) < LAPSED_FOR));
     }
 }
 
@@ -119,19 +152,26 @@ impl Known {
     pub(super) async fn of(app: &App, parcels: &[Parcel], now: Timestamp) -> Result<Self, ServiceError> {
         let mut known = Self::default();
         let partners: HashSet<PartnerId> = parcels.iter().map(|parcel| parcel.partner_id).collect();
-        let partners: Vec<PartnerId> = partners.into_iter().collect();
-        for order in app.read(move |conn| Ok(tracks::under_way(conn, &partners)?)).await? {
+        let asked: Vec<PartnerId> = partners.iter().copied().collect();
+        for order in app.read(move |conn| Ok(tracks::under_way(conn, &asked)?)).await? {
             known.under_way.entry(order.partner_id).or_default().push(order);
         }
+        let intake = &app.tracking().intake;
+        let lapsed: HashSet<PartnerId> = partners
+            .into_iter()
+            .filter(|partner_id| intake.has_lapsed(*partner_id, known.under_way(*partner_id), now))
+            .collect();
         // What is measured just now cannot belong to an order that was under way before.
         let oldest = now.before(PROMPT);
         let of_the_past = |parcel: &&Parcel| {
             let under_way = known.under_way(parcel.partner_id);
             let mut samples = parcel.samples.iter();
-            samples.any(|(_, sample)| {
-                let is_under_way = |order_id| under_way.iter().any(|order| order.order_id == order_id);
-                sample.timestamp < oldest || !sample.order_id.is_none_or(is_under_way)
-            })
+            let has_lapsed = parcel.newer_by.is_some() && lapsed.contains(&parcel.partner_id);
+            has_lapsed
+                || samples.any(|(_, sample)| {
+                    let is_under_way = |order_id| under_way.iter().any(|order| order.order_id == order_id);
+                    sample.timestamp < oldest || !sample.order_id.is_none_or(is_under_way)
+                })
         };
         let late: HashSet<PartnerId> =
             parcels.iter().filter(of_the_past).map(|parcel| parcel.partner_id).collect();

@@ -28,8 +28,6 @@ pub(super) use expecting::{Consequences, Question, Slip};
 
 /// Watchers are told of an order's dot no more often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
-/// A position that is known less precisely does not replace a live one that is better, metres.
-const POOR: f64 = 200.0;
 /// Dots older than this are forgotten, should nobody have said so before.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
@@ -77,8 +75,8 @@ pub(super) enum Taken {
     Good,
     /// It is, and the partner has come near to where the leg ends.
     Entered(Leg),
-    /// It jumps, and is not shown.
-    Jump,
+    /// It jumps, or is hardly known while a better one is live, and is not shown.
+    Unfit,
 }
 
 /// Whose watchers are told.
@@ -141,9 +139,8 @@ impl Tracker {
 
     /// Whether a sample is so much less precise than a dot that is still live that it is better not shown.
     fn is_better_than(&self, sample: &LocationSample, now: Timestamp) -> bool {
-        let is_poor = |sample: &LocationSample| sample.accuracy.is_some_and(|accuracy| accuracy > POOR);
-        let is_live = Freshness::of(now.since(self.sample.timestamp).as_secs()) == Freshness::Live;
-        is_poor(sample) && is_live && !is_poor(&self.sample)
+        let is_live = freshness(&self.sample, now) == Freshness::Live;
+        fix(sample).is_poor() && is_live && !fix(&self.sample).is_poor()
     }
 
     fn believes(&mut self, sample: &LocationSample) -> bool {
@@ -275,17 +272,14 @@ impl LastSeen {
             Tracker::new(sample.clone())
         });
         tracker.order = Some(*order);
-        if !tracker.believes(sample) {
-            return Taken::Jump;
+        // Before it is judged: what comes next is judged by what was believed.
+        if !is_first && tracker.is_better_than(sample, now) || !tracker.believes(sample) {
+            return Taken::Unfit;
         }
-        let is_older = tracker.sample.timestamp >= sample.timestamp;
-        if !is_first && (is_older || tracker.is_better_than(sample, now)) {
+        if !is_first && tracker.sample.timestamp >= sample.timestamp {
             return Taken::Good;
         }
-        if !is_first {
-            let metres = position(&tracker.sample).distance(position(sample));
-            tracker.pace.observe(metres, sample.timestamp.since(tracker.sample.timestamp));
-        }
+        tracker.pace.observe(position(sample), sample.timestamp);
         tracker.sample = sample.clone();
         tracker.is_own = true;
         let entered = tracker.enters(order);

@@ -198,9 +198,13 @@ async fn ingest(
     let admitted = app.guard().admit_samples(partner_id, samples.len(), Instant::now());
     admitted.inspect_err(|error| count(app, error.code(), samples.len()))?;
     let skew = sent_at.map_or(0, |sent_at| app.tracking().clocks.skew(partner_id, sent_at, now));
+    // It was not measured after it was sent, and nothing came before that.
+    let newer_by =
+        sent_at.map(|sent_at| now.as_millis().saturating_sub(sent_at.as_millis()).saturating_sub(skew));
     let (mut good, mut refused) = (Vec::with_capacity(samples.len()), Vec::new());
     let mut late = HashSet::new();
-    for (index, mut sample) in samples.into_iter().enumerate() {
+    for (index, sample) in samples.into_iter().enumerate() {
+        let mut sample = sample.of_what_is_known();
         sample.timestamp = Timestamp::from_millis(sample.timestamp.as_millis().saturating_add(skew));
         match check(&sample, now) {
             Ok(()) => {
@@ -215,7 +219,7 @@ async fn ingest(
     refused.iter().for_each(|refused| count(app, &refused.code(), 1));
     if !good.is_empty() {
         let sent = good.len();
-        let looked_at = app.tracking().intake.take(&app.tracking().trails, partner_id, good).await;
+        let looked_at = app.tracking().intake.take(&app.tracking().trails, partner_id, good, newer_by).await;
         let unwanted = looked_at.inspect_err(|error| count(app, error.code(), sent))?;
         for refused in &unwanted {
             late.remove(&refused.index);

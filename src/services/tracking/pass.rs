@@ -18,7 +18,7 @@ use crate::protocol::views::{EtaView, Freshness};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::StoreError;
-use crate::store::tracks::{self, TrackPoint, UnderWay};
+use crate::store::tracks::{self, TrackPoint, UnderWay, Window};
 
 use super::intake::{Known, Parcel, Refused};
 use super::live::{Consequences, KEPT, Reach, Taken};
@@ -68,6 +68,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
             purge_at = at + PURGE;
             app.last_seen().purge(Timestamp::now());
             app.tracking().clocks.purge(Timestamp::now());
+            app.tracking().intake.purge(Timestamp::now());
             app.tracking().cadences.purge(at);
         }
         pass(&app).await;
@@ -142,6 +143,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
     };
     let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
+    let is_poor = |sample: &LocationSample| fix(sample).is_poor();
     for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
         let at = sample.timestamp;
         let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
@@ -151,8 +153,13 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             under_way.filter(|order| is_present && is_meant(order.order_id) && order.since <= at).collect();
         let is_shown = |order_id| shown.iter().any(|order| order.order_id == order_id);
         let windows = known.windows(parcel.partner_id).iter();
+        // Where a partner is once an order has ended is nobody's business: by a clock that is slow it would seem that it had
+        // not ended yet.
+        let is_over_by_then =
+            |window: &Window| window.until.is_some_and(|until| !parcel.was_measured_by(at, until));
         let past: Vec<OrderId> = windows
-            .filter(|window| is_meant(window.order_id) && !is_shown(window.order_id) && window.holds(at))
+            .filter(|window| is_meant(window.order_id) && !is_shown(window.order_id))
+            .filter(|window| window.holds(at) && !is_over_by_then(window))
             .map(|window| window.order_id)
             .collect();
         let is_nobodys = shown.is_empty() && past.is_empty();
@@ -174,7 +181,8 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             }
         }
         for order_id in past {
-            late.push(TrackPoint { flagged: jumps, ..point(order_id, &sample) });
+            // Of a way that is over, the line is known better by the others.
+            late.push(TrackPoint { flagged: jumps || is_poor(&sample), ..point(order_id, &sample) });
         }
         if is_present && is_believed {
             note(app, parcel.partner_id, &sample);
@@ -203,7 +211,7 @@ fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) ->
     match app.last_seen().take(order, sample, now, Instant::now()) {
         Taken::Entered(leg) => arrivals::begin(app, order, leg),
         Taken::Good => {}
-        Taken::Jump => return false,
+        Taken::Unfit => return false,
     }
     true
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use rstar::RTree;
 use rstar::primitives::GeomWithData;
 
+use crate::domain::dispatch::FRESH;
 use crate::domain::geo::Position;
 use crate::domain::ids::PartnerId;
 use crate::domain::time::Timestamp;
@@ -52,6 +53,8 @@ struct Seen {
     at: PartnerPosition,
     /// Of what is said here: one glitch of a receiver is not to put an idle partner into another city.
     judge: Judge,
+    /// Whether it is hardly known where that is.
+    is_poor: bool,
 }
 
 fn point(partner_id: PartnerId, position: Position) -> Point {
@@ -61,8 +64,8 @@ fn point(partner_id: PartnerId, position: Position) -> Point {
 
 impl Index {
     /// Moves a partner, unless a later position is there.
-    fn put(&mut self, seen: PartnerPosition, judge: Judge) {
-        if let Some(before) = self.partners.insert(seen.partner_id, Seen { at: seen, judge }) {
+    fn put(&mut self, seen: PartnerPosition, judge: Judge, is_poor: bool) {
+        if let Some(before) = self.partners.insert(seen.partner_id, Seen { at: seen, judge, is_poor }) {
             if before.at.position == seen.position {
                 return;
             }
@@ -90,19 +93,25 @@ impl Positions {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes where a partner is, who said so here, to within `accuracy` metres; unless that jumps.
+    /// Notes where a partner is, who said so here, to within `accuracy` metres; unless that jumps, or is hardly
+    /// known while a better one is fresh.
     pub fn note(&self, seen: PartnerPosition, accuracy: Option<f64>) {
         let mut index = self.index();
         if index.is_known(&seen) {
             return;
         }
         let fix = Fix { position: seen.position, at: seen.at, accuracy };
+        // As long as dispatch goes by that.
+        let is_better = |known: &Seen| !known.is_poor && seen.at.since(known.at.at) <= FRESH;
+        if fix.is_poor() && index.partners.get(&seen.partner_id).is_some_and(is_better) {
+            return;
+        }
         let judged = index.partners.get_mut(&seen.partner_id).map(|known| {
             let is_believed = known.judge.believes(fix);
             is_believed.then(|| known.judge.clone())
         });
         let Some(judge) = judged.unwrap_or_else(|| Some(Judge::after(fix))) else { return };
-        index.put(seen, judge);
+        index.put(seen, judge, fix.is_poor());
         index.moved.insert(seen.partner_id, seen);
     }
 
@@ -111,7 +120,8 @@ impl Positions {
         let mut index = self.index();
         for seen in partners {
             if !index.is_known(seen) {
-                index.put(*seen, Judge::after(Fix { position: seen.position, at: seen.at, accuracy: None }));
+                let fix = Fix { position: seen.position, at: seen.at, accuracy: None };
+                index.put(*seen, Judge::after(fix), false);
             }
         }
     }
@@ -220,6 +230,24 @@ mod tests {
         positions.note_from_elsewhere(&[seen(partner, 50.0, 13.4, 7_000)]);
         positions.note(seen(partner, 48.1, 13.4, 8_000), None);
         assert!(is_here(50.0));
+    }
+
+    #[test]
+    fn one_that_is_hardly_known_moves_nobody_whose_place_is_known_and_fresh() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        let is_here = |latitude: f64| around(&positions, latitude, 13.4) == [(partner, 0)];
+        positions.note(seen(partner, 52.6, 13.4, 0), Some(50_000.0));
+        assert!(is_here(52.6), "better than none");
+        positions.note(seen(partner, 52.5, 13.4, 1_000), Some(8.0));
+        assert!(is_here(52.5), "and put right by the first that is better");
+        for millis in [2_000, 3_000, 4_000, 61_000] {
+            positions.note(seen(partner, 52.6, 13.4, millis), Some(50_000.0));
+            assert!(is_here(52.5), "{millis}");
+        }
+        positions.note(seen(partner, 52.5001, 13.4, 61_500), Some(8.0));
+        assert!(is_here(52.5001), "it was not judged by what was not believed");
+        positions.note(seen(partner, 52.51, 13.4, 121_501), Some(500.0));
+        assert!(is_here(52.51), "nothing better is known any more");
     }
 
     proptest! {

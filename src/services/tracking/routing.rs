@@ -27,6 +27,9 @@ const AT_ONCE: usize = 64;
 /// The largest answer, bytes: one route without its line is a few hundred.
 const MAX_ANSWER: usize = 256 * 1024;
 
+/// Codes that say that there is no way, or no street near one of the places: with status 400.
+const NO_WAY: [&str; 2] = ["NoRoute", "NoSegment"];
+
 /// The way to the back end.
 #[derive(Debug, Clone)]
 pub(super) struct Routing {
@@ -87,7 +90,7 @@ impl Routing {
         match found {
             Ok(route) => {
                 *breaker = Breaker::default();
-                Some(route)
+                route
             }
             Err(problem) => {
                 breaker.failures += 1;
@@ -100,7 +103,8 @@ impl Routing {
         }
     }
 
-    async fn fetch(&self, question: &Question) -> Result<Route, String> {
+    /// What it says: none where it knows of no way, which is no fault of its own.
+    async fn fetch(&self, question: &Question) -> Result<Option<Route>, String> {
         let Question { from, to, .. } = question;
         let url = format!(
             "{}/route/v1/driving/{:.6},{:.6};{:.6},{:.6}?overview=false",
@@ -115,10 +119,14 @@ impl Routing {
             }
         }
         let answer: Answer = serde_json::from_slice(&body).map_err(|error| error.to_string())?;
+        if NO_WAY.contains(&answer.code.as_str()) {
+            return Ok(None);
+        }
         let route = answer.routes.first().filter(|_| answer.code == "Ok");
         let AnsweredRoute { distance, duration } =
             *route.ok_or_else(|| format!("its answer has the code {:?}", answer.code))?;
         Route::plausible(distance, duration, from.distance(*to))
+            .map(Some)
             .ok_or_else(|| format!("{distance} m in {duration} s cannot be"))
     }
 }

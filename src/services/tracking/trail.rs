@@ -15,7 +15,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::order::Party;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::domain::track::simplify;
+use crate::domain::track::{Fix, MIN_LINE, simplify, stands_apart};
 use crate::protocol::event::Event;
 use crate::protocol::views::TrailPointView;
 use crate::services::app::{App, Tx};
@@ -34,6 +34,8 @@ const REFUSED: usize = 100;
 const EVENT: usize = 200;
 /// The most positions that are read of one trail: a day's, with one every two seconds.
 const READ: i64 = 43_200;
+/// A position that came late is judged by so many before it, and so many after it.
+const AROUND: i64 = 3;
 /// How far a trail may be from what was measured unless the caller says otherwise, metres.
 const TOLERANCE: f64 = 5.0;
 /// How many orders' trails are removed at once.
@@ -145,6 +147,7 @@ pub(super) async fn fill(app: &App, mut points: Vec<TrackPoint>) -> Result<(), S
 }
 
 fn fill_in(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<(), ServiceError> {
+    let points = &judged(tx, points)?;
     let added: HashSet<(OrderId, Timestamp)> = tracks::insert(tx.conn(), points)?.into_iter().collect();
     let of_orders: Vec<&[TrackPoint]> = points.chunk_by(|one, next| one.order_id == next.order_id).collect();
     let order_ids: Vec<OrderId> =
@@ -161,6 +164,23 @@ fn fill_in(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<(), ServiceError> {
         }
     }
     Ok(())
+}
+
+/// Marks those that jump among what is there already, where too few came together to tell that from themselves.
+fn judged(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<Vec<TrackPoint>, ServiceError> {
+    let fix = |point: &TrackPoint| Fix { position: point.position, at: point.at, accuracy: point.accuracy };
+    let mut judged = Vec::with_capacity(points.len());
+    for points in points.chunk_by(|one, next| one.order_id == next.order_id) {
+        for point in points {
+            let mut point = *point;
+            if points.len() < MIN_LINE && !point.flagged {
+                let around = tracks::around(tx.conn(), point.order_id, point.at, AROUND)?;
+                point.flagged = stands_apart(&fix(&point), &around.iter().map(fix).collect::<Vec<_>>());
+            }
+            judged.push(point);
+        }
+    }
+    Ok(judged)
 }
 
 fn view(point: &TrackPoint) -> TrailPointView {

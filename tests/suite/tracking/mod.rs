@@ -99,6 +99,12 @@ impl Ride {
         .await;
     }
 
+    /// Uploads samples, and says what time it is.
+    async fn upload_in_time(&self, app: &TestApp, points: Vec<Value>) -> Value {
+        let body = json!({"points": points, "sent_at": Timestamp::now()});
+        app.as_user(&self.partner).post("/partner/locations", body).await.expect(202)
+    }
+
     /// Uploads samples.
     async fn upload(&self, app: &TestApp, points: Vec<Value>) -> Value {
         app.as_user(&self.partner).post("/partner/locations", json!({"points": points})).await.expect(202)

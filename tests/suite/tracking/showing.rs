@@ -110,6 +110,28 @@ async fn a_position_that_is_hardly_known_does_not_replace_one_that_is() {
 }
 
 #[actix_web::test]
+async fn a_position_from_a_cell_tower_is_neither_in_the_trail_nor_in_the_way_of_what_comes_next() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
+    let mut ride = Ride::begin(&app).await;
+    let here = north(PICKUP, 3_000.0);
+    ride.phone.send(frame(here, ago(4))).await;
+    ride.map.expect("location").await;
+    for seconds in [3, 2] {
+        let mut rough = frame(north(PICKUP, 40_000.0), ago(seconds));
+        rough["accuracy"] = json!(50_000);
+        ride.phone.send(rough).await;
+    }
+    // One that jumps is no less a jump.
+    ride.phone.send(frame(north(PICKUP, 40_000.0), ago(1))).await;
+    ride.is_at(north(PICKUP, 3_010.0)).await;
+    assert_eq!(ride.map.expect("location").await["latitude"], json!(north(PICKUP, 3_010.0).0));
+    ride.is_written(&app, 2).await;
+    let centre = waybill::domain::geo::Position { latitude: PICKUP.0, longitude: PICKUP.1 };
+    let near = app.inner().tracking().positions().nearest(centre, 5_000.0, 1, ago(60), Timestamp::now());
+    assert_eq!(near.first().map(|near| near.metres.round()), Some(3_010.0));
+}
+
+#[actix_web::test]
 async fn the_partners_app_is_told_how_often_to_send() {
     let app = TestApp::start().await;
     let mut ride = Ride::begin(&app).await;
@@ -212,7 +234,7 @@ async fn who_comes_back_once_the_order_is_delivered_gets_no_position() {
         app.step(&ride.partner, &ride.order, status).await;
     }
     // On the way when the order was, and come when it was not any more.
-    ride.upload(&app, vec![point(north(PICKUP, 2_800.0), ago(50))]).await;
+    ride.upload_in_time(&app, vec![point(north(PICKUP, 2_800.0), ago(50))]).await;
     ride.map.until_match("delivered", |frame| frame["update"]["status"] == "delivered").await;
 
     let mut back = app.connect(&ride.customer, "/ws/").await;

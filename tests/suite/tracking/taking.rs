@@ -75,6 +75,22 @@ async fn samples_are_counted_by_what_became_of_them() {
 }
 
 #[actix_web::test]
+async fn what_a_device_says_it_does_not_know_is_left_out() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let mut unknown = point(north(PICKUP, 3_000.0), ago(1));
+    for field in ["heading", "speed", "battery"] {
+        unknown[field] = json!(-1.0);
+    }
+    let mut void = unknown.clone();
+    void["accuracy"] = json!(-1.0);
+    let answer = ride.upload(&app, vec![unknown, void]).await;
+    assert_eq!(answer, json!({"accepted": 1, "refused": [{"index": 1, "code": "out_of_range"}]}));
+    let shown = ride.map.expect("location").await;
+    assert_eq!((&shown["heading"], &shown["speed"]), (&json!(null), &json!(null)));
+}
+
+#[actix_web::test]
 async fn an_upload_is_answered_once_for_each_key_and_bounded() {
     let app = TestApp::start().await;
     let ride = Ride::begin(&app).await;

@@ -1,9 +1,11 @@
 //! The trail of an order: what came late, who sees it, and how it is read.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 
-use super::{PICKUP, Ride, ago, backdate, north, point};
+use super::{PICKUP, Ride, ago, backdate, frame, north, point, refused};
 use crate::support::TestApp;
 use crate::support::steps::text;
 
@@ -73,7 +75,7 @@ async fn samples_of_a_delivered_order_fill_its_trail_without_being_told() {
     for status in ["arrived", "picked_up", "in_transit", "delivered"] {
         app.step(&ride.partner, &ride.order, status).await;
     }
-    let answer = ride.upload(&app, vec![point(PICKUP, ago(600)), point(PICKUP, ago(1_100))]).await;
+    let answer = ride.upload_in_time(&app, vec![point(PICKUP, ago(600)), point(PICKUP, ago(1_100))]).await;
     assert_eq!(answer, json!({"accepted": 1, "refused": [{"index": 1, "code": "too_old"}]}));
     ride.is_written(&app, 1).await;
     let mut named = point(PICKUP, Timestamp::now());
@@ -135,7 +137,7 @@ async fn the_last_minutes_of_a_delivered_order_are_kept_when_they_come_late() {
     for status in ["arrived", "picked_up", "in_transit", "delivered"] {
         app.step(&ride.partner, &ride.order, status).await;
     }
-    let answer = ride.upload(&app, vec![point(PICKUP, ago(60)), point(PICKUP, ago(30))]).await;
+    let answer = ride.upload_in_time(&app, vec![point(PICKUP, ago(60)), point(PICKUP, ago(30))]).await;
     assert_eq!(answer["accepted"], 2);
     assert_eq!(
         measured(&ride.track(&app, &ride.customer).await),
@@ -143,6 +145,58 @@ async fn the_last_minutes_of_a_delivered_order_are_kept_when_they_come_late() {
         "they are written once that is answered"
     );
     assert!(ride.map.so_far().await.iter().all(|frame| frame["type"] != "trail"));
+}
+
+#[actix_web::test]
+async fn where_a_partner_is_after_delivery_is_in_no_trail_whatever_its_clock_says() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 700);
+    let home = north(PICKUP, 4_000.0);
+    let saying = |sent_at: Timestamp| {
+        let mut said = frame(home, sent_at);
+        said["sent_at"] = json!(sent_at);
+        said
+    };
+    // By a clock that is ten minutes ahead.
+    ride.phone.send(saying(Timestamp::now().after(Duration::from_secs(600)))).await;
+    ride.map.expect("location").await;
+    ride.is_written(&app, 1).await;
+    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    // It is set, and what it says seems to be of ten minutes ago, when the order was under way.
+    for seconds in 1..4 {
+        assert_eq!(refused(&mut ride.phone, saying(ago(seconds))).await, "invalid_fields");
+    }
+    // Of a clock that is slow nothing is known without `sent_at`.
+    for seconds in [30, 60, 640] {
+        ride.upload(&app, vec![point(home, ago(seconds))]).await;
+        let mut named = point(home, ago(seconds + 1));
+        named["order_id"] = json!(ride.order);
+        let refused = json!([{"index": 0, "code": "no_active_order"}]);
+        assert_eq!(ride.upload(&app, vec![named]).await["refused"], refused);
+    }
+    assert_eq!(measured(&ride.track(&app, &ride.customer).await), 1);
+}
+
+#[actix_web::test]
+async fn what_was_measured_just_before_delivery_and_comes_just_after_is_in_the_trail() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    for status in ["arrived", "picked_up"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    ride.is_at(north(PICKUP, 1_000.0)).await;
+    ride.is_written(&app, 1).await;
+    let mut last = frame(north(PICKUP, 1_010.0), Timestamp::now());
+    for status in ["in_transit", "delivered"] {
+        app.step(&ride.partner, &ride.order, status).await;
+    }
+    last["sent_at"] = json!(Timestamp::now());
+    ride.phone.send(last).await;
+    ride.is_written(&app, 2).await;
+    assert_eq!(measured(&ride.track(&app, &ride.customer).await), 2);
 }
 
 #[actix_web::test]
@@ -166,6 +220,30 @@ async fn what_jumps_among_late_samples_is_marked_also_when_it_comes_first() {
     ride.upload(&app, vec![point(far, ago(90))]).await;
     ride.upload(&app, vec![point(here, ago(89))]).await;
     assert_eq!(latitudes(&ride.map.expect("trail").await["points"]), [json!(here.0)]);
+}
+
+#[actix_web::test]
+async fn a_late_sample_that_comes_alone_is_judged_by_those_around_it() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    backdate(&app, 1_200);
+    let (here, far) = (north(PICKUP, 3_000.0), north(PICKUP, 500_000.0));
+    let line = |from: u64| (0..4).map(|step| point(here, ago(from - step))).collect();
+    ride.upload(&app, line(700)).await;
+    ride.map.expect("trail").await;
+    let mut alone = frame(far, ago(690));
+    ride.phone.send(alone.clone()).await;
+    ride.upload(&app, line(600)).await;
+    ride.map.expect("trail").await;
+    // Between those, and two at once.
+    alone["timestamp"] = json!(ago(650));
+    ride.phone.send(alone).await;
+    ride.upload(&app, vec![point(far, ago(640)), point(far, ago(630))]).await;
+    ride.upload(&app, vec![point(here, ago(620))]).await;
+    let told = ride.map.expect("trail").await;
+    assert_eq!(told["points"][0]["latitude"], json!(here.0), "{told}");
+    let track = ride.track(&app, &ride.customer).await;
+    assert!(measured(&track) == 9 && !track.to_string().contains(&far.0.to_string()), "{track}");
 }
 
 #[actix_web::test]

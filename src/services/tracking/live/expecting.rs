@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::eta::{self, Eta, EtaSource, Leg, Route};
+use crate::domain::eta::{self, Eta, EtaSource, LateRisk, Leg, Route};
 use crate::domain::geo::Position;
 use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
@@ -88,7 +88,9 @@ impl Tracker {
             return;
         };
         let Some((promised_at, announced_at)) = known else { return };
-        let eta = Eta { promised_at, ..eta };
+        let told_risk = self.told_eta.filter(|(told, _)| told.to == leg);
+        let told_risk = told_risk.map(|(told, told_at)| told.late_risk(told_at)).unwrap_or_default();
+        let eta = Eta { promised_at, told_risk, ..eta };
         self.eta = Some(eta);
         let by_then = self.as_of(now);
         if self.told_eta.is_none_or(|(told, told_at)| eta.is_worth_telling_after(&told, told_at, by_then)) {
@@ -132,6 +134,7 @@ impl Tracker {
             source,
             at: self.sample.timestamp,
             promised_at: arrives_at,
+            told_risk: LateRisk::None,
         })
     }
 

@@ -164,7 +164,7 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<Outcome, S
     // hold for long are no reason to keep the rest waiting.
     let order = match deadline.order_id.map(|order_id| orders::try_find_locked(tx.conn(), order_id)) {
         Some(attempt) => match attempt? {
-            orders::Attempt::Locked(order) => order,
+            orders::Attempt::Locked(order) => order.map(|order| *order),
             orders::Attempt::Held => {
                 let now = tx.now();
                 rows::try_again(tx.conn(), deadline, now)?;

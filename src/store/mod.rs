@@ -25,6 +25,7 @@ pub mod dispatch;
 pub mod idempotency;
 pub mod leases;
 pub mod ledger;
+pub mod marks;
 pub mod messages;
 pub mod notifications;
 pub mod orders;

@@ -169,7 +169,7 @@ pub fn find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Option<Order>, 
 #[derive(Debug)]
 pub enum Attempt {
     /// It is locked until the transaction ends, if it exists.
-    Locked(Option<Order>),
+    Locked(Option<Box<Order>>),
     /// Another transaction holds it.
     Held,
 }
@@ -181,13 +181,13 @@ pub enum Attempt {
 pub fn try_find_locked(conn: &mut Conn, order_id: OrderId) -> Result<Attempt, StoreError> {
     match conn {
         // One transaction writes at a time.
-        Conn::Sqlite(_) => Ok(Attempt::Locked(find(conn, order_id)?)),
+        Conn::Sqlite(_) => Ok(Attempt::Locked(find(conn, order_id)?.map(Box::new))),
         Conn::Postgres(_) => {
             let lock = Statement::new("SELECT 1 FROM orders WHERE id = ? FOR UPDATE SKIP LOCKED");
             let is_locked = lock.text(order_id.to_string()).execute(conn)? > 0;
             Ok(match find(conn, order_id)? {
                 Some(_) if !is_locked => Attempt::Held,
-                found => Attempt::Locked(found),
+                found => Attempt::Locked(found.map(Box::new)),
             })
         }
     }

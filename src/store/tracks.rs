@@ -1,4 +1,4 @@
-//! Rows of trails: where partners were while under way with orders; and what is said about an order once.
+//! Rows of trails: where partners were while under way with orders.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,7 +7,6 @@ use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Nullable, Text};
 
-use crate::domain::eta::Leg;
 use crate::domain::geo::Position;
 use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::order::OrderStatus;
@@ -15,8 +14,9 @@ use crate::domain::time::Timestamp;
 
 use super::Conn;
 use super::error::StoreError;
+use super::marks;
 use super::read::{id, parsed};
-use super::schema::{order_marks, order_steps, orders, track_points};
+use super::schema::{order_steps, orders, track_points};
 use super::statement::Statement;
 
 /// How many ids one query names.
@@ -427,82 +427,6 @@ pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, St
         .limit(limit)
         .load(conn)?;
     diesel::delete(track_points::table.filter(track_points::order_id.eq_any(&old))).execute(conn)?;
-    Statement::new(format!(
-        "DELETE FROM order_marks WHERE order_id < ? AND {}",
-        super::orders::is_over("order_marks")
-    ))
-    .text(first)
-    .execute(conn)?;
+    marks::purge(conn, before)?;
     Ok(old.len())
-}
-
-/// What is said or done about an order once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mark {
-    /// The customer knows that the partner is near. At that time.
-    Arriving,
-    /// The first arrival that was given for this leg.
-    Promised(Leg),
-    /// The last arrival that the customer was notified of for this leg, or the first that was given.
-    Announced(Leg),
-}
-
-impl Mark {
-    const fn as_str(self) -> &'static str {
-        match self {
-            Self::Arriving => "arriving",
-            Self::Promised(Leg::Pickup) => "promised_pickup",
-            Self::Promised(Leg::Dropoff) => "promised_dropoff",
-            Self::Announced(Leg::Pickup) => "announced_pickup",
-            Self::Announced(Leg::Dropoff) => "announced_dropoff",
-        }
-    }
-}
-
-/// Sets a mark that is not there yet; gives the one that stands, and whether it is this one.
-///
-/// # Errors
-/// When the database fails.
-pub fn mark(
-    conn: &mut Conn,
-    order_id: OrderId,
-    mark: Mark,
-    at: Timestamp,
-) -> Result<(Timestamp, bool), StoreError> {
-    let added = Statement::new(
-        "INSERT INTO order_marks (order_id, mark, at) VALUES (?, ?, ?) ON CONFLICT (order_id, mark) DO NOTHING",
-    )
-    .text(order_id.to_string())
-    .text(mark.as_str())
-    .bigint(at.as_millis())
-    .execute(conn)?;
-    if added > 0 {
-        return Ok((at, true));
-    }
-    let standing: i64 = order_marks::table
-        .filter(order_marks::order_id.eq(order_id.to_string()))
-        .filter(order_marks::mark.eq(mark.as_str()))
-        .select(order_marks::at)
-        .first(conn)?;
-    Ok((Timestamp::from_millis(standing), false))
-}
-
-/// Moves a mark; `false` when it does not stand at `from` any more.
-///
-/// # Errors
-/// When the database fails.
-pub fn move_mark(
-    conn: &mut Conn,
-    order_id: OrderId,
-    mark: Mark,
-    from: Timestamp,
-    to: Timestamp,
-) -> Result<bool, StoreError> {
-    let moved = Statement::new("UPDATE order_marks SET at = ? WHERE order_id = ? AND mark = ? AND at = ?")
-        .bigint(to.as_millis())
-        .text(order_id.to_string())
-        .text(mark.as_str())
-        .bigint(from.as_millis())
-        .execute(conn)?;
-    Ok(moved > 0)
 }

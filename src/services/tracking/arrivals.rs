@@ -8,8 +8,9 @@ use crate::domain::order::OrderStatus;
 use crate::services::app::{App, Tx};
 use crate::services::error::ServiceError;
 use crate::services::{notifications, orders};
+use crate::store::marks::{self, Mark};
 use crate::store::orders as rows;
-use crate::store::tracks::{self, Mark, UnderWay};
+use crate::store::tracks::UnderWay;
 
 /// Sees to an entry, beside whatever else is going on. One that fails is made again by the next samples.
 pub(super) fn begin(app: &App, order: &UnderWay, leg: Leg) {
@@ -33,7 +34,7 @@ fn announce(tx: &mut Tx<'_>, order_id: OrderId) -> Result<(), ServiceError> {
         return Ok(());
     };
     let now = tx.now();
-    let (_, is_first) = tracks::mark(tx.conn(), order_id, Mark::Arriving, now)?;
+    let (_, is_first) = marks::set(tx.conn(), order_id, Mark::Arriving, now)?;
     if !is_first {
         return Ok(());
     }

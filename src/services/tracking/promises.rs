@@ -8,8 +8,8 @@ use crate::domain::time::Timestamp;
 use crate::services::app::{App, Tx};
 use crate::services::error::ServiceError;
 use crate::services::notifications;
+use crate::store::marks::{self, Mark};
 use crate::store::orders as rows;
-use crate::store::tracks::{self, Mark};
 
 use super::live::Slip;
 use super::pass;
@@ -49,8 +49,8 @@ fn keep_in(
     tx: &mut Tx<'_>,
     (order_id, leg, arrives_at): (OrderId, Leg, Timestamp),
 ) -> Result<(Timestamp, Timestamp), ServiceError> {
-    let (promised_at, _) = tracks::mark(tx.conn(), order_id, Mark::Promised(leg), arrives_at)?;
-    let (announced_at, _) = tracks::mark(tx.conn(), order_id, Mark::Announced(leg), promised_at)?;
+    let (promised_at, _) = marks::set(tx.conn(), order_id, Mark::Promised(leg), arrives_at)?;
+    let (announced_at, _) = marks::set(tx.conn(), order_id, Mark::Announced(leg), promised_at)?;
     Ok((promised_at, announced_at))
 }
 
@@ -78,7 +78,7 @@ fn notify_in(tx: &mut Tx<'_>, slip_of: Slip) -> Result<bool, ServiceError> {
     let Some(delay) = slip(announced_at, arrives_at).filter(|_| is_under_way(order.status)) else {
         return Ok(true);
     };
-    if !tracks::move_mark(tx.conn(), order_id, Mark::Announced(leg), announced_at, arrives_at)? {
+    if !marks::advance(tx.conn(), order_id, Mark::Announced(leg), announced_at, arrives_at)? {
         return Ok(false);
     }
     notifications::add(

@@ -13,7 +13,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use waybill::domain::eta::Leg;
 use waybill::domain::time::Timestamp;
-use waybill::store::tracks;
+use waybill::store::marks::{self, Mark};
 
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestDatabase, TestUser};
@@ -125,8 +125,8 @@ pub(crate) async fn promise(app: &TestApp, order: &str, metres: f64, measured: T
     let span = metres * 1.3 * 3.6 / 25.0 - late;
     let at = measured.after(Duration::from_secs_f64(span));
     let marked = app.inner().write(move |tx| {
-        tracks::mark(tx.conn(), order_id, tracks::Mark::Promised(Leg::Pickup), at)?;
-        Ok(tracks::mark(tx.conn(), order_id, tracks::Mark::Announced(Leg::Pickup), at)?)
+        marks::set(tx.conn(), order_id, Mark::Promised(Leg::Pickup), at)?;
+        Ok(marks::set(tx.conn(), order_id, Mark::Announced(Leg::Pickup), at)?)
     });
     marked.await.expect("it is marked");
 }

@@ -309,6 +309,7 @@ impl Guard {
     /// Whether it is time to show again that a user is writing about an order; if so, that is counted. The other instances
     /// are not told: that would cost more than what is shown.
     pub(in crate::services) fn may_show_typing(&self, what: (UserId, OrderId), now: Instant) -> bool {
+        // Also where no limits apply: clients rely on it.
         self.typing.take(&what, now).is_ok()
     }
 

@@ -217,13 +217,13 @@ fn notify(
 /// # Errors
 /// `NotFound`; `Conflict` with `chat_closed`; `Overloaded`; the database's.
 pub async fn typing(app: &App, who: Principal, order_id: OrderId) -> Result<(), ServiceError> {
-    let after_end = app.settings().chat_after_end;
+    let (after_end, now) = (app.settings().chat_after_end, Instant::now());
     app.read(move |conn| {
         let (order, _) = orders::visible(conn, &who, order_id)?;
         open_with(&order, Timestamp::now(), after_end).map(|_| ())
     })
     .await?;
-    if !app.guard().may_show_typing((who.user_id, order_id), Instant::now()) {
+    if !app.guard().may_show_typing((who.user_id, order_id), now) {
         // Another session of the user's has shown it a moment ago.
         return Ok(());
     }

@@ -107,11 +107,12 @@ pub fn jumps(line: &[Fix]) -> Vec<bool> {
 }
 
 /// Whether a position of a time that is gone by jumps among those around it, some before and some after: whether nobody
-/// can have come from there to at least half of them, or back. One alone that was wrong itself is outvoted.
+/// can have come from there to most of them, or back. One alone that was wrong itself is outvoted, and says nothing where
+/// there is no other.
 #[must_use]
 pub fn stands_apart(fix: &Fix, around: &[Fix]) -> bool {
     let apart = around.iter().filter(|other| other.is_too_far_from(fix)).count();
-    apart > 0 && 2 * apart >= around.len()
+    around.len() > 1 && 2 * apart > around.len()
 }
 
 /// Which positions of a line are needed so that what is left out is nowhere further than `tolerance` metres from it
@@ -214,12 +215,14 @@ mod tests {
         };
         let is_apart = |latitude: f64, latitudes: &[f64]| stands_apart(&fix(latitude, 2), &around(latitudes));
         assert!(!is_apart(57.0, &[]), "nothing else is known");
-        assert!(is_apart(57.0, &[52.5]));
+        assert!(!is_apart(57.0, &[52.5]), "either may be wrong");
+        assert!(!is_apart(57.0, &[52.5, 57.0]), "either may be wrong");
+        assert!(is_apart(57.0, &[52.5, 52.5]));
         assert!(is_apart(57.0, &[52.5, 52.5, 52.5, 52.5]));
         assert!(!is_apart(52.5, &[52.5, 57.0, 52.5, 52.5]), "that one was wrong");
         let long_ago = Fix { at: Timestamp::from_millis(-36_000_000), ..fix(52.5, 0) };
         assert!(
-            stands_apart(&fix(57.0, 2), &[long_ago, fix(52.5, 3)]),
+            stands_apart(&fix(57.0, 2), &[long_ago, fix(52.5, 3), fix(52.5, 4)]),
             "ten hours are time enough, a second is not"
         );
     }

@@ -8,11 +8,15 @@ use crate::services::deadlines::{fire_due, prepare, wait};
 /// Runs until `stop` resolves.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
-    if let Err(error) = prepare(&app).await {
-        // The purge does it, too.
-        log::warn!("orders may be without their deadlines for some minutes: {error}");
-    }
+    let mut is_prepared = false;
     loop {
+        if !is_prepared {
+            is_prepared = prepare(&app).await.unwrap_or_else(|error| {
+                // The purge does it, too.
+                log::warn!("orders may be without their deadlines for some minutes: {error}");
+                true
+            });
+        }
         let next = fire_due(&app).await;
         if let Err(error) = &next {
             log::warn!("what is due waits: {error}");

@@ -203,26 +203,28 @@ fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {
     deadline.subject.parse().map_err(|_| fault())
 }
 
-/// Sets the deadlines of orders that are without: placed by an earlier version, or while others applied.
-fn adopt(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
+/// Sets the deadlines of orders that are without: placed by an earlier version, or while others applied. Gives how many
+/// orders were passed over, since somebody was changing them.
+fn adopt(tx: &mut Tx<'_>) -> Result<i64, ServiceError> {
     let (rules, now) = (tx.settings().dispatch, tx.now());
-    rows::set_missing(tx.conn(), DeadlineKind::Complete, OrderStatus::Delivered, now)?;
+    let mut left = rows::set_missing(tx.conn(), DeadlineKind::Complete, OrderStatus::Delivered, now)?;
     if rules.enabled {
-        rows::set_missing(tx.conn(), DeadlineKind::Dispatch, OrderStatus::Confirmed, now)?;
+        left += rows::set_missing(tx.conn(), DeadlineKind::Dispatch, OrderStatus::Confirmed, now)?;
         let give_up_at = now.after(rules.give_up_after);
-        rows::set_missing(tx.conn(), DeadlineKind::NoPartner, OrderStatus::Confirmed, give_up_at)?;
+        left += rows::set_missing(tx.conn(), DeadlineKind::NoPartner, OrderStatus::Confirmed, give_up_at)?;
     }
-    Ok(())
+    Ok(left)
 }
 
-/// Makes sure that every order has its deadlines, as this version and its settings have them.
+/// Makes sure that every order has its deadlines, as this version and its settings have them; but for those that somebody
+/// is changing: `false` while there are such.
 ///
 /// # Errors
 /// The database's.
-pub async fn prepare(app: &App) -> Result<(), ServiceError> {
-    app.write(adopt).await?;
+pub async fn prepare(app: &App) -> Result<bool, ServiceError> {
+    let left = app.write(adopt).await?;
     app.alarm().adopted_at.store(Timestamp::now().as_millis(), Ordering::SeqCst);
-    Ok(())
+    Ok(left == 0)
 }
 
 /// The same now and then: it reads every order that waits for something.
@@ -230,6 +232,7 @@ fn adopt_now_and_then(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     let (now, adopted_at) = (tx.now(), &app.alarm().adopted_at);
     let last = Timestamp::from_millis(adopted_at.load(Ordering::SeqCst));
     if now.since(last) >= PURGE_PERIOD {
+        // Those that were passed over are looked for the next time.
         adopt(tx)?;
         adopted_at.store(now.as_millis(), Ordering::SeqCst);
     }

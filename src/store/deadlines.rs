@@ -21,10 +21,12 @@ use super::statement::Statement;
 
 /// How long one that is in hand is left alone by others, the first time; twice as long each time after that.
 const IN_HAND: Duration = Duration::from_secs(5);
-/// It grows up to so many times as long.
-const MOST_DOUBLINGS: u32 = 6;
+/// How often it grows so: one that fails, or whose order was held over and over, is not left alone for minutes.
+const IN_HAND_DOUBLINGS: u32 = 3;
 /// After how long one whose order is held is tried again, the first time; twice as long each time after that.
 const HELD: Duration = Duration::from_millis(100);
+/// How often it grows so.
+const HELD_DOUBLINGS: u32 = 6;
 
 /// Something that is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -135,8 +137,9 @@ pub fn bound_waiting(conn: &mut Conn, wait: Duration) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Sets the deadlines that orders of these statuses are without: those of an earlier version, or of a time when others
-/// applied. Not of orders that somebody is changing, nor that partners be looked for while an order is offered to some.
+/// Sets the deadlines that orders of this status are without: those of an earlier version, or of a time when others applied.
+/// Not that partners be looked for while an order is offered to some. Gives how many orders were passed over, since somebody
+/// is changing them.
 ///
 /// # Errors
 /// When the database fails.
@@ -145,7 +148,12 @@ pub fn set_missing(
     kind: DeadlineKind,
     status: OrderStatus,
     due_at: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
+    #[derive(QueryableByName)]
+    struct Left {
+        #[diesel(sql_type = BigInt)]
+        count: i64,
+    }
     let is_due = match kind {
         DeadlineKind::Dispatch => {
             "NOT EXISTS (SELECT 1 FROM offers WHERE offers.order_id = orders.id AND offers.status = 'open')"
@@ -156,6 +164,10 @@ pub fn set_missing(
         | DeadlineKind::ChatClosing
         | DeadlineKind::Purge => "TRUE",
     };
+    let missing = format!(
+        "FROM orders WHERE status = ? AND {is_due} AND NOT EXISTS \
+         (SELECT 1 FROM deadlines WHERE deadlines.kind = ? AND deadlines.subject = orders.id)"
+    );
     // The rows refer to their orders, so these would be waited for, against the order in which everybody else locks.
     let unlocked = match conn {
         // One transaction writes at a time.
@@ -164,16 +176,15 @@ pub fn set_missing(
     };
     Statement::new(format!(
         "INSERT INTO deadlines (kind, subject, order_id, due_at, attempts) \
-         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 FROM orders WHERE status = ? AND {is_due} AND NOT EXISTS \
-         (SELECT 1 FROM deadlines WHERE deadlines.kind = ? AND deadlines.subject = orders.id) {unlocked} \
-         ON CONFLICT DO NOTHING",
+         SELECT CAST(? AS TEXT), id, id, CAST(? AS BIGINT), 0 {missing} {unlocked} ON CONFLICT DO NOTHING",
     ))
     .text(kind.as_str())
     .bigint(due_at.as_millis())
     .text(status.as_str())
     .text(kind.as_str())
     .execute(conn)?;
-    Ok(())
+    let left = Statement::new(format!("SELECT COUNT(*) AS count {missing}"));
+    Ok(left.text(status.as_str()).text(kind.as_str()).get_result::<Left>(conn)?.count)
 }
 
 /// Takes what is due at `now` in hand, the longest first, at most `limit`. A row that cannot be read is put off like the
@@ -197,7 +208,7 @@ pub fn take_due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Deadl
     };
     let mut taken = Vec::new();
     for row in rows {
-        let due_at = now.after(IN_HAND * doubled(row.attempts));
+        let due_at = now.after(IN_HAND * doubled(row.attempts, IN_HAND_DOUBLINGS));
         put_off(conn, &row.kind, &row.subject, due_at, row.attempts + 1)?;
         match row.in_hand(due_at) {
             Ok(deadline) => taken.push(deadline),
@@ -208,8 +219,8 @@ pub fn take_due(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Deadl
 }
 
 /// Two to the power of how often something was tried, within bounds.
-fn doubled(attempts: i64) -> u32 {
-    2_u32.pow(u32::try_from(attempts).unwrap_or(MOST_DOUBLINGS).min(MOST_DOUBLINGS))
+fn doubled(attempts: i64, most: u32) -> u32 {
+    2_u32.pow(u32::try_from(attempts).unwrap_or(most).min(most))
 }
 
 fn put_off(
@@ -234,7 +245,7 @@ fn put_off(
 /// # Errors
 /// When the database fails.
 pub fn try_again(conn: &mut Conn, deadline: &Deadline, now: Timestamp) -> Result<(), StoreError> {
-    let due_at = now.after(HELD * doubled(deadline.attempts - 1)).min(deadline.due_at);
+    let due_at = now.after(HELD * doubled(deadline.attempts - 1, HELD_DOUBLINGS)).min(deadline.due_at);
     let unlocked = match conn {
         // One transaction writes at a time.
         Conn::Sqlite(_) => "",

@@ -286,7 +286,6 @@ diesel::allow_tables_to_appear_in_same_query!(
     partners,
     orders,
     order_steps,
-    track_points,
     ratings,
     messages,
     message_marks,

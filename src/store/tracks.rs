@@ -3,7 +3,6 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use diesel::dsl::{exists, not};
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Nullable, Text};
 
@@ -415,17 +414,21 @@ fn point(order_id: OrderId, row: PointRow) -> TrackPoint {
 /// # Errors
 /// When the database fails.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
+    #[derive(QueryableByName)]
+    struct Old {
+        #[diesel(sql_type = Text)]
+        order_id: String,
+    }
     // Ids of orders sort by the time they were made.
     let first = OrderId::first_of(before).to_string();
-    let goes_on = orders::status.ne_all(super::orders::ends());
-    let old: Vec<String> = track_points::table
-        .filter(track_points::order_id.lt(&first))
-        .filter(not(exists(orders::table.filter(orders::id.eq(track_points::order_id)).filter(goes_on))))
-        .select(track_points::order_id)
-        .distinct()
-        .order(track_points::order_id)
-        .limit(limit)
-        .load(conn)?;
+    // Each order is asked about once, however many positions it has.
+    let text = format!(
+        "SELECT order_id FROM (SELECT DISTINCT order_id FROM track_points WHERE order_id < ? ORDER BY order_id) AS old \
+         WHERE {} LIMIT ?",
+        super::orders::is_over("old")
+    );
+    let old: Vec<Old> = Statement::new(text).text(first).bigint(limit).load(conn)?;
+    let old: Vec<String> = old.into_iter().map(|old| old.order_id).collect();
     diesel::delete(track_points::table.filter(track_points::order_id.eq_any(&old))).execute(conn)?;
     marks::purge(conn, before)?;
     Ok(old.len())

@@ -259,7 +259,7 @@ async fn a_position_that_cannot_be_is_refused_and_shown_to_nobody() {
     for (frame, code) in [
         (with("latitude", json!(90.5)), "invalid_fields"),
         (with("longitude", json!(-180.5)), "invalid_fields"),
-        (with("heading", json!(-1)), "invalid_fields"),
+        (with("heading", json!(361)), "invalid_fields"),
         (with("speed", json!(501)), "invalid_fields"),
         (with("accuracy", json!(-1)), "invalid_fields"),
         (with("battery", json!(1.5)), "invalid_fields"),

@@ -16,8 +16,8 @@ const KEPT: Duration = Duration::from_secs(2 * 3600);
 const DOUBTED: i64 = 120;
 /// Frames that were sent so long after each other, milliseconds, were not held up together.
 const APART: i64 = 5_000;
-/// So many frames in a row that agree are believed against what was known before: the clock was set meanwhile. A way that
-/// is slow is hardly as slow each time.
+/// So many frames in a row that agree are believed against what was known before: the clock was set meanwhile, by more than
+/// a way is slow each time.
 const SET_AFTER: u8 = 3;
 
 /// What is known of the clocks. What lies between `sent_at` and its coming is a clock that is behind, and the way, and how
@@ -104,10 +104,12 @@ impl Least {
         if rival.behind.abs_diff(behind) > MIN_SKEW.unsigned_abs() * 1000 {
             *rival = fresh;
         } else if apart(sent_at, rival.sent_at) >= APART {
-            *rival = Rival { behind: rival.behind.min(behind), sent_at, frames: rival.frames + 1 };
+            *rival =
+                Rival { behind: rival.behind.min(behind), sent_at, frames: rival.frames.saturating_add(1) };
         }
-        if rival.frames >= SET_AFTER {
-            let behind = rival.behind;
+        let (behind, known) = (rival.behind, self.here.min(self.before));
+        // A way that is as slow each time looks the same, but nothing is under way for so long and comes in the end.
+        if rival.frames >= SET_AFTER && behind.saturating_sub(known) > DOUBTED * 1000 {
             *self = Self { since: now, here: behind, before: behind, sent_at, is_sure: true, rival: None };
         }
     }
@@ -165,6 +167,11 @@ mod tests {
         assert_eq!(skews(&[(600, 0), (10, 10), (620, 20), (30, 30), (40, 40)]), [-600; 5], "not in a row");
         assert_eq!(skews(&[(600, 0), (1, 1), (2, 2), (3, 3), (4, 4)]), [-600; 5], "held up together");
         assert_eq!(skews(&[(0, 0), (10, 20), (20, 33), (30, 46), (40, 50)]), [0; 5], "each waited longer");
+        assert_eq!(
+            skews(&[(0, 0), (10, 35), (20, 45), (30, 55), (40, 65)]),
+            [0; 5],
+            "the way is as slow each time"
+        );
     }
 
     #[test]

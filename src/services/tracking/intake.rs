@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, oneshot};
 
@@ -137,8 +137,9 @@ impl Intake {
 }
 
 /// What the database knows of the partners whose samples have come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Known {
+    read_at: Instant,
     under_way: HashMap<PartnerId, Vec<UnderWay>>,
     /// Of those whose samples may belong to an order that is not under way any more.
     windows: HashMap<PartnerId, Vec<Window>>,
@@ -150,10 +151,12 @@ impl Known {
     /// # Errors
     /// The database's.
     pub(super) async fn of(app: &App, parcels: &[Parcel], now: Timestamp) -> Result<Self, ServiceError> {
-        let mut known = Self::default();
         let partners: HashSet<PartnerId> = parcels.iter().map(|parcel| parcel.partner_id).collect();
         let asked: Vec<PartnerId> = partners.iter().copied().collect();
-        for order in app.read(move |conn| Ok(tracks::under_way(conn, &asked)?)).await? {
+        let found = app.read(move |conn| Ok((Instant::now(), tracks::under_way(conn, &asked)?)));
+        let (read_at, found) = found.await?;
+        let mut known = Self { read_at, under_way: HashMap::new(), windows: HashMap::new() };
+        for order in found {
             known.under_way.entry(order.partner_id).or_default().push(order);
         }
         let intake = &app.tracking().intake;
@@ -183,6 +186,11 @@ impl Known {
             }
         }
         Ok(known)
+    }
+
+    /// Whether this was read no longer ago than that.
+    pub(super) fn is_recent(&self, age: Duration) -> bool {
+        self.read_at.elapsed() <= age
     }
 
     /// The orders that a partner is under way with.

@@ -264,7 +264,8 @@ fn check(sample: &LocationSample, now: Timestamp) -> Result<(), ServiceError> {
 }
 
 fn too_old() -> ServiceError {
-    let message = "expected a sample of the last 5 minutes, or of a time when the order was under way";
+    let message = "expected a sample of the last 5 minutes, or of a time when an order was under way; of one that has \
+                   ended since, with sent_at";
     ServiceError::Invalid(vec![FieldError::new("timestamp", "too_old", message)])
 }
 

@@ -106,21 +106,20 @@ pub async fn recall(app: &App) {
 
 async fn pass(app: &App) {
     let parcels = app.tracking().intake.take_all();
-    let (now, read_at) = (Timestamp::now(), Instant::now());
+    let now = Timestamp::now();
     let mut statuses = HashMap::new();
     if !parcels.is_empty() {
         match Known::of(app, &parcels, now).await {
             Ok(known) => {
-                statuses.extend(known.orders().map(|order| (order.order_id, order.status)));
                 let situations = cadence::situations(&parcels, &known);
                 parcels.into_iter().for_each(|parcel| sort(app, parcel, &known, now));
                 cadence::tell(app, situations).await;
+                if known.is_recent(BELIEVED) {
+                    statuses.extend(known.orders().map(|order| (order.order_id, order.status)));
+                }
             }
             Err(error) => refuse_all(parcels, &error),
         }
-    }
-    if read_at.elapsed() > BELIEVED {
-        statuses.clear();
     }
     tell_due(app, statuses).await;
 }
@@ -143,7 +142,6 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
     };
     let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
-    let is_poor = |sample: &LocationSample| fix(sample).is_poor();
     for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
         let at = sample.timestamp;
         let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
@@ -181,8 +179,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             }
         }
         for order_id in past {
-            // Of a way that is over, the line is known better by the others.
-            late.push(TrackPoint { flagged: jumps || is_poor(&sample), ..point(order_id, &sample) });
+            late.push(TrackPoint { flagged: jumps, ..point(order_id, &sample) });
         }
         if is_present && is_believed {
             note(app, parcel.partner_id, &sample);
@@ -251,10 +248,18 @@ async fn tell_due(app: &App, mut statuses: HashMap<OrderId, OrderStatus>) {
     let unknown: Vec<OrderId> =
         due.iter().filter(|order_id| !statuses.contains_key(order_id)).copied().collect();
     if !unknown.is_empty() {
-        let read_at = Instant::now();
-        match app.read(move |conn| Ok(tracks::still_shown(conn, &unknown)?)).await {
-            Ok(_) if read_at.elapsed() > BELIEVED => return app.last_seen().put_off(due, Instant::now()),
-            Ok(shown) => statuses.extend(shown),
+        // How long it waited for its turn does not count.
+        let shown = app.read(move |conn| Ok((Instant::now(), tracks::still_shown(conn, &unknown)?)));
+        match shown.await {
+            Ok((read_at, _)) if read_at.elapsed() > BELIEVED => {
+                log::warn!(
+                    "positions of {} orders wait: it took {:?} to read their statuses",
+                    due.len(),
+                    read_at.elapsed()
+                );
+                return app.last_seen().put_off(due, Instant::now());
+            }
+            Ok((_, shown)) => statuses.extend(shown),
             Err(error) => {
                 log::warn!("positions of {} orders wait: {error}", due.len());
                 return app.last_seen().put_off(due, Instant::now());

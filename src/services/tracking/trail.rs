@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -36,6 +37,8 @@ const EVENT: usize = 200;
 const READ: i64 = 43_200;
 /// A position that came late is judged by so many before it, and so many after it.
 const AROUND: i64 = 3;
+/// Positions of about the same time are no further apart: one that is hardly known is not needed beside a better one.
+const ABOUT: Duration = Duration::from_secs(60);
 /// How far a trail may be from what was measured unless the caller says otherwise, metres.
 const TOLERANCE: f64 = 5.0;
 /// How many orders' trails are removed at once.
@@ -166,21 +169,38 @@ fn fill_in(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Marks those that jump among what is there already, where too few came together to tell that from themselves.
+/// Marks those that are hardly known where better ones of about the same time are, and those that jump among what is there
+/// already, where too few came together to tell that from themselves.
 fn judged(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<Vec<TrackPoint>, ServiceError> {
-    let fix = |point: &TrackPoint| Fix { position: point.position, at: point.at, accuracy: point.accuracy };
     let mut judged = Vec::with_capacity(points.len());
     for points in points.chunk_by(|one, next| one.order_id == next.order_id) {
+        let sound: Vec<Fix> = points.iter().filter(|point| !point.flagged).map(fix).collect();
         for point in points {
-            let mut point = *point;
-            if points.len() < MIN_LINE && !point.flagged {
+            let (mut point, is_alone) = (*point, points.len() < MIN_LINE);
+            let fix_of = fix(&point);
+            if !point.flagged && fix_of.is_poor() {
+                point.flagged = is_outdone(&fix_of, &sound);
+            }
+            if !point.flagged && (is_alone || fix_of.is_poor()) {
                 let around = tracks::around(tx.conn(), point.order_id, point.at, AROUND)?;
-                point.flagged = stands_apart(&fix(&point), &around.iter().map(fix).collect::<Vec<_>>());
+                let around: Vec<Fix> = around.iter().map(fix).collect();
+                point.flagged = is_alone && stands_apart(&fix_of, &around)
+                    || fix_of.is_poor() && is_outdone(&fix_of, &around);
             }
             judged.push(point);
         }
     }
     Ok(judged)
+}
+
+fn fix(point: &TrackPoint) -> Fix {
+    Fix { position: point.position, at: point.at, accuracy: point.accuracy }
+}
+
+/// Whether a better one than this poor one is among those, of about the same time.
+fn is_outdone(poor: &Fix, others: &[Fix]) -> bool {
+    let is_near = |other: &Fix| other.at.since(poor.at).max(poor.at.since(other.at)) <= ABOUT;
+    others.iter().any(|other| !other.is_poor() && is_near(other))
 }
 
 fn view(point: &TrackPoint) -> TrailPointView {

@@ -63,7 +63,7 @@ impl Placed {
             accepted: BTreeMap::new(),
             won: Vec::new(),
             sightings: Vec::new(),
-            served: Served::default(),
+            served: if waits.is_some() { Served::default() } else { Served::found() },
             dots: VecDeque::new(),
         }
     }

@@ -2,14 +2,15 @@
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 use waybill::store::deadlines::take_due;
+use waybill::store::marks::{self, Mark};
 use waybill::store::{dispatch, tracks};
 
 use super::offered;
-use crate::support::TestApp;
 use crate::support::steps::text;
+use crate::support::{TestApp, TestUser};
 
 /// Takes what is due within so many seconds in hand, as the server itself would, and dies. Gives a server in its place.
 async fn dies_with_in_hand(
@@ -84,31 +85,61 @@ async fn an_order_is_completed_and_its_chat_closed_although_each_time_the_server
 
 #[actix_web::test]
 async fn what_is_removed_with_time_is_of_orders_that_have_ended() {
-    let app = TestApp::start().await;
-    let (customer, carrier, ended) = app.assigned_order().await;
-    let ended = text(&ended, "id");
-    app.step(&carrier, &ended, "en_route").await;
-    app.stand(&carrier, 3_000.0).await;
-    let path = format!("/orders/{ended}/track");
-    let measured =
-        || async { app.as_user(&carrier).get(&path).await.expect(200)["properties"]["measured"].clone() };
-    app.until("the trail is written", || async { measured().await == 1 }).await;
-    for status in ["arrived", "picked_up", "in_transit", "delivered"] {
-        app.step(&carrier, &ended, status).await;
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
+    let customer = app.customer().await;
+    let mut orders = Vec::new();
+    // One that will have ended, one under way, and one that is offered.
+    for is_to_end in [true, false] {
+        let partner = app.partner_at(100.0).await;
+        let mut work = app.at_work(&partner).await;
+        let order = app.order(&customer).await;
+        let offer = offered(&mut work, &order).await;
+        app.answer(&partner, &offer, "accept").await.expect(200);
+        app.step(&partner, &order, "en_route").await;
+        app.stand(&partner, 3_000.0).await;
+        app.until("the trail is written", || async { measured(&app, &partner, &order).await == 1 }).await;
+        set_mark(&app, &order).await;
+        if is_to_end {
+            for status in ["arrived", "picked_up", "in_transit", "delivered"] {
+                app.step(&partner, &order, status).await;
+            }
+            app.step(&customer, &order, "completed").await;
+            app.as_user(&partner).put("/partner/availability", json!({"online": false})).await.expect(200);
+        }
+        orders.push((partner, order));
     }
-    app.step(&customer, &ended, "completed").await;
-    let partner = app.partner_at(100.0).await;
-    let mut work = app.at_work(&partner).await;
-    let order = app.order(&customer).await;
-    let offer = offered(&mut work, &order).await;
-    // As if both had been placed long ago.
+    let other = app.partner_at(100.0).await;
+    let mut idle = app.at_work(&other).await;
+    let open = app.order(&customer).await;
+    let offer = offered(&mut idle, &open).await;
+    // As if all had been placed long ago.
     let purged = app.inner().write(|tx| {
         let later = tx.now().after(Duration::from_secs(3600));
-        let trails = tracks::purge(tx.conn(), later, 1_000)?;
-        Ok((trails, dispatch::purge(tx.conn(), later, 1_000)?))
+        Ok((tracks::purge(tx.conn(), later, 1_000)?, dispatch::purge(tx.conn(), later, 1_000)?))
     });
-    assert_eq!(purged.await.expect("they are removed").0, 1, "the trail of the one that has ended");
-    assert_eq!(measured().await, 0);
-    app.answer(&partner, &offer, "accept").await.expect(200);
-    assert_eq!(app.audit(&order).await.len(), 1);
+    // The look for it and the offer.
+    assert_eq!(purged.await.expect("they are removed"), (1, 2));
+    for ((partner, order), is_left) in orders.iter().zip([false, true]) {
+        assert_eq!(measured(&app, partner, order).await == 1, is_left);
+        assert_eq!(!app.audit(order).await.is_empty(), is_left);
+        assert_eq!(set_mark(&app, order).await, !is_left, "a mark that is there is not set again");
+    }
+    app.answer(&other, &offer, "accept").await.expect(200);
+    assert_eq!(app.audit(&open).await.len(), 1);
+}
+
+/// How many positions the trail of an order has.
+async fn measured(app: &TestApp, partner: &TestUser, order: &str) -> Value {
+    let track = app.as_user(partner).get(&format!("/orders/{order}/track")).await.expect(200);
+    track["properties"]["measured"].clone()
+}
+
+/// Notes that the customer of an order knows that its partner is near; whether that is news.
+async fn set_mark(app: &TestApp, order: &str) -> bool {
+    let order_id = order.parse().expect("an id");
+    let marked = app.inner().write(move |tx| {
+        let now = tx.now();
+        Ok(marks::set(tx.conn(), order_id, Mark::Arriving, now)?)
+    });
+    marked.await.expect("it is marked").1
 }

@@ -159,15 +159,17 @@ async fn a_server_that_starts_waits_for_no_order_that_somebody_holds_and_looks_f
     let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
     let mut work = app.at_work(&partner).await;
     let (busy, free) = (app.order(&customer).await, app.order(&customer).await);
-    let busy: OrderId = busy.parse().expect("an id");
+    let busy_id: OrderId = busy.parse().expect("an id");
     let holding = held(app, move |tx| {
-        orders::find_locked(tx.conn(), busy).expect("it is locked");
+        orders::find_locked(tx.conn(), busy_id).expect("it is locked");
     })
     .await;
     fleet.add(&[]).await;
     fleet.apps[1].stand(&partner, 100.0).await;
-    offered(&mut work, &free).await;
+    let offer = offered(&mut work, &free).await;
+    fleet.apps[1].answer(&partner, &offer, "decline").await.expect(200);
     drop(holding);
+    offered(&mut work, &busy).await;
 }
 
 /// Waits until a server knows that Redis is away, or uses it again.

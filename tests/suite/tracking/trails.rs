@@ -304,3 +304,22 @@ async fn a_row_that_the_database_refuses_keeps_no_other_from_being_written() {
     ride.is_at(north(PICKUP, 3_004.0)).await;
     ride.is_written(&app, 5).await;
 }
+
+#[actix_web::test]
+async fn what_is_hardly_known_is_in_a_late_trail_where_nothing_better_is() {
+    let app = TestApp::start_with(&often()).await;
+    let ride = Ride::begin(&app).await;
+    let rough = |metres: f64, seconds: u64| {
+        let mut point = point(north(PICKUP, metres), ago(seconds));
+        point["accuracy"] = json!(600);
+        point
+    };
+    backdate(&app, 1_200);
+    let offline = vec![rough(4_000.0, 900), rough(3_800.0, 840), rough(3_600.0, 780), rough(3_400.0, 720)];
+    ride.upload(&app, offline).await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 4);
+    let (better, rough) = (point(north(PICKUP, 3_300.0), ago(600)), rough(4_200.0, 590));
+    ride.upload(&app, vec![better]).await;
+    ride.upload(&app, vec![rough]).await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 5, "a better one is there");
+}

@@ -34,6 +34,8 @@ pub struct Spell<'a> {
 /// How an order is served.
 #[derive(Debug, Default)]
 pub struct Served {
+    /// Whether it was there before: whom it was offered to by then is not known.
+    is_found: bool,
     /// Since when it waits for a partner, as its customer has heard.
     confirmed: Option<Instant>,
     /// Whether it was offered to anybody since.
@@ -51,6 +53,11 @@ pub struct Served {
 }
 
 impl Served {
+    /// Of an order that was there before.
+    pub fn found() -> Self {
+        Self { is_found: true, ..Self::default() }
+    }
+
     /// Its customer hears how it stands.
     pub fn stands(&mut self, status: OrderStatus, at: Instant) {
         if status == OrderStatus::Confirmed {
@@ -93,7 +100,7 @@ impl Served {
     }
 
     fn lacks_offer(&self, id: OrderId, spell: &Spell<'_>) -> Option<Break> {
-        let since = self.confirmed.filter(|_| !self.is_offered)?.max(spell.since);
+        let since = self.confirmed.filter(|_| !self.is_offered && !self.is_found)?.max(spell.since);
         let is_long = |free: Instant| spell.until.duration_since(free.max(since)) > OFFERED;
         // Who was asked before, or had it, is not asked again at once, or ever.
         let (who, _) = spell.free.iter().find(|(who, free)| !self.asked.contains(*who) && is_long(**free))?;

@@ -37,8 +37,9 @@ const UNPACKING: std::ops::Range<f64> = 3.0..8.0;
 const REGRET: f64 = 0.07;
 /// Seconds of having a partner until then.
 const REGRETTING: std::ops::Range<f64> = 2.0..15.0;
-/// How long a partner is waited for when the town goes to bed.
-const LAST_ORDERS: Duration = Duration::from_secs(60);
+/// How long a partner is waited for when the town goes to bed, at the pace of life, and at the very least: offers last as long
+/// whatever the pace.
+const LAST_ORDERS: [Duration; 2] = [Duration::from_secs(60), Duration::from_secs(20)];
 /// How long an order is thought of after its end.
 const LOOKED_AFTER: Duration = Duration::from_secs(60);
 /// How many orders are written about, once there is a partner.
@@ -113,7 +114,7 @@ impl Customer {
             // Still the same thought: the partner is on the way, not there yet.
             OrderStatus::EnRoute => mine.act_at,
             OrderStatus::Pending | OrderStatus::Confirmed if self.town.is_closing() => {
-                Some(Instant::now() + LAST_ORDERS)
+                Some(last_orders(self.pace))
             }
             OrderStatus::Pending
             | OrderStatus::Confirmed
@@ -253,10 +254,15 @@ impl Customer {
     fn wind_up(&mut self) {
         for mine in self.orders.iter_mut().filter(|mine| mine.act_at.is_none()) {
             if matches!(mine.order.status, OrderStatus::Pending | OrderStatus::Confirmed) {
-                mine.act_at = Some(Instant::now() + LAST_ORDERS);
+                mine.act_at = Some(last_orders(self.pace));
             }
         }
     }
+}
+
+fn last_orders(pace: f64) -> Instant {
+    let [usual, least] = LAST_ORDERS;
+    Instant::now() + usual.div_f64(pace).max(least)
 }
 
 #[derive(Deserialize)]

@@ -9,12 +9,16 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 # Whom `make bench KIT=…` compares with.
 PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
-RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml
+# Half as many again as there are cores: most tests wait for something now and then.
+RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 3 / 2)))
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
 NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
+# What the database makes no difference to is run once.
+NOT_ALIKE = -E 'not test(/^(beside_django|command_line|frames|tidy)::/)'
 else
 RUN_TESTS = $(CARGO) test --locked
 NOT_INSTANCES = -- --skip instances:: --skip chaos::
+NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip frames:: --skip tidy::
 endif
 
 .DEFAULT_GOAL := help
@@ -37,7 +41,7 @@ test: check ## Check, then run every test: on SQLite, and through the front door
 unit-and-suite:
 	$(CARGO) test --locked --quiet --doc
 	$(RUN_TESTS) $(NOT_INSTANCES)
-	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite
+	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite $(NOT_ALIKE)
 
 check: ## Formatting, lints and documentation
 	$(CARGO) fmt --check

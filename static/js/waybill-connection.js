@@ -9,6 +9,8 @@ const PROBE_PATIENCE = 5_000;
 const PONG_PATIENCE = 10_000;
 // After a sleep it is likely that nothing answers.
 const WAKE_PATIENCE = 5_000;
+// How long the close may take that follows an error.
+const CLOSE_PATIENCE = 1_000;
 // A connection that has lasted so long is taken to be a good one: the next wait begins anew.
 const STABLE = 10_000;
 // A token that ends sooner is renewed before it is used.
@@ -158,8 +160,12 @@ export class Connection {
     this.#socket = socket;
     const isCurrent = () => socket === this.#socket;
     socket.onmessage = ({ data }) => isCurrent() && this.#take(data);
-    // An error says nothing more than the close that follows.
-    socket.onerror = () => {};
+    // The close that follows says more, but Node 20 has none for a handshake that was refused.
+    socket.onerror = () => {
+      if (!isCurrent()) return;
+      if (this.#isOpen) this.#timers.set('broken', CLOSE_PATIENCE, () => this.#dead('broken'));
+      else this.#closed({ code: 1006, reason: '' }, token);
+    };
     socket.onclose = (event) => isCurrent() && this.#closed(event, token);
     this.#timers.set('handshake', HANDSHAKE_PATIENCE, () => this.#dead('no_answer'));
   }
@@ -358,6 +364,7 @@ export class Connection {
     if (socket) {
       socket.onmessage = null;
       socket.onclose = null;
+      socket.onerror = () => {};
       try {
         socket.close(1000);
       } catch {

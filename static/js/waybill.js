@@ -159,6 +159,7 @@ export class WaybillClient extends Emitter {
   connect() {
     this.#isStarted = true;
     if (this.#leader !== null) this.#line.post({ op: 'connect' });
+    else this.#tellState({ name: 'connecting' });
   }
 
   /** Ends the connection for all tabs that share it, until one calls `connect`. */
@@ -279,7 +280,7 @@ export class WaybillClient extends Emitter {
   #follow({ id, state }) {
     if (this.#leader === id) return;
     this.#leader = id;
-    this.#tellState(state);
+    if (state.reason !== 'new') this.#tellState(state);
     if (this.#isStarted) this.#line.post({ op: 'connect' });
     for (const handle of this.#handles.values()) this.#want(handle);
     for (const [key, { frame }] of this.#queue) this.#line.post({ op: 'queue', key, frame });
@@ -367,7 +368,7 @@ function mustNotBeKept({ type }) {
 
 function complete(options) {
   const host = options.host ?? globalThis;
-  const WebSocket = options.WebSocket ?? globalThis.WebSocket;
+  const WebSocket = options.WebSocket ?? host.WebSocket;
   if (typeof WebSocket !== 'function') {
     throw new WaybillError('no_websocket', 'there is no WebSocket here: give one as an option');
   }

@@ -7,6 +7,7 @@ test('an order is heard from its snapshot to its steps, by the group and by the 
   const server = await startServer(t);
   const { customer, group, order, step } = await assignedOrder(server);
   const client = connect(t, server.url, customer);
+  assert.equal(client.state.name, 'connecting');
   const states = record(client, 'state');
   const subscription = client.subscribe(group);
   const own = client.subscribe(`user_${customer.id}`);
@@ -201,6 +202,6 @@ test('a listener that fails keeps nothing from the others', async (t) => {
 test('options that cannot work are refused at once', () => {
   const token = () => 'x';
   const url = 'http://127.0.0.1:1';
-  assert.throws(() => new WaybillClient({ url, token, WebSocket: null, host: {} }), { code: 'no_websocket' });
+  assert.throws(() => new WaybillClient({ url, token, host: {} }), { code: 'no_websocket' });
   assert.throws(() => new WaybillClient({ url, token: 'x' }), { code: 'no_token' });
 });

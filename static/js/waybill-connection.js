@@ -36,7 +36,7 @@ export class Connection {
   #turn = 0;
   #attempt = 0;
   #refusals = 0;
-  #token = null;
+  #fetching = null;
   #endsAt = Infinity;
   #mustRenew = false;
   #heardAt = 0;
@@ -170,14 +170,25 @@ export class Connection {
     this.#timers.set('handshake', HANDSHAKE_PATIENCE, () => this.#dead('no_answer'));
   }
 
+  // One at a time: a refresh token that is used twice ends the log-in.
   async #fetchToken() {
     const fresh = this.#mustRenew || Date.now() >= this.#endsAt - NEAR_END;
-    const token = await within(TOKEN_PATIENCE, this.#options.token({ fresh }));
+    while (this.#fetching && fresh && !this.#fetching.fresh) await this.#fetching.done.catch(() => {});
+    if (!this.#fetching) {
+      const fetching = { fresh, done: within(TOKEN_PATIENCE, this.#options.token, { fresh }) };
+      const forget = () => {
+        if (this.#fetching === fetching) this.#fetching = null;
+      };
+      fetching.done.then(forget, forget);
+      this.#fetching = fetching;
+    }
+    const token = await this.#fetching.done;
     if (typeof token !== 'string' || token === '') throw new WaybillError('unauthorized', 'there is no token');
     this.#mustRenew = false;
-    this.#token = token;
     const { exp } = claims(token);
     this.#endsAt = typeof exp === 'number' ? exp * 1_000 : Infinity;
+    // One that was kept, and is about to end.
+    if (!fresh && Date.now() >= this.#endsAt - NEAR_END) return this.#fetchToken();
     return token;
   }
 
@@ -398,12 +409,16 @@ export class Connection {
   }
 }
 
-function within(wait, promise) {
+async function within(wait, what, argument) {
   let timer;
   const late = new Promise((_, reject) => {
     timer = setTimeout(() => reject(new WaybillError('no_token', 'no token came in time')), wait);
   });
-  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  try {
+    return await Promise.race([what(argument), late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 // Whether whoever gives tokens says that there is none for this user any more.

@@ -182,6 +182,7 @@ class Server {
 class User {
   #server;
   renewals = 0;
+  onRenewal = () => {};
 
   constructor(server, { user, access, refresh }) {
     this.#server = server;
@@ -201,6 +202,7 @@ class User {
       this.renewals += 1;
       const tokens = await this.#server.call('POST', '/auth/refresh', { body: { refresh: this.refresh } });
       Object.assign(this, tokens);
+      this.onRenewal();
     }
     return this.access;
   };

@@ -5,7 +5,19 @@ import { assignedOrder, connect, heard, inState, record, soon, startServer, star
 /** What a browser's `localStorage` is to the client. */
 function storage() {
   const kept = new Map();
-  return { kept, get: (key) => kept.get(key) ?? null, set: (key, value) => kept.set(key, value) };
+  const listeners = new Set();
+  return {
+    kept,
+    get: (key) => kept.get(key) ?? null,
+    set(key, value) {
+      kept.set(key, value);
+      listeners.forEach((listener) => listener(value));
+    },
+    listen(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
 }
 
 const messagesOf = async (user, order) => {
@@ -75,10 +87,11 @@ test('the queue outlives the page, and another user does not send it', async (t)
   await inState(page, 'open');
   wire.cut({ down: true });
   await inState(page, 'waiting');
-  const unsent = assert.rejects(page.chat(order.id, 'Left behind'), { code: 'closed' });
-  await page.chat(order.id, 'x'.repeat(3_000)).catch(() => {}).constructor; // Not waited for: it waits as well.
+  const kept = heard({ on: (_, listener) => shelf.listen(listener) }, 'two', (text) => JSON.parse(text).length === 2);
+  const unsent = ['Left behind', 'x'.repeat(3_000)].map((text) => page.chat(order.id, text));
+  await kept;
   page.close();
-  await unsent;
+  for (const one of unsent) await assert.rejects(one, { code: 'closed' });
   assert.equal(JSON.parse(shelf.kept.get('queue')).length, 2);
 
   wire.mend();

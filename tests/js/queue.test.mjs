@@ -158,7 +158,7 @@ test('what a notification has come to is on record once it was shown', async (t)
   await own.ready;
   const stateOf = async (id) => {
     const { items } = await admin.call('GET', `/admin/deliveries?notification_id=${id}`);
-    return items[0]?.deliveries.find(({ channel }) => channel === 'websocket')?.state;
+    return items[0]?.deliveries.find(({ channel }) => channel === 'in_app')?.state;
   };
   const reaches = async (id, wanted) => {
     while ((await stateOf(id)) !== wanted) await client.request({ type: 'ping' });

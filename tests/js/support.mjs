@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { WaybillClient } from '../../static/js/waybill.js';
 
-export const BINARY = process.env.WAYBILL_BINARY
+export const BINARY = process.env.WAYBILL_TEST_BINARY
   ?? new URL('../../target/debug/waybill', import.meta.url).pathname;
 const SERVICE_KEY = 'a-key-for-tests-of-the-client';
 const PATIENCE = 15_000;

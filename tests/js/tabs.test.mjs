@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { assignedOrder, connect, inState, record, startServer, startWire } from './support.mjs';
+import { Worker } from 'node:worker_threads';
+import { assignedOrder, connect, inState, record, soon, startServer, startWire } from './support.mjs';
 
 /** Exclusive Web Locks for one process; Node 20 has none. */
 function lockManager() {
@@ -137,4 +138,85 @@ test('without locks each tab has a socket of its own', async (t) => {
     assert.equal(tab.isLeader, true);
   }
   assert.equal(wire.handshakes, 2);
+});
+
+/** What a browser does for tabs that are threads: gives out locks, and takes those of the dead back. */
+function browser(t) {
+  const queues = new Map();
+  const grant = (name) => {
+    const first = queues.get(name)?.[0];
+    if (first && !first.isGranted) {
+      first.isGranted = true;
+      first.worker.postMessage({ granted: first.id });
+    }
+  };
+  const forget = (isGone) => {
+    for (const [name, queue] of queues) {
+      queues.set(name, queue.filter((entry) => !isGone(name, entry)));
+      grant(name);
+    }
+  };
+  return function open(workerData) {
+    const worker = new Worker(new URL('tab.mjs', import.meta.url), { workerData });
+    const said = [];
+    const looks = new Set();
+    worker.on('message', (message) => {
+      if (message.lock) {
+        queues.set(message.lock, [...(queues.get(message.lock) ?? []), { worker, id: message.id }]);
+        grant(message.lock);
+      } else if (message.release) {
+        forget((name, entry) => name === message.release && entry.worker === worker && entry.id === message.id);
+      } else {
+        said.push(message);
+        looks.forEach((look) => look());
+      }
+    });
+    const kill = async () => {
+      await worker.terminate();
+      forget((_, entry) => entry.worker === worker);
+    };
+    t.after(kill);
+    const until = (fits) => soon(new Promise((resolve) => {
+      const look = () => {
+        const found = said.find(fits);
+        if (found) resolve(found);
+      };
+      looks.add(look);
+      look();
+    }), `the tab to say ${fits}`);
+    const numbers = () => said.filter(({ frame }) => frame?.type === 'stock').map(({ frame }) => frame.data.number);
+    return { said, until, kill, numbers, post: (message) => worker.postMessage(message) };
+  };
+}
+
+test('tabs that are killed one after the other in the middle of it cost the last one nothing', async (t) => {
+  const server = await startServer(t);
+  const wire = await startWire(t, server);
+  const { customer, partner, group, order } = await assignedOrder(server);
+  const open = browser(t);
+  const data = { url: wire.url, access: customer.access, share: customer.id, groups: [group, `user_${customer.id}`] };
+  const tabs = [];
+  for (let count = 0; count < 4; count += 1) {
+    tabs.push(open(data));
+    await tabs.at(-1).until(({ frame }) => frame?.type === 'order_status');
+    await tabs.at(-1).until(({ frame }) => frame?.type === 'unread_count');
+  }
+  assert.equal(wire.handshakes, 1);
+  const last = tabs.at(-1);
+  for (let number = 1; number <= 60; number += 1) {
+    // Not waited for: events go on while a tab dies and another one takes over.
+    if (number % 16 === 0) tabs.shift().kill();
+    if (number % 15 === 0) last.post({ chat: { orderId: order.id, text: `Message ${number}` } });
+    await server.publish(group, 'stock', { number });
+  }
+  for (const tab of tabs) await tab.until(({ frame }) => frame?.data?.number === 60);
+  assert.equal(tabs.length, 1);
+  assert.deepEqual(last.numbers(), Array.from({ length: 60 }, (_, place) => place + 1));
+  assert.ok(!last.said.some(({ type }) => type === 'resync' || type === 'ended'));
+  for (const number of [15, 30, 45, 60]) {
+    await last.until(({ type, message }) => type === 'written' && message.text === `Message ${number}`);
+  }
+  const { items } = await partner.call('GET', `/orders/${order.id}/messages`);
+  assert.deepEqual(items.map(({ text }) => text).reverse(), [15, 30, 45, 60].map((number) => `Message ${number}`));
+  assert.equal(wire.handshakes, 4);
 });

@@ -5,8 +5,8 @@ import { WaybillClient, WaybillError, tokenClaims } from './waybill.js';
 /**
  * Override `showNotification`, `updateBadge`, `updateUnreadCount` and the `on…` methods, or set them.
  *
- * `token` is an access token, or a function that fetches one, which alone lets the connection outlast the token. `options`
- * are those of `WaybillClient`.
+ * `token` is an access token, or a function that fetches one, which alone lets the connection outlast the token.
+ * `options` are those of `WaybillClient`.
  */
 export class NotificationWebSocket {
   /** The client beneath, once `connect` was called. */

@@ -39,6 +39,8 @@ export class Connection {
   #fetching = null;
   #endsAt = Infinity;
   #mustRenew = false;
+  // By how much the device's clock is before the server's, milliseconds; a fresh token tells.
+  #ahead = 0;
   #heardAt = 0;
   #pingEvery = 25_000;
   #renewing = null;
@@ -104,6 +106,11 @@ export class Connection {
       if (Date.now() >= this.#endsAt - NEAR_END) this.#renew();
       this.#ping(WAKE_PATIENCE);
     }
+  }
+
+  /** It is `retryAt`: for where this page's own timers are held back. */
+  due(retryAt) {
+    if (this.state.name === 'waiting' && this.state.retryAt === retryAt) this.#connect();
   }
 
   // A browser's events; elsewhere there are none.
@@ -185,8 +192,10 @@ export class Connection {
     const token = await this.#fetching.done;
     if (typeof token !== 'string' || token === '') throw new WaybillError('unauthorized', 'there is no token');
     this.#mustRenew = false;
-    const { exp } = claims(token);
-    this.#endsAt = typeof exp === 'number' ? exp * 1_000 : Infinity;
+    const { exp, iat } = claims(token);
+    // It was made just now, whatever the device's clock says.
+    if (fresh && typeof iat === 'number') this.#ahead = Date.now() - iat * 1_000;
+    this.#endsAt = typeof exp === 'number' ? exp * 1_000 + this.#ahead : Infinity;
     // One that was kept, and is about to end.
     if (!fresh && Date.now() >= this.#endsAt - NEAR_END) return this.#fetchToken();
     return token;
@@ -226,7 +235,7 @@ export class Connection {
 
   #ends({ expires_at: at }) {
     const end = Date.parse(at);
-    if (!Number.isNaN(end)) this.#endsAt = end;
+    if (!Number.isNaN(end)) this.#endsAt = end + this.#ahead;
   }
 
   // Not at once: others hear it in the same moment, and a token that lasts less than a minute is always about to end.
@@ -357,6 +366,8 @@ export class Connection {
     this.#attempt += 1;
     if (this.#options.host.navigator?.onLine === false) {
       this.#tell({ name: 'offline', error });
+      // Browsers may be wrong about it.
+      this.#timers.set('retry', longest, () => this.#connect());
       return;
     }
     const wait = asked === undefined ? Math.random() * most : asked + Math.random() * 250;

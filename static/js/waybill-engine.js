@@ -15,7 +15,7 @@ const MOST_ACKS = 1_000;
 
 /**
  * Messages from tabs: `connect`, `disconnect`, `want {handle, group, since}`, `drop {handle, group}`, `send {frame}`,
- * `request {id, frame, timeout}`, `queue {key, frame}`, `ack {ids}`, `wake`.
+ * `request {id, frame, timeout}`, `queue {key, frame}`, `ack {ids}`, `wake`, `due {retryAt}`.
  *
  * Messages to all tabs: `state`, `subscribed`, `resync`, `ended`, `frame {frame, peek}`, `answer {id, frame | error}`,
  * `settled {key, answer | error}`, `given_up`, `fault`.
@@ -72,6 +72,7 @@ export class Engine {
       case 'queue': this.#outbox.add(message.key, message.frame); break;
       case 'ack': this.#ack(message.ids); break;
       case 'wake': this.#connection.wake(); break;
+      case 'due': this.#connection.due(message.retryAt); break;
       default:
     }
   }
@@ -149,21 +150,29 @@ export class Engine {
     }
   }
 
-  // Subscriptions. A group is `idle`, `asking`, `live`, or `peeking`: asking for a snapshot for somebody who came later,
-  // while for the others the stream goes on from where it is.
+  // Subscriptions. A group is `idle`, `asking`, `live`, or `peeking`: asking for a snapshot for somebody who came
+  // later, while for the others the stream goes on from where it is.
 
   #want(tab, { handle, group: name, since }) {
     const key = `${tab} ${handle}`;
     let group = this.#groups.get(name);
     if (!group) {
       group = {
-        name, users: new Set(), position: since ?? null, phase: 'idle', peek: false, from: null, isBare: false, ref: null,
+        name,
+        users: new Set(),
+        position: since ?? null,
+        phase: 'idle',
+        ref: null,
+        // Somebody wants a snapshot; somebody wants what came from there on; a snapshot for all is due.
+        peek: false,
+        from: null,
+        isBare: false,
       };
       this.#groups.set(name, group);
     }
     group.users.add(key);
     if (!group.position && since && group.phase === 'idle') {
-      // Who has been there before is not to miss anything because of those who have not.
+      // Who was there before is not to miss anything because of those who were not.
       group.position = since;
       group.peek = true;
     } else if (!group.position) {

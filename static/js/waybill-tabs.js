@@ -4,7 +4,7 @@
 // goes on from there.
 
 import { Engine } from './waybill-engine.js';
-import { uuid } from './waybill-parts.js';
+import { Timers, uuid } from './waybill-parts.js';
 
 /** A line to an engine of one's own. Both kinds of line have `post`, `close` and `isLeader`. */
 export function alone(options, deliver) {
@@ -26,8 +26,11 @@ export function canShare({ locks, BroadcastChannel }) {
 export function together(options, deliver) {
   const { locks, share } = options;
   const me = uuid();
-  const lockOf = (tab) => `waybill ${share} tab ${tab}`;
-  const channel = new options.BroadcastChannel(`waybill ${share}`);
+  // The number is that of the messages: tabs with another version of the client keep to themselves.
+  const name = `waybill 1 ${share}`;
+  const lockOf = (tab) => `${name} tab ${tab}`;
+  const channel = new options.BroadcastChannel(name);
+  const timers = new Timers();
   const leaving = new AbortController();
   const left = new Promise((resolve) => leaving.signal.addEventListener('abort', resolve));
   const known = new Set();
@@ -51,6 +54,11 @@ export function together(options, deliver) {
   channel.onmessage = ({ data }) => {
     if (leaving.signal.aborted) return;
     if (data.to === 'tabs') {
+      const { op, state } = data.message;
+      // A tab that nobody looks at may have slow timers.
+      if (op === 'state' && state.name === 'waiting') {
+        timers.set('due', state.retryAt - Date.now(), () => post({ op: 'due', retryAt: state.retryAt }));
+      }
       deliver(data.message);
     } else if (engine) {
       watch(data.from);
@@ -59,6 +67,16 @@ export function together(options, deliver) {
     }
   };
 
+  const post = (message) => {
+    if (engine) engine.hear(me, message);
+    else channel.postMessage({ to: 'leader', from: me, message });
+  };
+
+  const { host: { document } } = options;
+  document?.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible' && !engine) post({ op: 'wake' });
+  }, { signal: leaving.signal });
+
   const hello = () => ({ op: 'leader', id: me, state: engine.state });
 
   // The first is held before anybody hears of this tab.
@@ -66,7 +84,7 @@ export function together(options, deliver) {
     if (!leaving.signal.aborted) channel.postMessage({ to: 'leader', from: me, message: { op: 'hello' } });
     return left;
   }).catch(() => {});
-  locks.request(`waybill ${share}`, { signal: leaving.signal }, () => {
+  locks.request(name, { signal: leaving.signal }, () => {
     if (leaving.signal.aborted) return undefined;
     engine = new Engine(options, tell);
     tell(hello());
@@ -77,13 +95,11 @@ export function together(options, deliver) {
     get isLeader() {
       return engine !== null;
     },
-    post(message) {
-      if (engine) engine.hear(me, message);
-      else channel.postMessage({ to: 'leader', from: me, message });
-    },
+    post,
     close() {
       engine?.close();
       engine = null;
+      timers.clearAll();
       leaving.abort();
       channel.close();
     },

@@ -249,7 +249,7 @@ export class WaybillClient extends Emitter {
   }
 
   #keep(key, frame) {
-    return new Promise((resolve, reject) => {
+    const kept = new Promise((resolve, reject) => {
       const there = this.#queue.get(key) ?? { frame, waiters: [] };
       const further = frame.type !== 'chat_read' || frame.up_to > there.frame.up_to;
       this.#queue.set(key, {
@@ -258,6 +258,9 @@ export class WaybillClient extends Emitter {
       });
       if (this.#leader !== null) this.#line.post({ op: 'queue', key, frame });
     });
+    // Who does not wait for it hears of it by `given_up`.
+    kept.catch(() => {});
+    return kept;
   }
 
   #hear(message) {
@@ -270,7 +273,11 @@ export class WaybillClient extends Emitter {
       case 'frame': this.#take(message); break;
       case 'answer': this.#answer(message); break;
       case 'settled': this.#settled(message); break;
-      case 'given_up': this.emit('given_up', { frame: message.frame, code: message.code, message: message.message }); break;
+      case 'given_up': {
+        const { frame, code, message: why } = message;
+        this.emit('given_up', { frame, code, message: why });
+        break;
+      }
       case 'fault': this.emit('fault', new WaybillError(message.error.code, message.error.message)); break;
       default:
     }

@@ -13,7 +13,9 @@ export function frameTypes() {
   const lines = [
     '// Made by tests/js/frame-types.mjs from the AsyncAPI document of the server. Do not edit.',
     '',
-    ...Object.entries(schemas).flatMap(([name, schema]) => [...note(schema.description, ''), `export type ${name} = ${type(schema)};`, '']),
+    ...Object.entries(schemas).flatMap(([name, schema]) => [
+      ...note(schema.description, ''), `export type ${name} = ${type(schema)};`, '',
+    ]),
   ];
   for (const [side, map] of [['server', 'ServerFrames'], ['client', 'ClientFrames']]) {
     const what = side === 'server' ? 'What the server sends' : 'What a client sends';

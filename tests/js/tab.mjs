@@ -1,5 +1,4 @@
-// A tab that can be killed: a client in a thread of its own. Its locks are asked for at the main thread, as tabs ask the
-// browser.
+// A tab that can be killed: a client in a thread of its own. It asks the main thread for locks, as tabs ask a browser.
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { WaybillClient } from '../../static/js/waybill.js';

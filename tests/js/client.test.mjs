@@ -175,6 +175,26 @@ test('a second subscription to a group begins with a snapshot and costs the firs
   assert.ok(!heardBySecond.frames.some(({ update }) => update?.status === 'picked_up'));
 });
 
+test('who goes on from a position misses nothing because another one begins anew', async (t) => {
+  const server = await startServer(t);
+  const { customer, group } = await assignedOrder(server);
+  const before = connect(t, server.url, customer);
+  const left = before.subscribe(group);
+  await heard(left, 'snapshot');
+  const { position } = left;
+  before.close();
+  for (const number of [1, 2]) await server.publish(group, 'stock', { number });
+
+  const client = connect(t, server.url, customer);
+  const [fresh, old] = [client.subscribe(group), client.subscribe(group, { since: position })].map((one) => record(one));
+  await server.publish(group, 'stock', { number: 3 });
+  await old.until(({ data }) => data?.number === 3);
+  await fresh.until(({ type }) => type === 'order_status');
+  const numbers = old.frames.filter(({ type }) => type === 'stock').map(({ data }) => data.number);
+  assert.deepEqual(numbers, [1, 2, 3]);
+  assert.ok(!old.frames.some(({ type }) => type === 'order_status'));
+});
+
 test('many groups are joined at once without sending faster than the server takes frames', async (t) => {
   const server = await startServer(t, { WAYBILL_FRAMES_PER_SECOND: '10' });
   const customer = await server.user('customer');

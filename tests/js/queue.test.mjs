@@ -64,6 +64,31 @@ test('a message whose answer is lost with the connection is not written twice', 
   assert.deepEqual(chat.frames.map((frame) => frame.message.text), ['The bell is broken', 'Knock']);
 });
 
+test('a message that nothing has answered is sent again as soon as there is a connection', async (t) => {
+  const server = await startServer(t);
+  const wire = await startWire(t, server);
+  const { customer, partner, order } = await assignedOrder(server);
+  // Nothing of the order is listened to, so that no event answers.
+  const client = connect(t, wire.url, customer);
+  await inState(client, 'open');
+  const lost = wire.lose(({ type }) => type === 'chat_message');
+  const written = client.chat(order.id, 'Hello');
+  await lost;
+  wire.cut();
+  await soon(written, 'the message', 8_000);
+  assert.deepEqual(await messagesOf(partner, order), ['Hello']);
+});
+
+test('more messages than the server lets wait keep their order', async (t) => {
+  const server = await startServer(t);
+  const { customer, partner, order } = await assignedOrder(server);
+  const client = connect(t, server.url, customer);
+  await inState(client, 'open');
+  const texts = Array.from({ length: 48 }, (_, place) => `Message ${place}`);
+  await soon(Promise.all(texts.map((text) => client.chat(order.id, text))), 'the messages');
+  assert.deepEqual(await messagesOf(partner, order), texts);
+});
+
 test('without listening to the order a message is answered, too', async (t) => {
   const server = await startServer(t);
   const { customer, order } = await assignedOrder(server);

@@ -26,7 +26,7 @@ async function begin({ url, access, share, group }) {
     set: (key, value) => localStorage.setItem(key, value),
   };
   const client = new WaybillClient({
-    url, share, storage, token: () => access, backoff: { first: 50, longest: 200 },
+    url, share, storage, token: () => access, backoff: { first: 50, longest: 60_000 },
   });
   const subscription = client.subscribe(group);
   const numbers = [];
@@ -101,8 +101,7 @@ test('a page that loses the network waits for it, and is back as soon as it is',
   await tab.setOffline(true);
   wire.cut();
   await tab.run(() => globalThis.until(() => globalThis.client.state.name === 'offline'));
-  const before = wire.handshakes;
+  // By itself it would look again after a minute.
   await tab.setOffline(false);
   await tab.run(() => globalThis.until(() => globalThis.client.state.name === 'open'));
-  assert.equal(wire.handshakes, before + 1);
 });

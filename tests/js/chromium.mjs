@@ -92,6 +92,11 @@ class Browser {
     await tab.send('Runtime.enable');
     await tab.send('Network.enable');
     await tab.send('Page.enable');
+    // A new tab is an empty page at first.
+    const there = async () => {
+      while (!(await tab.run(() => location.protocol === 'http:').catch(() => false)));
+    };
+    await soon(there(), 'the page');
     await tab.settled();
     return tab;
   }

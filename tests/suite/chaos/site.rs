@@ -113,9 +113,11 @@ impl Site {
         let caller = Caller::new();
         for server in &self.servers {
             let address = server.process.as_ref().expect("it runs").address;
-            tokio::time::timeout(Duration::from_secs(30), caller.until_status(address, "/readyz", 200))
-                .await
-                .unwrap_or_else(|_| panic!("{address} is not ready"));
+            let is_ready = caller.until_status(address, "/readyz", 200);
+            if tokio::time::timeout(Duration::from_secs(60), is_ready).await.is_err() {
+                let (_, ready) = caller.page(address, "/readyz").await;
+                panic!("{address} is not ready: {ready}");
+            }
         }
     }
 

@@ -1,0 +1,162 @@
+// Real tabs in a real browser, by the Chrome DevTools Protocol.
+
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { soon } from './support.mjs';
+
+export const CHROMIUM = process.env.WAYBILL_TEST_CHROMIUM
+  ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
+
+/** An empty page, with the client beside it. */
+export async function startSite(t) {
+  const site = http.createServer(async (request, answer) => {
+    const name = /^\/static\/js\/([\w-]+\.js)$/.exec(request.url)?.[1];
+    if (name) {
+      answer.setHeader('Content-Type', 'text/javascript; charset=utf-8');
+      answer.end(await readFile(new URL(`../../static/js/${name}`, import.meta.url)));
+    } else {
+      answer.setHeader('Content-Type', 'text/html; charset=utf-8');
+      answer.setHeader('Content-Security-Policy', "default-src 'self'; connect-src *");
+      answer.end('<!doctype html><title>A page</title><link rel="icon" href="data:,">');
+    }
+  }).listen(0, '127.0.0.1');
+  await once(site, 'listening');
+  t.after(() => {
+    site.closeAllConnections();
+    site.close();
+  });
+  return `http://127.0.0.1:${site.address().port}`;
+}
+
+export async function startChromium(t) {
+  const folder = await mkdtemp(join(tmpdir(), 'waybill-chromium-'));
+  const child = spawn(CHROMIUM, [
+    '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
+    '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank',
+  ], { stdio: ['ignore', 'ignore', 'pipe'] });
+  const address = soon(new Promise((resolve, reject) => {
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      const [, url] = /^DevTools listening on (ws:\S+)$/.exec(line) ?? [];
+      if (url) resolve(url);
+    });
+    child.once('exit', (code) => reject(new Error(`the browser ended with ${code}`)));
+  }), 'the browser', 60_000);
+  const socket = new WebSocket(await address);
+  await once(socket, 'open');
+  const browser = new Browser(socket);
+  t.after(async () => {
+    socket.close();
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+    await rm(folder, { recursive: true, force: true, maxRetries: 5 });
+  });
+  return browser;
+}
+
+class Browser {
+  #socket;
+  #count = 0;
+  #calls = new Map();
+  /** What pages have complained of. */
+  complaints = [];
+
+  constructor(socket) {
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => {
+      const { id, result, error, method, params } = JSON.parse(data);
+      if (method === 'Runtime.exceptionThrown') this.complaints.push(params.exceptionDetails);
+      const call = this.#calls.get(id);
+      this.#calls.delete(id);
+      if (error) call?.reject(new Error(error.message));
+      else call?.resolve(result);
+    };
+  }
+
+  send(method, params = {}, sessionId = undefined) {
+    const id = ++this.#count;
+    this.#socket.send(JSON.stringify({ id, method, params, sessionId }));
+    return new Promise((resolve, reject) => { this.#calls.set(id, { resolve, reject }); });
+  }
+
+  async open(url) {
+    const { targetId } = await this.send('Target.createTarget', { url });
+    const { sessionId } = await this.send('Target.attachToTarget', { targetId, flatten: true });
+    const tab = new Tab(this, targetId, sessionId);
+    await tab.send('Runtime.enable');
+    await tab.send('Network.enable');
+    await tab.send('Page.enable');
+    // A new tab is an empty page at first.
+    const there = async () => {
+      while (!(await tab.run(() => location.protocol === 'http:').catch(() => false)));
+    };
+    await soon(there(), 'the page');
+    await tab.settled();
+    return tab;
+  }
+}
+
+class Tab {
+  #browser;
+  #target;
+  #session;
+
+  constructor(browser, target, session) {
+    this.#browser = browser;
+    this.#target = target;
+    this.#session = session;
+  }
+
+  send(method, params) {
+    return this.#browser.send(method, params, this.#session);
+  }
+
+  /** Runs `what(argument)` in the page, and gives what it resolves to. */
+  async run(what, argument) {
+    const expression = `(${what})(${JSON.stringify(argument) ?? ''})`;
+    const answer = await soon(
+      this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }), `${what}`, 30_000,
+    );
+    if (answer.exceptionDetails) {
+      throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);
+    }
+    return answer.result.value;
+  }
+
+  settled() {
+    return this.run(() => new Promise((resolve) => {
+      if (document.readyState === 'complete') resolve();
+      else addEventListener('load', () => resolve());
+    }));
+  }
+
+  async reload() {
+    await this.run(() => { globalThis.isOld = true; });
+    await this.send('Page.reload');
+    const fresh = async () => {
+      while (await this.run(() => globalThis.isOld === true).catch(() => true));
+    };
+    await soon(fresh(), 'the page to be loaded anew');
+    await this.settled();
+  }
+
+  setOffline(offline) {
+    const limits = { latency: 0, downloadThroughput: -1, uploadThroughput: -1 };
+    return this.send('Network.emulateNetworkConditions', { offline, ...limits });
+  }
+
+  close() {
+    return this.#browser.send('Target.closeTarget', { targetId: this.#target });
+  }
+
+  /** Ends the page's process, as the system does when memory is short. */
+  crash() {
+    this.send('Page.crash').catch(() => {});
+  }
+}

@@ -240,6 +240,37 @@ async fn guarantee_6_a_partners_position_is_shown_from_en_route_to_delivered_onl
 }
 
 #[actix_web::test]
+async fn guarantee_6_a_partners_position_is_not_shown_once_the_order_is_cancelled_or_has_failed() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    for end in ["cancelled", "failed"] {
+        let (customer, partner, order) = app.assigned_order().await;
+        let order = text(&order, "id");
+        let mut work = app.connect(&partner, "/ws/partner/").await;
+        work.expect("queue").await;
+        let mut screen = app.connect(&customer, &format!("/ws/orders/{order}/")).await;
+        screen.expect("presence").await;
+        app.step(&partner, &order, "en_route").await;
+        work.send(sample(52.5)).await;
+        assert_eq!(screen.expect("location").await["latitude"], 52.5);
+        app.step(&admin, &order, end).await;
+        // It is taken as that of a partner who has nothing to do.
+        work.send(sample(52.5001)).await;
+        let mut named = sample(52.5002);
+        named["order_id"] = json!(order);
+        assert_eq!(refused(&mut work, named).await, "no_active_order");
+        let seen = app.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200);
+        assert_eq!(
+            (&seen["status"], &seen["location"], &seen["eta"]),
+            (&json!(end), &Value::Null, &Value::Null)
+        );
+        let mut frames = screen.until_match(end, |frame| frame["update"]["status"] == end).await;
+        frames.extend(screen.so_far().await);
+        assert!(!frames.iter().any(|frame| frame["latitude"].as_f64() > Some(52.5)), "{frames:?}");
+    }
+}
+
+#[actix_web::test]
 async fn a_position_that_cannot_be_is_refused_and_shown_to_nobody() {
     let app = TestApp::start().await;
     let (customer, partner, order) = app.assigned_order().await;

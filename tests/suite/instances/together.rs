@@ -434,3 +434,17 @@ async fn a_users_messages_are_counted_over_all_servers() {
         })
         .await;
 }
+
+#[actix_web::test]
+async fn who_is_typing_on_one_server_is_seen_on_another() {
+    let fleet = Fleet::start(2).await;
+    let (here, there) = fleet.two();
+    let (customer, partner, order) = here.assigned_order().await;
+    let group = format!("order_{}", text(&order, "id"));
+    let (mut writing, _) = subscribe(here, &customer, &group, None).await;
+    let (mut watching, _) = subscribe(there, &partner, &group, None).await;
+    watching.expect("order_status").await;
+    writing.send(json!({"type": "typing", "order_id": order["id"]})).await;
+    let typing = watching.expect("typing").await;
+    assert_eq!((&typing["group"], &typing["user_id"]), (&json!(group), &json!(customer.id)));
+}

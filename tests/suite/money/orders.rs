@@ -194,6 +194,14 @@ async fn who_cancels_when_the_partner_is_there_pays_a_fee() {
         let inbox = app.as_user(&customer).get("/notifications?type=order_cancelled").await.expect(200);
         let told = if fee > 0 { json!({"amount": fee, "currency": "USD"}) } else { Value::Null };
         assert_eq!(inbox["items"][0]["data"]["fee"], told);
+        let debits = app.as_user(&customer).get("/notifications?type=wallet_debited").await.expect(200);
+        let debits: Vec<Value> = debits["items"]
+            .as_array()
+            .expect("items")
+            .iter()
+            .map(|one| one["data"]["amount"].clone())
+            .collect();
+        assert_eq!(debits, if fee > 0 { vec![told] } else { Vec::new() });
     }
     assert_eq!(earnings(&app, &partner).await["balance"], 255 + 255 + 34);
     assert_whole(&app).await;

@@ -13,6 +13,7 @@ use waybill::services::tracking::positions::Positions;
 const PARTNERS: usize = 100_000;
 const ROUNDS: u32 = 20_000;
 const FOUND: usize = 20;
+const CROWD: usize = 5_000;
 
 /// Somewhere in a city of 40 by 40 km.
 fn anywhere(rng: &mut StdRng) -> Position {
@@ -36,6 +37,28 @@ fn main() {
         positions.note(*seen, None);
     }
     report("a move", begin.elapsed() / ROUNDS);
+
+    // Whoever starts the day at one depot, and leaves it.
+    let depot = Position { latitude: 52.5, longitude: 13.4 };
+    let mut gather = |what: &str, place: &mut dyn FnMut() -> Position| {
+        let begin = Instant::now();
+        for (round, seen) in partners.iter_mut().take(CROWD).enumerate() {
+            seen.position = place();
+            seen.at = now.after(Duration::from_secs(3_600) + Duration::from_millis(round as u64));
+            positions.note_from_elsewhere(&[*seen]);
+        }
+        report(what, begin.elapsed() / CROWD as u32);
+    };
+    gather("to where 5,000 are", &mut || depot);
+    let (begin, mut slowest) = (Instant::now(), Duration::ZERO);
+    for _ in 0..CROWD {
+        let one = Instant::now();
+        assert_eq!(positions.nearest(depot, 1e7, FOUND, now, now).len(), FOUND);
+        slowest = slowest.max(one.elapsed());
+    }
+    report("the 20 nearest where 5,000 are", begin.elapsed() / CROWD as u32);
+    report("the 20 nearest where 5,000 are, slowest", slowest);
+    gather("from where 5,000 were", &mut || anywhere(&mut rng));
 
     let (begin, mut slowest) = (Instant::now(), Duration::ZERO);
     for _ in 0..ROUNDS {

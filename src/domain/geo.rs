@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Mean radius of the earth (IUGG), metres.
-const EARTH_RADIUS: f64 = 6_371_008.8;
+pub const EARTH_RADIUS: f64 = 6_371_008.8;
 
 /// A position in WGS 84 degrees.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]

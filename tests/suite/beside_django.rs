@@ -29,12 +29,11 @@ struct Django {
 }
 
 impl Django {
-    /// Beside a server, with a key that is good for users' groups; `None` where there is no Django.
-    async fn beside(app: &TestApp) -> Option<Self> {
-        let Ok(python) = std::env::var("WAYBILL_TEST_DJANGO") else {
-            eprintln!("left out: tests/services makes the environment of the Django example");
-            return None;
-        };
+    /// Beside a server, with a key that is good for users' groups.
+    async fn beside(app: &TestApp) -> Self {
+        let python = std::env::var("WAYBILL_TEST_DJANGO").expect(
+            "tests/services makes the environment of the Django example, and sets WAYBILL_TEST_DJANGO",
+        );
         let groups = vec!["user_*".parse().expect("a pattern")];
         let new = NewKey { name: "django".into(), groups, lifetime: None };
         let key = service_keys::add(app.inner().store(), new).await.expect("it is made");
@@ -52,7 +51,7 @@ impl Django {
         let mut django = Self { python, settings, server: None, address, _folder: folder };
         django.manage(&["migrate", "--verbosity", "0"]);
         django.start();
-        Some(django)
+        django
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -123,7 +122,7 @@ impl Drop for Django {
 #[actix_web::test]
 async fn a_token_of_djangos_opens_a_socket_and_what_django_saves_arrives_on_it() {
     let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+    let django = Django::beside(&app).await;
     django.add_user("ada");
     django.add_user("bob");
     let (ada, bob) = (django.token("ada").await, django.token("bob").await);
@@ -178,7 +177,7 @@ async fn ada_listens(app: &TestApp, django: &Django) -> (String, Socket) {
 #[actix_web::test]
 async fn what_django_takes_back_is_not_told_and_what_cannot_be_told_is_saved_all_the_same() {
     let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+    let django = Django::beside(&app).await;
     let (token, mut screen) = ada_listens(&app, &django).await;
     let script = |subject: &str, rolls_back: &str| {
         format!(
@@ -279,7 +278,7 @@ fn body(request: &str) -> Value {
 #[actix_web::test]
 async fn publishing_tries_again_under_one_id_for_as_long_as_the_way_is_bad() {
     let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+    let django = Django::beside(&app).await;
     let (_, mut screen) = ada_listens(&app, &django).await;
     let create = |subject: &str| {
         format!(
@@ -324,7 +323,7 @@ async fn publishing_tries_again_under_one_id_for_as_long_as_the_way_is_bad() {
 #[actix_web::test]
 async fn a_partner_of_djangos_has_a_profile_and_an_account_is_found_again_after_a_crash() {
     let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+    let django = Django::beside(&app).await;
     django.add_user("pat");
     django.script("from tickets.models import *\nUser.objects.filter(username='pat').update(role='partner')");
     let token = django.token("pat").await;
@@ -345,7 +344,7 @@ async fn a_partner_of_djangos_has_a_profile_and_an_account_is_found_again_after_
 #[actix_web::test]
 async fn a_username_that_is_an_e_mail_address_is_no_name_for_others() {
     let app = TestApp::start().await;
-    let Some(django) = Django::beside(&app).await else { return };
+    let django = Django::beside(&app).await;
     let address = "ada@mail.example";
     django.manage(&["createsuperuser", "--noinput", "--username", address, "--email", address]);
     let me = app.with_token(&django.token(address).await).get("/me").await.expect(200);

@@ -37,16 +37,19 @@ async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
     let report = Simulation { pace: 6.0, ..simulation }
         .run_until(async {
             sleep(Duration::from_secs(6)).await;
-            app.until("ten orders are completed", || async {
-                let done = admin.get("/orders?status=completed&limit=10").await.expect(200);
-                done["items"].as_array().is_some_and(|items| items.len() == 10)
-            })
-            .await;
+            for (status, many) in [("completed", 10), ("cancelled", 1)] {
+                app.until(&format!("{many} orders are {status}"), || async {
+                    let ended = admin.get(&format!("/orders?status={status}&limit={many}")).await.expect(200);
+                    ended["items"].as_array().is_some_and(|items| items.len() == many)
+                })
+                .await;
+            }
         })
         .await;
     assert!(report.is_clean(), "{report}");
     let count = |name: &str| report.offers.get(name).copied().unwrap_or_default();
     assert!(count("accepted") > 5 && count("made") >= count("accepted"), "{report}");
+    assert!(count("declined") > 0, "now and then somebody does not feel like it: {report}");
     assert!(report.orders.get("completed").is_some_and(|completed| *completed > 5), "{report}");
     assert!(
         report.orders.keys().all(|status| ["completed", "cancelled"].contains(&status.as_str())),

@@ -1,6 +1,7 @@
 //! Where partners are, those without an order too: an index of points for finding the nearest.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,7 +9,7 @@ use rstar::RTree;
 use rstar::primitives::GeomWithData;
 
 use crate::domain::dispatch::FRESH;
-use crate::domain::geo::Position;
+use crate::domain::geo::{EARTH_RADIUS, Position};
 use crate::domain::ids::PartnerId;
 use crate::domain::time::Timestamp;
 use crate::domain::track::{Fix, Judge};
@@ -19,8 +20,16 @@ const KEPT: Duration = Duration::from_secs(600);
 /// Between two looks for these.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 
-/// A point on the unit sphere, so that neither the poles nor the antimeridian are anything special.
-type Point = GeomWithData<[f64; 3], PartnerId>;
+/// The edge of a cell, in radii of the Earth: 50 m.
+const EDGE: f64 = 50.0 / EARTH_RADIUS;
+/// No place in a cell is farther from its middle: half of the diagonal of a cube, and a little for the errors of sums.
+const REACH: f64 = EDGE * 0.9;
+
+/// A cube of a lattice around the unit sphere, by the number of its edge along each axis; neither the poles nor the
+/// antimeridian are anything special.
+type Cell = [i32; 3];
+/// The middle of a cell in which somebody is.
+type Middle = GeomWithData<[f64; 3], Cell>;
 
 /// A partner who was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -39,9 +48,13 @@ pub struct Positions {
     index: Mutex<Index>,
 }
 
+/// Partners by the cell that they are in, and the cells in a tree. Most moves are within a cell and touch neither; and
+/// however many are at one place, the tree has one point for it: in a tree of partners each removal there would have to look
+/// through all of them.
 #[derive(Debug, Default)]
 struct Index {
-    tree: RTree<Point>,
+    tree: RTree<Middle>,
+    cells: HashMap<Cell, HashSet<PartnerId>>,
     partners: HashMap<PartnerId, Seen>,
     /// Those that were noted here since the other instances were told.
     moved: HashMap<PartnerId, PartnerPosition>,
@@ -51,27 +64,59 @@ struct Index {
 #[derive(Debug, Clone)]
 struct Seen {
     at: PartnerPosition,
+    cell: Cell,
     /// Of what is said here: one glitch of a receiver is not to put an idle partner into another city.
     judge: Judge,
     /// Whether it is hardly known where that is.
     is_poor: bool,
 }
 
-fn point(partner_id: PartnerId, position: Position) -> Point {
+/// Where that is on the unit sphere.
+fn point(position: Position) -> [f64; 3] {
     let (north, east) = (position.latitude.to_radians(), position.longitude.to_radians());
-    GeomWithData::new([north.cos() * east.cos(), north.cos() * east.sin(), north.sin()], partner_id)
+    [north.cos() * east.cos(), north.cos() * east.sin(), north.sin()]
+}
+
+fn cell(position: Position) -> Cell {
+    // At most 127,420 of them from the middle of the Earth.
+    point(position).map(|along| (along / EDGE).round() as i32)
+}
+
+fn middle(cell: Cell) -> Middle {
+    GeomWithData::new(cell.map(|along| f64::from(along) * EDGE), cell)
+}
+
+/// How far it is at least over the ground, metres, to whatever is in a cell whose middle is `distance` radii away in a
+/// straight line.
+fn metres_at_least(distance: f64) -> f64 {
+    2.0 * EARTH_RADIUS * ((distance - REACH) / 2.0).clamp(0.0, 1.0).asin()
 }
 
 impl Index {
     /// Moves a partner, unless a later position is there.
     fn put(&mut self, seen: PartnerPosition, judge: Judge, is_poor: bool) {
-        if let Some(before) = self.partners.insert(seen.partner_id, Seen { at: seen, judge, is_poor }) {
-            if before.at.position == seen.position {
-                return;
-            }
-            self.tree.remove(&point(seen.partner_id, before.at.position));
+        let (partner_id, cell) = (seen.partner_id, cell(seen.position));
+        let before = self.partners.insert(partner_id, Seen { at: seen, cell, judge, is_poor });
+        match before {
+            Some(before) if before.cell == cell => return,
+            Some(before) => self.leave(partner_id, before.cell),
+            None => {}
         }
-        self.tree.insert(point(seen.partner_id, seen.position));
+        let members = self.cells.entry(cell).or_default();
+        if members.is_empty() {
+            self.tree.insert(middle(cell));
+        }
+        members.insert(partner_id);
+    }
+
+    fn leave(&mut self, partner_id: PartnerId, cell: Cell) {
+        if let Entry::Occupied(mut members) = self.cells.entry(cell) {
+            members.get_mut().remove(&partner_id);
+            if members.get().is_empty() {
+                members.remove();
+                self.tree.remove(&middle(cell));
+            }
+        }
     }
 
     fn is_known(&self, seen: &PartnerPosition) -> bool {
@@ -82,7 +127,7 @@ impl Index {
         let oldest = now.before(KEPT);
         let gone = self.partners.extract_if(|_, seen| seen.at.at < oldest);
         for (partner_id, seen) in gone.collect::<Vec<_>>() {
-            self.tree.remove(&point(partner_id, seen.at.position));
+            self.leave(partner_id, seen.cell);
         }
         self.swept_at = Some(now);
     }
@@ -147,17 +192,28 @@ impl Positions {
         now: Timestamp,
     ) -> Vec<Near> {
         let index = self.index();
-        let centre = *point(PartnerId::default(), position).geom();
-        index
-            .tree
-            .nearest_neighbor_iter(centre)
-            .filter_map(|point| index.partners.get(&point.data))
-            .map(|seen| (seen.at, position.distance(seen.at.position)))
-            .take_while(|(_, metres)| *metres <= radius)
-            .filter(|(seen, _)| seen.at >= since)
-            .take(limit)
-            .map(|(seen, metres)| Near { partner_id: seen.partner_id, metres, age: now.since(seen.at) })
-            .collect()
+        let mut found: Vec<Near> = Vec::new();
+        for (cell, distance) in index.tree.nearest_neighbor_iter_with_distance_2(point(position)) {
+            let at_least = metres_at_least(distance.sqrt());
+            let is_nearer = |near: &Near| near.metres <= at_least;
+            if at_least > radius || found.len() >= limit && found.last().is_none_or(is_nearer) {
+                break;
+            }
+            let members = index.cells.get(&cell.data).into_iter().flatten();
+            for seen in members.filter_map(|partner_id| index.partners.get(partner_id)) {
+                let metres = position.distance(seen.at.position);
+                if seen.at.at < since || metres > radius {
+                    continue;
+                }
+                let place = found.partition_point(|near| near.metres <= metres);
+                if place < limit {
+                    found.truncate(limit - 1);
+                    let age = now.since(seen.at.at);
+                    found.insert(place, Near { partner_id: seen.at.partner_id, metres, age });
+                }
+            }
+        }
+        found
     }
 }
 
@@ -212,7 +268,8 @@ mod tests {
         assert_eq!(around(&positions, 52.5, 13.4).len(), 1);
         positions.take_moved(at(660_001));
         assert_eq!(around(&positions, 52.5, 13.4), []);
-        assert_eq!(positions.index().tree.size(), 0);
+        let index = positions.index();
+        assert_eq!((index.tree.size(), index.cells.len()), (0, 0));
     }
 
     #[test]
@@ -254,23 +311,33 @@ mod tests {
         #[test]
         fn the_nearest_are_those_that_a_look_at_all_of_them_finds(
             places in prop::collection::vec((-90.0..90.0_f64, -180.0..180.0_f64), 1..200),
+            // A world, a city, and a street or two.
+            narrow in prop::sample::select(vec![1.0, 500.0, 100_000.0]),
             latitude in -90.0..90.0_f64,
             longitude in -180.0..180.0_f64,
+            limit in 0..20_usize,
+            radius in prop::sample::select(vec![100.0, 5_000.0, 1e9]),
         ) {
-            let (positions, here) = (Positions::default(), Position { latitude, longitude });
-            for (latitude, longitude) in &places {
-                positions.note(seen(PartnerId::new(), *latitude, *longitude, 1), None);
+            let place = |(latitude, longitude): (f64, f64)| {
+                Position { latitude: latitude / narrow, longitude: longitude / narrow }
+            };
+            let (positions, here) = (Positions::default(), place((latitude, longitude)));
+            let partners: Vec<PartnerId> = places.iter().map(|_| PartnerId::new()).collect();
+            // Each was somewhere else before.
+            let moves = places.iter().rev().zip(&partners).map(|(at, partner_id)| (at, partner_id, 1));
+            for (at, partner_id, millis) in moves.chain(places.iter().zip(&partners).map(|(at, id)| (at, id, 2))) {
+                let position = place(*at);
+                positions.note_from_elsewhere(&[seen(*partner_id, position.latitude, position.longitude, millis)]);
             }
-            let mut all: Vec<f64> = places
-                .iter()
-                .map(|(latitude, longitude)| here.distance(Position { latitude: *latitude, longitude: *longitude }))
-                .collect();
-            all.sort_by(f64::total_cmp);
-            let found = positions.nearest(here, 1e9, 10, at(0), at(1));
-            for (near, expected) in found.iter().zip(&all) {
-                prop_assert!((near.metres - expected).abs() < 1.0, "{} {expected}", near.metres);
-            }
-            prop_assert_eq!(found.len(), all.len().min(10));
+            let metres = places.iter().map(|at| here.distance(place(*at)));
+            let mut expected: Vec<f64> = metres.filter(|metres| *metres <= radius).collect();
+            expected.sort_by(f64::total_cmp);
+            expected.truncate(limit);
+            let found = positions.nearest(here, radius, limit, at(0), at(2));
+            prop_assert_eq!(found.iter().map(|near| near.metres).collect::<Vec<_>>(), expected);
+            let index = positions.index();
+            prop_assert_eq!(index.cells.values().map(HashSet::len).sum::<usize>(), places.len());
+            prop_assert_eq!(index.tree.size(), index.cells.len());
         }
     }
 }

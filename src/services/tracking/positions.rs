@@ -1,12 +1,13 @@
 //! Where partners are, those without an order too: an index of points for finding the nearest.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
+use std::f64::consts::FRAC_PI_2;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rstar::RTree;
 use rstar::primitives::GeomWithData;
+use rstar::{PointDistance, RTree};
 
 use crate::domain::dispatch::FRESH;
 use crate::domain::geo::{EARTH_RADIUS, Position};
@@ -28,8 +29,10 @@ const REACH: f64 = EDGE * 0.9;
 /// A cube of a lattice around the unit sphere, by the number of its edge along each axis; neither the poles nor the
 /// antimeridian are anything special.
 type Cell = [i32; 3];
+/// A place on the unit sphere.
+type Point = [f64; 3];
 /// The middle of a cell in which somebody is.
-type Middle = GeomWithData<[f64; 3], Cell>;
+type Middle = GeomWithData<Point, Cell>;
 
 /// A partner who was found.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -54,11 +57,18 @@ pub struct Positions {
 #[derive(Debug, Default)]
 struct Index {
     tree: RTree<Middle>,
-    cells: HashMap<Cell, HashSet<PartnerId>>,
+    cells: HashMap<Cell, HashMap<PartnerId, Seat>>,
     partners: HashMap<PartnerId, Seen>,
     /// Those that were noted here since the other instances were told.
     moved: HashMap<PartnerId, PartnerPosition>,
     swept_at: Option<Timestamp>,
+}
+
+/// What is looked at of everybody in a cell where many are.
+#[derive(Debug, Clone, Copy)]
+struct Seat {
+    point: Point,
+    at: Timestamp,
 }
 
 #[derive(Debug, Clone)]
@@ -71,42 +81,39 @@ struct Seen {
     is_poor: bool,
 }
 
-/// Where that is on the unit sphere.
-fn point(position: Position) -> [f64; 3] {
+fn point(position: Position) -> Point {
     let (north, east) = (position.latitude.to_radians(), position.longitude.to_radians());
     [north.cos() * east.cos(), north.cos() * east.sin(), north.sin()]
 }
 
-fn cell(position: Position) -> Cell {
+fn cell(point: Point) -> Cell {
     // At most 127,420 of them from the middle of the Earth.
-    point(position).map(|along| (along / EDGE).round() as i32)
+    point.map(|along| (along / EDGE).round() as i32)
 }
 
 fn middle(cell: Cell) -> Middle {
     GeomWithData::new(cell.map(|along| f64::from(along) * EDGE), cell)
 }
 
-/// How far it is at least over the ground, metres, to whatever is in a cell whose middle is `distance` radii away in a
-/// straight line.
-fn metres_at_least(distance: f64) -> f64 {
-    2.0 * EARTH_RADIUS * ((distance - REACH) / 2.0).clamp(0.0, 1.0).asin()
+/// The way through the Earth, in its radii, for one of `metres` over the ground; a little more, for the errors of sums.
+fn chord(metres: f64) -> f64 {
+    2.0 * (metres / EARTH_RADIUS / 2.0).min(FRAC_PI_2).sin() + 1e-9
 }
 
 impl Index {
     /// Moves a partner, unless a later position is there.
     fn put(&mut self, seen: PartnerPosition, judge: Judge, is_poor: bool) {
-        let (partner_id, cell) = (seen.partner_id, cell(seen.position));
+        let (partner_id, point) = (seen.partner_id, point(seen.position));
+        let cell = cell(point);
         let before = self.partners.insert(partner_id, Seen { at: seen, cell, judge, is_poor });
-        match before {
-            Some(before) if before.cell == cell => return,
-            Some(before) => self.leave(partner_id, before.cell),
-            None => {}
+        if let Some(left) = before.map(|before| before.cell).filter(|left| *left != cell) {
+            self.leave(partner_id, left);
         }
         let members = self.cells.entry(cell).or_default();
         if members.is_empty() {
             self.tree.insert(middle(cell));
         }
-        members.insert(partner_id);
+        members.insert(partner_id, Seat { point, at: seen.at });
     }
 
     fn leave(&mut self, partner_id: PartnerId, cell: Cell) {
@@ -191,29 +198,35 @@ impl Positions {
         since: Timestamp,
         now: Timestamp,
     ) -> Vec<Near> {
-        let index = self.index();
-        let mut found: Vec<Near> = Vec::new();
-        for (cell, distance) in index.tree.nearest_neighbor_iter_with_distance_2(point(position)) {
-            let at_least = metres_at_least(distance.sqrt());
-            let is_nearer = |near: &Near| near.metres <= at_least;
-            if at_least > radius || found.len() >= limit && found.last().is_none_or(is_nearer) {
+        let (index, centre) = (self.index(), point(position));
+        // By the square of the way through the Earth, which orders them like that over the ground.
+        let mut found: Vec<(f64, PartnerId)> = Vec::with_capacity(limit.min(index.partners.len()));
+        let mut farthest = chord(radius).powi(2);
+        for (cell, to_middle) in index.tree.nearest_neighbor_iter_with_distance_2(centre) {
+            if limit == 0 || to_middle.sqrt() - REACH > farthest.sqrt() {
                 break;
             }
-            let members = index.cells.get(&cell.data).into_iter().flatten();
-            for seen in members.filter_map(|partner_id| index.partners.get(partner_id)) {
-                let metres = position.distance(seen.at.position);
-                if seen.at.at < since || metres > radius {
+            for (partner_id, seat) in index.cells.get(&cell.data).into_iter().flatten() {
+                let square = seat.point.distance_2(&centre);
+                if seat.at < since || square >= farthest {
                     continue;
                 }
-                let place = found.partition_point(|near| near.metres <= metres);
-                if place < limit {
-                    found.truncate(limit - 1);
-                    let age = now.since(seen.at.at);
-                    found.insert(place, Near { partner_id: seen.at.partner_id, metres, age });
+                let place = found.partition_point(|(nearer, _)| *nearer <= square);
+                found.truncate(limit - 1);
+                found.insert(place, (square, *partner_id));
+                if let Some((last, _)) = found.last().filter(|_| found.len() == limit) {
+                    farthest = *last;
                 }
             }
         }
-        found
+        let seen =
+            found.iter().filter_map(|(_, partner_id)| index.partners.get(partner_id)).map(|seen| seen.at);
+        let near = seen.map(|seen| Near {
+            partner_id: seen.partner_id,
+            metres: position.distance(seen.position),
+            age: now.since(seen.at),
+        });
+        near.filter(|near| near.metres <= radius).collect()
     }
 }
 
@@ -334,9 +347,12 @@ mod tests {
             expected.sort_by(f64::total_cmp);
             expected.truncate(limit);
             let found = positions.nearest(here, radius, limit, at(0), at(2));
-            prop_assert_eq!(found.iter().map(|near| near.metres).collect::<Vec<_>>(), expected);
+            prop_assert_eq!(found.len(), expected.len());
+            for (near, expected) in found.iter().zip(&expected) {
+                prop_assert!((near.metres - expected).abs() < 0.001, "{} {}", near.metres, expected);
+            }
             let index = positions.index();
-            prop_assert_eq!(index.cells.values().map(HashSet::len).sum::<usize>(), places.len());
+            prop_assert_eq!(index.cells.values().map(HashMap::len).sum::<usize>(), places.len());
             prop_assert_eq!(index.tree.size(), index.cells.len());
         }
     }

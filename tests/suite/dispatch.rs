@@ -5,6 +5,8 @@ pub mod races;
 mod surviving;
 mod told;
 
+use std::time::Duration;
+
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
@@ -26,8 +28,13 @@ impl TestApp {
 
     /// A partner is seen so many metres from where orders are picked up.
     pub async fn stand(&self, partner: &TestUser, metres: f64) {
+        self.stood(partner, metres, Timestamp::now()).await;
+    }
+
+    /// A partner says that it was so many metres north of the pick-up then.
+    async fn stood(&self, partner: &TestUser, metres: f64, at: Timestamp) {
         let latitude = 52.5200 + metres * DEGREES_PER_METRE;
-        let point = json!({"latitude": latitude, "longitude": 13.4050, "timestamp": Timestamp::now()});
+        let point = json!({"latitude": latitude, "longitude": 13.4050, "timestamp": at});
         self.as_user(partner).post("/partner/locations", json!({"points": [point]})).await.expect(202);
     }
 
@@ -317,7 +324,12 @@ async fn partners_are_looked_for_ever_farther_and_only_among_those_who_are_onlin
     let answer = app.as_user(&offline).put("/partner/availability", away).await.expect(200);
     assert_eq!(answer, app.as_user(&offline).get("/partner/availability").await.expect(200));
     assert_eq!(answer["online"], false);
-    app.as_user(&unseen).put("/partner/availability", json!({"online": true})).await.expect(200);
+    // Nearer than the one who is asked, and last seen a little more than a minute ago.
+    let silent = app.partner().await;
+    app.stood(&silent, 500.0, Timestamp::now().before(Duration::from_secs(61))).await;
+    for online in [&unseen, &silent] {
+        app.as_user(online).put("/partner/availability", json!({"online": true})).await.expect(200);
+    }
     let mut work = app.at_work(&far).await;
     let order = app.order(&customer).await;
     let offer = offered(&mut work, &order).await;

@@ -166,7 +166,7 @@ async fn words_and_money_that_nobody_is_told_of_are_exit_code_1() {
     let folder = TempDir::new().expect("a folder");
     let mut command = waybill(&folder, &[]);
     command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "16"]);
-    command.args(["--orders-per-minute", "200", "--seconds", "8", "--pace", "3"]);
+    command.args(["--orders-per-minute", "200", "--seconds", "8", "--pace", "6"]);
     let output = spawn_blocking(move || command.output()).await.expect("no panic").expect("it ran");
     // The report lists the first broken rules, the log all of them.
     let text =

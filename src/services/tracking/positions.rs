@@ -271,6 +271,18 @@ mod tests {
     }
 
     #[test]
+    fn one_who_stays_where_it_is_and_says_so_is_as_fresh_as_its_last_word() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        let here = Position { latitude: 52.5, longitude: 13.4 };
+        let found = |since: i64| positions.nearest(here, 10.0, 1, at(since), at(since)).len();
+        positions.note(seen(partner, 52.5, 13.4, 1_000), None);
+        positions.note(seen(partner, 52.5, 13.4, 2_000), None);
+        assert_eq!((found(2_000), found(2_001)), (1, 0));
+        positions.note_from_elsewhere(&[seen(partner, 52.500_01, 13.4, 3_000)]);
+        assert_eq!((found(3_000), found(3_001)), (1, 0));
+    }
+
+    #[test]
     fn one_of_whom_nothing_was_heard_is_not_found_and_in_the_end_forgotten() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
         positions.note(seen(partner, 52.5, 13.4, 0), None);

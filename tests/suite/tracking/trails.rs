@@ -68,6 +68,30 @@ async fn what_a_partner_uploads_after_twenty_minutes_offline_fills_the_trail_new
 }
 
 #[actix_web::test]
+async fn a_trail_is_written_in_batches_and_a_stop_loses_nothing_of_it() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "60")]).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    // By then what was promised is written.
+    ride.map.expect("eta").await;
+    let writes = r#"waybill_database_seconds_count{kind="write"}"#;
+    let before = app.figure(writes).await;
+    for _ in 0..50 {
+        ride.is_at(north(PICKUP, 3_000.0)).await;
+    }
+    let taken = r#"waybill_location_samples_total{outcome="taken"}"#;
+    app.until("all are taken", || async { app.figure(taken).await == 51 }).await;
+    let meanwhile = app.figure(writes).await - before;
+    assert!(meanwhile < 10, "{meanwhile} writes for 50 samples");
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 0);
+
+    let (database, stopped) = app.stop().await;
+    stopped.expect("it stops in order");
+    let app = TestApp::start_on(database, &[]).await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 51);
+}
+
+#[actix_web::test]
 async fn samples_of_a_delivered_order_fill_its_trail_without_being_told() {
     let app = TestApp::start_with(&often()).await;
     let mut ride = Ride::begin(&app).await;

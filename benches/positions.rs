@@ -23,10 +23,15 @@ fn anywhere(rng: &mut StdRng) -> Position {
 fn main() {
     let (mut rng, positions, now) = (StdRng::seed_from_u64(1), Positions::default(), Timestamp::now());
     let mut partners: Vec<PartnerPosition> = (0..PARTNERS)
-        .map(|_| PartnerPosition { partner_id: PartnerId::new(), position: anywhere(&mut rng), at: now })
+        .map(|_| PartnerPosition {
+            partner_id: PartnerId::new(),
+            position: anywhere(&mut rng),
+            accuracy: None,
+            at: now,
+        })
         .collect();
     let begin = Instant::now();
-    partners.iter().for_each(|seen| positions.note(*seen, None));
+    partners.iter().for_each(|seen| positions.note(*seen, false));
     report("the first position of one", begin.elapsed() / PARTNERS as u32);
 
     let begin = Instant::now();
@@ -34,7 +39,7 @@ fn main() {
         let Some(seen) = partners.get_mut(rng.random_range(0..PARTNERS)) else { continue };
         seen.position.latitude += rng.random_range(-1e-4..1e-4);
         seen.at = now.after(Duration::from_millis(round.into()));
-        positions.note(*seen, None);
+        positions.note(*seen, false);
     }
     report("a move", begin.elapsed() / ROUNDS);
 
@@ -45,7 +50,7 @@ fn main() {
         for (round, seen) in partners.iter_mut().take(CROWD).enumerate() {
             seen.position = place();
             seen.at = now.after(Duration::from_secs(3_600) + Duration::from_millis(round as u64));
-            positions.note_from_elsewhere(&[*seen]);
+            positions.note_judged(&[*seen]);
         }
         report(what, begin.elapsed() / CROWD as u32);
     };

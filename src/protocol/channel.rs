@@ -326,6 +326,9 @@ pub struct PartnerPosition {
     pub partner_id: PartnerId,
     /// Where.
     pub position: Position,
+    /// Radius of the 68 % confidence circle, metres. Earlier versions do not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accuracy: Option<f64>,
     /// When.
     pub at: Timestamp,
 }
@@ -429,6 +432,7 @@ mod tests {
                 partners: vec![PartnerPosition {
                     partner_id: PartnerId::new(),
                     position: Position { latitude: 1.5, longitude: 2.5 },
+                    accuracy: Some(8.0),
                     at: Timestamp::from_millis(1),
                 }],
             },

@@ -178,6 +178,8 @@ pub async fn start_with(mut settings: Settings, demo: Option<DemoOptions>) -> Re
     }
     let app = App::new(store, groups, tokens, settings.services(), metrics);
 
+    // First: the deadlines have partners looked for.
+    tracking::recall_partners(&app).await;
     let background = Background::start(&app, settings.database_file().is_none());
     let logins = match demo {
         Some(_) => Some(demo::seed(&app).await.map_err(ServerError::DemoUsers)?),

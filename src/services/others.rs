@@ -46,9 +46,11 @@ fn heed(app: &App, say: Say) {
         }
         Say::Dots { dots } => app.last_seen().take_from_elsewhere(dots, Timestamp::now(), Instant::now()),
         Say::Watched { orders } => app.tracking().note_watched(orders, Instant::now()),
-        Say::Positions { partners } => app.tracking().positions().note_from_elsewhere(&partners),
+        Say::Positions { partners } => app.tracking().positions().note_judged(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
+        // Said on when an instance has come, which knows of nobody yet but those who are in the database.
+        Say::Here(_) => app.tracking().positions().tell_again(Timestamp::now()),
         // The bridge deals with these.
-        Say::Here(_) | Say::Leaving | Say::Replace { .. } => {}
+        Say::Leaving | Say::Replace { .. } => {}
     }
 }

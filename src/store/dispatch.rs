@@ -1,6 +1,5 @@
 //! Rows of dispatch: who is online, what was offered to whom, and what each look for partners found.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use diesel::prelude::*;
@@ -61,6 +60,19 @@ pub fn lock_in_hand(conn: &mut Conn, partner_id: PartnerId) -> Result<i64, Store
         #[diesel(sql_type = BigInt)]
         count: i64,
     }
+    lock_partner(conn, partner_id)?;
+    let query = "SELECT COUNT(*) AS count FROM orders WHERE partner_id = ? \
+                 AND status IN ('assigned', 'en_route', 'arrived', 'picked_up', 'in_transit')";
+    let count: Count = Statement::new(query).text(partner_id.to_string()).get_result(conn)?;
+    Ok(count.count)
+}
+
+/// Locks a partner's row: until the transaction ends nobody else offers anything to that partner, who does not go offline
+/// and gets nothing into hand either.
+///
+/// # Errors
+/// When the database fails.
+pub fn lock_partner(conn: &mut Conn, partner_id: PartnerId) -> Result<(), StoreError> {
     match conn {
         // One transaction writes at a time.
         Conn::Sqlite(_) => {}
@@ -70,31 +82,7 @@ pub fn lock_in_hand(conn: &mut Conn, partner_id: PartnerId) -> Result<i64, Store
             lock.text(partner_id.to_string()).execute(conn)?;
         }
     }
-    let query = "SELECT COUNT(*) AS count FROM orders WHERE partner_id = ? \
-                 AND status IN ('assigned', 'en_route', 'arrived', 'picked_up', 'in_transit')";
-    let count: Count = Statement::new(query).text(partner_id.to_string()).get_result(conn)?;
-    Ok(count.count)
-}
-
-/// Whether a partner wants offers; that cannot change until the transaction ends.
-///
-/// # Errors
-/// When the database fails.
-pub fn lock_online(conn: &mut Conn, partner_id: PartnerId) -> Result<bool, StoreError> {
-    #[derive(QueryableByName)]
-    struct Online {
-        #[diesel(sql_type = Bool)]
-        online: bool,
-    }
-    let query = "SELECT online FROM partners WHERE id = ?";
-    let text: Cow<'static, str> = match conn {
-        // One transaction writes at a time.
-        Conn::Sqlite(_) => query.into(),
-        Conn::Postgres(_) => format!("{query} FOR NO KEY UPDATE").into(),
-    };
-    let row: Option<Online> =
-        Statement::new(text).text(partner_id.to_string()).get_result(conn).optional()?;
-    Ok(row.is_some_and(|row| row.online))
+    Ok(())
 }
 
 #[derive(QueryableByName)]

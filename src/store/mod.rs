@@ -31,6 +31,7 @@ pub mod notifications;
 pub mod orders;
 pub mod outbox;
 pub mod payments;
+pub mod positions;
 pub mod service_keys;
 pub mod tracks;
 pub mod transfers;

@@ -192,6 +192,13 @@ tables! {
         heading -> Nullable<Double>,
         flagged -> Bool,
     } }
+    { partner_positions (partner_id) {
+        partner_id -> Text,
+        at -> BigInt,
+        latitude -> Double,
+        longitude -> Double,
+        accuracy -> Nullable<Double>,
+    } }
     { order_marks (order_id, mark) {
         order_id -> Text,
         mark -> Text,

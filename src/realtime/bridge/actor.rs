@@ -355,6 +355,8 @@ impl Handler<Called> for Bridge {
                 log::info!("instance {} ({from}) is here", name.unwrap_or_default());
                 // So that it knows of this one at once.
                 self.say_here(ctx);
+                // The rooms above may have something for it, too.
+                return self.heed(say, ctx);
             }
         }
         match &say {

@@ -18,9 +18,10 @@ pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
 pub use queue::{QueueView, offers, queue};
 
 use std::collections::{HashMap, HashSet};
+use std::time::Instant;
 
 use crate::domain::deadline::DeadlineKind;
-use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Standing, Verdict, judge};
+use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Standing, Verdict, judge, objection};
 use crate::domain::ids::{OfferId, PartnerId, UserId};
 use crate::domain::notification::{NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
@@ -127,6 +128,10 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
     let last = rows::last_look(tx.conn(), order.id)?;
     let (number, radius) = match &last {
         None => (1, rules.first_radius),
+        // That nobody was found says nothing of who is near.
+        Some(last) if last.offered == 0 && app.tracking().is_settling(Instant::now()) => {
+            (last.look, last.radius)
+        }
         // Looks in a row that find nobody are one.
         Some(last) if last.offered == 0 => (last.look, rules.widen(last.radius)),
         Some(last) => (last.look + 1, last.radius),
@@ -139,19 +144,24 @@ pub(super) fn look(tx: &mut Tx<'_>, app: &App, order: &Order) -> Result<(), Serv
         .collect();
     // In one order, so that two looks cannot wait for each other.
     chosen.sort_by_key(|candidate| candidate.partner_id);
-    let mut left = Vec::new();
     for candidate in &chosen {
-        // Who has gone offline meanwhile gives away what is open by then, which this offer would miss.
-        if !rows::lock_online(tx.conn(), candidate.partner_id)? {
-            left.push(candidate.partner_id);
+        rows::lock_partner(tx.conn(), candidate.partner_id)?;
+    }
+    // Another look, or the partner, may have been faster: who has gone offline gives away what is open by then, which this
+    // offer would miss, and who has something else to answer now may have no room for more.
+    let ids: Vec<PartnerId> = chosen.iter().map(|candidate| candidate.partner_id).collect();
+    let locked = rows::standings(tx.conn(), order.id, &ids)?;
+    let objection_to = |partner_id: PartnerId| objection(locked.get(&partner_id), &rules, now);
+    let left: HashMap<PartnerId, Verdict> =
+        ids.into_iter().filter_map(|id| objection_to(id).map(|verdict| (id, verdict))).collect();
+    chosen.retain(|candidate| !left.contains_key(&candidate.partner_id));
+    for (candidate, verdict) in &mut judged {
+        if let Some(objection) = left.get(&candidate.partner_id) {
+            *verdict = *objection;
         }
     }
-    chosen.retain(|candidate| !left.contains(&candidate.partner_id));
-    for (_, verdict) in judged.iter_mut().filter(|(candidate, _)| left.contains(&candidate.partner_id)) {
-        *verdict = Verdict::Offline;
-    }
     if chosen.is_empty() && !left.is_empty() {
-        // All have left meanwhile. Others may be as near: this look does not count, and the next one is as far.
+        // Nobody is left of them. Others may be as near: this look does not count, and the next one is as far.
         return tx.set_deadline(DeadlineKind::Dispatch, order.id, Some(order.id), now);
     }
     let kept =

@@ -28,6 +28,8 @@ pub(super) use expecting::{Consequences, Question, Slip};
 
 /// Watchers are told of an order's dot no more often.
 const TOLD_EVERY: Duration = Duration::from_secs(1);
+/// Positions of about the same time are no further apart: one that is hardly known is not needed beside a better one.
+pub(super) const ABOUT: Duration = Duration::from_secs(60);
 /// Dots older than this are forgotten, should nobody have said so before.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
@@ -64,6 +66,8 @@ struct Tracker {
     /// What watchers were told last, and when.
     told_eta: Option<(Eta, Timestamp)>,
     promise: Option<Promise>,
+    /// Since when a leg cannot be promised anything, for want of a position that is known well enough.
+    doubted: Option<(Instant, Leg)>,
     asked_at: Option<(Instant, Leg)>,
     route: Option<Answered>,
 }
@@ -71,8 +75,10 @@ struct Tracker {
 /// What became of a sample.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taken {
-    /// It is the dot now, or says nothing new.
+    /// It is the dot now.
     Good,
+    /// It is of an earlier time than the dot.
+    Older,
     /// It is, and the partner has come near to where the leg ends.
     Entered(Leg),
     /// It jumps, or is hardly known while a better one is live, and is not shown.
@@ -132,15 +138,18 @@ impl Tracker {
             eta: None,
             told_eta: None,
             promise: None,
+            doubted: None,
             asked_at: None,
             route: None,
         }
     }
 
-    /// Whether a sample is so much less precise than a dot that is still live that it is better not shown.
+    /// Whether a sample is so much less precise than a dot of about the same time, which is still live, that it is better not
+    /// shown.
     fn is_better_than(&self, sample: &LocationSample, now: Timestamp) -> bool {
         let is_live = freshness(&self.sample, now) == Freshness::Live;
-        fix(sample).is_poor() && is_live && !fix(&self.sample).is_poor()
+        let is_of_the_time = self.sample.timestamp.since(sample.timestamp) <= ABOUT;
+        fix(sample).is_poor() && is_live && is_of_the_time && !fix(&self.sample).is_poor()
     }
 
     fn believes(&mut self, sample: &LocationSample) -> bool {
@@ -277,7 +286,7 @@ impl LastSeen {
             return Taken::Unfit;
         }
         if !is_first && tracker.sample.timestamp >= sample.timestamp {
-            return Taken::Good;
+            return Taken::Older;
         }
         tracker.pace.observe(position(sample), sample.timestamp);
         tracker.sample = sample.clone();

@@ -17,10 +17,11 @@ mod trail;
 pub use cadence::now_asked;
 pub use intake::Refused;
 pub use live::LastSeen;
-pub use pass::{recall, run};
+pub use pass::{recall, recall_partners, run};
 pub use trail::{TrackView, flush, purge, run_trails, track};
 
 use std::collections::HashSet;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
@@ -50,6 +51,8 @@ const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const MAX_LATE: Duration = Duration::from_secs(24 * 3600);
 /// By how much a device's clock may be ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(5);
+/// Within this time every partner's app says where it is, even one that spares its battery.
+const SETTLING: Duration = Duration::from_secs(30);
 /// The most samples in one call.
 const MAX_UPLOAD: usize = 1_000;
 
@@ -62,6 +65,8 @@ pub struct Tracking {
     cadences: Cadences,
     clocks: Clocks,
     routing: Option<Routing>,
+    /// When this instance began, if it knew of nobody then although some want offers.
+    blind_since: OnceLock<Instant>,
 }
 
 impl Tracking {
@@ -75,7 +80,19 @@ impl Tracking {
             cadences: Cadences::default(),
             clocks: Clocks::default(),
             routing: routing.map(Routing::new),
+            blind_since: OnceLock::new(),
         }
+    }
+
+    fn begin_blind(&self, at: Instant) {
+        self.blind_since.get_or_init(|| at);
+    }
+
+    /// Whether partners may be near of whom nothing can be known yet: those who want offers have not had the time to say
+    /// where they are since this instance began.
+    #[must_use]
+    pub fn is_settling(&self, at: Instant) -> bool {
+        self.blind_since.get().is_some_and(|since| at.saturating_duration_since(*since) < SETTLING)
     }
 
     /// Notes that somebody watches these orders from another instance.

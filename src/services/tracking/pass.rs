@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
+use crate::domain::dispatch::FRESH;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, OrderId, PartnerId};
@@ -18,6 +19,7 @@ use crate::protocol::views::{EtaView, Freshness};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::StoreError;
+use crate::store::positions as stored;
 use crate::store::tracks::{self, TrackPoint, UnderWay, Window};
 
 use super::intake::{Known, Parcel, Refused};
@@ -35,6 +37,9 @@ const PURGE: Duration = Duration::from_secs(60);
 /// How long a status that was read is taken for the status that an order has: where a partner is must not be shown for
 /// longer than that after `delivered`, however slowly the database answers.
 const BELIEVED: Duration = Duration::from_secs(1);
+/// A device's clock that is behind by less is not put right: a sample that says of which order it is may have been measured
+/// so much later than it says.
+const CLOCK_DOUBT: Duration = Duration::from_secs(3);
 /// How many positions are said at once.
 const POSITIONS: usize = 1_000;
 
@@ -44,6 +49,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut round_at = Instant::now() + ROUND;
     let mut silent_at = Instant::now() + SILENT;
     let mut purge_at = Instant::now() + PURGE;
+    let mut was_away = false;
     loop {
         let wakes_at = app.last_seen().next_due().map_or(round_at, |due_at| due_at.min(round_at));
         let is_over = tokio::select! {
@@ -56,7 +62,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
         if at >= round_at {
             round_at = at + ROUND;
             app.last_seen().call_ageing(Timestamp::now(), at);
-            tell_positions(&app);
+            was_away = tell_positions(&app, was_away);
             cadence::tell_watched(&app).await;
         }
         if at >= silent_at {
@@ -79,12 +85,48 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     }
 }
 
-fn tell_positions(app: &App) {
-    let moved = app.tracking().positions.take_moved(Timestamp::now());
-    if app.groups().has_bridge() {
+/// Tells the other instances where partners are; `true` when they cannot be told for now.
+fn tell_positions(app: &App, was_away: bool) -> bool {
+    let (positions, now) = (&app.tracking().positions, Timestamp::now());
+    let is_away = app.groups().away().is_some();
+    if was_away && !is_away {
+        positions.tell_again(now);
+    }
+    let moved = positions.take_moved(now);
+    if app.groups().has_bridge() && !is_away {
         for partners in moved.chunks(POSITIONS) {
             app.groups().tell(Say::Positions { partners: partners.to_vec() });
         }
+    }
+    is_away
+}
+
+/// Finds out where partners were last seen. For before a start: until they say more, dispatch goes by that.
+pub async fn recall_partners(app: &App) {
+    let now = Timestamp::now();
+    let found = app.read(move |conn| {
+        let since = now.before(FRESH);
+        let mut seen = stored::seen_since(conn, since)?;
+        seen.extend(tracks::last_points(conn, since)?.into_iter().map(|(order, point)| PartnerPosition {
+            partner_id: order.partner_id,
+            position: point.position,
+            accuracy: point.accuracy,
+            at: point.at,
+        }));
+        let is_blind = seen.is_empty() && stored::is_anybody_online(conn)?;
+        Ok((seen, is_blind))
+    });
+    match found.await {
+        Ok((seen, is_blind)) => {
+            app.tracking().positions.note_judged(&seen);
+            if is_blind {
+                log::info!(
+                    "nobody was seen within the last {FRESH:?}: partners are looked for no farther for now"
+                );
+                app.tracking().begin_blind(Instant::now());
+            }
+        }
+        Err(error) => log::warn!("partners are found from their next samples on: {error}"),
     }
 }
 
@@ -136,19 +178,24 @@ fn refuse_all(parcels: Vec<Parcel>, error: &ServiceError) {
 /// once those that came late are written.
 fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
     parcel.samples.sort_by_key(|(_, sample)| sample.timestamp);
-    let (mut refused, mut late) = (Vec::new(), Vec::new());
+    let (mut refused, mut late, mut seen) = (Vec::new(), Vec::new(), Vec::new());
     let fix = |sample: &LocationSample| {
         let position = Position { latitude: sample.latitude, longitude: sample.longitude };
         Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
     };
+    let is_alone = parcel.samples.len() == 1;
     let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
     for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
         let at = sample.timestamp;
         let is_meant = |order_id| sample.order_id.is_none_or(|meant| meant == order_id);
         let is_present = at >= now.before(MAX_AGE);
         let under_way = known.under_way(parcel.partner_id).iter();
+        let has_begun = |order: &UnderWay| {
+            let is_named = sample.order_id == Some(order.order_id);
+            order.since <= if is_named { at.after(CLOCK_DOUBT) } else { at }
+        };
         let shown: Vec<&UnderWay> =
-            under_way.filter(|order| is_present && is_meant(order.order_id) && order.since <= at).collect();
+            under_way.filter(|order| is_present && is_meant(order.order_id) && has_begun(order)).collect();
         let is_shown = |order_id| shown.iter().any(|order| order.order_id == order_id);
         let windows = known.windows(parcel.partner_id).iter();
         // Where a partner is once an order has ended is nobody's business: by a clock that is slow it would seem that it had
@@ -168,11 +215,20 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         }
         let is_late = Freshness::of(now.since(at).as_secs()) != Freshness::Live;
         let mut is_believed = !jumps;
+        let is_kept = !shown.is_empty();
         for order in shown {
-            let flagged = jumps || !show(app, order, &sample, now);
+            let taken = if jumps { Taken::Unfit } else { show(app, order, &sample, now) };
+            let (flagged, is_dot) = match taken {
+                Taken::Good | Taken::Entered(_) => (false, true),
+                Taken::Older => (false, false),
+                Taken::Unfit => (true, false),
+            };
             is_believed &= !flagged;
             let point = TrackPoint { flagged, ..point(order.order_id, &sample) };
-            if is_late {
+            if is_late && is_dot && is_alone {
+                // Watchers see it, however late: a clock that is slow makes all of them look so.
+                seen.push(point);
+            } else if is_late {
                 late.push(point);
             } else {
                 app.tracking().trails.put(point);
@@ -182,35 +238,35 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             late.push(TrackPoint { flagged: jumps, ..point(order_id, &sample) });
         }
         if is_present && is_believed {
-            note(app, parcel.partner_id, &sample);
+            note(app, parcel.partner_id, &sample, is_kept);
         }
     }
-    if late.is_empty() {
+    if late.is_empty() && seen.is_empty() {
         return parcel.answer(Ok(refused));
     }
     let app = app.clone();
     // Beside the passes, which do not wait for the database's writer.
     actix_web::rt::spawn(async move {
-        let written = trail::fill(&app, late).await;
+        let written = trail::fill(&app, late, seen).await;
         parcel.answer(written.map(|()| refused));
     });
 }
 
 /// Remembers where a partner is, for whoever looks for one who is near.
-fn note(app: &App, partner_id: PartnerId, sample: &LocationSample) {
+fn note(app: &App, partner_id: PartnerId, sample: &LocationSample, is_kept: bool) {
     let position = Position { latitude: sample.latitude, longitude: sample.longitude };
-    let seen = PartnerPosition { partner_id, position, at: sample.timestamp };
-    app.tracking().positions.note(seen, sample.accuracy);
+    let seen = PartnerPosition { partner_id, position, accuracy: sample.accuracy, at: sample.timestamp };
+    app.tracking().positions.note(seen, is_kept);
 }
 
-/// Takes a sample for an order that is under way; `false` when it cannot be.
-fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) -> bool {
-    match app.last_seen().take(order, sample, now, Instant::now()) {
+/// Takes a sample for an order that is under way.
+fn show(app: &App, order: &UnderWay, sample: &LocationSample, now: Timestamp) -> Taken {
+    let taken = app.last_seen().take(order, sample, now, Instant::now());
+    match taken {
         Taken::Entered(leg) => arrivals::begin(app, order, leg),
-        Taken::Good => {}
-        Taken::Unfit => return false,
+        Taken::Good | Taken::Older | Taken::Unfit => {}
     }
-    true
+    taken
 }
 
 fn point(order_id: OrderId, sample: &LocationSample) -> TrackPoint {

@@ -17,9 +17,12 @@ use crate::domain::track::{Fix, Judge};
 use crate::protocol::channel::PartnerPosition;
 
 /// Partners of whom nothing was heard for so long are forgotten.
-const KEPT: Duration = Duration::from_secs(600);
+pub(super) const KEPT: Duration = Duration::from_secs(600);
 /// Between two looks for these.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
+/// An instance that comes is told who was seen here within this time: nobody says less often where it is, and what is older
+/// is in the database, where that instance finds it.
+const RETOLD: Duration = Duration::from_secs(30);
 
 /// The edge of a cell, in radii of the Earth: 50 m.
 const EDGE: f64 = 50.0 / EARTH_RADIUS;
@@ -61,6 +64,8 @@ struct Index {
     partners: HashMap<PartnerId, Seen>,
     /// Those that were noted here since the other instances were told.
     moved: HashMap<PartnerId, PartnerPosition>,
+    /// Those that were noted here since they were written down.
+    unwritten: HashMap<PartnerId, PartnerPosition>,
     swept_at: Option<Timestamp>,
 }
 
@@ -77,8 +82,12 @@ struct Seen {
     cell: Cell,
     /// Of what is said here: one glitch of a receiver is not to put an idle partner into another city.
     judge: Judge,
-    /// Whether it is hardly known where that is.
-    is_poor: bool,
+    /// Whether it was said here, not to another instance.
+    is_own: bool,
+}
+
+fn fix(seen: &PartnerPosition) -> Fix {
+    Fix { position: seen.position, at: seen.at, accuracy: seen.accuracy }
 }
 
 fn point(position: Position) -> Point {
@@ -102,10 +111,10 @@ fn chord(metres: f64) -> f64 {
 
 impl Index {
     /// Moves a partner, unless a later position is there.
-    fn put(&mut self, seen: PartnerPosition, judge: Judge, is_poor: bool) {
+    fn put(&mut self, seen: PartnerPosition, judge: Judge, is_own: bool) {
         let (partner_id, point) = (seen.partner_id, point(seen.position));
         let cell = cell(point);
-        let before = self.partners.insert(partner_id, Seen { at: seen, cell, judge, is_poor });
+        let before = self.partners.insert(partner_id, Seen { at: seen, cell, judge, is_own });
         if let Some(left) = before.map(|before| before.cell).filter(|left| *left != cell) {
             self.leave(partner_id, left);
         }
@@ -126,8 +135,13 @@ impl Index {
         }
     }
 
-    fn is_known(&self, seen: &PartnerPosition) -> bool {
-        self.partners.get(&seen.partner_id).is_some_and(|known| known.at.at > seen.at)
+    /// Whether what is known of a partner is later, or better as long as dispatch goes by it.
+    fn knows_better(&self, seen: &PartnerPosition) -> bool {
+        let is_better = |known: &PartnerPosition| {
+            fix(seen).is_poor() && !fix(known).is_poor() && seen.at.since(known.at) <= FRESH
+        };
+        let known = self.partners.get(&seen.partner_id).map(|known| &known.at);
+        known.is_some_and(|known| known.at > seen.at || is_better(known))
     }
 
     fn sweep(&mut self, now: Timestamp) {
@@ -136,6 +150,8 @@ impl Index {
         for (partner_id, seen) in gone.collect::<Vec<_>>() {
             self.leave(partner_id, seen.cell);
         }
+        self.moved.retain(|_, seen| seen.at >= oldest);
+        self.unwritten.retain(|_, seen| seen.at >= oldest);
         self.swept_at = Some(now);
     }
 }
@@ -145,35 +161,32 @@ impl Positions {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes where a partner is, who said so here, to within `accuracy` metres; unless that jumps, or is hardly
-    /// known while a better one is fresh.
-    pub fn note(&self, seen: PartnerPosition, accuracy: Option<f64>) {
+    /// Notes where a partner is, who said so here; unless that jumps, or is hardly known while a better one is fresh.
+    /// `is_kept`: a trail keeps it, and it need not be written down beside that.
+    pub fn note(&self, seen: PartnerPosition, is_kept: bool) {
         let mut index = self.index();
-        if index.is_known(&seen) {
+        if index.knows_better(&seen) {
             return;
         }
-        let fix = Fix { position: seen.position, at: seen.at, accuracy };
-        // As long as dispatch goes by that.
-        let is_better = |known: &Seen| !known.is_poor && seen.at.since(known.at.at) <= FRESH;
-        if fix.is_poor() && index.partners.get(&seen.partner_id).is_some_and(is_better) {
-            return;
-        }
+        let fix = fix(&seen);
         let judged = index.partners.get_mut(&seen.partner_id).map(|known| {
             let is_believed = known.judge.believes(fix);
             is_believed.then(|| known.judge.clone())
         });
         let Some(judge) = judged.unwrap_or_else(|| Some(Judge::after(fix))) else { return };
-        index.put(seen, judge, fix.is_poor());
+        index.put(seen, judge, true);
         index.moved.insert(seen.partner_id, seen);
+        if !is_kept {
+            index.unwritten.insert(seen.partner_id, seen);
+        }
     }
 
-    /// Notes what another instance says, which has judged it.
-    pub fn note_from_elsewhere(&self, partners: &[PartnerPosition]) {
+    /// Notes what another instance says, or the database, where it was judged.
+    pub fn note_judged(&self, partners: &[PartnerPosition]) {
         let mut index = self.index();
         for seen in partners {
-            if !index.is_known(seen) {
-                let fix = Fix { position: seen.position, at: seen.at, accuracy: None };
-                index.put(*seen, Judge::after(fix), false);
+            if !index.knows_better(seen) {
+                index.put(*seen, Judge::after(fix(seen)), false);
             }
         }
     }
@@ -185,6 +198,30 @@ impl Positions {
             index.sweep(now);
         }
         std::mem::take(&mut index.moved).into_values().collect()
+    }
+
+    /// Has all who were seen here a moment ago told once more: another instance did not listen, or was not there.
+    pub fn tell_again(&self, now: Timestamp) {
+        let (mut index, since) = (self.index(), now.before(RETOLD));
+        let own = index.partners.values().filter(|seen| seen.is_own && seen.at.at >= since);
+        let own: Vec<PartnerPosition> = own.map(|seen| seen.at).collect();
+        index.moved.extend(own.into_iter().map(|seen| (seen.partner_id, seen)));
+    }
+
+    /// What is to be written down, in the order of the partners' ids.
+    pub(super) fn take_unwritten(&self) -> Vec<PartnerPosition> {
+        let mut unwritten: Vec<PartnerPosition> =
+            std::mem::take(&mut self.index().unwritten).into_values().collect();
+        unwritten.sort_unstable_by_key(|seen| seen.partner_id);
+        unwritten
+    }
+
+    /// What could not be written down waits for the next time.
+    pub(super) fn put_back(&self, unwritten: &[PartnerPosition]) {
+        let mut index = self.index();
+        for seen in unwritten {
+            index.unwritten.entry(seen.partner_id).or_insert(*seen);
+        }
     }
 
     /// The nearest partners around `position` within `radius` metres who were seen at `since` or later, nearest first, at
@@ -232,6 +269,8 @@ impl Positions {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -241,7 +280,16 @@ mod tests {
     }
 
     fn seen(partner_id: PartnerId, latitude: f64, longitude: f64, millis: i64) -> PartnerPosition {
-        PartnerPosition { partner_id, position: Position { latitude, longitude }, at: at(millis) }
+        PartnerPosition {
+            partner_id,
+            position: Position { latitude, longitude },
+            accuracy: None,
+            at: at(millis),
+        }
+    }
+
+    fn within(metres: f64, seen: PartnerPosition) -> PartnerPosition {
+        PartnerPosition { accuracy: Some(metres), ..seen }
     }
 
     fn around(positions: &Positions, latitude: f64, longitude: f64) -> Vec<(PartnerId, i64)> {
@@ -252,9 +300,9 @@ mod tests {
     #[test]
     fn neither_the_antimeridian_nor_a_pole_is_in_the_way() {
         let (positions, [east, west, pole]) = (Positions::default(), [(); 3].map(|()| PartnerId::new()));
-        positions.note(seen(east, 0.0, 179.95, 1), None);
-        positions.note(seen(west, 0.0, -179.9, 1), None);
-        positions.note(seen(pole, 89.9, -90.0, 1), None);
+        positions.note(seen(east, 0.0, 179.95, 1), false);
+        positions.note(seen(west, 0.0, -179.9, 1), false);
+        positions.note(seen(pole, 89.9, -90.0, 1), false);
         assert_eq!(around(&positions, 0.0, -179.98), [(east, 7_784), (west, 8_896)]);
         assert_eq!(around(&positions, 89.9, 90.0), [(pole, 22_239)]);
     }
@@ -262,9 +310,9 @@ mod tests {
     #[test]
     fn a_partner_is_where_it_was_last() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
-        positions.note(seen(partner, 52.5, 13.4, 10), None);
-        positions.note_from_elsewhere(&[seen(partner, 52.51, 13.4, 20)]);
-        positions.note(seen(partner, 0.0, 0.0, 15), None);
+        positions.note(seen(partner, 52.5, 13.4, 10), false);
+        positions.note_judged(&[seen(partner, 52.51, 13.4, 20)]);
+        positions.note(seen(partner, 0.0, 0.0, 15), false);
         assert_eq!(around(&positions, 52.51, 13.4), [(partner, 0)]);
         assert_eq!(positions.take_moved(at(20)), [seen(partner, 52.5, 13.4, 10)], "the others know the rest");
         assert_eq!(positions.take_moved(at(20)), []);
@@ -275,17 +323,17 @@ mod tests {
         let (positions, partner) = (Positions::default(), PartnerId::new());
         let here = Position { latitude: 52.5, longitude: 13.4 };
         let found = |since: i64| positions.nearest(here, 10.0, 1, at(since), at(since)).len();
-        positions.note(seen(partner, 52.5, 13.4, 1_000), None);
-        positions.note(seen(partner, 52.5, 13.4, 2_000), None);
+        positions.note(seen(partner, 52.5, 13.4, 1_000), false);
+        positions.note(seen(partner, 52.5, 13.4, 2_000), false);
         assert_eq!((found(2_000), found(2_001)), (1, 0));
-        positions.note_from_elsewhere(&[seen(partner, 52.500_01, 13.4, 3_000)]);
+        positions.note_judged(&[seen(partner, 52.500_01, 13.4, 3_000)]);
         assert_eq!((found(3_000), found(3_001)), (1, 0));
     }
 
     #[test]
     fn one_of_whom_nothing_was_heard_is_not_found_and_in_the_end_forgotten() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
-        positions.note(seen(partner, 52.5, 13.4, 0), None);
+        positions.note(seen(partner, 52.5, 13.4, 0), false);
         let here = Position { latitude: 52.5, longitude: 13.4 };
         assert_eq!(positions.nearest(here, 10.0, 1, at(1), at(1)), []);
         assert_eq!(positions.nearest(here, 10.0, 1, at(0), at(1)).len(), 1);
@@ -301,34 +349,71 @@ mod tests {
     fn one_glitch_of_a_receiver_moves_nobody_and_three_that_agree_do() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
         let is_here = |latitude: f64| around(&positions, latitude, 13.4) == [(partner, 0)];
-        positions.note(seen(partner, 52.5, 13.4, 1_000), None);
-        positions.note(seen(partner, 48.1, 13.4, 2_000), None);
+        positions.note(seen(partner, 52.5, 13.4, 1_000), false);
+        positions.note(seen(partner, 48.1, 13.4, 2_000), false);
         assert!(is_here(52.5));
-        positions.note(seen(partner, 52.5001, 13.4, 3_000), None);
+        positions.note(seen(partner, 52.5001, 13.4, 3_000), false);
         assert!(is_here(52.5001));
-        [4_000, 5_000, 6_000].into_iter().for_each(|at| positions.note(seen(partner, 48.1, 13.4, at), None));
+        [4_000, 5_000, 6_000].into_iter().for_each(|at| positions.note(seen(partner, 48.1, 13.4, at), false));
         assert!(is_here(48.1));
         // Whatever another instance has believed, is believed; and what is said here then follows from there.
-        positions.note_from_elsewhere(&[seen(partner, 50.0, 13.4, 7_000)]);
-        positions.note(seen(partner, 48.1, 13.4, 8_000), None);
+        positions.note_judged(&[seen(partner, 50.0, 13.4, 7_000)]);
+        positions.note(seen(partner, 48.1, 13.4, 8_000), false);
         assert!(is_here(50.0));
+    }
+
+    #[test]
+    fn what_another_instance_hardly_knows_counts_no_more_than_if_it_were_known_here() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        let is_here = |latitude: f64| around(&positions, latitude, 13.4) == [(partner, 0)];
+        positions.note(within(8.0, seen(partner, 52.5, 13.4, 1_000)), false);
+        positions.note_judged(&[within(50_000.0, seen(partner, 52.6, 13.4, 2_000))]);
+        assert!(is_here(52.5), "a better one is fresh");
+        positions.note_judged(&[within(50_000.0, seen(partner, 52.6, 13.4, 62_000))]);
+        assert!(is_here(52.6), "which it is no more");
+        positions.note(within(8.0, seen(partner, 52.5, 13.4, 63_000)), false);
+        assert!(is_here(52.5), "put right at once, as it would be here");
+    }
+
+    #[test]
+    fn who_was_seen_here_is_told_again_and_written_once() {
+        let (positions, [own, kept, theirs, old]) =
+            (Positions::default(), [(); 4].map(|()| PartnerId::new()));
+        positions.note(seen(old, 52.5, 13.4, 9_999), false);
+        positions.note(seen(own, 52.5, 13.4, 10_000), false);
+        positions.note(seen(kept, 52.5, 13.4, 10_000), true);
+        positions.note_judged(&[seen(theirs, 52.5, 13.4, 10_000)]);
+        let ids = |told: Vec<PartnerPosition>| -> BTreeSet<PartnerId> {
+            told.into_iter().map(|seen| seen.partner_id).collect()
+        };
+        assert_eq!(ids(positions.take_moved(at(10_000))), BTreeSet::from([own, kept, old]));
+        positions.tell_again(at(40_000));
+        assert_eq!(ids(positions.take_moved(at(40_000))), BTreeSet::from([own, kept]));
+        let unwritten = positions.take_unwritten();
+        assert!(unwritten.is_sorted_by_key(|seen| seen.partner_id), "locked in one order by every instance");
+        positions.note(seen(own, 52.6, 13.4, 20_000), false);
+        positions.put_back(&unwritten);
+        let unwritten = positions.take_unwritten();
+        assert!(unwritten.contains(&seen(own, 52.6, 13.4, 20_000)), "the later one");
+        assert_eq!(ids(unwritten), BTreeSet::from([own, old]));
+        assert_eq!(positions.take_unwritten(), []);
     }
 
     #[test]
     fn one_that_is_hardly_known_moves_nobody_whose_place_is_known_and_fresh() {
         let (positions, partner) = (Positions::default(), PartnerId::new());
         let is_here = |latitude: f64| around(&positions, latitude, 13.4) == [(partner, 0)];
-        positions.note(seen(partner, 52.6, 13.4, 0), Some(50_000.0));
+        positions.note(within(50_000.0, seen(partner, 52.6, 13.4, 0)), false);
         assert!(is_here(52.6), "better than none");
-        positions.note(seen(partner, 52.5, 13.4, 1_000), Some(8.0));
+        positions.note(within(8.0, seen(partner, 52.5, 13.4, 1_000)), false);
         assert!(is_here(52.5), "and put right by the first that is better");
         for millis in [2_000, 3_000, 4_000, 61_000] {
-            positions.note(seen(partner, 52.6, 13.4, millis), Some(50_000.0));
+            positions.note(within(50_000.0, seen(partner, 52.6, 13.4, millis)), false);
             assert!(is_here(52.5), "{millis}");
         }
-        positions.note(seen(partner, 52.5001, 13.4, 61_500), Some(8.0));
+        positions.note(within(8.0, seen(partner, 52.5001, 13.4, 61_500)), false);
         assert!(is_here(52.5001), "it was not judged by what was not believed");
-        positions.note(seen(partner, 52.51, 13.4, 121_501), Some(500.0));
+        positions.note(within(500.0, seen(partner, 52.51, 13.4, 121_501)), false);
         assert!(is_here(52.51), "nothing better is known any more");
     }
 
@@ -352,7 +437,7 @@ mod tests {
             let moves = places.iter().rev().zip(&partners).map(|(at, partner_id)| (at, partner_id, 1));
             for (at, partner_id, millis) in moves.chain(places.iter().zip(&partners).map(|(at, id)| (at, id, 2))) {
                 let position = place(*at);
-                positions.note_from_elsewhere(&[seen(*partner_id, position.latitude, position.longitude, millis)]);
+                positions.note_judged(&[seen(*partner_id, position.latitude, position.longitude, millis)]);
             }
             let metres = places.iter().map(|at| here.distance(place(*at)));
             let mut expected: Vec<f64> = metres.filter(|metres| *metres <= radius).collect();

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -23,7 +22,11 @@ use crate::services::app::{App, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::orders;
 use crate::store::StoreError;
+use crate::store::positions as stored;
 use crate::store::tracks::{self, TrackPoint};
+
+use super::live::ABOUT;
+use super::positions::KEPT;
 
 /// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
 const CAPACITY: usize = 200_000;
@@ -37,12 +40,12 @@ const EVENT: usize = 200;
 const READ: i64 = 43_200;
 /// A position that came late is judged by so many before it, and so many after it.
 const AROUND: i64 = 3;
-/// Positions of about the same time are no further apart: one that is hardly known is not needed beside a better one.
-const ABOUT: Duration = Duration::from_secs(60);
 /// How far a trail may be from what was measured unless the caller says otherwise, metres.
 const TOLERANCE: f64 = 5.0;
 /// How many orders' trails are removed at once.
 const PURGED: i64 = 100;
+/// How many positions of partners.
+const PURGED_POSITIONS: i64 = 1_000;
 
 /// Positions that wait to be written.
 #[derive(Debug, Default)]
@@ -80,6 +83,9 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
         };
         if let Err(error) = flush(&app).await {
             log::warn!("trails wait: {error}");
+        }
+        if let Err(error) = flush_partners(&app).await {
+            log::warn!("positions of partners without an order wait: {error}");
         }
         if is_over {
             return;
@@ -131,18 +137,48 @@ pub async fn flush(app: &App) -> Result<(), ServiceError> {
     outcome
 }
 
+/// Writes down where partners are who are not under way, so that a server that starts finds them.
+///
+/// # Errors
+/// When the database fails; what was not written waits for the next time.
+async fn flush_partners(app: &App) -> Result<(), ServiceError> {
+    let positions = app.tracking().positions();
+    let unwritten = positions.take_unwritten();
+    let mut batches = unwritten.chunks(BATCH);
+    while let Some(batch) = batches.next() {
+        let rows = batch.to_vec();
+        if let Err(error) = app.write(move |tx| Ok(stored::put(tx.conn(), &rows)?)).await {
+            batches.chain([batch]).for_each(|batch| positions.put_back(batch));
+            return Err(error);
+        }
+    }
+    Ok(())
+}
+
 /// Whether the database can do its work, and does not take this.
 fn is_refusal(error: &ServiceError) -> bool {
     matches!(error, ServiceError::Store(StoreError::Query(_)))
 }
 
-/// Writes down positions that came late, and lets the watchers of their orders hear of them, the newest first.
+/// Writes down positions that came late, and lets the watchers of their orders hear of them, the newest first; but for those
+/// that have been `seen`, each as the dot.
 ///
 /// # Errors
 /// When the database fails; what was written by then is no harm to whoever sends all of it again.
-pub(super) async fn fill(app: &App, mut points: Vec<TrackPoint>) -> Result<(), ServiceError> {
-    points.sort_unstable_by_key(|point| (point.order_id, point.at));
-    for batch in points.rchunks(BATCH) {
+pub(super) async fn fill(
+    app: &App,
+    mut late: Vec<TrackPoint>,
+    seen: Vec<TrackPoint>,
+) -> Result<(), ServiceError> {
+    if !seen.is_empty() {
+        let written = app.write(move |tx| {
+            let seen = judged(tx, &seen)?;
+            Ok(tracks::insert(tx.conn(), &seen)?)
+        });
+        written.await?;
+    }
+    late.sort_unstable_by_key(|point| (point.order_id, point.at));
+    for batch in late.rchunks(BATCH) {
         let batch = batch.to_vec();
         app.write(move |tx| fill_in(tx, &batch)).await?;
     }
@@ -303,11 +339,12 @@ impl TrackView {
     }
 }
 
-/// Removes some trails of orders that were placed too long ago; tells how many.
+/// Removes some trails of orders that were placed too long ago, and positions that nobody goes by any more; tells how many.
 ///
 /// # Errors
 /// When the database fails.
 pub fn purge(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
-    let before = tx.now().before(tx.settings().trail_keep);
-    Ok(tracks::purge(tx.conn(), before, PURGED)?)
+    let (now, trail_keep) = (tx.now(), tx.settings().trail_keep);
+    let trails = tracks::purge(tx.conn(), now.before(trail_keep), PURGED)?;
+    Ok(trails + stored::purge(tx.conn(), now.before(KEPT), PURGED_POSITIONS)?)
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 use waybill::store::deadlines::take_due;
 use waybill::store::marks::{self, Mark};
-use waybill::store::{dispatch, tracks};
+use waybill::store::{dispatch, positions, tracks};
 
 use super::offered;
 use crate::support::steps::text;
@@ -55,6 +55,51 @@ async fn partners_are_looked_for_although_the_server_died_that_was_about_to_do_i
     let mut work = app.at_work(&partner).await;
     let offer = offered(&mut work, &order).await;
     app.answer(&partner, &offer, "accept").await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_server_that_starts_knows_who_is_near_though_nobody_has_said_so_since() {
+    let settings = [("WAYBILL_TRAIL_FLUSH_SECS", "1")];
+    let app = TestApp::start_with(&settings).await;
+    let (customer, far, near) =
+        (app.customer().await, app.partner_at(300.0).await, app.partner_at(100.0).await);
+    app.until("it is written", || async { written(&app).await == 2 }).await;
+    let app = TestApp::start_on(app.crash(), &settings).await;
+    let mut work = app.at_work(&near).await;
+    let order = app.order(&customer).await;
+    offered(&mut work, &order).await;
+    app.step(&customer, &order, "cancelled").await;
+    // And what was not written yet is, when it stops.
+    app.stand(&far, 50.0).await;
+    let (database, stopped) = app.stop().await;
+    stopped.expect("it stops in order");
+    let app = TestApp::start_on(database, &settings).await;
+    let mut work = app.at_work(&far).await;
+    let order = app.order(&customer).await;
+    offered(&mut work, &order).await;
+}
+
+#[actix_web::test]
+async fn after_a_long_absence_it_is_looked_no_farther_before_anybody_can_have_said_where_they_are() {
+    let settings = [("WAYBILL_DISPATCH_AGAIN_MS", "100"), ("WAYBILL_DISPATCH_RADIUS_METRES", "1000")];
+    let app = TestApp::start_with(&settings).await;
+    let (customer, partner) = (app.customer().await, app.partner().await);
+    app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+    let app = TestApp::start_on(app.crash(), &settings).await;
+    let order = app.order(&customer).await;
+    let looked = app.inner().metrics().deadlines.with_label_values(&["dispatch", "done"]);
+    app.until("it was looked some times", || async { looked.get() > 5 }).await;
+    let looks = app.audit(&order).await;
+    assert_eq!((looks.len(), &looks[0]["radius"]), (1, &json!(1_000)));
+    app.stand(&partner, 900.0).await;
+    let mut work = app.at_work(&partner).await;
+    offered(&mut work, &order).await;
+}
+
+/// How many partners without an order the database knows the place of.
+async fn written(app: &TestApp) -> usize {
+    let seen = app.inner().read(|conn| Ok(positions::seen_since(conn, Timestamp::from_millis(0))?));
+    seen.await.expect("it is read").len()
 }
 
 #[actix_web::test]

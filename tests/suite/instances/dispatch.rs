@@ -6,11 +6,13 @@ use std::time::{Duration, Instant};
 use futures_util::{StreamExt, stream};
 use serde_json::json;
 use waybill::domain::dispatch::OfferStatus;
+use waybill::domain::geo::Position;
 use waybill::domain::ids::{OfferId, OrderId, PartnerId};
 use waybill::domain::time::Timestamp;
 use waybill::store::dispatch::{Offer, insert_offer};
 
 use super::Fleet;
+use crate::dispatch::offered;
 use crate::support::steps::text;
 use crate::support::{TestApp, TestUser};
 
@@ -138,4 +140,27 @@ async fn an_offer_made_by_a_server_that_dies_runs_out_and_goes_on_to_the_next_pa
     assert_eq!(next["offer"]["order"]["id"], json!(order));
     let path = format!("/partner/offers/{}/accept", text(&next["offer"], "id"));
     there.as_user(&far).post(&path, json!({})).await.expect(200);
+}
+
+#[actix_web::test]
+async fn a_server_that_joins_is_told_who_is_near_though_nobody_has_said_so_since() {
+    // Nothing of it is in the database yet.
+    let mut fleet = Fleet::start_with(1, &[("WAYBILL_TRAIL_FLUSH_SECS", "60")]).await;
+    let (partner, customer) = (fleet.apps[0].partner_at(100.0).await, fleet.apps[0].customer().await);
+    fleet.add(&[]).await;
+    let (_, there) = fleet.two();
+    there
+        .until("it knows who is near", || async {
+            let centre = Position { latitude: 52.52, longitude: 13.405 };
+            let now = Timestamp::now();
+            let since = now.before(Duration::from_secs(60));
+            let near = there.inner().tracking().positions().nearest(centre, 5_000.0, 2, since, now);
+            near.iter().map(|near| Some(near.partner_id)).eq([partner.partner_id])
+        })
+        .await;
+    fleet.apps.remove(0).vanish();
+    let there = &fleet.apps[0];
+    let mut work = there.at_work(&partner).await;
+    let order = there.order(&customer).await;
+    offered(&mut work, &order).await;
 }

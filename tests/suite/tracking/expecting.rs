@@ -45,6 +45,20 @@ async fn the_first_eta_is_the_promise_and_stays_it_through_a_restart() {
 }
 
 #[actix_web::test]
+async fn a_position_that_is_hardly_known_promises_nothing() {
+    let app = TestApp::start().await;
+    let mut ride = Ride::begin(&app).await;
+    let mut rough = frame(north(PICKUP, 40_000.0), ago(1));
+    rough["accuracy"] = json!(50_000);
+    ride.phone.send(rough).await;
+    ride.map.expect("location").await;
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    let eta = ride.map.expect("eta").await["eta"].clone();
+    assert_eq!(eta["promised_at"], eta["arrives_at"]);
+    assert_eq!((&eta["distance"], &eta["late_risk"]), (&json!(2_600), &json!("none")));
+}
+
+#[actix_web::test]
 async fn each_leg_has_its_promise_and_at_the_pick_up_nothing_is_promised() {
     let app = TestApp::start().await;
     let mut ride = Ride::begin(&app).await;

@@ -254,3 +254,24 @@ async fn who_comes_back_once_the_order_is_delivered_gets_no_position() {
     let after = fresh.so_far().await;
     assert!(after.iter().all(|frame| frame["type"] != "trail" && frame["type"] != "location"), "{after:?}");
 }
+
+#[actix_web::test]
+async fn a_give_back_that_is_sent_again_takes_no_dot_from_who_has_the_order_now() {
+    let app = TestApp::start().await;
+    let (customer, before, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    let path = format!("/orders/{order}/transitions");
+    let give_back = json!({"to": "confirmed", "reason": "A flat tyre."});
+    let key = [("Idempotency-Key", "give-back")];
+    app.as_user(&before).post_with(&path, &key, give_back.clone()).await.expect(200);
+    let (admin, partner) = (app.admin().await, app.partner().await);
+    let assign = json!({"partner_id": partner.partner_id});
+    app.as_user(&admin).post(&format!("/orders/{order}/assign"), assign).await.expect(200);
+    app.step(&partner, &order, "en_route").await;
+    let mut ride = Ride::watch(&app, customer, partner, order).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    ride.map.expect("location").await;
+    let again = app.as_user(&before).post_with(&path, &key, give_back).await;
+    assert_eq!(again.header("Idempotency-Replayed"), Some("true"));
+    assert_eq!(ride.seen(&app).await["location"]["latitude"], json!(north(PICKUP, 3_000.0).0));
+}

@@ -114,6 +114,15 @@ async fn an_upload_is_answered_once_for_each_key_and_bounded() {
         assert_eq!(refused["errors"][0]["field"], "points");
     }
     phone.post("/partner/locations", many(1_000)).await.expect(202);
+    // With all that a sample can say, in full.
+    let mut full = point((PICKUP.0 + 1e-13, -113.123_456_789_012_34), ago(1));
+    for (field, value) in [("heading", 359.123_456_789_012), ("speed", 12.123_456_789_012), ("battery", 0.5)]
+    {
+        full[field] = json!(value);
+    }
+    full["accuracy"] = json!(8.123_456_789_012);
+    full["order_id"] = json!(ride.order);
+    phone.post("/partner/locations", json!({"points": vec![full; 1_000]})).await.expect(202);
     let customer = app.as_user(&ride.customer);
     customer.post("/partner/locations", many(1)).await.refused(403, "role_not_allowed");
     let misspelt = json!({"points": [{"latitude": 1, "longitude": 2, "timestamp": ago(1), "lattitude": 1}]});
@@ -262,4 +271,30 @@ async fn one_partner_cannot_keep_the_server_busy_with_samples() {
     assert!(refused.header("Retry-After").is_some());
     refused.refused(429, "rate_limited");
     app.as_user(&other.partner).post("/partner/locations", many).await.expect(202);
+}
+
+#[actix_web::test]
+async fn a_sample_that_names_its_order_may_be_of_a_clock_that_is_a_little_slow() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.step(&partner, &order, "en_route").await;
+    let phone = app.as_user(&partner);
+    let sample = |metres: f64, seconds: u64, names: bool| {
+        let mut sample = point(north(PICKUP, metres), ago(seconds));
+        if names {
+            sample["order_id"] = json!(order);
+        }
+        json!({"points": [sample]})
+    };
+    let refused = phone.post("/partner/locations", sample(3_000.0, 20, true)).await.expect(202);
+    assert_eq!(refused["refused"], json!([{"index": 0, "code": "no_active_order"}]));
+    // Whose it is, is not said: it may have been measured at home.
+    phone.post("/partner/locations", sample(3_000.0, 2, false)).await.expect(202);
+    let path = format!("/orders/{order}");
+    assert_eq!(app.as_user(&customer).get(&path).await.expect(200)["location"], json!(null));
+    let taken = phone.post("/partner/locations", sample(2_900.0, 2, true)).await.expect(202);
+    assert_eq!(taken["refused"], json!([]));
+    let shown = app.as_user(&customer).get(&path).await.expect(200);
+    assert_eq!(shown["location"]["latitude"], json!(north(PICKUP, 2_900.0).0));
 }

@@ -347,3 +347,34 @@ async fn what_is_hardly_known_is_in_a_late_trail_where_nothing_better_is() {
     ride.upload(&app, vec![rough]).await;
     assert_eq!(measured(&ride.track(&app, &ride.partner).await), 5, "a better one is there");
 }
+
+#[actix_web::test]
+async fn what_is_hardly_known_and_came_minutes_late_stays_in_the_trail_beside_a_good_dot_of_now() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.is_at(north(PICKUP, 3_000.0)).await;
+    ride.map.expect("location").await;
+    let rough = |metres: f64, seconds: u64| {
+        let mut point = point(north(PICKUP, metres), ago(seconds));
+        point["accuracy"] = json!(500);
+        point
+    };
+    // The last of them was measured when it was known better.
+    ride.upload(&app, vec![rough(3_400.0, 120), rough(3_200.0, 90), rough(3_100.0, 30)]).await;
+    ride.is_written(&app, 3).await;
+    assert_eq!(measured(&ride.track(&app, &ride.partner).await), 3);
+}
+
+#[actix_web::test]
+async fn a_phone_whose_clock_is_slow_writes_no_event_for_each_of_its_samples() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    for (metres, seconds) in [(3_000.0, 40), (2_990.0, 39), (2_980.0, 38)] {
+        ride.phone.send(frame(north(PICKUP, metres), ago(seconds))).await;
+    }
+    ride.is_written(&app, 3).await;
+    app.published().await;
+    let told = ride.map.so_far().await;
+    assert!(told.iter().any(|frame| frame["type"] == "location"), "{told:?}");
+    assert!(told.iter().all(|frame| frame["type"] != "trail"), "they were the dot: {told:?}");
+}

@@ -255,8 +255,8 @@ impl World {
         let position = Position { latitude: self.place.latitude, longitude: self.place.longitude };
         for partner in &self.partners {
             let partner_id = partner.partner_id.expect("a partner");
-            let seen = PartnerPosition { partner_id, position, at: Timestamp::now() };
-            app.tracking().positions().note(seen, None);
+            let seen = PartnerPosition { partner_id, position, accuracy: None, at: Timestamp::now() };
+            app.tracking().positions().note(seen, false);
         }
         fire_due(app).await.map(|_| ())
     }

@@ -8,7 +8,7 @@ use crate::domain::ids::OrderId;
 use crate::domain::time::Timestamp;
 use crate::protocol::views::Freshness;
 
-use super::{LastSeen, Reach, Tracker, freshness, position};
+use super::{LastSeen, Reach, Tracker, fix, freshness, position};
 
 /// How often the routing back end is asked about one order.
 const ASKED_EVERY: Duration = Duration::from_secs(15);
@@ -16,6 +16,8 @@ const ASKED_EVERY: Duration = Duration::from_secs(15);
 const ROUTE_GOOD_FOR: Duration = Duration::from_secs(60);
 /// So much later than the instance that follows an order should have, the others tell of its ETA: that one looks every 5 s.
 const GRACE: Duration = Duration::from_secs(10);
+/// So long a better position is waited for before one that is hardly known is promised by.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// A partner of whom nothing was heard for so long is late in a way that no ETA tells any more.
 pub(super) const SILENT: Duration = Duration::from_secs(30 * 60);
 
@@ -83,6 +85,9 @@ impl Tracker {
         let Some(eta) = theirs.or_else(|| self.work_out(leg, at, ask, found)) else { return };
         let arrives_by = eta.arrives_by(now);
         let Some(Promise { known, .. }) = self.promise.filter(|promise| promise.leg == leg) else {
+            if self.is_in_doubt(leg, at) {
+                return;
+            }
             self.promise = Some(Promise { leg, known: None });
             found.promises.push((order.order_id, leg, arrives_by));
             return;
@@ -101,6 +106,17 @@ impl Tracker {
             self.promise = Some(Promise { leg, known: Some((promised_at, arrives_by)) });
             found.slips.push(Slip { order_id: order.order_id, leg, announced_at, arrives_at: arrives_by });
         }
+    }
+
+    /// Whether it is hardly known where the partner is, and may be better known in a moment: what is promised by that is
+    /// held against the partner for the whole way.
+    fn is_in_doubt(&mut self, leg: Leg, at: Instant) -> bool {
+        if !fix(&self.sample).is_poor() {
+            return false;
+        }
+        let (since, _) = *self.doubted.filter(|(_, about)| *about == leg).get_or_insert((at, leg));
+        self.doubted = Some((since, leg));
+        at.saturating_duration_since(since) < PATIENCE
     }
 
     /// What the last position tells; nothing while the routing back end is asked for the first time. What was promised is

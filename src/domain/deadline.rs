@@ -17,14 +17,24 @@ pub enum DeadlineKind {
     Complete,
     /// An order can be written about no longer. Its subject is the order.
     ChatClosing,
+    /// Who had an order on a screen when something was written about it may not have read it. Its subject is the order,
+    /// a slash, and the user.
+    UnreadMessage,
     /// Tickets, refresh tokens, kept answers and the like past their time are removed, again and again. It has no subject.
     Purge,
 }
 
 impl DeadlineKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Dispatch, Self::Offer, Self::NoPartner, Self::Complete, Self::ChatClosing, Self::Purge];
+    pub const ALL: [Self; 7] = [
+        Self::Dispatch,
+        Self::Offer,
+        Self::NoPartner,
+        Self::Complete,
+        Self::ChatClosing,
+        Self::UnreadMessage,
+        Self::Purge,
+    ];
 
     /// As the database has it.
     #[must_use]
@@ -35,6 +45,7 @@ impl DeadlineKind {
             Self::NoPartner => "no_partner",
             Self::Complete => "complete",
             Self::ChatClosing => "chat_closing",
+            Self::UnreadMessage => "unread_message",
             Self::Purge => "purge",
         }
     }

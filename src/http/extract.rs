@@ -19,8 +19,8 @@ use crate::services::tokens::TokenType;
 
 use super::error::ApiError;
 
-/// The largest body, bytes.
-pub const MAX_BODY: usize = 256 * 1024;
+/// The largest body, bytes: an upload of as many samples as may be, with all that each can say, has room.
+pub const MAX_BODY: usize = 512 * 1024;
 /// The longest `Idempotency-Key`, bytes.
 const MAX_KEY: usize = 255;
 

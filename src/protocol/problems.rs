@@ -89,7 +89,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "version_conflict",
         "The order has changed since the caller saw it; `version` and `current_status` say to what.",
     ),
-    http(413, "body_too_large", "The body is larger than 256 KiB."),
+    http(413, "body_too_large", "The body is larger than 512 KiB."),
     http(
         415,
         "unsupported_media_type",

@@ -13,7 +13,8 @@ use futures_util::{StreamExt, stream};
 use tokio::sync::Notify;
 
 use crate::domain::deadline::DeadlineKind;
-use crate::domain::ids::OrderId;
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{OrderId, UserId};
 use crate::domain::order::OrderStatus;
 use crate::domain::time::Timestamp;
 use crate::store::deadlines::{self as rows, Deadline};
@@ -32,6 +33,8 @@ const AT_ONCE: usize = 4;
 const LOCK_WAIT: Duration = Duration::from_secs(2);
 /// Between two looks for those that other instances have set, and may not live to see.
 const PERIOD: Duration = Duration::from_secs(1);
+/// After a look at which all that was due was held by others.
+const HELD: Duration = Duration::from_millis(250);
 /// Between two purges, and between two looks for orders that are without their deadlines.
 const PURGE_PERIOD: Duration = Duration::from_secs(600);
 
@@ -121,8 +124,12 @@ pub async fn fire_due(app: &App) -> Result<Option<Timestamp>, ServiceError> {
         let now = tx.now();
         Ok(rows::take_due(tx.conn(), now, BATCH)?)
     });
-    stream::iter(due.await?).for_each_concurrent(AT_ONCE, |deadline| fire(app, deadline)).await;
-    app.read(|conn| Ok(rows::next_due(conn)?)).await
+    let due = due.await?;
+    let is_held = due.is_empty();
+    stream::iter(due).for_each_concurrent(AT_ONCE, |deadline| fire(app, deadline)).await;
+    let next = app.read(|conn| Ok(rows::next_due(conn)?)).await?;
+    // Others hold what is due, and may do so for long: it is not asked for over and over.
+    Ok(if is_held { next.map(|next| next.max(Timestamp::now().after(HELD))) } else { next })
 }
 
 /// What became of a deadline that was due.
@@ -152,14 +159,36 @@ impl Outcome {
 async fn fire(app: &App, deadline: Deadline) {
     let (own, kind) = (app.clone(), deadline.kind);
     let name = format!("{} {}", kind.as_str(), deadline.subject);
-    let outcome = app.write(move |tx| fire_in(tx, &own, &deadline)).await.unwrap_or_else(|error| {
-        log::warn!("the deadline {name} comes up again: {error}");
-        Outcome::Failed
-    });
+    // Asked before the transaction, which waits for nobody.
+    let listeners = match (kind, deadline.order_id) {
+        (DeadlineKind::UnreadMessage, Some(order_id)) => {
+            app.groups().listeners(GroupKey::Order(order_id)).await
+        }
+        (
+            DeadlineKind::Dispatch
+            | DeadlineKind::Offer
+            | DeadlineKind::NoPartner
+            | DeadlineKind::Complete
+            | DeadlineKind::ChatClosing
+            | DeadlineKind::UnreadMessage
+            | DeadlineKind::Purge,
+            _,
+        ) => Vec::new(),
+    };
+    let outcome =
+        app.write(move |tx| fire_in(tx, &own, &deadline, &listeners)).await.unwrap_or_else(|error| {
+            log::warn!("the deadline {name} comes up again: {error}");
+            Outcome::Failed
+        });
     app.metrics().deadlines.with_label_values(&[kind.as_str(), outcome.as_str()]).inc();
 }
 
-fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<Outcome, ServiceError> {
+fn fire_in(
+    tx: &mut Tx<'_>,
+    app: &App,
+    deadline: &Deadline,
+    listeners: &[UserId],
+) -> Result<Outcome, ServiceError> {
     // The order first, as everywhere: whoever holds its lock may be about to lift this very deadline. Orders that others
     // hold for long are no reason to keep the rest waiting.
     let order = match deadline.order_id.map(|order_id| orders::try_find_locked(tx.conn(), order_id)) {
@@ -183,13 +212,18 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<Outcome, S
         (DeadlineKind::NoPartner, Some(order)) => dispatch::give_up(tx, order)?,
         (DeadlineKind::Complete, Some(order)) => use_cases::complete(tx, order)?,
         (DeadlineKind::ChatClosing, Some(order)) => chat::close(tx, &order)?,
+        (DeadlineKind::UnreadMessage, Some(order)) => {
+            let reader = chat::reader(&deadline.subject).ok_or_else(|| misnamed(deadline))?;
+            chat::notify_of_unread(tx, &order, reader, listeners)?;
+        }
         (DeadlineKind::Purge, _) => purge(tx, app)?,
         (
             DeadlineKind::Dispatch
             | DeadlineKind::Offer
             | DeadlineKind::NoPartner
             | DeadlineKind::Complete
-            | DeadlineKind::ChatClosing,
+            | DeadlineKind::ChatClosing
+            | DeadlineKind::UnreadMessage,
             None,
         ) => {
             return Err(ServiceError::Internal("a deadline without its order".into()));
@@ -199,8 +233,11 @@ fn fire_in(tx: &mut Tx<'_>, app: &App, deadline: &Deadline) -> Result<Outcome, S
 }
 
 fn subject<T: FromStr>(deadline: &Deadline) -> Result<T, ServiceError> {
-    let fault = || ServiceError::Internal(format!("a deadline about no id: {}", deadline.subject));
-    deadline.subject.parse().map_err(|_| fault())
+    deadline.subject.parse().map_err(|_| misnamed(deadline))
+}
+
+fn misnamed(deadline: &Deadline) -> ServiceError {
+    ServiceError::Internal(format!("a deadline about no id: {}", deadline.subject))
 }
 
 /// Sets the deadlines of orders that are without: placed by an earlier version, or while others applied. Gives how many

@@ -75,6 +75,10 @@ impl fmt::Debug for DatabaseUrl {
     }
 }
 
+/// A transaction that says nothing for so long is given up by PostgreSQL: the host may be gone without a word, and what it
+/// had locked would stay so until TCP notices, which takes hours.
+const ABANDONED: Duration = Duration::from_secs(30);
+
 /// What a connection is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Use {
@@ -111,7 +115,9 @@ fn connect(url: &DatabaseUrl, purpose: Use, wait: Duration) -> Result<Conn, dies
             Ok(Conn::Sqlite(conn))
         }
         DatabaseUrl::Postgres(url) => {
-            let conn = PgConnection::establish(url).map_err(diesel::r2d2::Error::ConnectionError)?;
+            let mut conn = PgConnection::establish(url).map_err(diesel::r2d2::Error::ConnectionError)?;
+            let bound = format!("SET idle_in_transaction_session_timeout = {}", ABANDONED.as_millis());
+            conn.batch_execute(&bound).map_err(diesel::r2d2::Error::QueryError)?;
             Ok(Conn::Postgres(conn))
         }
     }

@@ -162,6 +162,7 @@ pub fn set_missing(
         | DeadlineKind::NoPartner
         | DeadlineKind::Complete
         | DeadlineKind::ChatClosing
+        | DeadlineKind::UnreadMessage
         | DeadlineKind::Purge => "TRUE",
     };
     let missing = format!(

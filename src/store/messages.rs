@@ -190,21 +190,45 @@ pub fn last_seen(conn: &mut Conn, sight: Sight) -> Result<Option<MessageId>, Sto
     message_id.map(|text| id("messages.id", &text)).transpose()
 }
 
+/// `messages` of others that a user has not read.
+macro_rules! unread {
+    ($conn:expr, $sight:expr, $user_id:expr) => {{
+        let mark: Option<i64> = message_marks::table
+            .filter(message_marks::order_id.eq($sight.order_id.to_string()))
+            .filter(message_marks::user_id.eq($user_id.to_string()))
+            .select(message_marks::number)
+            .first($conn)
+            .optional()?;
+        seen!($sight)
+            .filter(messages::number.gt(mark.unwrap_or(0)))
+            .filter(messages::sender_id.ne($user_id.to_string()))
+    }};
+}
+
 /// How many messages of others a user has not read.
 ///
 /// # Errors
 /// When the database fails.
 pub fn count_unread(conn: &mut Conn, sight: Sight, user_id: UserId) -> Result<i64, StoreError> {
-    let mark: Option<i64> = message_marks::table
-        .filter(message_marks::order_id.eq(sight.order_id.to_string()))
-        .filter(message_marks::user_id.eq(user_id.to_string()))
-        .select(message_marks::number)
+    Ok(unread!(conn, sight, user_id).count().get_result(conn)?)
+}
+
+/// The last message of others that a user has not read, with the name of who wrote it.
+///
+/// # Errors
+/// When the database fails.
+pub fn last_unread(
+    conn: &mut Conn,
+    sight: Sight,
+    user_id: UserId,
+) -> Result<Option<(Message, String)>, StoreError> {
+    let last: Option<(Row, String)> = unread!(conn, sight, user_id)
+        .inner_join(users::table)
+        .order(messages::number.desc())
+        .select((messages::all_columns, users::name))
         .first(conn)
         .optional()?;
-    let unread = seen!(sight)
-        .filter(messages::number.gt(mark.unwrap_or(0)))
-        .filter(messages::sender_id.ne(user_id.to_string()));
-    Ok(unread.count().get_result(conn)?)
+    last.map(|(row, name)| Ok((row.try_into()?, name))).transpose()
 }
 
 /// Notes that a user has read up to the message with this number; `false` when that was so before.

@@ -272,6 +272,25 @@ pub fn has_unread_about(
     Ok(unread.count().get_result::<i64>(conn)? > 0)
 }
 
+/// Whether a user was notified of something of this kind about an order at `since` or later.
+///
+/// # Errors
+/// When the database fails.
+pub fn has_any_about(
+    conn: &mut Conn,
+    user_id: UserId,
+    order_id: OrderId,
+    kind: NotificationKind,
+    since: Timestamp,
+) -> Result<bool, StoreError> {
+    let all = notifications::table
+        .filter(notifications::user_id.eq(user_id.to_string()))
+        .filter(notifications::order_id.eq(order_id.to_string()))
+        .filter(notifications::kind.eq(kind.as_str()))
+        .filter(notifications::created_at.ge(since.as_millis()));
+    Ok(all.count().get_result::<i64>(conn)? > 0)
+}
+
 /// Whether a notification is there and is this user's.
 ///
 /// # Errors

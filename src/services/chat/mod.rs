@@ -4,10 +4,12 @@
 //! does not see it: each message bears the partner in whose time it was written.
 
 mod closing;
+mod notifying;
 mod post;
 mod read;
 
 pub(super) use closing::close;
+pub(super) use notifying::{notify_of_unread, reader};
 pub use post::{NewMessage, Posted, check, post, post_once, typing};
 pub use read::{History, ReadMark, ReadUpTo, history, mark_read, mark_read_once};
 

@@ -10,7 +10,6 @@ use crate::domain::chat::is_open;
 use crate::domain::contact::{Masked, mask};
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, MessageId, OrderId, UserId};
-use crate::domain::notification::{NotificationContent, NotificationKind};
 use crate::domain::order::{Assignee, Order, Party};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
@@ -20,14 +19,12 @@ use crate::protocol::views::MessageView;
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::{notifications, orders};
+use crate::services::orders;
 use crate::store::messages::{self as rows, Message};
-use crate::store::{notifications as inboxes, orders as order_rows, users};
+use crate::store::{orders as order_rows, users};
 
+use super::notifying::notify;
 use super::view;
-
-/// While a notification of earlier messages is unread and no older, further ones add none.
-const NOTIFIED: Duration = Duration::from_secs(60);
 
 /// A message as it is sent.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, ToSchema)]
@@ -164,7 +161,7 @@ fn post_in(
     rows::insert(tx.conn(), &message)?;
     let message = view(message, name);
     tx.emit_as(EventId::from(message.id), &Event::ChatMessage { message: Box::new(message.clone()) });
-    notify(tx, &order, partner, &message, listeners)?;
+    notify(tx, &order, &message, listeners)?;
     Ok(Posted { message, is_new: true })
 }
 
@@ -184,33 +181,6 @@ fn name_of(tx: &mut Tx<'_>, who: &Principal, order: &Order, party: Party) -> Res
         Party::Admin | Party::System => users::find(tx.conn(), who.user_id)?.map(|user| user.name),
     };
     name.ok_or(ServiceError::NotFound { what: "user" })
-}
-
-/// Notifies customer and partner, but for who wrote it and who is looking.
-fn notify(
-    tx: &mut Tx<'_>,
-    order: &Order,
-    partner: &Assignee,
-    message: &MessageView,
-    listeners: &[UserId],
-) -> Result<(), ServiceError> {
-    let since = tx.now().before(NOTIFIED);
-    let mut letters = Vec::new();
-    for user_id in [order.customer_id, partner.user_id] {
-        let kind = NotificationKind::ChatMessage;
-        if user_id != message.sender.id
-            && !listeners.contains(&user_id)
-            && !inboxes::has_unread_about(tx.conn(), user_id, order.id, kind, since)?
-        {
-            let content = NotificationContent::ChatMessage {
-                order_id: order.id,
-                sender_name: message.sender.name.as_str().into(),
-                excerpt: message.text.as_str().into(),
-            };
-            letters.push((user_id, content));
-        }
-    }
-    notifications::add_all(tx, letters)
 }
 
 /// Shows those who listen to an order that `who` is writing about it.

@@ -217,6 +217,10 @@ fn forget_position_after(app: &App, order_id: OrderId, reply: &Reply) {
     struct Status {
         status: OrderStatus,
     }
+    if reply.replayed {
+        // The order may be under way with somebody else by now.
+        return;
+    }
     let status = serde_json::from_str::<Status>(&reply.body).map(|order| order.status);
     if status.is_ok_and(|status| !status.shows_location()) {
         app.last_seen().forget(order_id);

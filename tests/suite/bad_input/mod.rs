@@ -239,7 +239,7 @@ async fn a_body_of_another_type_or_size_is_refused() {
                 .await;
             assert_eq!(problem(&answer, 415, &what)["code"], "unsupported_media_type", "{what}: {kind}");
         }
-        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(256 * 1024));
+        let large = format!("{{\"x\":\"{}\"}}", "x".repeat(512 * 1024));
         let answer = world.call(endpoint, large.as_bytes()).await;
         assert_eq!(problem(&answer, 413, &what)["code"], "body_too_large", "{what}");
     }

@@ -1,8 +1,10 @@
 //! Who is notified of a message: the other side, unless it is looking.
 
+use diesel::connection::SimpleConnection;
 use serde_json::json;
 
 use super::{order, screen, until_listening, write};
+use crate::faults::stage::direct;
 use crate::support::{TestApp, TestUser};
 
 /// How many notifications of messages a user has, and how many of all that are unread.
@@ -86,4 +88,61 @@ async fn who_has_turned_messages_off_is_not_notified() {
     app.as_user(&customer).put("/notifications/preferences", off).await.expect(200);
     write(&app, &partner, &order, "Hello").await;
     assert_eq!(notified(&app, &customer).await.0, 0);
+}
+
+/// Lets the time be over after which it is looked again whether messages were read, and waits until that is done.
+async fn look_again(app: &TestApp, times: u64) {
+    let now = "UPDATE deadlines SET due_at = 0 WHERE kind = 'unread_message'";
+    direct(app.database()).batch_execute(now).expect("it is changed");
+    let done = app.inner().metrics().deadlines.with_label_values(&["unread_message", "done"]);
+    app.until("it is looked again", || async { done.get() == times }).await;
+}
+
+#[actix_web::test]
+async fn who_left_without_having_read_what_came_on_the_screen_is_notified_later_and_once() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = order(&app).await;
+    let (_, before) = notified(&app, &customer).await;
+    let window = screen(&app, &customer, &order).await;
+    write(&app, &partner, &order, "Nobody can tell whether this was seen.").await;
+    look_again(&app, 1).await;
+    assert_eq!(notified(&app, &customer).await, (0, before), "the order is on the screen still");
+
+    write(&app, &partner, &order, "Nor this.").await;
+    window.close().await;
+    until_listening(&app, customer.id, &order, false).await;
+    let mut bell = app.connect(&customer, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    look_again(&app, 2).await;
+    let told = bell.expect("notification").await["notification"].clone();
+    assert!(told["message"].as_str().is_some_and(|text| text.contains("Nor this.")), "{told}");
+    assert_eq!(notified(&app, &customer).await, (1, before + 1));
+    assert_eq!(notified(&app, &partner).await.0, 0, "who wrote is not notified");
+
+    // Whoever knows of it from the bell is not told of it anew.
+    let window = screen(&app, &customer, &order).await;
+    write(&app, &partner, &order, "On the screen again.").await;
+    window.close().await;
+    until_listening(&app, customer.id, &order, false).await;
+    app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
+    write(&app, &partner, &order, "And not.").await;
+    app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
+    assert_eq!(notified(&app, &customer).await, (2, 0));
+    look_again(&app, 3).await;
+    assert_eq!(notified(&app, &customer).await, (2, 0));
+}
+
+#[actix_web::test]
+async fn who_has_read_it_on_the_screen_is_not_notified_after_leaving() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = order(&app).await;
+    let (_, before) = notified(&app, &customer).await;
+    let window = screen(&app, &customer, &order).await;
+    let message = write(&app, &partner, &order, "You have read this.").await;
+    let path = format!("/orders/{order}/messages/read");
+    app.as_user(&customer).post(&path, json!({"up_to": message["id"]})).await.expect(204);
+    window.close().await;
+    until_listening(&app, customer.id, &order, false).await;
+    look_again(&app, 1).await;
+    assert_eq!(notified(&app, &customer).await, (0, before));
 }

@@ -64,7 +64,7 @@ async fn what_is_refused_is_refused_as_documented() {
             wrongs.push(Wrong::new(415, "unsupported_media_type").body("text/plain", "{}"));
             wrongs.push(Wrong::new(400, "bad_json").body(JSON, "{"));
             wrongs.push(Wrong::new(422, "invalid_fields").body(JSON, r#"{"no_such_field":1}"#));
-            wrongs.push(Wrong::new(413, "body_too_large").body(JSON, vec![b' '; 300 * 1024]));
+            wrongs.push(Wrong::new(413, "body_too_large").body(JSON, vec![b' '; 600 * 1024]));
         }
         if document.has_parameter(&operation, "query", None) {
             wrongs.push(Wrong { query: "?no_such_parameter=1", ..Wrong::new(422, "invalid_fields") });

@@ -6,8 +6,11 @@ use std::time::{Duration, Instant};
 use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use serde_json::{Value, json};
+use waybill::domain::deadline::DeadlineKind;
 use waybill::domain::ids::OrderId;
+use waybill::domain::time::Timestamp;
 use waybill::protocol::channel::Route;
+use waybill::services::deadlines::fire_due;
 use waybill::store::{StoreError, dispatch, orders};
 
 use super::Fleet;
@@ -120,6 +123,68 @@ async fn when_the_only_one_near_goes_offline_during_a_look_the_next_look_is_no_f
     let looks = app.audit(&order).await;
     assert_eq!((looks.len(), &looks[0]["radius"]), (1, &json!(2000)), "{looks:?}");
     assert_eq!(looks[0]["candidates"][0]["verdict"], "offline");
+}
+
+#[actix_web::test]
+async fn of_two_looks_at_once_one_alone_offers_something_to_who_may_have_no_more() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_ORDERS_IN_HAND", "1")]).await;
+    let (here, there) = fleet.two();
+    let (near, other, customer) =
+        (here.partner_at(100.0).await, there.partner_at(200.0).await, here.customer().await);
+    for (app, partner, metres) in [(here, &other, 200.0), (there, &near, 100.0)] {
+        app.stand(partner, metres).await;
+    }
+    let (mut work, mut more) = (here.at_work(&near).await, here.at_work(&other).await);
+    let partner_id = near.partner_id.expect("a partner");
+    let holding = held(here, move |tx| {
+        dispatch::lock_partner(tx.conn(), partner_id).expect("it is locked");
+    })
+    .await;
+    let orders = [here.order(&customer).await, there.order(&customer).await];
+    here.until("both looks wait for the one who is near", || async { waiting(here).await == 2 }).await;
+    drop(holding);
+    let (one, two) = (work.expect("assignment").await, more.expect("assignment").await);
+    let mut offered = [&one, &two].map(|frame| text(&frame["offer"]["order"], "id"));
+    offered.sort_unstable();
+    assert_eq!(offered, orders, "each order is offered, and to one who is free");
+}
+
+#[actix_web::test]
+async fn what_is_due_and_held_by_somebody_is_not_asked_for_over_and_over() {
+    let fleet = Fleet::start_with(1, &[]).await;
+    let app = &fleet.apps[0];
+    let soon = app.inner().write(|tx| {
+        let due_at = tx.now().after(Duration::from_secs(2));
+        tx.set_deadline(DeadlineKind::Purge, "", None, due_at)?;
+        Ok(due_at)
+    });
+    let due_at = soon.await.expect("it is set");
+    let _holding = held(app, |tx| {
+        let lock = diesel::sql_query("SELECT 1 FROM deadlines WHERE kind = 'purge' FOR UPDATE");
+        lock.execute(tx.conn()).expect("it is locked");
+    })
+    .await;
+    app.until("it is due", || async { Timestamp::now() > due_at }).await;
+    let before = Timestamp::now();
+    let next = fire_due(app.inner()).await.expect("it is asked").expect("there is one");
+    assert!(next > before.after(Duration::from_millis(200)), "{before} {next}");
+}
+
+#[actix_web::test]
+async fn an_offer_is_accepted_although_the_server_has_died_that_made_it() {
+    let mut fleet = Fleet::start(1).await;
+    let (partner, customer) = (fleet.apps[0].partner_at(100.0).await, fleet.apps[0].customer().await);
+    let mut work = fleet.apps[0].at_work(&partner).await;
+    let order = fleet.apps[0].order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    fleet.add(&[]).await;
+    fleet.apps.remove(0).vanish();
+    let app = &fleet.apps[0];
+    let mut work = app.connect(&partner, "/ws/partner/").await;
+    assert_eq!(work.expect("queue").await["offers"][0]["id"], json!(offer));
+    app.answer(&partner, &offer, "accept").await.expect(200);
+    assert_eq!(closed(&mut work, &offer).await, "accepted");
+    app.until_status(&customer, &order, "assigned").await;
 }
 
 #[actix_web::test]

@@ -391,10 +391,10 @@ mod tests {
         assert_eq!(ids(positions.take_moved(at(40_000))), BTreeSet::from([own, kept]));
         let unwritten = positions.take_unwritten();
         assert!(unwritten.is_sorted_by_key(|seen| seen.partner_id), "locked in one order by every instance");
-        positions.note(seen(own, 52.6, 13.4, 20_000), false);
+        positions.note(seen(own, 52.501, 13.4, 20_000), false);
         positions.put_back(&unwritten);
         let unwritten = positions.take_unwritten();
-        assert!(unwritten.contains(&seen(own, 52.6, 13.4, 20_000)), "the later one");
+        assert!(unwritten.contains(&seen(own, 52.501, 13.4, 20_000)), "the later one");
         assert_eq!(ids(unwritten), BTreeSet::from([own, old]));
         assert_eq!(positions.take_unwritten(), []);
     }

@@ -354,7 +354,8 @@ async fn what_arrives_late_is_known_by_its_version_and_says_what_the_row_said() 
     assert_eq!(body(&read_request(&mut client))["data"]["version"], 1);
     let path = "/api/tickets/1/";
     django.call(Method::PATCH, path, Some(&token), json!({"subject": "newer"})).await.expect(200);
-    client.write_all(&bare("502 Bad Gateway")).expect("written");
+    // On a slow machine it may have stopped waiting and be trying again already.
+    let _ = client.write_all(&bare("502 Bad Gateway"));
     drop(client);
     serve(&listener, app.address(), Fate::Passed);
     assert!(creating.wait().expect("it ends").success());

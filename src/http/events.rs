@@ -32,6 +32,6 @@ pub async fn publish(
     body: Body<NewEvent>,
 ) -> Result<HttpResponse, ApiError> {
     let service = service_keys::authenticate(&app, bearer(&request)).await?;
-    let key = body.idempotency_of(&service.name);
+    let key = body.idempotency_of(&service.scope());
     Ok(reply(events::publish(&app, &service, body.value, key).await?))
 }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use tokio::sync::{Notify, Semaphore};
 
 use crate::domain::dispatch::DispatchRules;
+use crate::domain::group_pattern::GroupPattern;
 use crate::domain::ids::EventId;
 use crate::domain::tariff::Tariffs;
 use crate::domain::time::Timestamp;
@@ -33,6 +34,7 @@ use super::limits::KeyHasher;
 use super::money::MoneySettings;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
+use super::service_keys::Uses;
 use super::tokens::Tokens;
 use super::tracking::{LastSeen, Tracking};
 
@@ -66,7 +68,7 @@ pub struct ServiceSettings {
     pub rate_limits: bool,
     /// WebSocket handshakes that this instance takes in a second.
     pub handshakes_per_second: u32,
-    /// Keys of back ends that may publish, each `name:key`.
+    /// Keys of back ends that may publish, beside those in the database.
     pub service_keys: Vec<ServiceKey>,
     /// What is set about money.
     pub money: MoneySettings,
@@ -79,12 +81,15 @@ pub struct ServiceKey {
     pub name: String,
     /// The secret itself.
     pub key: String,
+    /// Where it may publish.
+    pub groups: Vec<GroupPattern>,
 }
 
 /// Without the secret.
 impl std::fmt::Debug for ServiceKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ServiceKey").field("name", &self.name).finish_non_exhaustive()
+        let mut shown = f.debug_struct("ServiceKey");
+        shown.field("name", &self.name).field("groups", &self.groups).finish_non_exhaustive()
     }
 }
 
@@ -102,6 +107,7 @@ struct Inner {
     settings: ServiceSettings,
     metrics: Arc<Metrics>,
     last_seen: LastSeen,
+    service_key_uses: Uses,
     tracking: Tracking,
     outbox_bell: Notify,
     alarm: Alarm,
@@ -196,6 +202,7 @@ impl App {
             settings,
             metrics,
             last_seen: LastSeen::default(),
+            service_key_uses: Uses::default(),
             tracking,
             outbox_bell: Notify::new(),
             alarm: Alarm::default(),
@@ -245,6 +252,10 @@ impl App {
     #[must_use]
     pub fn last_seen(&self) -> &LastSeen {
         &self.inner.last_seen
+    }
+
+    pub(super) fn service_key_uses(&self) -> &Uses {
+        &self.inner.service_key_uses
     }
 
     /// What following partners needs to remember.

@@ -1,6 +1,8 @@
-//! Keys of other back ends that may publish: those of the setting, which are good for all groups, and those in the
-//! database, each with the groups that it is good for.
+//! Keys of other back ends that may publish: those of the setting and those in the database, each with the groups that it
+//! is good for.
 
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -24,6 +26,25 @@ const BYTES: usize = 32;
 const LENGTH: usize = PREFIX.len() + (BYTES * 4).div_ceil(3);
 /// A use is noted when the last one that was is older.
 const NOTED_EVERY: Duration = Duration::from_secs(60);
+/// The same for a key of the setting, whose uses are noted in the log.
+const LOGGED_EVERY: Duration = Duration::from_secs(3600);
+
+/// When a use of each key of the setting was last put into the log, by the key's digest. These keys have no rows.
+#[derive(Debug, Default)]
+pub(super) struct Uses(Mutex<HashMap<String, Timestamp>>);
+
+impl Uses {
+    /// Whether a use is to be put into the log now; then it counts as done.
+    fn is_due(&self, digest: &str, now: Timestamp) -> bool {
+        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_due = uses.get(digest).is_none_or(|at| *at <= now.before(LOGGED_EVERY));
+        if is_due {
+            // Grows by known keys only.
+            uses.insert(digest.to_owned(), now);
+        }
+        is_due
+    }
+}
 
 /// Another back end, whose key came with a call.
 #[derive(Debug, Clone)]
@@ -31,9 +52,18 @@ pub struct Service {
     /// As it is named in the log.
     pub name: String,
     groups: Vec<GroupPattern>,
+    is_of_setting: bool,
 }
 
 impl Service {
+    /// Whose `Idempotency-Key`s its calls come with: those of a name, whatever key of it is used; but a name of the setting
+    /// and one in the database may be two back ends.
+    #[must_use]
+    pub fn scope(&self) -> String {
+        // No name in the database has white space.
+        if self.is_of_setting { format!("setting {}", self.name) } else { self.name.clone() }
+    }
+
     /// # Errors
     /// `Forbidden` with `group_not_allowed` unless its key is good for this group.
     pub fn may_publish(&self, group: GroupKey) -> Result<(), ServiceError> {
@@ -61,8 +91,12 @@ pub async fn authenticate(app: &App, key: Option<&str>) -> Result<Service, Servi
     let key = key.filter(|key| !key.is_empty()).ok_or_else(refused)?;
     // Digests are compared, of which nobody can steer a part: the time that it takes tells nothing of the key.
     let digest = hash(key);
-    if let Some(known) = app.settings().service_keys.iter().find(|known| hash(&known.key) == digest) {
-        return Ok(Service { name: known.name.clone(), groups: vec![GroupPattern::Any] });
+    let mut of_setting = app.settings().service_keys.iter().zip(1..);
+    if let Some((known, place)) = of_setting.find(|(known, _)| hash(&known.key) == digest) {
+        if app.service_key_uses().is_due(&digest, Timestamp::now()) {
+            log::info!("key {place} of WAYBILL_SERVICE_KEYS ({}) is in use", known.name);
+        }
+        return Ok(Service { name: known.name.clone(), groups: known.groups.clone(), is_of_setting: true });
     }
     // What was never given out is not looked up.
     if !key.starts_with(PREFIX) || key.len() != LENGTH {
@@ -80,7 +114,7 @@ pub async fn authenticate(app: &App, key: Option<&str>) -> Result<Service, Servi
             log::warn!("a use of the service key {} is not noted: {error}", found.name);
         }
     }
-    Ok(Service { name: found.name, groups: found.groups })
+    Ok(Service { name: found.name, groups: found.groups, is_of_setting: false })
 }
 
 /// A key that is to be made.

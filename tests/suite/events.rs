@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
+use waybill::protocol::reserved::RESERVED;
 
 use crate::support::raw::{CLOSE, Raw, TEXT};
 use crate::support::{Client, Socket, TestApp, TestUser};
@@ -317,23 +318,18 @@ async fn guarantee_5_a_reader_that_is_too_slow_is_put_out_and_recovers_without_a
 }
 
 #[actix_web::test]
-async fn a_back_end_cannot_speak_of_a_session_in_the_servers_place() {
+async fn a_back_end_cannot_send_the_servers_own_frames() {
     let app = TestApp::start_with(&[SETTINGS]).await;
     let shop = shop(&app);
-    for kind in [
-        "welcome",
-        "error",
-        "subscribed",
-        "unsubscribed",
-        "authenticated",
-        "token_expiring",
-        "pong",
-        "resync",
-    ] {
+    assert!(RESERVED.contains(&"notification") && RESERVED.contains(&"welcome"), "{RESERVED:?}");
+    for kind in RESERVED {
         for ephemeral in [true, false] {
             let event = json!({"group": "admin_dashboard", "type": kind, "data": {}, "ephemeral": ephemeral});
             let problem = shop.post("/events", event).await.refused(422, "invalid_fields");
-            assert_eq!(problem["errors"][0]["field"], "type", "{problem}");
+            let wrong = &problem["errors"][0];
+            assert_eq!((&wrong["field"], &wrong["code"]), (&json!("type"), &json!("reserved")), "{problem}");
         }
     }
+    let event = json!({"group": "admin_dashboard", "type": "notification_of_the_shop", "data": {}});
+    shop.post("/events", event).await.expect(202);
 }

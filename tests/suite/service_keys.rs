@@ -188,6 +188,81 @@ async fn the_last_use_is_noted_once_a_minute() {
     assert!(last_used().await >= Some(first));
 }
 
+#[actix_web::test]
+async fn a_key_of_the_setting_is_good_for_the_groups_that_are_set_with_it() {
+    let keys = "shop=user_*+order_*:own-key-of-the-shop,till=admin_dashboard:own-key-of-the-till";
+    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", keys)]).await;
+    let groups = [
+        format!("user_{}", app.customer().await.id),
+        "admin_dashboard".to_owned(),
+        format!("partner_{}", app.partner().await.partner_id.expect("a partner")),
+    ];
+    for (key, good) in
+        [("own-key-of-the-shop", [true, false, false]), ("own-key-of-the-till", [false, true, false])]
+    {
+        for (group, is_good) in groups.iter().zip(good) {
+            for ephemeral in [false, true] {
+                let answer = publish_as(&app, key, group, ephemeral).await;
+                if is_good {
+                    answer.expect(202)
+                } else {
+                    answer.refused(403, "group_not_allowed")
+                };
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn two_back_ends_of_one_name_have_idempotency_keys_of_their_own_and_two_keys_of_one_share_them() {
+    let keys = "shop:own-key-of-the-shop,shop:new-key-of-the-shop";
+    let app = TestApp::start_with(&[("WAYBILL_SERVICE_KEYS", keys)]).await;
+    let other = add(&app, "shop", &["*"]).await;
+    let rotated = service_keys::rotate(app.inner().store(), "shop".into(), HOUR).await.expect("it is there");
+    let send = async |key: &str, data: i64| {
+        let event = json!({"group": "admin_dashboard", "type": "weather", "data": data});
+        app.with_token(key).post_with("/events", &[("Idempotency-Key", "e1")], event).await
+    };
+    for (old, new, data) in [("own-key-of-the-shop", "new-key-of-the-shop", 1), (&other, &rotated, 2)] {
+        let first = send(old, data).await;
+        assert_eq!(first.header("Idempotency-Replayed"), None, "{:?}", first.body);
+        let again = send(new, data).await;
+        assert_eq!(again.header("Idempotency-Replayed"), Some("true"), "{:?}", again.body);
+        assert_eq!(first.expect(202), again.expect(202));
+    }
+}
+
+#[test]
+fn the_log_tells_once_an_hour_that_a_key_of_the_setting_is_in_use() {
+    let (folder, database) = (TempDir::new().expect("a folder"), TestDatabase::new());
+    let (url, keys) =
+        (database.url(), "shop:own-key-of-the-shop,shop:new-key-of-the-shop,till:own-key-of-the-till");
+    let process = Process::serve(&folder, &[("DATABASE_URL", &url), ("WAYBILL_SERVICE_KEYS", keys)]);
+    for _ in 0..2 {
+        for key in ["new-key-of-the-shop", "own-key-of-the-till"] {
+            assert_eq!(status_of(&process, key), 202);
+        }
+    }
+    let log = process.stop().log;
+    for (line, count) in [
+        ("key 1 of WAYBILL_SERVICE_KEYS (shop) is in use", 0),
+        ("key 2 of WAYBILL_SERVICE_KEYS (shop) is in use", 1),
+        ("key 3 of WAYBILL_SERVICE_KEYS (till) is in use", 1),
+    ] {
+        assert_eq!(log.matches(line).count(), count, "{line}: {log}");
+    }
+    assert!(!log.contains("-key-of-the-"), "{log}");
+}
+
+/// What a server answers to an event that comes with a key.
+fn status_of(process: &Process, key: &str) -> u16 {
+    let event = json!({"group": format!("user_{}", uuid::Uuid::new_v4()), "type": "t", "data": 1});
+    actix_web::rt::System::new().block_on(async {
+        let request = awc::Client::default().post(format!("http://{}/api/v1/events", process.address));
+        request.bearer_auth(key).send_json(&event).await.expect("an answer").status().as_u16()
+    })
+}
+
 /// Runs a command on keys; gives its exit code and what it printed.
 fn command(folder: &TempDir, database: &TestDatabase, arguments: &[&str]) -> (i32, String, String) {
     let url = database.url();
@@ -216,13 +291,7 @@ fn the_command_line_makes_lists_rotates_and_revokes_keys() {
     // A server that runs meanwhile knows of each change at once.
     let url = database.url();
     let process = Process::serve(&folder, &[("DATABASE_URL", &url)]);
-    let status = |key: &str| {
-        let event = json!({"group": format!("user_{}", uuid::Uuid::new_v4()), "type": "t", "data": 1});
-        actix_web::rt::System::new().block_on(async {
-            let request = awc::Client::default().post(format!("http://{}/api/v1/events", process.address));
-            request.bearer_auth(key).send_json(&event).await.expect("an answer").status().as_u16()
-        })
-    };
+    let status = |key: &str| status_of(&process, key);
     assert_eq!(status(&first), 202);
     let second = ok(&["rotate", "--name", "django", "--grace", "600"]);
     assert_eq!((status(&first), status(&second)), (202, 202));

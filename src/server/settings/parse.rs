@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use url::Url;
 
+use crate::domain::group_pattern::GroupPattern;
 use crate::domain::money::Currency;
 use crate::domain::tariff::Tariff;
 use crate::http::settings::parse_networks;
@@ -206,13 +207,24 @@ pub(super) fn networks(text: &str) -> Parsed<Vec<IpNet>> {
         .map_err(|_| "expected addresses or networks such as 10.0.0.0/8 or ::1, with commas".into())
 }
 
+/// `name:key`, or `name=groups:key` with a plus between groups. The key may hold any of these signs.
 pub(super) fn service_key(text: &str) -> Parsed<ServiceKey> {
-    let (name, key) = text.split_once(':').map(|(name, key)| (name.trim(), key.trim())).unwrap_or_default();
-    if name.is_empty() || key.len() < LEAST_SECRET {
-        return Err(format!(
-            "expected name:key, and more of these with commas; keys of at least {LEAST_SECRET} bytes \
-             (openssl rand -hex 32 makes one)"
-        ));
-    }
-    Ok(ServiceKey { name: name.into(), key: key.into() })
+    let read = || {
+        let (owner, key) = text.split_once(':')?;
+        let (name, groups) = match owner.split_once('=') {
+            Some((name, groups)) => {
+                (name, groups.split('+').map(|group| group.trim().parse().ok()).collect::<Option<_>>()?)
+            }
+            None => (owner, vec![GroupPattern::Any]),
+        };
+        let (name, key) = (name.trim(), key.trim());
+        let is_good = !name.is_empty() && key.len() >= LEAST_SECRET;
+        is_good.then(|| ServiceKey { name: name.into(), key: key.into(), groups })
+    };
+    read().ok_or_else(|| {
+        format!(
+            "expected name:key or such as name=user_*+order_*:key, and more of these with commas; keys of at least \
+             {LEAST_SECRET} bytes (openssl rand -hex 32 makes one)"
+        )
+    })
 }

@@ -140,7 +140,7 @@ settings! {
     /// Seconds that a refresh token lasts. Default: 30 days.
     "WAYBILL_REFRESH_LIFETIME_SECS" Plain refresh_lifetime: Duration = "2592000", |text| parse::secs(text, 1..=315_360_000);
 
-    /// Keys of back ends that may publish events to all groups: `name:key`, each key of at least 16 bytes, with commas. `waybill service-key` keeps others in the database.
+    /// Keys of back ends that may publish events, with commas: `name:key` for all groups, or such as `name=user_*+order_*:key` for some; each key of at least 16 bytes. `waybill service-key` keeps others in the database.
     "WAYBILL_SERVICE_KEYS" Hidden service_keys: Vec<ServiceKey> = "", |text| parse::list(text, parse::service_key);
 
     /// Whether rate limits apply: `on`, or `off` for benchmarks.

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use super::*;
+use crate::domain::group_pattern::GroupPattern;
 use crate::domain::money::Currency;
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -78,6 +79,10 @@ fn a_wrong_value_is_one_line_that_names_its_variable() {
         ("WAYBILL_SERVICE_KEYS", "shop:0123456789abcde"),
         ("WAYBILL_SERVICE_KEYS", "shop:0123456789abcdef,till:x"),
         ("WAYBILL_SERVICE_KEYS", "shop:               x"),
+        ("WAYBILL_SERVICE_KEYS", "shop=:0123456789abcdef"),
+        ("WAYBILL_SERVICE_KEYS", "shop=users:0123456789abcdef"),
+        ("WAYBILL_SERVICE_KEYS", "shop=user_*+:0123456789abcdef"),
+        ("WAYBILL_SERVICE_KEYS", "=user_*:0123456789abcdef"),
         ("WAYBILL_RATE_LIMITS", "yes"),
         ("WAYBILL_BASE_FEE", "-1"),
         ("WAYBILL_CURRENCY", "dollars"),
@@ -118,7 +123,10 @@ fn good_values_are_taken() {
         ("WAYBILL_PUBLIC_URL", "https://realtime.example/base"),
         ("WAYBILL_ALLOWED_ORIGINS", " https://A.example , http://localhost:3000 "),
         ("WAYBILL_TRUSTED_PROXIES", "10.0.0.0/8, ::1"),
-        ("WAYBILL_SERVICE_KEYS", "django:s3cret:with:colons, other:0123456789abcdef"),
+        (
+            "WAYBILL_SERVICE_KEYS",
+            "django:s3cret:with:colons, other=user_* + admin_dashboard : 0123456789abcde=",
+        ),
         ("WAYBILL_WORKERS", "3"),
         ("RUST_LOG", "info,waybill::store=debug,actix_server=off"),
     ])
@@ -127,7 +135,11 @@ fn good_values_are_taken() {
     assert_eq!(settings.allowed_origins, ["https://a.example", "http://localhost:3000"]);
     assert_eq!(settings.trusted_proxies.len(), 2);
     assert_eq!(settings.service_keys[0].key, "s3cret:with:colons");
-    assert_eq!(settings.service_keys[1].name, "other");
+    assert_eq!(settings.service_keys[0].groups, [GroupPattern::Any]);
+    let other = &settings.service_keys[1];
+    assert_eq!((other.name.as_str(), other.key.as_str()), ("other", "0123456789abcde="));
+    let groups: Vec<String> = other.groups.iter().map(ToString::to_string).collect();
+    assert_eq!(groups, ["user_*", "admin_dashboard"]);
     assert_eq!(settings.workers, 3);
 }
 

@@ -39,6 +39,8 @@ REST_FRAMEWORK = {
 # Where waybill is, and the key that `waybill service-key add --name django --groups 'user_*'` has printed.
 WAYBILL_URL = os.environ.get("WAYBILL_URL", "http://127.0.0.1:8000")
 WAYBILL_SERVICE_KEY = os.environ["WAYBILL_SERVICE_KEY"]
+# What the addresses of its users' accounts there end with. Nothing is ever sent to them.
+WAYBILL_ACCOUNT_DOMAIN = "helpdesk.invalid"
 
 SIMPLE_JWT = {
     # The same as waybill's WAYBILL_JWT_SECRET, so that it takes the tokens that are made here.

@@ -1,18 +1,23 @@
 from rest_framework import generics, serializers
-from rest_framework_simplejwt.views import TokenObtainPairView
+from rest_framework_simplejwt.views import TokenObtainPairView, TokenRefreshView
 
 from .models import Ticket
-from .tokens import WaybillTokenSerializer
+from .tokens import WaybillRefreshSerializer, WaybillTokenSerializer
 
 
 class TokenView(TokenObtainPairView):
     serializer_class = WaybillTokenSerializer
 
 
+class RefreshView(TokenRefreshView):
+    serializer_class = WaybillRefreshSerializer
+
+
 class TicketSerializer(serializers.ModelSerializer):
     class Meta:
         model = Ticket
-        fields = ["id", "subject", "status", "updated_at"]
+        fields = ["id", "subject", "status", "version", "updated_at"]
+        read_only_fields = ["version"]
 
 
 class OwnTickets:
@@ -28,4 +33,6 @@ class TicketList(OwnTickets, generics.ListCreateAPIView):
 
 
 class TicketDetail(OwnTickets, generics.RetrieveUpdateAPIView):
-    pass
+    def perform_update(self, serializer):
+        # The database has counted.
+        serializer.save().refresh_from_db(fields=["version"])

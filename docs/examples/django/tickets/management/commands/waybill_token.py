@@ -2,6 +2,7 @@ from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand, CommandError
 
 from tickets.tokens import WaybillTokenSerializer
+from tickets.waybill import NoAccount
 
 
 class Command(BaseCommand):
@@ -14,4 +15,8 @@ class Command(BaseCommand):
         user = get_user_model().objects.filter(username=username).first()
         if user is None:
             raise CommandError(f"there is no user {username}")
-        self.stdout.write(str(WaybillTokenSerializer.get_token(user).access_token))
+        try:
+            token = WaybillTokenSerializer.get_token(user)
+        except NoAccount as error:
+            raise CommandError(error.detail["detail"]) from error
+        self.stdout.write(str(token.access_token))

@@ -12,7 +12,6 @@ pub mod ephemeral;
 pub mod event;
 pub mod money;
 pub mod problems;
-pub mod reserved;
 pub mod server;
 pub mod snapshot;
 pub mod views;

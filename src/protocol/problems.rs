@@ -130,7 +130,6 @@ pub const FIELD_PROBLEMS: &[(&str, &str)] = &[
     ("not_accepted", "A good value that this server does not take; `message` names those that it takes."),
     ("not_applicable", "This never reaches a user with this role."),
     ("out_of_range", "The number, or the count, is too small or too large."),
-    ("reserved", "The name is the server's own: choose another one."),
     ("too_deep", "The JSON holds more levels within each other than are taken."),
     ("too_long", "The text is too long."),
     ("too_old", "The time lies too far back."),

@@ -7,7 +7,6 @@ use utoipa::ToSchema;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::EventId;
 use crate::protocol::event::{Event, published_frame};
-use crate::protocol::reserved::is_reserved;
 
 use super::app::{App, Reply};
 use super::error::{Checks, ServiceError};
@@ -27,7 +26,7 @@ const MAX_DEPTH: usize = 100;
 pub struct NewEvent {
     /// Where it goes: `order_{id}`, `user_{id}`, `partner_{id}` or `admin_dashboard`.
     pub group: GroupKey,
-    /// The frame's `type`: lower-case letters, digits and underscores, at most 64; none of the server's own frames'.
+    /// The frame's `type`: lower-case letters, digits and underscores, at most 64.
     #[serde(rename = "type")]
     #[schema(pattern = "^[a-z0-9_]{1,64}$")]
     pub kind: String,
@@ -40,6 +39,10 @@ pub struct NewEvent {
     #[serde(default)]
     pub ephemeral: bool,
 }
+
+/// Frames that clients take for the server's word on their session.
+const RESERVED: [&str; 8] =
+    ["authenticated", "error", "pong", "resync", "subscribed", "token_expiring", "unsubscribed", "welcome"];
 
 /// What became of it.
 #[derive(Debug, Serialize, ToSchema)]
@@ -55,12 +58,8 @@ fn check(new: &NewEvent) -> Result<(), ServiceError> {
     if kind.is_empty() || kind.len() > MAX_TYPE || !is_name {
         checks.fail("type", "invalid", "expected 1 to 64 lower-case letters, digits and underscores");
     }
-    if is_reserved(&new.kind) {
-        checks.fail(
-            "type",
-            "reserved",
-            format!("{} is a frame of the server's own: choose another type", new.kind),
-        );
+    if RESERVED.contains(&new.kind.as_str()) {
+        checks.fail("type", "invalid", "this is a frame by which the server speaks of the session itself");
     }
     if new.data.get().len() > MAX_DATA {
         checks.fail("data", "too_long", format!("expected at most {MAX_DATA} bytes"));

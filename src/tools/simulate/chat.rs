@@ -13,6 +13,7 @@ use super::line::Line;
 use super::person::{Answer, Person};
 use super::rules::Break;
 use super::rules::answers::PASSING;
+use super::rules::vigils::Wait;
 use super::rules::words::{self, Words};
 use super::trouble::Trouble;
 use super::world::{Town, is_due, soon};
@@ -98,6 +99,10 @@ impl Chat {
         self.note(person, words.and_then(|words| words.come(order_id, &client_id, &text, masked)));
         if sender.party == self.party {
             self.town.saw.is_written(order_id, &client_id);
+            let is_awaited = self.open.iter().any(|open| open.client_id == client_id && open.sent.is_some());
+            if is_awaited && line.steady(&self.town).is_in_force(Instant::now()) {
+                self.town.saw.came(Wait::Message);
+            }
             self.open.retain(|open| open.client_id != client_id);
             return Ok(None);
         }
@@ -159,6 +164,9 @@ impl Chat {
     /// What should have been answered by now never will be.
     fn give_up(&mut self, person: &Person, line: &Line<'_>) {
         let (steady, heard) = (line.steady(&self.town), line.heard_up_to());
+        if steady.is_in_force(heard) {
+            self.town.saw.would_notice(Wait::Message, heard);
+        }
         let unheard = |open: &Open| words::unheard(open.order_id, &open.client_id, open.sent?, steady, heard);
         for open in self.open.extract_if(.., |open| unheard(open).is_some()) {
             self.town.saw.is_settled(open.order_id, &open.client_id);

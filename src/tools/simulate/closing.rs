@@ -20,7 +20,7 @@ use super::rules::ends::{
     Entry, Message, Row, Sent, adds_up, assigned, earned, last_ride, messages, paid_from_wallet,
     seen_under_way, timeline,
 };
-use super::rules::told::{Told, made_up};
+use super::rules::told::{Held, Told, made_up};
 use super::trouble::Trouble;
 use super::world::{Order, Town};
 use crate::domain::ids::{OrderId, PartnerId};
@@ -184,6 +184,12 @@ impl<'a> Closing<'a> {
         }
     }
 
+    /// How much of what a person had to be told was looked for.
+    fn count(&self, person: &Person, what: &'static str, held: impl Fn(&Told) -> Held) {
+        let told = self.town.told_to(person.name());
+        self.town.saw.held(what, held(&told.borrow()));
+    }
+
     /// Whether what a person was told of unread notifications is so.
     async fn unread(&self, person: &Person) -> Result<(), Trouble> {
         let begin = Instant::now();
@@ -222,6 +228,7 @@ impl<'a> Closing<'a> {
         let mut broken = adds_up("the wallet", balance, &entries, true);
         broken.extend(made_up(&told, &entries, true));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Customer, &entries)).await);
+        self.count(person, "movements", |told| told.held_entries(Role::Customer, &entries));
         if held != 0 {
             // An earlier simulation may have left something behind.
             let orders: Vec<Order> = all(person, "/api/v1/orders").await?;
@@ -246,6 +253,7 @@ impl<'a> Closing<'a> {
         let mut broken = adds_up("the earnings", balance, &entries, is_all);
         broken.extend(made_up(&told, &entries, is_all));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
+        self.count(person, "movements", |told| told.held_entries(Role::Partner, &entries));
         broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
     }
@@ -306,6 +314,8 @@ impl<'a> Closing<'a> {
             untold
         });
         broken.extend(untold.await);
+        self.count(customer, "steps", |told| told.held_steps(id, Role::Customer, &rows.items));
+        self.count(customer, "messages", |told| told.held_messages(id, &mine));
         if let (Some((_, purse)), Some((_, theirs))) = (carrier, &theirs) {
             let untold = self.untold(purse.person, |told| {
                 let mut untold = told.untold_steps(id, Role::Partner, last_ride(&rows.items));
@@ -313,6 +323,10 @@ impl<'a> Closing<'a> {
                 untold
             });
             broken.extend(untold.await);
+            self.count(purse.person, "steps", |told| {
+                told.held_steps(id, Role::Partner, last_ride(&rows.items))
+            });
+            self.count(purse.person, "messages", |told| told.held_messages(id, theirs));
         }
         self.town.saw.look(|seen| {
             let Some(placed) = seen.orders.get(&id) else { return };

@@ -17,6 +17,7 @@ use super::person::{Answer, Person};
 use super::purse::Purse;
 use super::rules::Break;
 use super::rules::served::Spell;
+use super::rules::vigils::Wait;
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
@@ -233,6 +234,10 @@ impl Customer {
         let since = self.town.saw.calm_since().map_or(since, |calm| since.max(calm));
         let broken: Vec<Break> = {
             let spell = Spell { since, until: line.heard_up_to(), free: &self.town.free() };
+            let notices = [(Wait::Offer, spell.notices_offers()), (Wait::Dot, spell.notices_dots())];
+            for (wait, _) in notices.iter().filter(|(_, notices)| *notices) {
+                self.town.saw.would_notice(*wait, Instant::now());
+            }
             let ids = self.orders.iter().map(|mine| mine.order.id);
             let ids = ids.chain(self.over.iter().map(|(id, _)| *id));
             ids.filter_map(|id| self.town.saw.unserved(id, &spell)).collect()

@@ -13,7 +13,9 @@ use super::rules::Break;
 use super::rules::answers::PASSING;
 use super::rules::hearing::{Begins, Sighting};
 use super::rules::recent::Recent;
-use super::rules::served::Spell;
+use super::rules::served::{OFFERED, SEEN, Spell};
+use super::rules::told::Held;
+use super::rules::vigils::{Vigils, Wait};
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Offer, Order};
@@ -84,6 +86,10 @@ pub struct Seen {
     pub badges: Counts,
     /// What became of offers.
     pub offers: Fates,
+    /// How long the rules that wait were in force.
+    pub vigils: Vigils,
+    /// What people had to be told, as the accounts say in the end.
+    pub held: BTreeMap<&'static str, Held>,
     /// Other things that people did, by what it was.
     pub deeds: Counts,
     /// The first [`LISTED`] broken rules.
@@ -94,6 +100,8 @@ pub struct Seen {
     unread: HashMap<String, i64>,
     /// Notifications of which the server said that they are read.
     read: Recent<Uuid, ()>,
+    /// Since when anybody looks.
+    begin: Instant,
     /// When there last was a sign of an outage.
     shaken: Option<Instant>,
     /// When there last was a sign that things may take longer, an outage's included.
@@ -115,14 +123,24 @@ impl Default for Seen {
             duplicates: 0,
             badges: Counts::new(),
             offers: Fates::default(),
+            vigils: Vigils::default(),
+            held: BTreeMap::new(),
             deeds: Counts::new(),
             broken: Vec::new(),
             breaks: 0,
             unread: HashMap::new(),
             read: Recent::new(READ_KEPT.0, READ_KEPT.1),
+            begin: Instant::now(),
             shaken: None,
             strained: None,
         }
+    }
+}
+
+impl Seen {
+    /// For how long nothing took longer than it should, and nothing broke.
+    fn calm_for(&self) -> Duration {
+        [self.shaken, self.strained].into_iter().flatten().fold(self.begin, Instant::max).elapsed()
     }
 }
 
@@ -191,6 +209,21 @@ impl Saw {
     pub fn calm_since(&self) -> Option<Instant> {
         let seen = self.0.borrow();
         seen.shaken.max(seen.strained)
+    }
+
+    /// Somebody looks whether that has come, and would notice where it has not.
+    pub fn would_notice(&self, wait: Wait, at: Instant) {
+        self.0.borrow_mut().vigils.look(wait, at);
+    }
+
+    /// What had to come came, while it would have been noticed where it had not.
+    pub fn came(&self, wait: Wait) {
+        self.0.borrow_mut().vigils.keep(wait);
+    }
+
+    /// So much of what happened had to be told.
+    pub fn held(&self, what: &'static str, held: Held) {
+        self.0.borrow_mut().held.entry(what).or_default().add(held);
     }
 
     /// A frame came.
@@ -320,8 +353,12 @@ impl Saw {
     /// A partner was offered an order. Whether that may still be answered, as far as is known.
     pub fn offered(&self, who: &str, offer: &Offer) -> bool {
         let mut seen = self.0.borrow_mut();
-        if let Some(placed) = seen.orders.get_mut(&offer.order.id) {
-            placed.served.offered(who);
+        let is_in_force = seen.calm_for() > OFFERED;
+        if let Some(placed) = seen.orders.get_mut(&offer.order.id)
+            && placed.served.offered(who)
+            && is_in_force
+        {
+            seen.vigils.keep(Wait::Offer);
         }
         seen.offers.made(who, offer)
     }
@@ -376,6 +413,10 @@ impl Saw {
 
     /// The customer sees a dot.
     pub fn sees(&self, id: OrderId, measured: Timestamp) {
+        let is_in_force = self.look(Seen::calm_for) > SEEN;
+        if is_in_force && self.with(id, |placed| placed.served.is_first_dot()) == Some(true) {
+            self.came(Wait::Dot);
+        }
         if let Some(told) = self.with(id, |placed| placed.sees(measured)).flatten() {
             self.lapse(Lapse::Dot, told.elapsed());
         }

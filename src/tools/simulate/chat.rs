@@ -109,7 +109,9 @@ impl Chat {
         self.town.saw.arrived(order_id, &client_id);
         if rng.random_bool(BY_CALL) {
             let path = format!("/api/v1/orders/{order_id}/messages/read");
-            person.post::<Value>(&path, &json!({"up_to": id})).await?;
+            // Whoever lost the order meanwhile may not know of it any more.
+            let may: &[&str] = if self.party == Party::Customer { &[] } else { &["not_found"] };
+            person.post::<Value>(&path, &json!({"up_to": id}), may).await?;
         } else {
             line.say(&json!({"type": "chat_read", "order_id": order_id, "up_to": id})).await?;
         }
@@ -139,13 +141,10 @@ impl Chat {
         if rng.random_bool(BY_CALL) {
             let body = json!({"text": text, "client_id": client_id});
             let path = format!("/api/v1/orders/{order_id}/messages");
-            match person.post::<Value>(&path, &body).await? {
+            match person.post::<Value>(&path, &body, &words::REFUSALS).await? {
                 Answer::Done(_) => self.town.saw.is_written(order_id, &client_id),
                 // The chat is closed, or the order is another's by now.
-                Answer::Refused(refusal) => {
-                    self.town.saw.is_settled(order_id, &client_id);
-                    self.note(person, words::refused(order_id, &client_id, &refusal.code));
-                }
+                Answer::Refused(_) => self.town.saw.is_settled(order_id, &client_id),
             }
             self.open.retain(|open| open.client_id != client_id);
             return Ok(());

@@ -95,7 +95,7 @@ impl Inbox {
             let (_, id) = self.to_open.swap_remove(at);
             if self.by_call {
                 let path = format!("/api/v1/notifications/{id}/read");
-                if let Answer::Done(_) = person.post::<Count>(&path, &json!({})).await? {
+                if let Answer::Done(_) = person.post::<Count>(&path, &json!({}), &[]).await? {
                     self.town.saw.read(id);
                 }
             } else {
@@ -107,7 +107,7 @@ impl Inbox {
             self.tidy_at = None;
             self.to_open.clear();
             if self.by_call {
-                person.post::<Count>("/api/v1/notifications/read_all", &json!({})).await?;
+                person.post::<Count>("/api/v1/notifications/read_all", &json!({}), &[]).await?;
             } else {
                 line.say(&json!({"type": "mark_all_read"})).await?;
             }

@@ -33,8 +33,6 @@ const REMEMBERED: usize = 20_000;
 const READ_KEPT: (Duration, usize) = (Duration::from_secs(2 * 3600), 50_000);
 /// Refusals of what people do more often than they may.
 const STRAINED: [&str; 2] = ["rate_limited", "points_refused"];
-/// A call that takes longer says that the server has too much to do.
-const CALL_LATE: Duration = Duration::from_secs(3);
 
 /// What takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -168,9 +166,6 @@ impl Saw {
     pub fn called(&self, who: &str, took: Duration, error: Option<&CallError>) {
         self.lapse(Lapse::Call, took);
         self.0.borrow_mut().calls += 1;
-        if took > CALL_LATE {
-            self.strain();
-        }
         let Some(CallError { call, failure }) = error else { return };
         let (name, is_outage) = match failure {
             Failure::NoAnswer(_) => ("no answer".to_owned(), true),
@@ -334,11 +329,16 @@ impl Saw {
         }
     }
 
+    /// The customer does not want it any more.
+    pub fn calls_off(&self, id: OrderId, status: OrderStatus) {
+        self.with(id, |placed| *placed.called_off.get_or_insert(status));
+    }
+
     /// The customer has heard of a step.
     pub fn stepped(&self, id: OrderId, status: OrderStatus, version: i64) {
         let mut found = Vec::new();
         if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
-            placed.status = status;
+            placed.stands(status);
             placed.served.stands(status, Instant::now());
             if let Some((_, called)) = placed.step.take_if(|(expected, _)| *expected == version) {
                 found.push((Lapse::Step, called.elapsed()));

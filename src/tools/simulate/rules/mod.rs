@@ -6,9 +6,12 @@ pub mod badge;
 pub mod ends;
 pub mod hearing;
 pub mod memory;
+pub mod notes;
+pub mod outcome;
 pub mod recent;
 pub mod served;
 pub mod told;
+pub mod transfers;
 pub mod vigils;
 pub mod words;
 

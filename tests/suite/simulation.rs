@@ -70,7 +70,22 @@ async fn a_busy_city_finds_nothing_that_breaks_the_contract() {
     for lapse in ["offer", "step", "position to dot", "message", "any event", "ping"] {
         assert!(report.to_string().contains(&format!("\n{lapse} ")), "{lapse}: {report}");
     }
+    let held: Vec<&str> =
+        report.held.iter().filter(|(_, held)| held.due > 0).map(|(what, _)| *what).collect();
+    assert_eq!(held, ["messages", "movements", "steps"], "{report}");
+    assert!(report.held.iter().all(|(_, held)| held.excused == 0), "nothing went past: {report}");
     assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn a_crowd_that_comes_again_logs_in() {
+    let app = TestApp::start_with(&SETTINGS).await;
+    let crowd = || Simulation::crowd(Target::of(app.address()), 5, 2, 2, Duration::from_secs(60));
+    let first = crowd().run_until(async {}).await;
+    assert!(first.is_clean(), "{first}");
+    assert_eq!(first.calls.1.get("401 invalid_credentials"), Some(&1), "the first one finds out: {first}");
+    let second = crowd().run_until(async {}).await;
+    assert!(second.is_clean() && second.calls.1.is_empty(), "{second}");
 }
 
 #[actix_web::test]
@@ -143,22 +158,42 @@ async fn a_hand_over_code_that_a_partner_gets_to_see_is_exit_code_1() {
 }
 
 #[actix_web::test]
-async fn words_and_money_that_nobody_is_told_of_are_exit_code_1() {
+async fn what_nobody_is_told_of_or_refused_for_no_reason_is_exit_code_1() {
     let app = TestApp::start_with(&SETTINGS).await;
     // The marks of a message and of a wallet's movement: such events are lost between the change and whoever should hear of
     // it, without a hole in any group's numbers.
     let lost =
         ["client_id", "wallet_update"].map(|mark| format!("NEW.dispatch LIKE '%\"{mark}\"%'")).join(" OR ");
+    // Ratings that nobody gave, so that those who do are refused; and a notification that becomes another one.
+    let rating = "INSERT INTO ratings (order_id, stars, created_at) VALUES (NEW.id, 1, 0)";
+    let other =
+        "UPDATE notifications SET kind = 'order_assigned' WHERE id = NEW.id AND kind = 'order_picked_up'";
     let statements = if app.database().is_shared() {
+        let later = [
+            ("rated", rating, "UPDATE ON orders", "NEW.status = 'completed' AND OLD.status <> NEW.status"),
+            ("other", other, "INSERT ON notifications", "true"),
+        ];
+        let later = later.map(|(name, does, on, when)| {
+            let does = format!(
+                "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS \
+                 $$ BEGIN IF {when} THEN {does}; END IF; RETURN NULL; END $$"
+            );
+            [does, format!("CREATE TRIGGER {name} AFTER {on} FOR EACH ROW EXECUTE FUNCTION {name}()")]
+        });
         let function = format!(
             "CREATE FUNCTION lose() RETURNS trigger LANGUAGE plpgsql AS \
              $$ BEGIN IF {lost} THEN DELETE FROM outbox WHERE id = NEW.id; END IF; RETURN NULL; END $$"
         );
         let trigger = "CREATE TRIGGER lose AFTER INSERT ON outbox FOR EACH ROW EXECUTE FUNCTION lose()";
-        vec![function, trigger.to_owned()]
+        later.into_iter().flatten().chain([function, trigger.to_owned()]).collect()
     } else {
         let begin = "CREATE TRIGGER lose AFTER INSERT ON outbox";
-        vec![format!("{begin} WHEN {lost} BEGIN DELETE FROM outbox WHERE id = NEW.id; END")]
+        let when = "WHEN NEW.status = 'completed' AND OLD.status <> NEW.status";
+        vec![
+            format!("{begin} WHEN {lost} BEGIN DELETE FROM outbox WHERE id = NEW.id; END"),
+            format!("CREATE TRIGGER rated AFTER UPDATE ON orders {when} BEGIN {rating}; END"),
+            format!("CREATE TRIGGER other AFTER INSERT ON notifications BEGIN {other}; END"),
+        ]
     };
     for statement in statements {
         change(&app, statement).await;
@@ -172,9 +207,23 @@ async fn words_and_money_that_nobody_is_told_of_are_exit_code_1() {
     let text =
         String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(1), "{text}");
-    for lost in ["to be told of top_up", "to be told of message"] {
-        assert!(text.contains(lost), "{lost}: {text}");
+    let lies = ["to be told of top_up", "to be told of message", "already_rated", "1 × order_picked_up"];
+    for lie in lies {
+        assert!(text.contains(lie), "{lie}: {text}");
     }
+}
+
+#[actix_web::test]
+async fn a_server_on_which_no_order_is_ever_completed_is_exit_code_1() {
+    let app = TestApp::start_with(&[&SETTINGS[..], &[("WAYBILL_AUTO_CONFIRM", "off")]].concat()).await;
+    let folder = TempDir::new().expect("a folder");
+    let mut command = waybill(&folder, &[]);
+    command.args(["simulate", "--url", &format!("http://{}", app.address()), "--partners", "2"]);
+    command.args(["--orders-per-minute", "60", "--seconds", "2", "--pace", "6"]);
+    let output = spawn_blocking(move || command.output()).await.expect("no panic").expect("it ran");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{text}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(text.contains("WAYBILL_AUTO_CONFIRM"), "{text}");
 }
 
 #[test]

@@ -136,14 +136,31 @@ impl Http {
         token: Option<&Secret>,
         body: Option<&impl Serialize>,
     ) -> Result<T, CallError> {
+        let key = (method == Method::POST).then(|| Uuid::now_v7().to_string());
+        self.call_under(key.as_deref(), method, path, token, body).await
+    }
+
+    /// As [`Http::call`], under an `Idempotency-Key` of the caller's, where there is one: a call that is made again under the
+    /// same key is done once.
+    ///
+    /// # Errors
+    /// As those of [`Http::call`].
+    pub async fn call_under<T: DeserializeOwned>(
+        &self,
+        key: Option<&str>,
+        method: Method,
+        path: &str,
+        token: Option<&Secret>,
+        body: Option<&impl Serialize>,
+    ) -> Result<T, CallError> {
         let failed = |failure| CallError { call: format!("{method} {}{path}", self.base), failure };
         let no_answer = |reason: String| failed(Failure::NoAnswer(reason));
         let mut request = self.request(method.clone(), path).header(header::ACCEPT, "application/json");
         if let Some(token) = token {
             request = request.bearer_auth(&token.0);
         }
-        if method == Method::POST {
-            request = request.header("Idempotency-Key", Uuid::now_v7().to_string());
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
         }
         if let Some(body) = body {
             request = request.json(body);

@@ -81,9 +81,8 @@ impl Part for Admin {
         let Some(id) = due.map(|(id, _)| *id) else { return Ok(()) };
         // Where that is refused, somebody else was faster.
         self.pending.remove(&id);
-        person
-            .post::<Value>(&format!("/api/v1/orders/{id}/transitions"), &json!({"to": "confirmed"}))
-            .await?;
+        let path = format!("/api/v1/orders/{id}/transitions");
+        person.post::<Value>(&path, &json!({"to": "confirmed"}), &["illegal_transition"]).await?;
         log::debug!("{}: {id} is confirmed", person.name());
         Ok(())
     }

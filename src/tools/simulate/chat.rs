@@ -13,6 +13,7 @@ use super::line::Line;
 use super::person::{Answer, Person};
 use super::rules::Break;
 use super::rules::answers::PASSING;
+use super::rules::vigils::Wait;
 use super::rules::words::{self, Words};
 use super::trouble::Trouble;
 use super::world::{Town, is_due, soon};
@@ -98,13 +99,19 @@ impl Chat {
         self.note(person, words.and_then(|words| words.come(order_id, &client_id, &text, masked)));
         if sender.party == self.party {
             self.town.saw.is_written(order_id, &client_id);
+            let is_awaited = self.open.iter().any(|open| open.client_id == client_id && open.sent.is_some());
+            if is_awaited && line.steady(&self.town).is_in_force(Instant::now()) {
+                self.town.saw.came(Wait::Message);
+            }
             self.open.retain(|open| open.client_id != client_id);
             return Ok(None);
         }
         self.town.saw.arrived(order_id, &client_id);
         if rng.random_bool(BY_CALL) {
             let path = format!("/api/v1/orders/{order_id}/messages/read");
-            person.post::<Value>(&path, &json!({"up_to": id})).await?;
+            // Whoever lost the order meanwhile may not know of it any more.
+            let may: &[&str] = if self.party == Party::Customer { &[] } else { &["not_found"] };
+            person.post::<Value>(&path, &json!({"up_to": id}), may).await?;
         } else {
             line.say(&json!({"type": "chat_read", "order_id": order_id, "up_to": id})).await?;
         }
@@ -134,13 +141,10 @@ impl Chat {
         if rng.random_bool(BY_CALL) {
             let body = json!({"text": text, "client_id": client_id});
             let path = format!("/api/v1/orders/{order_id}/messages");
-            match person.post::<Value>(&path, &body).await? {
+            match person.post::<Value>(&path, &body, &words::REFUSALS).await? {
                 Answer::Done(_) => self.town.saw.is_written(order_id, &client_id),
                 // The chat is closed, or the order is another's by now.
-                Answer::Refused(refusal) => {
-                    self.town.saw.is_settled(order_id, &client_id);
-                    self.note(person, words::refused(order_id, &client_id, &refusal.code));
-                }
+                Answer::Refused(_) => self.town.saw.is_settled(order_id, &client_id),
             }
             self.open.retain(|open| open.client_id != client_id);
             return Ok(());
@@ -159,6 +163,9 @@ impl Chat {
     /// What should have been answered by now never will be.
     fn give_up(&mut self, person: &Person, line: &Line<'_>) {
         let (steady, heard) = (line.steady(&self.town), line.heard_up_to());
+        if steady.is_in_force(heard) {
+            self.town.saw.would_notice(Wait::Message, heard);
+        }
         let unheard = |open: &Open| words::unheard(open.order_id, &open.client_id, open.sent?, steady, heard);
         for open in self.open.extract_if(.., |open| unheard(open).is_some()) {
             self.town.saw.is_settled(open.order_id, &open.client_id);

@@ -1,7 +1,7 @@
 //! The end of a simulation: nobody orders any more, what is open comes to its end, and then everything is looked at once
 //! more through the public interface.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -13,14 +13,17 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
-use super::person::Person;
+use super::person::{Person, TOP_UP_PATH};
 use super::placed::Placed;
 use super::rules::Break;
 use super::rules::ends::{
     Entry, Message, Row, Sent, adds_up, assigned, earned, last_ride, messages, paid_from_wallet,
     seen_under_way, timeline,
 };
-use super::rules::told::{Told, made_up};
+use super::rules::notes::{Note, of_customer, of_partner, of_top_ups};
+use super::rules::outcome::{Lot, nothing_done};
+use super::rules::told::{Held, Told, made_up};
+use super::rules::transfers::{Transfer, moved};
 use super::trouble::Trouble;
 use super::world::{Order, Town};
 use crate::domain::ids::{OrderId, PartnerId};
@@ -47,6 +50,8 @@ const READING: Duration = QUIET;
 const TRIED: Duration = Duration::from_secs(120);
 /// People and orders that are looked at side by side.
 const AT_ONCE: usize = 4;
+/// The clocks of this machine and the server's differ by less.
+const CLOCKS: Duration = Duration::from_secs(2);
 /// Entries of earnings that are listed.
 const EARNINGS_LISTED: usize = 50;
 
@@ -79,6 +84,11 @@ struct Count {
 }
 
 #[derive(Deserialize)]
+struct TransferNow {
+    status: String,
+}
+
+#[derive(Deserialize)]
 struct Me {
     partner_id: Option<PartnerId>,
 }
@@ -89,13 +99,15 @@ pub struct Closing<'a> {
     people: &'a [Rc<Person>],
     /// Since when everything is looked at.
     since: Cell<Instant>,
+    /// Notifications as they were read last, by the name of the log.
+    notes: RefCell<HashMap<String, Rc<[Note]>>>,
 }
 
 impl<'a> Closing<'a> {
     /// Of this town and its people.
     #[must_use]
     pub fn new(town: &'a Town, people: &'a [Rc<Person>]) -> Self {
-        Self { town, people, since: Cell::new(Instant::now()) }
+        Self { town, people, since: Cell::new(Instant::now()), notes: RefCell::default() }
     }
 
     /// Lets what is open come to its end, for as long as that should take at `pace` after the last sign of an outage.
@@ -125,6 +137,16 @@ impl<'a> Closing<'a> {
         for (who, broken) in self.town.saw.untold_offers() {
             self.town.saw.broke(&who, broken);
         }
+        let broken = self.town.saw.look(|seen| {
+            let lot = |placed: &Placed| Lot {
+                status: placed.status,
+                called_off: placed.called_off,
+                was_confirmed: placed.was_confirmed,
+            };
+            let lots: Vec<Lot> = seen.orders.values().map(lot).collect();
+            nothing_done(seen.deeds.get("order tried").copied().unwrap_or_default(), &lots)
+        });
+        broken.into_iter().for_each(|broken| self.town.saw.broke("everybody", broken));
         let wallets = self.each(Role::Customer, |person| self.wallet(person)).await;
         let earnings: HashMap<PartnerId, Purse<'_>> =
             self.each(Role::Partner, |person| self.earnings(person)).await.into_values().flatten().collect();
@@ -184,6 +206,12 @@ impl<'a> Closing<'a> {
         }
     }
 
+    /// How much of what a person had to be told was looked for.
+    fn count(&self, person: &Person, what: &'static str, held: impl Fn(&Told) -> Held) {
+        let told = self.town.told_to(person.name());
+        self.town.saw.held(what, held(&told.borrow()));
+    }
+
     /// Whether what a person was told of unread notifications is so.
     async fn unread(&self, person: &Person) -> Result<(), Trouble> {
         let begin = Instant::now();
@@ -222,6 +250,7 @@ impl<'a> Closing<'a> {
         let mut broken = adds_up("the wallet", balance, &entries, true);
         broken.extend(made_up(&told, &entries, true));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Customer, &entries)).await);
+        self.count(person, "movements", |told| told.held_entries(Role::Customer, &entries));
         if held != 0 {
             // An earlier simulation may have left something behind.
             let orders: Vec<Order> = all(person, "/api/v1/orders").await?;
@@ -234,7 +263,47 @@ impl<'a> Closing<'a> {
             }
         }
         broken.into_iter().for_each(|broken| self.broke(person, broken));
+        let asked = self.asked(person, "top_up", TOP_UP_PATH).await?;
+        let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
+        let mut broken = moved("top_up", &asked, &entries, self.town.begin.before(CLOCKS));
+        broken
+            .extend(self.notified(person, |notes| of_top_ups(&entries, notes).into_iter().collect()).await?);
+        broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(entries)
+    }
+
+    /// What a person moved from outside, or there, and whether that has moved money; what may still do so has no id.
+    async fn asked(&self, person: &Person, kind: &str, path: &str) -> Result<Vec<(Transfer, bool)>, Trouble> {
+        let mut asked = Vec::new();
+        for mut transfer in self.town.moved_by(person.name()) {
+            let mut has_moved = false;
+            if let Some(id) = &transfer.id {
+                let TransferNow { status } = get(person, &format!("{path}/{id}")).await?;
+                // A pay-out leaves the account before it is sent, and comes back where it cannot be.
+                has_moved = status == "succeeded" || kind == "pay_out";
+                if status == "pending" && !has_moved {
+                    transfer.id = None;
+                }
+            }
+            asked.push((transfer, has_moved));
+        }
+        Ok(asked)
+    }
+
+    /// What is wrong with a person's notifications; they are read anew where something is, since they may have been read before it
+    /// happened.
+    async fn notified(
+        &self,
+        person: &Person,
+        find: impl Fn(&[Note]) -> Vec<Break>,
+    ) -> Result<Vec<Break>, Trouble> {
+        let read = self.notes.borrow().get(person.name()).map(Rc::clone);
+        if read.is_some_and(|notes| find(&notes).is_empty()) {
+            return Ok(Vec::new());
+        }
+        let notes: Rc<[Note]> = all::<Note>(person, "/api/v1/notifications").await?.into();
+        self.notes.borrow_mut().insert(person.name().to_owned(), Rc::clone(&notes));
+        Ok(find(&notes))
     }
 
     async fn earnings(&self, person: &'a Person) -> Result<Option<(PartnerId, Purse<'a>)>, Trouble> {
@@ -246,6 +315,10 @@ impl<'a> Closing<'a> {
         let mut broken = adds_up("the earnings", balance, &entries, is_all);
         broken.extend(made_up(&told, &entries, is_all));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
+        self.count(person, "movements", |told| told.held_entries(Role::Partner, &entries));
+        let asked = self.asked(person, "pay_out", "/api/v1/partner/payouts").await?;
+        let all_entries: Vec<Entry> = all(person, "/api/v1/partner/earnings/entries").await?;
+        broken.extend(moved("pay_out", &asked, &all_entries, self.town.begin.before(CLOCKS)));
         broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
     }
@@ -306,6 +379,8 @@ impl<'a> Closing<'a> {
             untold
         });
         broken.extend(untold.await);
+        self.count(customer, "steps", |told| told.held_steps(id, Role::Customer, &rows.items));
+        self.count(customer, "messages", |told| told.held_messages(id, &mine));
         if let (Some((_, purse)), Some((_, theirs))) = (carrier, &theirs) {
             let untold = self.untold(purse.person, |told| {
                 let mut untold = told.untold_steps(id, Role::Partner, last_ride(&rows.items));
@@ -313,6 +388,10 @@ impl<'a> Closing<'a> {
                 untold
             });
             broken.extend(untold.await);
+            self.count(purse.person, "steps", |told| {
+                told.held_steps(id, Role::Partner, last_ride(&rows.items))
+            });
+            self.count(purse.person, "messages", |told| told.held_messages(id, theirs));
         }
         self.town.saw.look(|seen| {
             let Some(placed) = seen.orders.get(&id) else { return };
@@ -340,6 +419,12 @@ impl<'a> Closing<'a> {
                 let entries: Vec<Entry> = all(customer, "/api/v1/wallet/entries").await?;
                 broken.extend(paid(&entries));
             }
+        }
+        let from_wallet = order.payment_method == PaymentMethod::Wallet;
+        broken
+            .extend(self.notified(customer, |notes| of_customer(id, from_wallet, &rows.items, notes)).await?);
+        if let Some((_, purse)) = carrier {
+            broken.extend(self.notified(purse.person, |notes| of_partner(id, &rows.items, notes)).await?);
         }
         broken.into_iter().for_each(|broken| self.broke(customer, broken));
         Ok(())

@@ -17,6 +17,7 @@ use super::person::{Answer, Person};
 use super::purse::Purse;
 use super::rules::Break;
 use super::rules::served::Spell;
+use super::rules::vigils::Wait;
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
@@ -35,6 +36,10 @@ const HURRY: std::ops::Range<f64> = 0.1..1.5;
 const UNPACKING: std::ops::Range<f64> = 3.0..8.0;
 /// How many orders are thought better of.
 const REGRET: f64 = 0.07;
+/// How many of the others are thought better of once the partner is there, which costs a fee.
+const REGRET_LATE: f64 = 0.03;
+/// Seconds of that, sooner than anybody has picked anything up.
+const REGRETTING_LATE: std::ops::Range<f64> = 0.2..2.0;
 /// Seconds of having a partner until then.
 const REGRETTING: std::ops::Range<f64> = 2.0..15.0;
 /// How long a partner is waited for when the town goes to bed, at the pace of life, and at the very least: offers last as long
@@ -73,11 +78,20 @@ pub struct Customer {
     inbox: Inbox,
 }
 
+/// When an order is thought better of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Regret {
+    /// Once a partner has it.
+    Soon,
+    /// Once the partner is there.
+    Late,
+}
+
 /// An order of this customer that is not over.
 struct Mine {
     order: Order,
-    /// Will be called off once a partner has it.
-    regrets: bool,
+    /// When it will be called off, if ever.
+    regrets: Option<Regret>,
     /// Has been written about, or will not be.
     is_written_about: bool,
     /// When to confirm or to call off.
@@ -110,7 +124,12 @@ impl Customer {
         }
         mine.act_at = match status {
             OrderStatus::Delivered => Some(soon(UNPACKING, self.pace, &mut self.rng)),
-            OrderStatus::Assigned if mine.regrets => Some(soon(REGRETTING, self.pace, &mut self.rng)),
+            OrderStatus::Assigned if mine.regrets == Some(Regret::Soon) => {
+                Some(soon(REGRETTING, self.pace, &mut self.rng))
+            }
+            OrderStatus::Arrived if mine.regrets == Some(Regret::Late) => {
+                Some(soon(REGRETTING_LATE, self.pace, &mut self.rng))
+            }
             // Still the same thought: the partner is on the way, not there yet.
             OrderStatus::EnRoute => mine.act_at,
             OrderStatus::Pending | OrderStatus::Confirmed if self.town.is_closing() => {
@@ -129,7 +148,7 @@ impl Customer {
         };
     }
 
-    fn know(&mut self, order: Order, regrets: bool) {
+    fn know(&mut self, order: Order, regrets: Option<Regret>) {
         self.town.tell_code(&order);
         let at = match self.orders.iter().position(|mine| mine.order.id == order.id) {
             Some(at) => at,
@@ -154,10 +173,16 @@ impl Customer {
 
     async fn place(&mut self, person: &Person) -> Result<(), Trouble> {
         self.next_order = soon(PAUSE, self.pace, &mut self.rng);
-        let regrets = self.rng.random_bool(REGRET);
+        let regrets = match (self.rng.random_bool(REGRET), self.rng.random_bool(REGRET_LATE)) {
+            (true, _) => Some(Regret::Soon),
+            (false, true) => Some(Regret::Late),
+            (false, false) => None,
+        };
         let payment = self.purse.choose(person, &mut self.rng).await?;
         let order = an_order(payment, &mut self.rng);
-        match person.post::<Order>("/api/v1/orders", &order).await? {
+        self.town.saw.did("order tried");
+        let may: &[&str] = if payment == PaymentMethod::Wallet { &["insufficient_funds"] } else { &[] };
+        match person.post::<Order>("/api/v1/orders", &order, may).await? {
             Answer::Done(order) => {
                 log::debug!("{}: ordered {}", person.name(), order.id);
                 self.town.saw.placed(person.name(), &order);
@@ -166,7 +191,7 @@ impl Customer {
             Answer::Refused(refusal) if refusal.code == "insufficient_funds" => {
                 self.purse.top_up(person, &mut self.rng).await?;
             }
-            // It was somebody else's turn, then.
+            // Nothing explains that, and it is noted. It was somebody else's turn, then.
             Answer::Refused(_) => {}
         }
         Ok(())
@@ -190,19 +215,32 @@ impl Customer {
             json!({"to": "cancelled", "reason": "I have changed my mind."})
         };
         self.town.saw.calls_step(id, version);
+        if status != OrderStatus::Delivered {
+            self.town.saw.calls_off(id, status);
+        }
         let path = format!("/api/v1/orders/{id}/transitions");
-        let order = match person.post::<Order>(&path, &step).await? {
+        let order = match person.post::<Order>(&path, &step, &["illegal_transition"]).await? {
             Answer::Done(order) => order,
             // The partner was faster: what is so now is asked for.
-            Answer::Refused(_) => person.get(&format!("/api/v1/orders/{id}")).await?,
+            Answer::Refused(refusal) => {
+                let now: Order = person.get(&format!("/api/v1/orders/{id}")).await?;
+                if now.version == version {
+                    let expected = format!("a step from {status} to be taken: {step}");
+                    self.town.saw.broke(person.name(), Break::new(id, expected, refusal.body));
+                }
+                now
+            }
         };
         log::debug!("{}: {id} is {}", person.name(), order.status);
         let is_completed = order.status == OrderStatus::Completed;
-        self.know(order, false);
+        if order.status == OrderStatus::Cancelled && status == OrderStatus::Arrived {
+            self.town.saw.did("late cancellation");
+        }
+        self.know(order, None);
         if is_completed && self.rng.random_bool(RATED) {
             let stars = self.rng.random_range(3..=5);
             let path = format!("/api/v1/orders/{id}/rating");
-            if person.post::<Value>(&path, &json!({"stars": stars})).await?.done().is_some() {
+            if person.post::<Value>(&path, &json!({"stars": stars}), &[]).await?.done().is_some() {
                 self.town.saw.did("rating");
             }
         }
@@ -233,6 +271,10 @@ impl Customer {
         let since = self.town.saw.calm_since().map_or(since, |calm| since.max(calm));
         let broken: Vec<Break> = {
             let spell = Spell { since, until: line.heard_up_to(), free: &self.town.free() };
+            let notices = [(Wait::Offer, spell.notices_offers()), (Wait::Dot, spell.notices_dots())];
+            for (wait, _) in notices.iter().filter(|(_, notices)| *notices) {
+                self.town.saw.would_notice(*wait, Instant::now());
+            }
             let ids = self.orders.iter().map(|mine| mine.order.id);
             let ids = ids.chain(self.over.iter().map(|(id, _)| *id));
             ids.filter_map(|id| self.town.saw.unserved(id, &spell)).collect()
@@ -291,7 +333,7 @@ impl Part for Customer {
             let is_known = self.orders.iter().any(|mine| mine.order.id == order.id);
             if is_known || !order.status.is_end() {
                 self.town.saw.found(person.name(), &order);
-                self.know(order, false);
+                self.know(order, None);
             }
         }
         Ok(())
@@ -312,7 +354,7 @@ impl Part for Customer {
                 let Ok(Whole { order }) = Whole::deserialize(frame) else { return Ok(()) };
                 if self.orders.iter().any(|mine| mine.order.id == order.id) {
                     self.town.saw.watches(order.id);
-                    self.know(order, false);
+                    self.know(order, None);
                 }
             }
             "chat_message" => {

@@ -13,6 +13,7 @@ use uuid::Uuid;
 use super::line::Line;
 use super::person::{Answer, Person};
 use super::rules::badge::{Badge, Look};
+use super::rules::vigils::Wait;
 use super::trouble::Trouble;
 use super::world::{Town, is_due, soon};
 
@@ -94,7 +95,7 @@ impl Inbox {
             let (_, id) = self.to_open.swap_remove(at);
             if self.by_call {
                 let path = format!("/api/v1/notifications/{id}/read");
-                if let Answer::Done(_) = person.post::<Count>(&path, &json!({})).await? {
+                if let Answer::Done(_) = person.post::<Count>(&path, &json!({}), &[]).await? {
                     self.town.saw.read(id);
                 }
             } else {
@@ -106,7 +107,7 @@ impl Inbox {
             self.tidy_at = None;
             self.to_open.clear();
             if self.by_call {
-                person.post::<Count>("/api/v1/notifications/read_all", &json!({})).await?;
+                person.post::<Count>("/api/v1/notifications/read_all", &json!({}), &[]).await?;
             } else {
                 line.say(&json!({"type": "mark_all_read"})).await?;
             }
@@ -116,12 +117,21 @@ impl Inbox {
 
     /// Holds the badge against the inbox, when it is time to.
     async fn compare(&mut self, person: &Person, line: &Line<'_>) -> Result<(), Trouble> {
+        let is_in_force = line.steady(&self.town).is_in_force(Instant::now());
+        if is_in_force && self.badge.is_known() {
+            self.town.saw.would_notice(Wait::Badge, Instant::now());
+        }
         if !self.badge.wants_look(Instant::now()) {
             return Ok(());
         }
         let Count { count } = person.get("/api/v1/notifications/unread_count").await?;
         let what = match self.badge.look(count, line.steady(&self.town), Instant::now()) {
-            Look::Agrees => "right",
+            Look::Agrees => {
+                if is_in_force {
+                    self.town.saw.came(Wait::Badge);
+                }
+                "right"
+            }
             Look::Differs => "not yet",
             Look::Broken(broken) => {
                 self.town.saw.broke(person.name(), broken);

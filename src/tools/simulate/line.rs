@@ -19,6 +19,7 @@ use super::rules::Steady;
 use super::rules::answers::{Asked, PASSING};
 use super::rules::hearing::{Begins, Hearing};
 use super::rules::told::Told;
+use super::rules::vigils::Wait;
 use super::saw::Lapse;
 use super::trouble::{Backoff, Trouble};
 use super::world::Town;
@@ -231,6 +232,9 @@ impl<'a> Line<'a> {
             None => {}
         }
         let steady = self.steady(town);
+        if steady.is_in_force(now) {
+            town.saw.would_notice(Wait::Answer, now);
+        }
         self.asked.retain(|(_, asked, since)| {
             let is_overdue = steady.is_overdue(*since, now);
             if is_overdue {
@@ -262,6 +266,9 @@ impl<'a> Line<'a> {
             town.saw.begins(begins);
         }
         if let Some((_, asked, since)) = answered {
+            if self.steady(town).is_in_force(Instant::now()) {
+                town.saw.came(Wait::Answer);
+            }
             if let Some(broken) = asked.fits(frame) {
                 town.saw.broke(person.name(), broken);
             }

@@ -18,6 +18,7 @@ mod chat;
 mod city;
 mod closing;
 mod customer;
+mod desk;
 mod fates;
 mod inbox;
 mod line;
@@ -34,7 +35,6 @@ mod saw;
 mod trouble;
 mod world;
 
-use std::cell::Cell;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::process::ExitCode;
@@ -44,7 +44,7 @@ use std::time::{Duration, Instant};
 use actix_web::rt::time::sleep;
 use futures_util::StreamExt;
 use futures_util::future::LocalBoxFuture;
-use futures_util::stream::{FuturesUnordered, iter};
+use futures_util::stream::FuturesUnordered;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
@@ -55,10 +55,10 @@ use crate::tools::client::target::Target;
 use admin::Admin;
 use closing::Closing;
 use customer::Customer;
+use desk::Desk;
 use line::{Part, Stage, play};
 use partner::Partner;
 use person::Person;
-use trouble::{Backoff, Trouble};
 use world::Town;
 
 pub use args::SimulateArgs;
@@ -71,8 +71,6 @@ const GLANCE: Duration = Duration::from_millis(250);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Between two looks for a server that is not there yet.
 const KNOCK: Duration = Duration::from_millis(500);
-/// People of a crowd who register at the same time.
-const AT_THE_DESK: usize = 4;
 /// The password of a crowd's people. Whoever runs the simulation owns the server, and they own nothing.
 const CROWD_PASSWORD: &str = "waybill-simulation-only";
 
@@ -213,13 +211,7 @@ impl<'a> Company<'a> {
             company.add(log_in, Role::Admin, "/ws/admin/", Admin::new);
         }
         if simulation.crowd.is_some() {
-            let is_limited = Cell::new(false);
-            let people = iter(company.people.iter().enumerate());
-            people
-                .for_each_concurrent(AT_THE_DESK, |(number, person)| {
-                    register(person, &is_limited, simulation.chance(number))
-                })
-                .await;
+            Desk::let_in(&company.people, |number| simulation.chance(number)).await;
             log::info!("{} people are there", company.people.len());
         }
         company
@@ -254,23 +246,6 @@ impl<'a> Company<'a> {
             // Nobody is there, so nothing ever happens.
             None => std::future::pending().await,
         }
-    }
-}
-
-/// Makes an account, however long the server lets wait; the first whom it does says what helps.
-async fn register(person: &Person, is_limited: &Cell<bool>, mut rng: StdRng) {
-    let mut backoff = Backoff::default();
-    while let Err(error) = person.register().await {
-        let limited = error.refusal().is_some_and(|refusal| refusal.code == "rate_limited");
-        if limited && !is_limited.replace(true) {
-            log::warn!(
-                "the server lets few register at a time; with WAYBILL_RATE_LIMITS=off it takes a crowd"
-            );
-        }
-        let trouble = Trouble::from(error);
-        let wait = backoff.next(trouble.retry_in(), &mut rng);
-        log::debug!("{}: {trouble}; again in {} ms", person.name(), wait.as_millis());
-        sleep(wait).await;
     }
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::line::{Line, kind};
 use super::person::{Answer, Person};
 use super::rules::Break;
-use super::rules::answers::{PASSING, refused};
+use super::rules::answers::{PASSING, refusals};
 use super::trouble::Trouble;
 use super::world::{Offer, Order, Town, is_due, soon};
 use crate::domain::ids::{OfferId, OrderId};
@@ -189,7 +189,7 @@ impl Offers {
         }
         let path = format!("/api/v1/partner/offers/{id}/{answer}");
         let body = reason.map_or(json!({}), |reason| json!({"reason": reason}));
-        let answer = person.post::<Order>(&path, &body).await?;
+        let answer = person.post::<Order>(&path, &body, refusals(accepts)).await?;
         // Looked for anew: nothing else has come meanwhile, but that is for others to know.
         if let Some(thought) = self.open.iter_mut().find(|thought| thought.offer.id == id) {
             thought.is_sent = false;
@@ -205,9 +205,6 @@ impl Offers {
                 Ok(None)
             }
             Answer::Refused(refusal) => {
-                if let Some(broken) = refused(id, accepts, &refusal.code) {
-                    self.town.saw.broke(person.name(), broken);
-                }
                 if refusal.code == "offer_closed" {
                     let problem: Value = serde_json::from_str(&refusal.body).unwrap_or_default();
                     let reason = problem.get("reason").and_then(Value::as_str).unwrap_or_default();

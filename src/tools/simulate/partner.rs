@@ -15,11 +15,14 @@ use super::line::{Line, Part, kind};
 use super::offers::Offers;
 use super::person::{Answer, Person};
 use super::phone::Phone;
+use super::rules::Break;
+use super::rules::transfers::Transfer;
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Order, Orders, Town, Update, is_due, soon};
 use crate::domain::ids::{PartnerId, UserId};
 use crate::domain::order::{OrderStatus, Party};
+use crate::domain::time::Timestamp;
 
 /// Seconds until the helmet is on.
 const HELMET: std::ops::Range<f64> = 0.5..2.5;
@@ -39,6 +42,8 @@ const PAID_OUT: f64 = 0.1;
 const TUNNEL: f64 = 1.0 / 30.0;
 /// Seconds in it.
 const IN_TUNNEL: std::ops::Range<f64> = 20.0..60.0;
+/// Why a step cannot be taken any more.
+const STEP_REFUSALS: [&str; 3] = ["version_conflict", "illegal_transition", "not_found"];
 /// What is written to customers.
 pub(super) static WORDS: [Words; 4] = [
     Words::plain("On my way!"),
@@ -197,14 +202,22 @@ impl Partner {
     async fn step(&mut self, person: &Person, order: &Order, step: &Value) -> Result<(), Trouble> {
         self.town.saw.calls_step(order.id, order.version);
         let path = format!("/api/v1/orders/{}/transitions", order.id);
-        match person.post::<Order>(&path, step).await? {
+        match person.post::<Order>(&path, step, &STEP_REFUSALS).await? {
             Answer::Done(order) => {
                 log::debug!("{}: {} is {}", person.name(), order.id, order.status);
                 self.know(order);
                 Ok(())
             }
             // Somebody else was faster, the geofence say: what is so now is asked for.
-            Answer::Refused(_) => self.look(person).await,
+            Answer::Refused(refusal) => {
+                self.look(person).await?;
+                let now = self.orders.iter().find(|now| now.id == order.id);
+                if now.is_some_and(|now| now.version == order.version) {
+                    let expected = format!("a step from {} to be taken: {step}", order.status);
+                    self.town.saw.broke(person.name(), Break::new(order.id, expected, refusal.body));
+                }
+                Ok(())
+            }
         }
     }
 
@@ -221,14 +234,34 @@ impl Partner {
 
     async fn ask_for_money(&mut self, person: &Person) -> Result<(), Trouble> {
         if std::mem::take(&mut self.wants_money) {
-            let answer = person.post::<Value>("/api/v1/partner/payouts", &json!({})).await?;
-            if let Some(payout) = answer.done() {
-                let status = payout.get("status").and_then(Value::as_str).unwrap_or_default();
-                self.town.saw.did(format!("pay-out {status}"));
+            // What was earned may have been sent already, by a call whose answer was lost.
+            let may = ["insufficient_funds", "no_payment_provider"];
+            let at = Timestamp::now();
+            match person.post::<Payout>("/api/v1/partner/payouts", &json!({}), &may).await? {
+                Answer::Done(Payout { id, amount, status }) => {
+                    self.town.saw.did(format!("pay-out {status}"));
+                    self.town.moves(person.name(), Transfer { amount, at, id: Some(id) });
+                }
+                Answer::Refused(refusal) => {
+                    let problem: Value = serde_json::from_str(&refusal.body).unwrap_or_default();
+                    let balance = problem.pointer("/balance/amount").and_then(Value::as_i64);
+                    if refusal.code == "insufficient_funds" && balance != Some(0) {
+                        let broken =
+                            Break::new("a pay-out of all", "it done, where there is anything", refusal.body);
+                        self.town.saw.broke(person.name(), broken);
+                    }
+                }
             }
         }
         Ok(())
     }
+}
+
+#[derive(Deserialize)]
+struct Payout {
+    id: String,
+    amount: i64,
+    status: String,
 }
 
 /// The orders of a `queue`.

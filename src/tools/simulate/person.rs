@@ -1,17 +1,20 @@
 //! A person with an account: logs in, stays logged in, and makes calls.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use actix_web::rt::time::sleep;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::rules::answers::unexplained;
 use super::rules::{Break, shows_code};
 use super::trouble::Trouble;
 use super::world::Town;
@@ -21,6 +24,15 @@ use crate::tools::client::http::{CallError, Failure, Http, Refusal, TokenPair};
 
 /// How long a call may take.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Where wallets are filled. The provider behind it takes its time.
+pub const TOP_UP_PATH: &str = "/api/v1/wallet/topups";
+/// How long a call may take that has to ask another server.
+const ELSEWHERE: Duration = Duration::from_secs(8);
+/// How often a call without an answer is made again, and when.
+const REPEATS: usize = 2;
+const AGAIN: Duration = Duration::from_secs(1);
+/// A call that takes longer says that the server has too much to do.
+const CALL_LATE: Duration = Duration::from_secs(3);
 /// A token with less left than this is renewed first.
 const MARGIN: Duration = Duration::from_secs(30);
 
@@ -72,23 +84,48 @@ impl Person {
         self.log_in.email.split('@').next().unwrap_or_default()
     }
 
-    /// Makes an account, unless there is one.
+    /// Comes in: with the account that there is, or with one that is made now. Which of both is tried first is what went well
+    /// with those who came before: a server bears few answers that there is no such account, or that there is one.
     ///
     /// # Errors
     /// When refused for another reason, or not answered.
-    pub async fn register(&self) -> Result<(), CallError> {
+    pub async fn come_in(&self, is_known: &Cell<bool>) -> Result<(), CallError> {
+        let (is_first_known, mut refusal) = (is_known.get(), None);
+        for logs_in in [is_first_known, !is_first_known] {
+            let begin = Instant::now();
+            let answer = if logs_in { self.http.log_in(&self.log_in).await } else { self.register().await };
+            self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
+            let otherwise = if logs_in { "invalid_credentials" } else { "email_taken" };
+            match answer {
+                Ok(pair) => {
+                    *self.tokens.borrow_mut() = Some(pair);
+                    return Ok(());
+                }
+                Err(error) if error.refusal().is_some_and(|refusal| refusal.code == otherwise) => {
+                    is_known.set(!logs_in);
+                    refusal = Some(error);
+                }
+                Err(error) => {
+                    self.must_be_explained(&error, &[]);
+                    return Err(error);
+                }
+            }
+        }
+        // Neither is there an account, nor can one be made.
+        match refusal {
+            Some(error) => {
+                self.must_be_explained(&error, &[]);
+                Err(error)
+            }
+            None => Ok(()),
+        }
+    }
+
+    async fn register(&self) -> Result<TokenPair, CallError> {
         let body = json!({
             "email": self.log_in.email, "password": self.log_in.password.0, "name": self.name(), "role": self.role,
         });
-        let begin = Instant::now();
-        let answer = self.http.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await;
-        self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
-        match answer {
-            Ok(pair) => *self.tokens.borrow_mut() = Some(pair),
-            Err(error) if error.refusal().is_some_and(|refusal| refusal.code == "email_taken") => {}
-            Err(error) => return Err(error),
-        }
-        self.access().await.map(|_| ())
+        self.http.call(Method::POST, "/api/v1/auth/register", None, Some(&body)).await
     }
 
     /// An access token that is good for a while.
@@ -111,7 +148,7 @@ impl Person {
         let begin = Instant::now();
         let pair = self.log_in_again().await;
         self.town.saw.called(self.name(), begin.elapsed(), pair.as_ref().err());
-        let pair = pair?;
+        let pair = pair.inspect_err(|error| self.must_be_explained(error, &[]))?;
         let access = pair.access.clone();
         *self.tokens.borrow_mut() = Some(pair);
         Ok(access)
@@ -136,22 +173,40 @@ impl Person {
     /// # Errors
     /// When refused, not answered, or answered with something else than a `T`.
     pub async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Trouble> {
-        Ok(self.call(Method::GET, path, None).await?)
+        Ok(self.call(None, Method::GET, path, None, &[]).await?)
     }
 
-    /// Does something that may be refused because the world has moved on.
+    /// Does something that may be refused because the world has moved on, with one of the codes `may`; another refusal breaks
+    /// a rule. Without an answer it is done again under the same key, as apps do.
     ///
     /// # Errors
     /// When not answered, or refused for another reason.
-    pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> Result<Answer<T>, Trouble> {
-        match self.call(Method::POST, path, Some(body)).await {
-            Ok(answer) => Ok(Answer::Done(answer)),
-            Err(error) => {
-                log::debug!("{}: {error}", self.name());
-                let CallError { call, failure } = error;
-                match failure {
-                    Failure::Refused(refusal) if is_of_the_world(&refusal) => Ok(Answer::Refused(refusal)),
-                    failure => Err(CallError { call, failure }.into()),
+    pub async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &Value,
+        may: &[&str],
+    ) -> Result<Answer<T>, Trouble> {
+        let key = Uuid::now_v7().to_string();
+        let mut repeats = 0;
+        loop {
+            let error = match self.call(Some(&key), Method::POST, path, Some(body), may).await {
+                Ok(answer) => return Ok(Answer::Done(answer)),
+                Err(error) => error,
+            };
+            log::debug!("{}: {error}", self.name());
+            let CallError { call, failure } = error;
+            match failure {
+                Failure::Refused(refusal) if is_of_the_world(&refusal) => {
+                    return Ok(Answer::Refused(refusal));
+                }
+                Failure::NoAnswer(_) if repeats < REPEATS => {
+                    repeats += 1;
+                    self.town.saw.did("call made again under its key");
+                    sleep(AGAIN).await;
+                }
+                failure @ (Failure::Refused(_) | Failure::NoAnswer(_) | Failure::Unreadable(_)) => {
+                    return Err(CallError { call, failure }.into());
                 }
             }
         }
@@ -162,24 +217,26 @@ impl Person {
     /// # Errors
     /// When refused or not answered.
     pub async fn put(&self, path: &str, body: &Value) -> Result<(), Trouble> {
-        self.call::<Value>(Method::PUT, path, Some(body)).await?;
+        self.call::<Value>(None, Method::PUT, path, Some(body), &[]).await?;
         Ok(())
     }
 
     async fn call<T: DeserializeOwned>(
         &self,
+        key: Option<&str>,
         method: Method,
         path: &str,
         body: Option<&Value>,
+        may: &[&str],
     ) -> Result<T, CallError> {
         let access = self.access().await?;
         let begin = Instant::now();
-        let mut answer = self.http.call(method.clone(), path, Some(&access), body).await;
+        let mut answer = self.http.call_under(key, method.clone(), path, Some(&access), body).await;
         if let Err(error) = &answer
             && error.refusal().is_some_and(|refusal| refusal.status == StatusCode::UNAUTHORIZED)
         {
             let access = self.renew().await?;
-            answer = self.http.call(method.clone(), path, Some(&access), body).await;
+            answer = self.http.call_under(key, method.clone(), path, Some(&access), body).await;
         }
         let answer: Result<T, CallError> = answer.and_then(|answer: Value| {
             if self.role != Role::Customer && shows_code(&answer) {
@@ -191,8 +248,25 @@ impl Person {
                 CallError { call: format!("{method} {path}"), failure }
             })
         });
-        self.town.saw.called(self.name(), begin.elapsed(), answer.as_ref().err());
-        answer
+        let took = begin.elapsed();
+        let is_asked_elsewhere = path == TOP_UP_PATH && took < ELSEWHERE;
+        if took > CALL_LATE && !is_asked_elsewhere {
+            self.town.saw.strain();
+        }
+        self.town.saw.called(self.name(), took, answer.as_ref().err());
+        answer.inspect_err(|error| self.must_be_explained(error, may))
+    }
+
+    /// A call is refused for a reason that there is.
+    fn must_be_explained(&self, CallError { call, failure }: &CallError, may: &[&str]) {
+        match failure {
+            Failure::Refused(Refusal { status, code, body, .. }) => {
+                let broken = unexplained(call, status.as_u16(), code, body, may);
+                broken.into_iter().for_each(|broken| self.town.saw.broke(self.name(), broken));
+            }
+            // These are noted with the call.
+            Failure::NoAnswer(_) | Failure::Unreadable(_) => {}
+        }
     }
 }
 

@@ -79,7 +79,7 @@ impl Phone {
         }
         if self.by_call {
             let body = json!({"points": [frame], "sent_at": now});
-            person.post::<Value>("/api/v1/partner/locations", &body).await?;
+            person.post::<Value>("/api/v1/partner/locations", &body, &["points_refused"]).await?;
             return Ok(());
         }
         if let Some(members) = frame.as_object_mut() {
@@ -119,7 +119,7 @@ impl Phone {
         self.town.saw.did("upload of a spell without network");
         if rng.random_bool(0.5) {
             let body = json!({"points": points, "sent_at": Timestamp::now()});
-            person.post::<Value>("/api/v1/partner/locations", &body).await?;
+            person.post::<Value>("/api/v1/partner/locations", &body, &["points_refused"]).await?;
             return Ok(());
         }
         for points in points.chunks(MAX_POINTS) {

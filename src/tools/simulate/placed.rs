@@ -27,6 +27,10 @@ pub struct Placed {
     pub from_wallet: bool,
     /// Where it stands, as its customer has heard.
     pub status: OrderStatus,
+    /// Where it stood when its customer called it off.
+    pub called_off: Option<OrderStatus>,
+    /// Whether it was ever confirmed, as its customer has heard.
+    pub was_confirmed: bool,
     /// What was written about it.
     pub written: Vec<Written>,
     /// What the offer said that it brings, minor units.
@@ -56,6 +60,8 @@ impl Placed {
             price: order.price.amount,
             from_wallet: order.payment_method == PaymentMethod::Wallet,
             status: order.status,
+            called_off: None,
+            was_confirmed: order.status != OrderStatus::Pending,
             written: Vec::new(),
             share: None,
             waits,
@@ -66,6 +72,13 @@ impl Placed {
             served: if waits.is_some() { Served::default() } else { Served::found() },
             dots: VecDeque::new(),
         }
+    }
+
+    /// Its customer hears how it stands.
+    pub fn stands(&mut self, status: OrderStatus) {
+        self.status = status;
+        let is_waiting = status == OrderStatus::Pending;
+        self.was_confirmed |= !is_waiting && !status.is_end() || status == OrderStatus::Completed;
     }
 
     /// Its partner tells where that is.

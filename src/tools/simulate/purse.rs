@@ -7,10 +7,12 @@ use rand::rngs::StdRng;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::person::{Answer, Person};
+use super::person::{Answer, Person, TOP_UP_PATH};
+use super::rules::transfers::Transfer;
 use super::trouble::Trouble;
 use super::world::Town;
 use crate::domain::order::PaymentMethod;
+use crate::domain::time::Timestamp;
 
 /// How many orders are paid from the wallet.
 const FROM_WALLET: f64 = 0.6;
@@ -18,6 +20,12 @@ const FROM_WALLET: f64 = 0.6;
 const LOW: i64 = 6_000;
 /// What it is topped up with, minor units.
 const TOP_UPS: [i64; 4] = [10_000, 15_000, 20_000, 30_000];
+/// Up to so much more, whole major units, so that few are alike.
+const ODD: std::ops::Range<i64> = 0..50;
+/// The last two digits of some: the test provider declines these, leaves them open, loses its first answer, or is slow.
+const TROUBLED: std::ops::RangeInclusive<i64> = 2..=5;
+/// How many those are.
+const IN_TROUBLE: f64 = 0.15;
 
 /// A customer's money.
 #[derive(Debug)]
@@ -38,6 +46,7 @@ struct Wallet {
 
 #[derive(Deserialize)]
 struct TopUp {
+    id: String,
     status: String,
 }
 
@@ -76,13 +85,26 @@ impl Purse {
     /// Fills the wallet.
     pub async fn top_up(&mut self, person: &Person, rng: &mut StdRng) -> Result<(), Trouble> {
         let amount = TOP_UPS.get(rng.random_range(0..TOP_UPS.len())).copied().unwrap_or(LOW);
+        let last = if rng.random_bool(IN_TROUBLE) { rng.random_range(TROUBLED) } else { 10 };
+        let amount = amount + 100 * rng.random_range(ODD) + last;
         if self.currency.is_none() {
             self.look(person).await?;
         }
         let body = json!({"amount": amount, "currency": self.currency});
-        match person.post::<TopUp>("/api/v1/wallet/topups", &body).await? {
-            Answer::Done(TopUp { status }) => self.town.saw.did(format!("top-up {status}")),
-            Answer::Refused(refusal) => self.is_cash_only |= refusal.code == "no_payment_provider",
+        let at = Timestamp::now();
+        let answer = person.post::<TopUp>(TOP_UP_PATH, &body, &["no_payment_provider"]).await;
+        let moves = |id| self.town.moves(person.name(), Transfer { amount, at, id });
+        match answer {
+            Ok(Answer::Done(TopUp { id, status })) => {
+                self.town.saw.did(format!("top-up {status}"));
+                moves(Some(id));
+            }
+            Ok(Answer::Refused(refusal)) => self.is_cash_only |= refusal.code == "no_payment_provider",
+            Err(trouble) => {
+                // It may have come to be all the same.
+                moves(None);
+                return Err(trouble);
+            }
         }
         self.look(person).await
     }

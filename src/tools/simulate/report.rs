@@ -4,6 +4,8 @@ use std::fmt::{self, Display, Write as _};
 use std::time::Duration;
 
 use super::rules::Break;
+use super::rules::told::Held;
+use super::rules::vigils::Wait;
 use super::saw::{Lapse, Saw, Seen};
 use crate::tools::load::meters::{Counts, Latencies, count};
 
@@ -36,6 +38,10 @@ pub struct Report {
     pub duplicates: u64,
     /// Looks at inboxes, by what they said of the unread badge.
     pub badges: Counts,
+    /// The rules that wait: for how long each was in force, and how often it was kept meanwhile.
+    pub in_force: Vec<(&'static str, Duration, u64)>,
+    /// What people had to be told, as the accounts say in the end.
+    pub held: Vec<(&'static str, Held)>,
     /// The first broken rules.
     pub broken: Vec<Break>,
     /// How many there are in all.
@@ -68,6 +74,10 @@ impl Report {
             };
             (name, [0.5, 0.95, 0.99, 1.0].map(|share| found.quantile_ms(share)), found.count())
         };
+        let in_force = |wait: Wait| {
+            let vigil = seen.vigils.of(wait);
+            (wait.name(), vigil.in_force, vigil.kept)
+        };
         Self {
             heading,
             orders,
@@ -82,6 +92,8 @@ impl Report {
             resumed: seen.resumed.clone(),
             duplicates: seen.duplicates,
             badges: seen.badges.clone(),
+            in_force: Wait::ALL.map(in_force).to_vec(),
+            held: seen.held.iter().map(|(what, held)| (*what, *held)).collect(),
             broken: seen.broken.clone(),
             breaks: seen.breaks,
             lapses: seen.lapses.iter().map(|(name, found)| lapse(name, found)).collect(),
@@ -122,6 +134,15 @@ impl Display for Report {
         counts(f, "unread badges", &self.badges)?;
         counts(f, "reconnects", &self.reconnects)?;
         counts(f, "  subscriptions", &self.resumed)?;
+        for (name, span, kept) in &self.in_force {
+            let text = format!("{:.0} s in force, {kept} × {name}", span.as_secs_f64());
+            line(f, "rules that wait", text)?;
+        }
+        for (what, Held { due, told, excused }) in &self.held {
+            let text =
+                format!("{due} due; of those that a snapshot may have told, {told} told, {excused} not");
+            line(f, &format!("{what} told"), text)?;
+        }
         for broken in &self.broken {
             line(f, "broken", broken)?;
         }

@@ -13,7 +13,9 @@ use super::rules::Break;
 use super::rules::answers::PASSING;
 use super::rules::hearing::{Begins, Sighting};
 use super::rules::recent::Recent;
-use super::rules::served::Spell;
+use super::rules::served::{OFFERED, SEEN, Spell};
+use super::rules::told::Held;
+use super::rules::vigils::{Vigils, Wait};
 use super::rules::words::Words;
 use super::trouble::Trouble;
 use super::world::{Offer, Order};
@@ -31,8 +33,6 @@ const REMEMBERED: usize = 20_000;
 const READ_KEPT: (Duration, usize) = (Duration::from_secs(2 * 3600), 50_000);
 /// Refusals of what people do more often than they may.
 const STRAINED: [&str; 2] = ["rate_limited", "points_refused"];
-/// A call that takes longer says that the server has too much to do.
-const CALL_LATE: Duration = Duration::from_secs(3);
 
 /// What takes time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +84,10 @@ pub struct Seen {
     pub badges: Counts,
     /// What became of offers.
     pub offers: Fates,
+    /// How long the rules that wait were in force.
+    pub vigils: Vigils,
+    /// What people had to be told, as the accounts say in the end.
+    pub held: BTreeMap<&'static str, Held>,
     /// Other things that people did, by what it was.
     pub deeds: Counts,
     /// The first [`LISTED`] broken rules.
@@ -94,6 +98,8 @@ pub struct Seen {
     unread: HashMap<String, i64>,
     /// Notifications of which the server said that they are read.
     read: Recent<Uuid, ()>,
+    /// Since when anybody looks.
+    begin: Instant,
     /// When there last was a sign of an outage.
     shaken: Option<Instant>,
     /// When there last was a sign that things may take longer, an outage's included.
@@ -115,14 +121,24 @@ impl Default for Seen {
             duplicates: 0,
             badges: Counts::new(),
             offers: Fates::default(),
+            vigils: Vigils::default(),
+            held: BTreeMap::new(),
             deeds: Counts::new(),
             broken: Vec::new(),
             breaks: 0,
             unread: HashMap::new(),
             read: Recent::new(READ_KEPT.0, READ_KEPT.1),
+            begin: Instant::now(),
             shaken: None,
             strained: None,
         }
+    }
+}
+
+impl Seen {
+    /// For how long nothing took longer than it should, and nothing broke.
+    fn calm_for(&self) -> Duration {
+        [self.shaken, self.strained].into_iter().flatten().fold(self.begin, Instant::max).elapsed()
     }
 }
 
@@ -150,9 +166,6 @@ impl Saw {
     pub fn called(&self, who: &str, took: Duration, error: Option<&CallError>) {
         self.lapse(Lapse::Call, took);
         self.0.borrow_mut().calls += 1;
-        if took > CALL_LATE {
-            self.strain();
-        }
         let Some(CallError { call, failure }) = error else { return };
         let (name, is_outage) = match failure {
             Failure::NoAnswer(_) => ("no answer".to_owned(), true),
@@ -191,6 +204,21 @@ impl Saw {
     pub fn calm_since(&self) -> Option<Instant> {
         let seen = self.0.borrow();
         seen.shaken.max(seen.strained)
+    }
+
+    /// Somebody looks whether that has come, and would notice where it has not.
+    pub fn would_notice(&self, wait: Wait, at: Instant) {
+        self.0.borrow_mut().vigils.look(wait, at);
+    }
+
+    /// What had to come came, while it would have been noticed where it had not.
+    pub fn came(&self, wait: Wait) {
+        self.0.borrow_mut().vigils.keep(wait);
+    }
+
+    /// So much of what happened had to be told.
+    pub fn held(&self, what: &'static str, held: Held) {
+        self.0.borrow_mut().held.entry(what).or_default().add(held);
     }
 
     /// A frame came.
@@ -301,11 +329,16 @@ impl Saw {
         }
     }
 
+    /// The customer does not want it any more.
+    pub fn calls_off(&self, id: OrderId, status: OrderStatus) {
+        self.with(id, |placed| *placed.called_off.get_or_insert(status));
+    }
+
     /// The customer has heard of a step.
     pub fn stepped(&self, id: OrderId, status: OrderStatus, version: i64) {
         let mut found = Vec::new();
         if let Some(placed) = self.0.borrow_mut().orders.get_mut(&id) {
-            placed.status = status;
+            placed.stands(status);
             placed.served.stands(status, Instant::now());
             if let Some((_, called)) = placed.step.take_if(|(expected, _)| *expected == version) {
                 found.push((Lapse::Step, called.elapsed()));
@@ -320,8 +353,12 @@ impl Saw {
     /// A partner was offered an order. Whether that may still be answered, as far as is known.
     pub fn offered(&self, who: &str, offer: &Offer) -> bool {
         let mut seen = self.0.borrow_mut();
-        if let Some(placed) = seen.orders.get_mut(&offer.order.id) {
-            placed.served.offered(who);
+        let is_in_force = seen.calm_for() > OFFERED;
+        if let Some(placed) = seen.orders.get_mut(&offer.order.id)
+            && placed.served.offered(who)
+            && is_in_force
+        {
+            seen.vigils.keep(Wait::Offer);
         }
         seen.offers.made(who, offer)
     }
@@ -376,6 +413,10 @@ impl Saw {
 
     /// The customer sees a dot.
     pub fn sees(&self, id: OrderId, measured: Timestamp) {
+        let is_in_force = self.look(Seen::calm_for) > SEEN;
+        if is_in_force && self.with(id, |placed| placed.served.is_first_dot()) == Some(true) {
+            self.came(Wait::Dot);
+        }
         if let Some(told) = self.with(id, |placed| placed.sees(measured)).flatten() {
             self.lapse(Lapse::Dot, told.elapsed());
         }

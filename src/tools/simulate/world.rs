@@ -12,11 +12,13 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::rules::told::Told;
+use super::rules::transfers::Transfer;
 use super::saw::Saw;
 use crate::domain::geo::{Place, Position};
 use crate::domain::ids::{OfferId, OrderId, PartnerId};
 use crate::domain::money::Money;
 use crate::domain::order::{OrderStatus, PaymentMethod};
+use crate::domain::time::Timestamp;
 
 /// As much of an order as the simulation needs.
 #[derive(Debug, Clone, Deserialize)]
@@ -130,6 +132,10 @@ pub struct Town {
     pub saw: Saw,
     /// What each was told, by the name of the log.
     told: RefCell<HashMap<String, Rc<RefCell<Told>>>>,
+    /// What each moved from outside or there, by the name of the log.
+    transfers: RefCell<HashMap<String, Vec<Transfer>>>,
+    /// When it began.
+    pub begin: Timestamp,
     codes: RefCell<HashMap<OrderId, String>>,
     /// Partners who have nothing to do, by the name of the log, and since when they could be offered something.
     free: RefCell<BTreeMap<String, Instant>>,
@@ -147,6 +153,8 @@ impl Town {
         Self {
             saw: Saw::default(),
             told: RefCell::default(),
+            transfers: RefCell::default(),
+            begin: Timestamp::now(),
             codes: RefCell::default(),
             free: RefCell::default(),
             is_served: Cell::new(false),
@@ -160,6 +168,17 @@ impl Town {
     #[must_use]
     pub fn told_to(&self, who: &str) -> Rc<RefCell<Told>> {
         Rc::clone(self.told.borrow_mut().entry(who.to_owned()).or_default())
+    }
+
+    /// Somebody moves money from outside or there.
+    pub fn moves(&self, who: &str, transfer: Transfer) {
+        self.transfers.borrow_mut().entry(who.to_owned()).or_default().push(transfer);
+    }
+
+    /// What this person moved.
+    #[must_use]
+    pub fn moved_by(&self, who: &str) -> Vec<Transfer> {
+        self.transfers.borrow().get(who).cloned().unwrap_or_default()
     }
 
     /// A customer has the code ready.

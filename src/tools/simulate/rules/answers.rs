@@ -3,7 +3,6 @@
 use serde_json::Value;
 
 use super::Break;
-use crate::domain::ids::OfferId;
 
 /// Refusals that say nothing of what was asked: the server cannot do it now.
 pub const PASSING: [&str; 5] = ["unavailable", "overloaded", "draining", "cut_off", "internal"];
@@ -13,13 +12,21 @@ const ACCEPT_REFUSALS: [&str; 3] = ["offer_closed", "too_many_orders", "rate_lim
 /// Why it cannot be declined: whoever declines may have as many orders as one may have.
 const DECLINE_REFUSALS: [&str; 2] = ["offer_closed", "rate_limited"];
 
-/// An answer to an offer is refused for a reason that there is; `code` is none that passes.
+/// Why an answer to an offer is refused, where that is for a reason that there is.
 #[must_use]
-pub fn refused(offer: OfferId, accepts: bool, code: &str) -> Option<Break> {
-    let codes: &[&str] = if accepts { &ACCEPT_REFUSALS } else { &DECLINE_REFUSALS };
-    (!codes.contains(&code)).then(|| {
-        let about = format!("the answer to offer {offer}");
-        Break::new(about, format!("it done, or one of {codes:?}"), format!("the refusal {code:?}"))
+pub fn refusals(accepts: bool) -> &'static [&'static str] {
+    if accepts { &ACCEPT_REFUSALS } else { &DECLINE_REFUSALS }
+}
+
+/// A call is refused for one of the reasons that it `may` be refused for, or for one that passes: that it came too often, or
+/// that the server cannot do it now. A fault of the server's is noted elsewhere.
+#[must_use]
+pub fn unexplained(call: &str, status: u16, code: &str, body: &str, may: &[&str]) -> Option<Break> {
+    let is_explained = status == 429 || status >= 500 || may.contains(&code);
+    (!is_explained).then(|| {
+        let expected =
+            if may.is_empty() { "it to be done".to_owned() } else { format!("it done, or one of {may:?}") };
+        Break::new(call, expected, format!("the refusal {status} {body}"))
     })
 }
 
@@ -106,14 +113,27 @@ mod tests {
         for code in PASSING.iter().chain(&DECLINE_REFUSALS) {
             assert!(fits("accept", code) && fits("decline", code), "{code}");
         }
-        let by_call = |accepts| refused(OfferId::new(), accepts, "too_many_orders").is_none();
+        let by_call = |accepts| refusals(accepts).contains(&"too_many_orders");
         assert!(by_call(true) && !by_call(false));
         assert!(fits("accept", "too_many_orders") && !fits("decline", "too_many_orders"));
         for code in
             ["", "not_found", "illegal_transition", "version_conflict", "role_not_allowed", "unknown_type"]
         {
             assert!(!fits("accept", code) && !fits("decline", code), "{code}");
-            assert!(refused(OfferId::new(), true, code).is_some(), "{code}");
+            assert!(!refusals(true).contains(&code), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_call_is_refused_for_a_reason() {
+        let refused = |status, code| unexplained("POST /x", status, code, "", &["taken"]).is_some();
+        for (status, code) in [(409, "taken"), (429, "rate_limited"), (503, "unavailable"), (500, "internal")]
+        {
+            assert!(!refused(status, code), "{code}");
+        }
+        let others = [(409, "illegal_transition"), (404, "not_found"), (403, ""), (422, "invalid_fields")];
+        for (status, code) in others.into_iter().chain([(401, "token_invalid"), (302, "")]) {
+            assert!(refused(status, code), "{code}");
         }
     }
 

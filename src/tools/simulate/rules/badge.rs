@@ -78,6 +78,12 @@ impl Badge {
         })
     }
 
+    /// Whether it shows anything.
+    #[must_use]
+    pub fn is_known(&self) -> bool {
+        self.told.is_some()
+    }
+
     /// Whether the inbox should be looked at now.
     #[must_use]
     pub fn wants_look(&self, at: Instant) -> bool {

@@ -189,7 +189,8 @@ pub fn paid_from_wallet(
 }
 
 /// Whether the customer cancelled when the partner was there already. Nobody else pays for it, nor earlier.
-fn is_cancelled_late(rows: &[Row]) -> bool {
+#[must_use]
+pub fn is_cancelled_late(rows: &[Row]) -> bool {
     rows.last().is_some_and(|row| {
         row.from == Some(OrderStatus::Arrived)
             && row.to == OrderStatus::Cancelled

@@ -6,9 +6,13 @@ pub mod badge;
 pub mod ends;
 pub mod hearing;
 pub mod memory;
+pub mod notes;
+pub mod outcome;
 pub mod recent;
 pub mod served;
 pub mod told;
+pub mod transfers;
+pub mod vigils;
 pub mod words;
 
 use std::fmt;
@@ -58,6 +62,12 @@ pub struct Steady {
 }
 
 impl Steady {
+    /// Whether anything that was ever waited for on this connection would be overdue at `at`.
+    #[must_use]
+    pub fn is_in_force(self, at: Instant) -> bool {
+        self.is_overdue(self.line, at)
+    }
+
     /// Whether what has been waited for since `since` will not come any more, as far as can be told at `at`.
     #[must_use]
     pub fn is_overdue(self, since: Instant, at: Instant) -> bool {
@@ -99,5 +109,6 @@ mod tests {
         assert!(!steady(0, 100).is_overdue(after(5), after(140)), "somebody else has lost the connection");
         assert!(steady(0, 150).is_overdue(after(5), after(156)), "for how long, though");
         assert!(!steady(150, 0).is_overdue(after(5), after(156)), "this connection was dead");
+        assert!(!steady(5, 0).is_in_force(after(45)) && steady(5, 0).is_in_force(after(46)));
     }
 }

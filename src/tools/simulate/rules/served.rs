@@ -11,7 +11,7 @@ use crate::domain::order::OrderStatus;
 
 /// A partner who was there before this simulation counts as near for a minute, and may think about an offer for half of one.
 /// Who waits longer than both is not looked at.
-const OFFERED: Duration = Duration::from_secs(100);
+pub const OFFERED: Duration = Duration::from_secs(100);
 /// A partner who tells for so long is seen, though a few positions in a row may be taken for jumps.
 const TOLD: Duration = Duration::from_secs(10);
 /// Who tells less often has lost the network in between.
@@ -19,6 +19,9 @@ const PAUSE: Duration = Duration::from_secs(3);
 /// A dot takes no longer, or there is a sign of what keeps it: an instance that is cut off from Redis lets its people go after
 /// as long.
 const DOT: Duration = Duration::from_secs(10);
+
+/// Who is told of for so long would have been seen.
+pub const SEEN: Duration = Duration::from_secs(TOLD.as_secs() + DOT.as_secs());
 
 /// A spell in which nothing was out of the ordinary.
 #[derive(Debug, Clone, Copy)]
@@ -52,6 +55,21 @@ pub struct Served {
     is_noted: bool,
 }
 
+impl Spell<'_> {
+    /// Whether an order that has waited all along would be noticed.
+    #[must_use]
+    pub fn notices_offers(&self) -> bool {
+        let is_long = |free: &Instant| self.until.duration_since(self.since.max(*free)) > OFFERED;
+        self.free.values().any(is_long)
+    }
+
+    /// Whether a partner who is not seen would be.
+    #[must_use]
+    pub fn notices_dots(&self) -> bool {
+        self.until.duration_since(self.since) >= SEEN
+    }
+}
+
 impl Served {
     /// Of an order that was there before.
     pub fn found() -> Self {
@@ -67,10 +85,15 @@ impl Served {
         }
     }
 
-    /// It is offered to somebody.
-    pub fn offered(&mut self, who: &str) {
-        self.is_offered = true;
+    /// It is offered to somebody. Whether it has waited for that.
+    pub fn offered(&mut self, who: &str) -> bool {
         self.asked.insert(who.to_owned());
+        !std::mem::replace(&mut self.is_offered, true)
+    }
+
+    /// Whether its customer has seen no dot yet.
+    pub fn is_first_dot(&self) -> bool {
+        !self.is_seen
     }
 
     /// Its customer listens to it.
@@ -111,7 +134,7 @@ impl Served {
     fn lacks_dot(&self, id: OrderId, spell: &Spell<'_>) -> Option<Break> {
         let (from, last) = self.told.filter(|_| !self.is_seen)?;
         let from = from.max(self.watched?).max(spell.since);
-        let is_due = last.duration_since(from) >= TOLD && spell.until.duration_since(from) >= TOLD + DOT;
+        let is_due = last.duration_since(from) >= TOLD && spell.until.duration_since(from) >= SEEN;
         is_due.then(|| {
             Break::new(id, "the customer to see its partner, who tells where that is", "no position")
         })

@@ -59,6 +59,36 @@ struct Known {
     messages: BTreeSet<String>,
 }
 
+/// How much of what happened somebody had to be told.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    /// What they had to be told for certain.
+    pub due: usize,
+    /// What was told, though it may have been in a snapshot alone.
+    pub told: usize,
+    /// What was not, which is excused by that.
+    pub excused: usize,
+}
+
+impl Held {
+    /// And so much more.
+    pub fn add(&mut self, other: Self) {
+        self.due += other.due;
+        self.told += other.told;
+        self.excused += other.excused;
+    }
+
+    /// One more, of which that is known.
+    fn count(mut self, (is_due, is_told): (bool, bool)) -> Self {
+        match (is_due, is_told) {
+            (true, _) => self.due += 1,
+            (false, true) => self.told += 1,
+            (false, false) => self.excused += 1,
+        }
+        self
+    }
+}
+
 /// When a group's events could not go past.
 #[derive(Debug)]
 struct Coverage {
@@ -256,18 +286,8 @@ impl Told {
     /// Steps of an order that this person had to be told of and was not: as its customer, or as its partner then.
     #[must_use]
     pub fn untold_steps(&self, id: OrderId, role: Role, rows: &[Row]) -> Vec<Break> {
-        if self.is_forgotten(id) {
-            return Vec::new();
-        }
-        let known = self.orders.get(&id);
-        let own = if role == Role::Customer { &self.user } else { &self.partner };
-        let order = known.map(|known| &known.coverage);
-        let is_due = |at| [Some(own), order].into_iter().flatten().any(|part| part.holds(at, self.ahead));
-        let versions = known.map_or(0, |known| known.versions);
-        // Nobody is told by an `order_update` that an order was placed.
-        let steps = rows.iter().filter(|row| row.from.is_some() && (0..VERSIONS).contains(&row.version));
-        let untold = steps.filter(|row| versions & bit(row.version) == 0 && is_due(row.at));
-        let broken = |row: &Row| {
+        let untold = self.steps(id, role, rows).filter(|(_, how)| *how == (true, false));
+        let broken = |(row, _): (&Row, _)| {
             let expected =
                 format!("the {} to be told that it is {} (version {})", role.as_str(), row.to, row.version);
             Break::new(id, expected, "nothing")
@@ -275,31 +295,86 @@ impl Told {
         untold.map(broken).collect()
     }
 
+    /// How many steps of an order that is.
+    #[must_use]
+    pub fn held_steps(&self, id: OrderId, role: Role, rows: &[Row]) -> Held {
+        self.steps(id, role, rows).map(|(_, how)| how).fold(Held::default(), Held::count)
+    }
+
+    /// Steps that are remembered, whether each had to be told, and whether it was.
+    fn steps<'a>(
+        &self,
+        id: OrderId,
+        role: Role,
+        rows: &'a [Row],
+    ) -> impl Iterator<Item = (&'a Row, (bool, bool))> {
+        let known = self.orders.get(&id);
+        let own = if role == Role::Customer { &self.user } else { &self.partner };
+        let order = known.map(|known| &known.coverage);
+        let is_due =
+            move |at| [Some(own), order].into_iter().flatten().any(|part| part.holds(at, self.ahead));
+        let versions = known.map_or(0, |known| known.versions);
+        let rows = if self.is_forgotten(id) { &[] } else { rows };
+        // Nobody is told by an `order_update` that an order was placed.
+        let steps = rows.iter().filter(|row| row.from.is_some() && (0..VERSIONS).contains(&row.version));
+        steps.map(move |row| (row, (is_due(row.at), versions & bit(row.version) != 0)))
+    }
+
     /// Messages that this person had to be told of and was not.
     #[must_use]
     pub fn untold_messages(&self, id: OrderId, role: Role, messages: &[Message]) -> Vec<Break> {
-        let Some(known) = self.orders.get(&id) else { return Vec::new() };
-        let due = messages.iter().filter(|message| known.coverage.holds(message.created_at, self.ahead));
-        let untold = due.filter(|message| !known.messages.contains(&message.id));
-        let broken = |message: &Message| {
+        let untold = self.messages(id, messages).filter(|(_, how)| *how == (true, false));
+        let broken = |(message, _): (&Message, _)| {
             Break::new(id, format!("the {} to be told of message {}", role.as_str(), message.id), "nothing")
         };
         untold.map(broken).collect()
     }
 
+    /// How many messages about an order that is.
+    #[must_use]
+    pub fn held_messages(&self, id: OrderId, messages: &[Message]) -> Held {
+        self.messages(id, messages).map(|(_, how)| how).fold(Held::default(), Held::count)
+    }
+
+    fn messages<'a>(
+        &self,
+        id: OrderId,
+        messages: &'a [Message],
+    ) -> impl Iterator<Item = (&'a Message, (bool, bool))> {
+        let known = self.orders.get(&id);
+        let how = move |known: &Known, message: &Message| {
+            (known.coverage.holds(message.created_at, self.ahead), known.messages.contains(&message.id))
+        };
+        messages.iter().filter_map(move |message| Some((message, how(known?, message))))
+    }
+
     /// Movements of money that this person had to be told of and was not.
     #[must_use]
     pub fn untold_entries(&self, role: Role, entries: &[Entry]) -> Vec<Break> {
-        let own = if role == Role::Customer { &self.user } else { &self.partner };
-        let due = entries.iter().filter(|entry| {
-            own.holds(entry.created_at, self.ahead) && self.spent.is_none_or(|spent| spent < entry.created_at)
-        });
-        let untold = due.filter(|entry| !self.entries.contains_key(&(entry.created_at, entry.id)));
-        let broken = |entry: &Entry| {
+        let untold = self.movements(role, entries).filter(|(_, how)| *how == (true, false));
+        let broken = |(entry, _): (&Entry, _)| {
             let expected = format!("to be told of {} of {}", entry.kind, entry.amount);
             Break::new(format!("movement {}", entry.id), expected, "nothing")
         };
         untold.map(broken).collect()
+    }
+
+    /// How many movements that is.
+    #[must_use]
+    pub fn held_entries(&self, role: Role, entries: &[Entry]) -> Held {
+        self.movements(role, entries).map(|(_, how)| how).fold(Held::default(), Held::count)
+    }
+
+    fn movements<'a>(
+        &self,
+        role: Role,
+        entries: &'a [Entry],
+    ) -> impl Iterator<Item = (&'a Entry, (bool, bool))> {
+        let own = if role == Role::Customer { &self.user } else { &self.partner };
+        let is_kept = |entry: &&Entry| self.spent.is_none_or(|spent| spent < entry.created_at);
+        let is_told = |entry: &Entry| self.entries.contains_key(&(entry.created_at, entry.id));
+        let how = move |entry: &Entry| (own.holds(entry.created_at, self.ahead), is_told(entry));
+        entries.iter().filter(is_kept).map(move |entry| (entry, how(entry)))
     }
 
     /// The movements of money that were told.

@@ -6,7 +6,7 @@ use super::{Break, Steady};
 use crate::domain::ids::OrderId;
 
 /// Why a message cannot be written, or no more.
-const REFUSALS: [&str; 3] = ["chat_closed", "not_found", "rate_limited"];
+pub const REFUSALS: [&str; 3] = ["chat_closed", "not_found", "rate_limited"];
 
 /// A message's text.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,0 +1,145 @@
+//! Notifications as they are stored in the end: each step of an order has left those that the machine says, once, and so has
+//! the money that moved.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::Break;
+use super::ends::{Entry, Row, is_cancelled_late};
+use crate::domain::ids::OrderId;
+use crate::domain::notification::NotificationKind;
+use crate::domain::order::{OrderStatus, STEPS};
+
+/// A notification in somebody's inbox.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Note {
+    #[serde(rename = "type")]
+    kind: String,
+    data: Value,
+}
+
+impl Note {
+    fn is_about(&self, id: OrderId) -> bool {
+        let about = self.data.get("order_id").and_then(Value::as_str);
+        about.and_then(|about| about.parse().ok()) == Some(id)
+    }
+}
+
+/// What a step notifies of.
+fn of_step(row: &Row) -> &'static [NotificationKind] {
+    let is_step = |step: &&crate::domain::order::Step| Some(step.from) == row.from && step.to == row.to;
+    STEPS.iter().find(is_step).map(|step| step.notifies).unwrap_or_default()
+}
+
+/// The customer of an order has each notification as often as that.
+#[must_use]
+pub fn of_customer(id: OrderId, from_wallet: bool, rows: &[Row], notes: &[Note]) -> Vec<Break> {
+    let by_steps = STEPS.iter().flat_map(|step| step.notifies);
+    let to_customer = |kind: &&NotificationKind| **kind != NotificationKind::AssignmentWithdrawn;
+    let mut due: BTreeMap<&str, usize> =
+        by_steps.filter(to_customer).map(|kind| (kind.as_str(), 0)).collect();
+    for row in rows {
+        for kind in of_step(row).iter().filter(to_customer) {
+            *due.entry(kind.as_str()).or_default() += 1;
+        }
+    }
+    let is_completed = rows.last().is_some_and(|row| row.to == OrderStatus::Completed);
+    due.insert(NotificationKind::OrderPlaced.as_str(), 1);
+    due.insert(NotificationKind::PaymentAuthorised.as_str(), usize::from(from_wallet));
+    due.insert(NotificationKind::PaymentCaptured.as_str(), usize::from(from_wallet && is_completed));
+    differs(id, "customer", &due, notes)
+}
+
+/// The partner who had an order to its end, and when it ended, likewise.
+#[must_use]
+pub fn of_partner(id: OrderId, rows: &[Row], notes: &[Note]) -> Vec<Break> {
+    let Some(last) = rows.last() else { return Vec::new() };
+    let withdrawn = of_step(last).contains(&NotificationKind::AssignmentWithdrawn);
+    let mut due = BTreeMap::from([(NotificationKind::AssignmentWithdrawn.as_str(), usize::from(withdrawn))]);
+    // Whether a late fee leaves something for the partner depends on what it is.
+    if !is_cancelled_late(rows) {
+        let earned = usize::from(last.to == OrderStatus::Completed);
+        due.insert(NotificationKind::EarningsCredited.as_str(), earned);
+    }
+    differs(id, "partner", &due, notes)
+}
+
+fn differs(id: OrderId, whose: &str, due: &BTreeMap<&str, usize>, notes: &[Note]) -> Vec<Break> {
+    let about: Vec<&Note> = notes.iter().filter(|note| note.is_about(id)).collect();
+    let broken = |(kind, due): (&&str, &usize)| {
+        let came = about.iter().filter(|note| note.kind == **kind).count();
+        (came != *due).then(|| {
+            let expected = format!("{due} × {kind} among the {whose}'s notifications");
+            Break::new(id, expected, format!("{came}"))
+        })
+    };
+    due.iter().filter_map(broken).collect()
+}
+
+/// Each top-up that came to an account is notified of.
+#[must_use]
+pub fn of_top_ups(entries: &[Entry], notes: &[Note]) -> Option<Break> {
+    let due = entries.iter().filter(|entry| entry.kind == "top_up").count();
+    let kind = NotificationKind::WalletCredited.as_str();
+    let came = notes.iter().filter(|note| note.kind == kind).count();
+    (came != due)
+        .then(|| Break::new("the wallet", format!("{due} × {kind}, one for each top-up"), came.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{from_value, json};
+
+    use super::*;
+
+    fn rows(of: &[(Option<&str>, &str, &str)]) -> Vec<Row> {
+        let row = |(version, (from, to, by)): (usize, &(Option<&str>, &str, &str))| {
+            let at = "2026-01-02T03:04:05.000Z";
+            from_value(json!({"version": version + 1, "from": from, "to": to, "by": by, "at": at}))
+                .expect("a row")
+        };
+        of.iter().enumerate().map(row).collect()
+    }
+
+    fn notes(id: OrderId, kinds: &[&str]) -> Vec<Note> {
+        let note = |kind: &&str| from_value(json!({"type": kind, "data": {"order_id": id}})).expect("a note");
+        kinds.iter().map(note).collect()
+    }
+
+    #[test]
+    fn each_step_is_notified_of_once() {
+        let id = OrderId::new();
+        let rows = rows(&[
+            (None, "pending", "customer"),
+            (Some("pending"), "confirmed", "system"),
+            (Some("confirmed"), "assigned", "partner"),
+            (Some("assigned"), "cancelled", "customer"),
+        ]);
+        let all = ["order_placed", "order_confirmed", "order_assigned", "order_cancelled"];
+        let count = |kinds: &[&str]| of_customer(id, false, &rows, &notes(id, kinds)).len();
+        assert_eq!(count(&all), 0);
+        assert_eq!(count(&[&all[..], &["order_arriving"]].concat()), 0, "no step says when");
+        assert_eq!(count(&all[1..]), 1, "one is missing");
+        assert_eq!(count(&[&all[..], &["order_assigned"]].concat()), 1, "one is there twice");
+        assert_eq!(count(&[&all[..], &["payment_captured"]].concat()), 1, "nobody paid");
+        assert_eq!(of_customer(id, true, &rows, &notes(id, &all)).len(), 1, "money was set aside");
+        let others = notes(OrderId::new(), &["order_assigned"]);
+        assert_eq!(of_customer(id, false, &rows, &[notes(id, &all), others].concat()).len(), 0);
+        assert_eq!(of_partner(id, &rows, &notes(id, &["assignment_withdrawn"])), []);
+        assert_eq!(of_partner(id, &rows, &notes(id, &["earnings_credited"])).len(), 2);
+    }
+
+    #[test]
+    fn each_top_up_is_notified_of() {
+        let entry = json!({
+            "id": uuid::Uuid::nil(), "kind": "top_up", "amount": 1, "balance_after": 1, "order_id": null,
+            "created_at": "2026-01-02T03:04:05.000Z",
+        });
+        let entries: Vec<Entry> = vec![from_value(entry).expect("an entry")];
+        let told = notes(OrderId::new(), &["wallet_credited"]);
+        assert_eq!(of_top_ups(&entries, &told), None);
+        assert!(of_top_ups(&entries, &[]).is_some() && of_top_ups(&[], &told).is_some());
+    }
+}

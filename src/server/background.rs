@@ -41,6 +41,7 @@ impl Background {
         background.add("the delivery recorder", |stop| run_recorder(app.clone(), stop));
         // Before what still comes in, so that it is written after that.
         background.add("the trails of orders", |stop| tracking::run_trails(app.clone(), stop));
+        background.add("the positions of partners", |stop| tracking::run_positions(app.clone(), stop));
         background.add("the tracking of partners", |stop| tracking::run(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));

@@ -62,6 +62,20 @@ pub fn set(
     Ok((Timestamp::from_millis(standing), false))
 }
 
+/// When a mark stands at, if it does.
+///
+/// # Errors
+/// When the database fails.
+pub fn get(conn: &mut Conn, order_id: OrderId, mark: Mark) -> Result<Option<Timestamp>, StoreError> {
+    let standing: Option<i64> = order_marks::table
+        .filter(order_marks::order_id.eq(order_id.to_string()))
+        .filter(order_marks::mark.eq(mark.as_str()))
+        .select(order_marks::at)
+        .first(conn)
+        .optional()?;
+    Ok(standing.map(Timestamp::from_millis))
+}
+
 /// Moves a mark; `false` when it does not stand at `from` any more.
 ///
 /// # Errors

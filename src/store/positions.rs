@@ -1,10 +1,12 @@
 //! Rows of where partners were last seen, those without an order.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 use diesel::prelude::*;
 
 use crate::domain::geo::Position;
+use crate::domain::ids::PartnerId;
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::PartnerPosition;
 
@@ -81,12 +83,42 @@ pub fn is_anybody_online(conn: &mut Conn) -> Result<bool, StoreError> {
     Ok(diesel::select(diesel::dsl::exists(online)).get_result(conn)?)
 }
 
+/// Those of these partners who want offers.
+///
+/// # Errors
+/// When the database fails.
+pub fn online(conn: &mut Conn, ids: &[PartnerId]) -> Result<HashSet<PartnerId>, StoreError> {
+    let ids = ids.iter().map(PartnerId::to_string);
+    let online = partners::table.filter(partners::id.eq_any(ids)).filter(partners::online.eq(true));
+    let found: Vec<String> = online.select(partners::id).load(conn)?;
+    found.iter().map(|text| id("partners.id", text)).collect()
+}
+
+/// Forgets where a partner was.
+///
+/// # Errors
+/// When the database fails.
+pub fn forget(conn: &mut Conn, partner_id: PartnerId) -> Result<(), StoreError> {
+    let statement = Statement::new("DELETE FROM partner_positions WHERE partner_id = ?");
+    statement.text(partner_id.to_string()).execute(conn)?;
+    Ok(())
+}
+
 /// Removes some who were last seen before `before`; tells how many.
 ///
 /// # Errors
 /// When the database fails.
 pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, StoreError> {
-    let text = "DELETE FROM partner_positions WHERE partner_id IN \
-                (SELECT partner_id FROM partner_positions WHERE at < ? LIMIT ?)";
-    Ok(Statement::new(text).bigint(before.as_millis()).bigint(limit).execute(conn)?)
+    // One that somebody is just writing is not old any more.
+    let unlocked = match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => "",
+        Conn::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+    };
+    let text = format!(
+        "DELETE FROM partner_positions WHERE at < ? AND partner_id IN \
+         (SELECT partner_id FROM partner_positions WHERE at < ? ORDER BY partner_id LIMIT ? {unlocked})"
+    );
+    let before = before.as_millis();
+    Ok(Statement::new(text).bigint(before).bigint(before).bigint(limit).execute(conn)?)
 }

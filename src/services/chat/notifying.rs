@@ -24,6 +24,10 @@ const NOTIFIED: Duration = Duration::from_secs(60);
 /// By then every connection is closed that was dead when a message was written.
 const LOOKED_AGAIN_AFTER: Duration = Duration::from_secs(90);
 
+/// By how much the clocks of two instances may differ: a message is never older than the one before it, and may be newer than
+/// its notification.
+const CLOCKS: Duration = Duration::from_secs(5);
+
 /// The two sides of an order.
 fn sides(order: &Order) -> impl Iterator<Item = (Party, UserId)> {
     let partner = order.partner.as_ref().map(|partner| (Party::Partner, partner.user_id));
@@ -70,7 +74,7 @@ pub(in crate::services) fn notify_of_unread(
         return Ok(());
     };
     let (kind, at) = (NotificationKind::ChatMessage, message.created_at);
-    if inboxes::has_any_about(tx.conn(), reader, order.id, kind, at)? {
+    if inboxes::has_any_about(tx.conn(), reader, order.id, kind, at.before(CLOCKS))? {
         // Of a later one, and that was seen.
         return Ok(());
     }

@@ -11,6 +11,7 @@ use crate::protocol::event::Event;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::dispatch as rows;
+use crate::store::positions;
 
 use super::offers;
 
@@ -70,6 +71,9 @@ pub async fn set_availability(
                 order_id: None,
                 at,
             });
+        }
+        if !online {
+            positions::forget(tx.conn(), partner_id)?;
         }
         Ok(())
     })

@@ -59,6 +59,8 @@ struct Tracker {
     pace: Pace,
     pickup: Fence,
     dropoff: Fence,
+    /// When the sample came, where it came here.
+    taken_at: Option<Timestamp>,
     told_at: Option<Instant>,
     told: Option<Freshness>,
     due_at: Option<Instant>,
@@ -132,6 +134,7 @@ impl Tracker {
             pace: Pace::default(),
             pickup: Fence::new(PICKUP_RADIUS),
             dropoff: Fence::new(DROPOFF_RADIUS),
+            taken_at: None,
             told_at: None,
             told: None,
             due_at: None,
@@ -290,10 +293,22 @@ impl LastSeen {
         }
         tracker.pace.observe(position(sample), sample.timestamp);
         tracker.sample = sample.clone();
-        tracker.is_own = true;
+        (tracker.is_own, tracker.taken_at) = (true, Some(now));
         let entered = tracker.enters(order);
         live.call(order.order_id, at);
         entered.map_or(Taken::Good, Taken::Entered)
+    }
+
+    /// Whether a sample comes about as long after the one before it as it was measured after that: the phone is not late, its
+    /// clock is. Of a backlog they come faster.
+    pub(super) fn keeps_step(&self, order_id: OrderId, sample: &LocationSample, now: Timestamp) -> bool {
+        let live = self.live();
+        let before = live.orders.get(&order_id).and_then(|tracker| {
+            Some((tracker.taken_at?, tracker.sample.timestamp)).filter(|_| tracker.is_own)
+        });
+        before.is_some_and(|(taken_at, measured_at)| {
+            2 * now.since(taken_at) >= sample.timestamp.since(measured_at)
+        })
     }
 
     /// What an entry was to bring about has failed: it is made again.

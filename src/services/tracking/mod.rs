@@ -18,7 +18,7 @@ pub use cadence::now_asked;
 pub use intake::Refused;
 pub use live::LastSeen;
 pub use pass::{recall, recall_partners, run};
-pub use trail::{TrackView, flush, purge, run_trails, track};
+pub use trail::{TrackView, flush, purge, run_positions, run_trails, track};
 
 use std::collections::HashSet;
 use std::sync::OnceLock;
@@ -65,8 +65,8 @@ pub struct Tracking {
     cadences: Cadences,
     clocks: Clocks,
     routing: Option<Routing>,
-    /// When this instance began, if it knew of nobody then although some want offers.
-    blind_since: OnceLock<Instant>,
+    /// When this instance began, if some wanted offers then.
+    began_at: OnceLock<Instant>,
 }
 
 impl Tracking {
@@ -80,19 +80,19 @@ impl Tracking {
             cadences: Cadences::default(),
             clocks: Clocks::default(),
             routing: routing.map(Routing::new),
-            blind_since: OnceLock::new(),
+            began_at: OnceLock::new(),
         }
     }
 
-    fn begin_blind(&self, at: Instant) {
-        self.blind_since.get_or_init(|| at);
+    fn settle(&self, at: Instant) {
+        self.began_at.get_or_init(|| at);
     }
 
     /// Whether partners may be near of whom nothing can be known yet: those who want offers have not had the time to say
     /// where they are since this instance began.
     #[must_use]
     pub fn is_settling(&self, at: Instant) -> bool {
-        self.blind_since.get().is_some_and(|since| at.saturating_duration_since(*since) < SETTLING)
+        self.began_at.get().is_some_and(|since| at.saturating_duration_since(*since) < SETTLING)
     }
 
     /// Notes that somebody watches these orders from another instance.

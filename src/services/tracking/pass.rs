@@ -39,7 +39,9 @@ const PURGE: Duration = Duration::from_secs(60);
 const BELIEVED: Duration = Duration::from_secs(1);
 /// A device's clock that is behind by less is not put right: a sample that says of which order it is may have been measured
 /// so much later than it says.
-const CLOCK_DOUBT: Duration = Duration::from_secs(3);
+pub(super) const CLOCK_DOUBT: Duration = Duration::from_secs(3);
+/// How many positions are said in a round: more than come in one, and no more than those who listen take.
+const MOVED: usize = 25_000;
 /// How many positions are said at once.
 const POSITIONS: usize = 1_000;
 
@@ -92,7 +94,7 @@ fn tell_positions(app: &App, was_away: bool) -> bool {
     if was_away && !is_away {
         positions.tell_again(now);
     }
-    let moved = positions.take_moved(now);
+    let moved = positions.take_moved(now, MOVED);
     if app.groups().has_bridge() && !is_away {
         for partners in moved.chunks(POSITIONS) {
             app.groups().tell(Say::Positions { partners: partners.to_vec() });
@@ -113,20 +115,21 @@ pub async fn recall_partners(app: &App) {
             accuracy: point.accuracy,
             at: point.at,
         }));
-        let is_blind = seen.is_empty() && stored::is_anybody_online(conn)?;
-        Ok((seen, is_blind))
+        Ok((seen, stored::is_anybody_online(conn)?))
     });
-    match found.await {
-        Ok((seen, is_blind)) => {
+    // Some may have said where they are to nobody, or to one that had not written it down.
+    let is_settling = match found.await {
+        Ok((seen, is_anybody_online)) => {
             app.tracking().positions.note_judged(&seen);
-            if is_blind {
-                log::info!(
-                    "nobody was seen within the last {FRESH:?}: partners are looked for no farther for now"
-                );
-                app.tracking().begin_blind(Instant::now());
-            }
+            is_anybody_online
         }
-        Err(error) => log::warn!("partners are found from their next samples on: {error}"),
+        Err(error) => {
+            log::warn!("partners are found from their next samples on: {error}");
+            true
+        }
+    };
+    if is_settling {
+        app.tracking().settle(Instant::now());
     }
 }
 
@@ -137,7 +140,8 @@ pub async fn recall(app: &App) {
     match app.read(move |conn| Ok(tracks::last_points(conn, now.before(KEPT))?)).await {
         Ok(found) => {
             let order_ids: Vec<OrderId> = found.iter().map(|(order, _)| order.order_id).collect();
-            let is_under_way = |(order, point): &(UnderWay, TrackPoint)| order.since <= point.at;
+            let is_under_way =
+                |(order, point): &(UnderWay, TrackPoint)| order.since <= point.at.after(CLOCK_DOUBT);
             let found = found.into_iter().filter(is_under_way);
             app.last_seen().recall(found.map(|(order, point)| (order, sample(&point))).collect(), now);
             expect(app, order_ids).await;
@@ -217,6 +221,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         let mut is_believed = !jumps;
         let is_kept = !shown.is_empty();
         for order in shown {
+            let keeps_step = is_late && is_alone && app.last_seen().keeps_step(order.order_id, &sample, now);
             let taken = if jumps { Taken::Unfit } else { show(app, order, &sample, now) };
             let (flagged, is_dot) = match taken {
                 Taken::Good | Taken::Entered(_) => (false, true),
@@ -225,8 +230,8 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             };
             is_believed &= !flagged;
             let point = TrackPoint { flagged, ..point(order.order_id, &sample) };
-            if is_late && is_dot && is_alone {
-                // Watchers see it, however late: a clock that is slow makes all of them look so.
+            if is_dot && keeps_step {
+                // A clock that is slow makes all of them look late. Watchers see them as the dot, like those of others.
                 seen.push(point);
             } else if is_late {
                 late.push(point);

@@ -191,13 +191,22 @@ impl Positions {
         }
     }
 
-    /// What the other instances do not know yet. Forgets, now and then, partners of whom nothing is heard any more.
-    pub(super) fn take_moved(&self, now: Timestamp) -> Vec<PartnerPosition> {
+    /// What the other instances do not know yet, at most `most`. Forgets, now and then, partners of whom nothing is heard any
+    /// more.
+    pub(super) fn take_moved(&self, now: Timestamp, most: usize) -> Vec<PartnerPosition> {
         let mut index = self.index();
         if index.swept_at.is_none_or(|swept_at| now.since(swept_at) >= SWEEP_EVERY) {
             index.sweep(now);
         }
-        std::mem::take(&mut index.moved).into_values().collect()
+        if index.moved.len() <= most {
+            return std::mem::take(&mut index.moved).into_values().collect();
+        }
+        let mut taken = 0;
+        let some = index.moved.extract_if(|_, _| {
+            taken += 1;
+            taken <= most
+        });
+        some.map(|(_, seen)| seen).collect()
     }
 
     /// Has all who were seen here a moment ago told once more: another instance did not listen, or was not there.
@@ -314,8 +323,12 @@ mod tests {
         positions.note_judged(&[seen(partner, 52.51, 13.4, 20)]);
         positions.note(seen(partner, 0.0, 0.0, 15), false);
         assert_eq!(around(&positions, 52.51, 13.4), [(partner, 0)]);
-        assert_eq!(positions.take_moved(at(20)), [seen(partner, 52.5, 13.4, 10)], "the others know the rest");
-        assert_eq!(positions.take_moved(at(20)), []);
+        assert_eq!(
+            positions.take_moved(at(20), 100),
+            [seen(partner, 52.5, 13.4, 10)],
+            "the others know the rest"
+        );
+        assert_eq!(positions.take_moved(at(20), 100), []);
     }
 
     #[test]
@@ -337,9 +350,9 @@ mod tests {
         let here = Position { latitude: 52.5, longitude: 13.4 };
         assert_eq!(positions.nearest(here, 10.0, 1, at(1), at(1)), []);
         assert_eq!(positions.nearest(here, 10.0, 1, at(0), at(1)).len(), 1);
-        positions.take_moved(at(600_000));
+        positions.take_moved(at(600_000), 100);
         assert_eq!(around(&positions, 52.5, 13.4).len(), 1);
-        positions.take_moved(at(660_001));
+        positions.take_moved(at(660_001), 100);
         assert_eq!(around(&positions, 52.5, 13.4), []);
         let index = positions.index();
         assert_eq!((index.tree.size(), index.cells.len()), (0, 0));
@@ -386,9 +399,11 @@ mod tests {
         let ids = |told: Vec<PartnerPosition>| -> BTreeSet<PartnerId> {
             told.into_iter().map(|seen| seen.partner_id).collect()
         };
-        assert_eq!(ids(positions.take_moved(at(10_000))), BTreeSet::from([own, kept, old]));
+        assert_eq!(ids(positions.take_moved(at(10_000), 100)), BTreeSet::from([own, kept, old]));
         positions.tell_again(at(40_000));
-        assert_eq!(ids(positions.take_moved(at(40_000))), BTreeSet::from([own, kept]));
+        assert_eq!(positions.take_moved(at(40_000), 1).len(), 1);
+        positions.tell_again(at(40_000));
+        assert_eq!(ids(positions.take_moved(at(40_000), 100)), BTreeSet::from([own, kept]));
         let unwritten = positions.take_unwritten();
         assert!(unwritten.is_sorted_by_key(|seen| seen.partner_id), "locked in one order by every instance");
         positions.note(seen(own, 52.501, 13.4, 20_000), false);

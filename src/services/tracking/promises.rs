@@ -18,7 +18,7 @@ use super::pass;
 const BATCH: usize = 200;
 
 /// Keeps first ETAs, unless the database has some already, from another instance or before a restart; then tells of them.
-pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Timestamp)>) {
+pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Option<Timestamp>)>) {
     // Always in the same order, so that two instances do not wait for each other.
     promises.sort_unstable();
     for batch in promises.chunks(BATCH) {
@@ -31,7 +31,7 @@ pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Timestamp)>) {
             match kept {
                 Ok(kept) => {
                     for ((order_id, leg, _), known) in batch.iter().zip(kept) {
-                        last_seen.set_promise(*order_id, *leg, Some(known));
+                        last_seen.set_promise(*order_id, *leg, known);
                     }
                     pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect()).await;
                 }
@@ -44,14 +44,20 @@ pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Timestamp)>) {
     }
 }
 
-/// What was promised, and what the customer was told last.
+/// What was promised, and what the customer was told last; nothing where nothing was, and nothing is to be.
 fn keep_in(
     tx: &mut Tx<'_>,
-    (order_id, leg, arrives_at): (OrderId, Leg, Timestamp),
-) -> Result<(Timestamp, Timestamp), ServiceError> {
-    let (promised_at, _) = marks::set(tx.conn(), order_id, Mark::Promised(leg), arrives_at)?;
+    (order_id, leg, arrives_at): (OrderId, Leg, Option<Timestamp>),
+) -> Result<Option<(Timestamp, Timestamp)>, ServiceError> {
+    let promised_at = match arrives_at {
+        Some(arrives_at) => marks::set(tx.conn(), order_id, Mark::Promised(leg), arrives_at)?.0,
+        None => match marks::get(tx.conn(), order_id, Mark::Promised(leg))? {
+            Some(promised_at) => promised_at,
+            None => return Ok(None),
+        },
+    };
     let (announced_at, _) = marks::set(tx.conn(), order_id, Mark::Announced(leg), promised_at)?;
-    Ok((promised_at, announced_at))
+    Ok(Some((promised_at, announced_at)))
 }
 
 /// Notifies customers of arrivals that have slipped, once for each slip.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::geo::Position;
-use crate::domain::ids::OrderId;
+use crate::domain::ids::{OrderId, PartnerId};
 use crate::domain::order::Party;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
@@ -26,12 +26,15 @@ use crate::store::positions as stored;
 use crate::store::tracks::{self, TrackPoint};
 
 use super::live::ABOUT;
+use super::pass::CLOCK_DOUBT;
 use super::positions::KEPT;
 
 /// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
 const CAPACITY: usize = 200_000;
 /// The most rows in one transaction: others wait for it.
 const BATCH: usize = 500;
+/// Positions without an order are written so much less often than trails: who is without one says every 15 s where it is.
+const POSITIONS_FLUSH: u32 = 3;
 /// So many that are refused are looked at while none is taken.
 const REFUSED: usize = 100;
 /// The most positions in one event.
@@ -84,7 +87,22 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
         if let Err(error) = flush(&app).await {
             log::warn!("trails wait: {error}");
         }
-        if let Err(error) = flush_partners(&app).await {
+        if is_over {
+            return;
+        }
+    }
+}
+
+/// Writes down, less often, where partners without an order are, until `stop` resolves, and then once more. Apart from
+/// trails, which do not wait for it.
+pub async fn run_positions(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let is_over = tokio::select! {
+            () = &mut stop => true,
+            () = tokio::time::sleep(POSITIONS_FLUSH * app.settings().trail_flush) => false,
+        };
+        if let Err(error) = flush_positions(&app).await {
             log::warn!("positions of partners without an order wait: {error}");
         }
         if is_over {
@@ -137,22 +155,28 @@ pub async fn flush(app: &App) -> Result<(), ServiceError> {
     outcome
 }
 
-/// Writes down where partners are who are not under way, so that a server that starts finds them.
+/// Writes down where partners are who want offers and are not under way, so that a server that starts finds them.
 ///
 /// # Errors
 /// When the database fails; what was not written waits for the next time.
-async fn flush_partners(app: &App) -> Result<(), ServiceError> {
+async fn flush_positions(app: &App) -> Result<(), ServiceError> {
     let positions = app.tracking().positions();
-    let unwritten = positions.take_unwritten();
-    let mut batches = unwritten.chunks(BATCH);
-    while let Some(batch) = batches.next() {
-        let rows = batch.to_vec();
-        if let Err(error) = app.write(move |tx| Ok(stored::put(tx.conn(), &rows)?)).await {
-            batches.chain([batch]).for_each(|batch| positions.put_back(batch));
-            return Err(error);
+    let (unwritten, mut outcome) = (positions.take_unwritten(), Ok(()));
+    for batch in unwritten.chunks(BATCH) {
+        let mut rows = batch.to_vec();
+        let written = app.write(move |tx| {
+            // Where somebody is who wants none is nobody's business.
+            let ids: Vec<PartnerId> = rows.iter().map(|seen| seen.partner_id).collect();
+            let online = stored::online(tx.conn(), &ids)?;
+            rows.retain(|seen| online.contains(&seen.partner_id));
+            Ok(stored::put(tx.conn(), &rows)?)
+        });
+        if let Err(error) = written.await {
+            positions.put_back(batch);
+            outcome = Err(error);
         }
     }
-    Ok(())
+    outcome
 }
 
 /// Whether the database can do its work, and does not take this.
@@ -309,7 +333,9 @@ pub async fn track(
         let (from, until) = match (party, window) {
             // Nothing lies there.
             (Party::Customer, None) => (all.1, all.0),
-            (Party::Customer, Some(window)) => (window.from, window.until.unwrap_or(all.1)),
+            (Party::Customer, Some(window)) => {
+                (window.from.before(CLOCK_DOUBT), window.until.unwrap_or(all.1))
+            }
             (Party::Partner | Party::Admin | Party::System, _) => all,
         };
         let points = tracks::trail(conn, order_id, from, until, READ)?;

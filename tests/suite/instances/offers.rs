@@ -140,7 +140,10 @@ async fn of_two_looks_at_once_one_alone_offers_something_to_who_may_have_no_more
         dispatch::lock_partner(tx.conn(), partner_id).expect("it is locked");
     })
     .await;
-    let orders = [here.order(&customer).await, there.order(&customer).await];
+    // At once: a look waits for two seconds.
+    let (first, second) = tokio::join!(here.order(&customer), there.order(&customer));
+    let mut orders = [first, second];
+    orders.sort_unstable();
     here.until("both looks wait for the one who is near", || async { waiting(here).await == 2 }).await;
     drop(holding);
     let (one, two) = (work.expect("assignment").await, more.expect("assignment").await);
@@ -154,7 +157,7 @@ async fn what_is_due_and_held_by_somebody_is_not_asked_for_over_and_over() {
     let fleet = Fleet::start_with(1, &[]).await;
     let app = &fleet.apps[0];
     let soon = app.inner().write(|tx| {
-        let due_at = tx.now().after(Duration::from_secs(2));
+        let due_at = tx.now().after(Duration::from_secs(4));
         tx.set_deadline(DeadlineKind::Purge, "", None, due_at)?;
         Ok(due_at)
     });
@@ -164,6 +167,7 @@ async fn what_is_due_and_held_by_somebody_is_not_asked_for_over_and_over() {
         lock.execute(tx.conn()).expect("it is locked");
     })
     .await;
+    assert!(Timestamp::now() < due_at, "it was held before it was due");
     app.until("it is due", || async { Timestamp::now() > due_at }).await;
     let before = Timestamp::now();
     let next = fire_due(app.inner()).await.expect("it is asked").expect("there is one");

@@ -8,7 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 
-use super::{PICKUP, Ride, north};
+use super::{PICKUP, Ride, ago, frame, north};
 use crate::support::TestApp;
 
 /// How a back end answers.
@@ -98,6 +98,22 @@ async fn a_routing_back_end_says_how_long_the_way_is() {
     ride.map.until_match("the position", |frame| frame["latitude"] == json!(north(PICKUP, 1_950.0).0)).await;
     let left = async || ride.seen(&app).await["eta"]["distance"].as_u64().expect("metres");
     app.until("what is left", || async { (2_430..2_445).contains(&left().await) }).await;
+    assert_eq!(back_end.asked.load(Ordering::SeqCst), 1);
+}
+
+#[actix_web::test]
+async fn a_back_end_is_asked_from_where_the_partner_is_known_to_be() {
+    let back_end = BackEnd::start(Manner::Answers(Duration::ZERO));
+    let app = TestApp::start_with(&[("WAYBILL_ROUTING_URL", &back_end.url)]).await;
+    let mut ride = Ride::begin(&app).await;
+    let mut rough = frame(north(PICKUP, 40_000.0), ago(1));
+    rough["accuracy"] = json!(50_000);
+    ride.phone.send(rough).await;
+    ride.map.expect("location").await;
+    ride.is_at(north(PICKUP, 2_000.0)).await;
+    let eta = ride.map.expect("eta").await["eta"].clone();
+    assert_eq!((&eta["source"], &eta["distance"]), (&json!("routing"), &json!(2_500)));
+    assert_eq!(eta["promised_at"], eta["arrives_at"]);
     assert_eq!(back_end.asked.load(Ordering::SeqCst), 1);
 }
 

@@ -280,8 +280,12 @@ async fn a_sample_that_names_its_order_may_be_of_a_clock_that_is_a_little_slow()
     let order = text(&order, "id");
     app.step(&partner, &order, "en_route").await;
     let phone = app.as_user(&partner);
+    let timeline = app.as_user(&customer).get(&format!("/orders/{order}/timeline")).await.expect(200);
+    let last = timeline["items"].as_array().and_then(|steps| steps.last()).expect("a step");
+    let since: Timestamp = serde_json::from_value(last["at"].clone()).expect("a time");
     let sample = |metres: f64, seconds: u64, names: bool| {
-        let mut sample = point(north(PICKUP, metres), ago(seconds));
+        let at = since.before(std::time::Duration::from_secs(seconds));
+        let mut sample = point(north(PICKUP, metres), at);
         if names {
             sample["order_id"] = json!(order);
         }

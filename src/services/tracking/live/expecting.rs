@@ -44,8 +44,8 @@ pub(super) struct Answered {
 pub(in crate::services::tracking) struct Consequences {
     /// ETAs that watchers are to be told.
     pub etas: Vec<(OrderId, Eta, Reach)>,
-    /// First ETAs, which are to be kept as promises.
-    pub promises: Vec<(OrderId, Leg, Timestamp)>,
+    /// First ETAs, which are to be kept as promises; without one, what was promised before is asked for.
+    pub promises: Vec<(OrderId, Leg, Option<Timestamp>)>,
     /// ETAs of which the customer is to be notified.
     pub slips: Vec<Slip>,
     /// Ways that the routing back end is to be asked for.
@@ -82,14 +82,16 @@ impl Tracker {
         };
         // Whoever follows the order knows better than what its last position alone tells.
         let theirs = self.eta.filter(|eta| !self.is_own && eta.to == leg);
+        let is_promised = self.promise.is_some_and(|promise| promise.leg == leg);
+        // Before anything is worked out: a way that is asked for from there would be gone by for a minute.
+        if theirs.is_none() && !is_promised && self.is_in_doubt(leg, at, found) {
+            return;
+        }
         let Some(eta) = theirs.or_else(|| self.work_out(leg, at, ask, found)) else { return };
         let arrives_by = eta.arrives_by(now);
         let Some(Promise { known, .. }) = self.promise.filter(|promise| promise.leg == leg) else {
-            if self.is_in_doubt(leg, at) {
-                return;
-            }
             self.promise = Some(Promise { leg, known: None });
-            found.promises.push((order.order_id, leg, arrives_by));
+            found.promises.push((order.order_id, leg, Some(arrives_by)));
             return;
         };
         let Some((promised_at, announced_at)) = known else { return };
@@ -109,13 +111,17 @@ impl Tracker {
     }
 
     /// Whether it is hardly known where the partner is, and may be better known in a moment: what is promised by that is
-    /// held against the partner for the whole way.
-    fn is_in_doubt(&mut self, leg: Leg, at: Instant) -> bool {
-        if !fix(&self.sample).is_poor() {
-            return false;
-        }
-        let (since, _) = *self.doubted.filter(|(_, about)| *about == leg).get_or_insert((at, leg));
-        self.doubted = Some((since, leg));
+    /// held against the partner for the whole way. What was promised before is asked for meanwhile.
+    fn is_in_doubt(&mut self, leg: Leg, at: Instant, found: &mut Consequences) -> bool {
+        let Some(order) = self.order.filter(|_| fix(&self.sample).is_poor()) else { return false };
+        let since = match self.doubted {
+            Some((since, about)) if about == leg => since,
+            Some(_) | None => {
+                self.doubted = Some((at, leg));
+                found.promises.push((order.order_id, leg, None));
+                at
+            }
+        };
         at.saturating_duration_since(since) < PATIENCE
     }
 

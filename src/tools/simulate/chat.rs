@@ -164,7 +164,7 @@ impl Chat {
     fn give_up(&mut self, person: &Person, line: &Line<'_>) {
         let (steady, heard) = (line.steady(&self.town), line.heard_up_to());
         if steady.is_in_force(heard) {
-            self.town.saw.would_notice(Wait::Message, heard);
+            self.town.saw.would_notice(Wait::Message, Instant::now());
         }
         let unheard = |open: &Open| words::unheard(open.order_id, &open.client_id, open.sent?, steady, heard);
         for open in self.open.extract_if(.., |open| unheard(open).is_some()) {

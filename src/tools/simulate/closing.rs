@@ -263,13 +263,31 @@ impl<'a> Closing<'a> {
             }
         }
         broken.into_iter().for_each(|broken| self.broke(person, broken));
-        let asked = self.asked(person, "top_up", TOP_UP_PATH).await?;
-        let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
-        let mut broken = moved("top_up", &asked, &entries, self.town.begin.before(CLOCKS));
-        broken
-            .extend(self.notified(person, |notes| of_top_ups(&entries, notes).into_iter().collect()).await?);
-        broken.into_iter().for_each(|broken| self.broke(person, broken));
+        let broken = self.settled(async || {
+            let asked = self.asked(person, "top_up", TOP_UP_PATH).await?;
+            let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
+            let mut broken = moved("top_up", &asked, &entries, self.town.begin.before(CLOCKS));
+            let find = |notes: &[Note]| of_top_ups(&entries, notes).into_iter().collect();
+            broken.extend(self.notified(person, find).await?);
+            Ok(broken)
+        });
+        broken.await?.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(entries)
+    }
+
+    /// What is wrong, and stays so: money may move between one call and the next.
+    async fn settled(
+        &self,
+        look: impl AsyncFn() -> Result<Vec<Break>, Trouble>,
+    ) -> Result<Vec<Break>, Trouble> {
+        let begin = Instant::now();
+        loop {
+            let broken = look().await?;
+            if broken.is_empty() || begin.elapsed() > READING {
+                return Ok(broken);
+            }
+            sleep(PAST).await;
+        }
     }
 
     /// What a person moved from outside, or there, and whether that has moved money; what may still do so has no id.
@@ -316,9 +334,12 @@ impl<'a> Closing<'a> {
         broken.extend(made_up(&told, &entries, is_all));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
         self.count(person, "movements", |told| told.held_entries(Role::Partner, &entries));
-        let asked = self.asked(person, "pay_out", "/api/v1/partner/payouts").await?;
-        let all_entries: Vec<Entry> = all(person, "/api/v1/partner/earnings/entries").await?;
-        broken.extend(moved("pay_out", &asked, &all_entries, self.town.begin.before(CLOCKS)));
+        let paid_out = self.settled(async || {
+            let asked = self.asked(person, "pay_out", "/api/v1/partner/payouts").await?;
+            let entries: Vec<Entry> = all(person, "/api/v1/partner/earnings/entries").await?;
+            Ok(moved("pay_out", &asked, &entries, self.town.begin.before(CLOCKS)))
+        });
+        broken.extend(paid_out.await?);
         broken.into_iter().for_each(|broken| self.broke(person, broken));
         Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
     }

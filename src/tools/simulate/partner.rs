@@ -237,10 +237,12 @@ impl Partner {
             // What was earned may have been sent already, by a call whose answer was lost.
             let may = ["insufficient_funds", "no_payment_provider"];
             let at = Timestamp::now();
-            match person.post::<Payout>("/api/v1/partner/payouts", &json!({}), &may).await? {
+            let moves = |amount, id| self.town.moves(person.name(), Transfer { amount, at, id });
+            let answer = person.post::<Payout>("/api/v1/partner/payouts", &json!({}), &may).await;
+            match answer.inspect_err(|_| moves(None, None))? {
                 Answer::Done(Payout { id, amount, status }) => {
                     self.town.saw.did(format!("pay-out {status}"));
-                    self.town.moves(person.name(), Transfer { amount, at, id: Some(id) });
+                    moves(Some(amount), Some(id));
                 }
                 Answer::Refused(refusal) => {
                     let problem: Value = serde_json::from_str(&refusal.body).unwrap_or_default();

@@ -93,7 +93,7 @@ impl Purse {
         let body = json!({"amount": amount, "currency": self.currency});
         let at = Timestamp::now();
         let answer = person.post::<TopUp>(TOP_UP_PATH, &body, &["no_payment_provider"]).await;
-        let moves = |id| self.town.moves(person.name(), Transfer { amount, at, id });
+        let moves = |id| self.town.moves(person.name(), Transfer { amount: Some(amount), at, id });
         match answer {
             Ok(Answer::Done(TopUp { id, status })) => {
                 self.town.saw.did(format!("top-up {status}"));

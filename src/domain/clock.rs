@@ -31,8 +31,8 @@ impl ClockLook {
     pub fn new(asked: Timestamp, took: Duration, there: Timestamp) -> Self {
         let half = took / 2;
         let middle = asked.after(half).as_millis();
-        // Both clocks tell whole milliseconds.
-        let within = i64::try_from(half.as_millis()).unwrap_or(i64::MAX).saturating_add(1);
+        // Both clocks tell whole milliseconds: one leaves out the rest, the other may round it up.
+        let within = i64::try_from(half.as_micros().div_ceil(1000)).unwrap_or(i64::MAX).saturating_add(2);
         Self { ahead: middle.saturating_sub(there.as_millis()), within }
     }
 
@@ -105,8 +105,8 @@ mod tests {
 
     #[test]
     fn the_middle_of_the_way_is_right_to_within_half_of_it() {
-        assert_eq!(look(0, 0), ClockLook { ahead: 0, within: 1 });
-        assert_eq!(look(40, 10), ClockLook { ahead: 45, within: 6 });
+        assert_eq!(look(0, 0), ClockLook { ahead: 0, within: 2 });
+        assert_eq!(look(40, 10), ClockLook { ahead: 45, within: 7 });
         assert_eq!(look(-3_600_000, 0).seconds(), -3_600.0);
     }
 

@@ -126,7 +126,7 @@ async fn what_is_not_there_and_what_is_not_taken_are_problems() {
 async fn a_body_without_end_is_refused() {
     let app = TestApp::start().await;
     let customer = app.customer().await;
-    let body = json!({"notes": "x".repeat(300_000)});
+    let body = json!({"notes": "x".repeat(600_000)});
     app.as_user(&customer).post("/orders", body).await.refused(413, "body_too_large");
 }
 

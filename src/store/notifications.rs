@@ -252,6 +252,17 @@ pub fn mark_read_about(
     Ok(diesel::update(unread).set(notifications::read_at.eq(at.as_millis())).execute(conn)?)
 }
 
+/// Notifications of one kind about an order that a user got after a time.
+macro_rules! about {
+    ($user_id:expr, $order_id:expr, $kind:expr, $since:expr) => {
+        notifications::table
+            .filter(notifications::user_id.eq($user_id.to_string()))
+            .filter(notifications::order_id.eq($order_id.to_string()))
+            .filter(notifications::kind.eq($kind.as_str()))
+            .filter(notifications::created_at.gt($since.as_millis()))
+    };
+}
+
 /// Whether a user has an unread notification of this kind about this order that was made after `since`.
 ///
 /// # Errors
@@ -263,16 +274,11 @@ pub fn has_unread_about(
     kind: NotificationKind,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    let unread = notifications::table
-        .filter(notifications::user_id.eq(user_id.to_string()))
-        .filter(notifications::order_id.eq(order_id.to_string()))
-        .filter(notifications::kind.eq(kind.as_str()))
-        .filter(notifications::read_at.is_null())
-        .filter(notifications::created_at.gt(since.as_millis()));
+    let unread = about!(user_id, order_id, kind, since).filter(notifications::read_at.is_null());
     Ok(unread.count().get_result::<i64>(conn)? > 0)
 }
 
-/// Whether a user was notified of something of this kind about an order at `since` or later.
+/// Whether a user has any such notification, read or not.
 ///
 /// # Errors
 /// When the database fails.
@@ -283,12 +289,7 @@ pub fn has_any_about(
     kind: NotificationKind,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    let all = notifications::table
-        .filter(notifications::user_id.eq(user_id.to_string()))
-        .filter(notifications::order_id.eq(order_id.to_string()))
-        .filter(notifications::kind.eq(kind.as_str()))
-        .filter(notifications::created_at.ge(since.as_millis()));
-    Ok(all.count().get_result::<i64>(conn)? > 0)
+    Ok(about!(user_id, order_id, kind, since).count().get_result::<i64>(conn)? > 0)
 }
 
 /// Whether a notification is there and is this user's.

@@ -163,6 +163,11 @@ async fn flush_positions(app: &App) -> Result<(), ServiceError> {
     let positions = app.tracking().positions();
     let (unwritten, mut outcome) = (positions.take_unwritten(), Ok(()));
     for batch in unwritten.chunks(BATCH) {
+        if outcome.as_ref().is_err_and(|error| !is_refusal(error)) {
+            // Each would wait as long for a database that is away.
+            positions.put_back(batch);
+            continue;
+        }
         let mut rows = batch.to_vec();
         let written = app.write(move |tx| {
             // Where somebody is who wants none is nobody's business.

@@ -7,6 +7,7 @@ use utoipa::ToSchema;
 use crate::domain::dispatch::OfferStatus;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{FamilyId, MessageId, OfferId, OrderId, PartnerId, UserId};
+use crate::domain::order::OrderStatus;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
@@ -427,6 +428,23 @@ pub fn partner_of_chat(frame: &str) -> Option<PartnerId> {
     is_chat.then(|| serde_json::from_str::<Frame>(frame).ok()).flatten().map(|frame| frame.message.partner_id)
 }
 
+/// The status and the version that a frame brings an order to; none for frames of other types.
+#[must_use]
+pub fn status_of_update(frame: &str) -> Option<(OrderStatus, i64)> {
+    #[derive(Deserialize)]
+    struct Frame {
+        update: Update,
+    }
+    #[derive(Deserialize)]
+    struct Update {
+        status: OrderStatus,
+        version: i64,
+    }
+    let is_update = frame.starts_with(r#"{"type":"order_update","#);
+    let Frame { update } = is_update.then(|| serde_json::from_str(frame).ok()).flatten()?;
+    Some((update.status, update.version))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -458,5 +476,22 @@ mod tests {
         let (user_id, up_to) = (UserId::new(), MessageId::new());
         let read = to_json(&EventFrame::ChatRead { user_id, up_to });
         assert_eq!(partner_of_chat(&around(&read)), None);
+    }
+
+    #[test]
+    fn an_update_tells_where_its_order_stands_and_other_frames_do_not() {
+        let update = OrderUpdate {
+            order_id: OrderId::new(),
+            status: OrderStatus::Delivered,
+            previous_status: OrderStatus::InTransit,
+            version: 7,
+            updated_at: Timestamp::from_millis(0),
+            partner: None,
+            reason: Some(r#""status":"pending""#.into()),
+        };
+        let event = Event::OrderUpdated { update, customer_id: UserId::new(), partner_id: None };
+        let Dispatch::Publish { frame, .. } = event.dispatch() else { panic!("{event:?}") };
+        assert_eq!(status_of_update(frame.get()), Some((OrderStatus::Delivered, 7)));
+        assert_eq!(status_of_update(r#"{"type":"eta","update":{"status":"delivered","version":7}}"#), None);
     }
 }

@@ -19,12 +19,14 @@ use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, InstanceId, SessionId, UserId};
+use crate::domain::order::OrderStatus;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
-use crate::protocol::event::partner_of_chat;
+use crate::protocol::ephemeral::LOCATION;
+use crate::protocol::event::{partner_of_chat, status_of_update};
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
@@ -67,6 +69,8 @@ pub(super) struct Group {
     states: Vec<(Arc<str>, Arc<Frame>)>,
     /// Slots whose frames go forward only, and since when what they told last is so.
     told: Vec<(Arc<str>, Timestamp)>,
+    /// Of an order: where it stands as its members were told, and in which version.
+    standing: Option<(OrderStatus, i64)>,
     numbers: Numbers,
     bridge: Option<BridgeAddress>,
     /// Who is there on other instances.
@@ -105,6 +109,7 @@ impl Group {
             members: Members::default(),
             states: Vec::new(),
             told: Vec::new(),
+            standing: None,
             numbers,
             bridge,
             remote: IndexMap::new(),
@@ -144,6 +149,7 @@ impl Group {
     fn take_event(&mut self, stamped: Stamped<'_>, seq: u64, accepted_at: Instant) {
         let frame = self.frame(stamped, Some(seq), None, accepted_at);
         self.ring.keep(seq, Arc::clone(&frame), self.window);
+        self.note_standing(stamped.body);
         match partner_of_chat(stamped.body) {
             None => self.fan_out(&frame, None, |_| true),
             Some(partner_id) => {
@@ -152,6 +158,20 @@ impl Group {
                 // It has a number, so whoever must not see it goes on behind it with a snapshot.
                 self.rejoin(is_others);
             }
+        }
+    }
+
+    /// Once its members are told that an order is not under way, none of them sees any more where its partner was: not
+    /// what waits for a slow one, and not what other instances have yet to tell.
+    fn note_standing(&mut self, body: &str) {
+        let Some((status, version)) = status_of_update(body) else { return };
+        if self.standing.is_some_and(|(_, latest)| latest >= version) {
+            // A duplicate.
+            return;
+        }
+        self.standing = Some((status, version));
+        if !status.shows_location() {
+            self.members.values().for_each(|member| member.lane.forget(member.door, LOCATION));
         }
     }
 
@@ -172,6 +192,9 @@ impl Group {
         accepted_at: Instant,
     ) {
         if since.is_some_and(|since| !self.is_latest(slot, since)) {
+            return;
+        }
+        if **slot == *LOCATION && self.standing.is_some_and(|(status, _)| !status.shows_location()) {
             return;
         }
         let frame = self.frame(stamped, None, None, accepted_at);

@@ -225,6 +225,22 @@ impl Lane {
         self.lock().shut(group);
     }
 
+    /// Drops what waits in a slot behind a door: it is not to be seen any more.
+    pub(super) fn forget(&self, door: DoorId, slot: &str) {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        inner.slots.retain(|held| held.waiting.door != door || *held.name != *slot);
+        inner.slot_bytes = inner.slots.iter().map(|held| held.waiting.frame.size()).sum();
+        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return };
+        if let DoorState::Ajar(frames) = &mut found.state {
+            let is_meant = |name: &Option<Arc<str>>| name.as_ref().is_some_and(|name| **name == *slot);
+            for (_, frame) in frames.extract_if(.., |(name, _)| is_meant(name)) {
+                inner.held -= 1;
+                inner.bytes -= frame.size();
+            }
+        }
+    }
+
     /// Drops what waits and lets nothing in any more.
     pub fn close(&self) {
         self.lock().close();

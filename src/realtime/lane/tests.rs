@@ -128,6 +128,25 @@ fn ephemeral_frames_are_conflated_per_slot_once_the_session_falls_behind() {
 }
 
 #[test]
+fn what_is_forgotten_is_dropped_from_its_slot_and_from_behind_its_door_and_leaves_its_room() {
+    let (dot, eta): (Arc<str>, Arc<str>) = ("location".into(), "eta".into());
+    let lane = Lane::new(CONFLATE_FROM + 1, 1_000_000);
+    let (door, other) = (open(&lane), lane.expect(GroupKey::Order(crate::domain::ids::OrderId::new())));
+    lane.put(other, &frame("dot behind a door"), Some(&dot));
+    lane.forget(door, &dot);
+    for _ in 0..CONFLATE_FROM {
+        assert_eq!(lane.put(door, &frame("must"), None), Put::Taken);
+    }
+    lane.put(door, &frame("dot"), Some(&dot));
+    lane.put(door, &frame("eta"), Some(&eta));
+    lane.forget(door, &dot);
+    lane.forget(other, &dot);
+    assert_eq!(lane.put(door, &frame("delivered"), None), Put::Taken, "the one behind the door has gone");
+    let got = texts(&lane);
+    assert_eq!(got[CONFLATE_FROM..], ["delivered", "eta"]);
+}
+
+#[test]
 fn while_a_slot_is_taken_no_ephemeral_frame_overtakes_it() {
     let lane = Lane::new(1000, 1_000_000);
     let (door, dot): (_, Arc<str>) = (open(&lane), "location".into());

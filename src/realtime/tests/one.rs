@@ -110,6 +110,39 @@ async fn a_position_that_comes_late_follows_no_later_one() {
 }
 
 #[actix_web::test]
+async fn once_its_members_know_that_an_order_is_not_under_way_they_see_no_position_of_before() {
+    for instance in Instance::each().await {
+        let key = GroupKey::Order(OrderId::new());
+        let (ear, _) = instance.join(key, None).await;
+        let publish = |kind: &str, number: usize| {
+            let body = json!({"type": kind, "number": number}).to_string();
+            let told = instance.groups.publish_ephemeral(key, EventId::new(), kind.into(), body.into());
+            told.expect("it is taken");
+        };
+        let steps =
+            [("in_transit", 5), ("delivered", 6), ("in_transit", 5), ("confirmed", 7), ("en_route", 8)];
+        for (number, (status, version)) in steps.into_iter().enumerate() {
+            // With its type first, as all frames are written.
+            let update = json!({"status": status, "version": version});
+            let frame = format!("{{\"type\":\"order_update\",\"update\":{update}}}");
+            let frame = RawValue::from_string(frame).expect("JSON");
+            instance.relay(vec![Dispatch::Publish { groups: vec![key], frame }]).await;
+            assert_eq!(ear.hear("order_update").await["update"]["version"], version);
+            publish(LOCATION, number);
+            // It comes by the same way.
+            publish("mark", number);
+            let mut heard = Vec::new();
+            while heard.last() != Some(&json!("mark")) {
+                let frame: Value = serde_json::from_str(ear.frame().await.text()).expect("JSON");
+                heard.push(frame["type"].clone());
+            }
+            let shows = status == "en_route" || number == 0;
+            assert_eq!(heard.contains(&json!(LOCATION)), shows, "{heard:?} in {status}, version {version}");
+        }
+    }
+}
+
+#[actix_web::test]
 async fn who_listens_is_known_from_the_first_member_to_the_last() {
     for instance in Instance::each().await {
         let key = GroupKey::Order(OrderId::new());

@@ -14,8 +14,10 @@ use super::{Conn, DatabaseUrl, Store, StoreSettings};
 
 /// Names a PostgreSQL server on which tests may create databases, as a libpq URL.
 const SERVER: &str = "WAYBILL_TEST_POSTGRES";
+/// Names a database there that has its tables, and is copied, if there is one.
+const TEMPLATE: &str = "WAYBILL_TEST_POSTGRES_TEMPLATE";
 
-/// An empty database that is removed when this is dropped.
+/// A database of its own that is removed when this is dropped.
 pub(crate) enum TestDatabase {
     /// A file in a folder of its own.
     Sqlite(TempDir),
@@ -42,7 +44,8 @@ impl TestDatabase {
 
     fn postgres(server: String) -> Self {
         let name = format!("waybill_test_{}", UserId::new().to_string().replace('-', ""));
-        run(&server, &format!("CREATE DATABASE {name}"));
+        let template = std::env::var(TEMPLATE).unwrap_or_else(|_| "template1".into());
+        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
         Self::Postgres { server, name }
     }
 

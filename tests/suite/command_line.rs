@@ -153,7 +153,7 @@ fn config_tells_where_values_come_from_and_hides_secrets() {
 
 #[test]
 fn migrating_twice_is_migrating_once() {
-    let (folder, database) = (folder(), TestDatabase::new());
+    let (folder, database) = (folder(), TestDatabase::empty());
     for _ in 0..2 {
         let (code, stdout, stderr) = outcome(&folder, &[("DATABASE_URL", &database.url())], &["migrate"], "");
         assert_eq!(code, 0, "{stderr}");

@@ -4,7 +4,7 @@ use diesel::{Connection, PgConnection, RunQueryDsl};
 use tempfile::TempDir;
 use uuid::Uuid;
 
-/// An empty database that is removed when this is dropped.
+/// A database of its own that is removed when this is dropped.
 pub enum TestDatabase {
     /// A file in a folder of its own.
     Sqlite(TempDir),
@@ -18,13 +18,24 @@ pub enum TestDatabase {
 }
 
 impl TestDatabase {
-    /// One of the kind that this run is about.
+    /// One of the kind that this run is about. On PostgreSQL with its tables, where `WAYBILL_TEST_POSTGRES_TEMPLATE` names a
+    /// database to copy.
     pub fn new() -> Self {
+        Self::from_template(std::env::var("WAYBILL_TEST_POSTGRES_TEMPLATE").ok().as_deref())
+    }
+
+    /// One of the kind that this run is about, without any table.
+    pub fn empty() -> Self {
+        Self::from_template(None)
+    }
+
+    fn from_template(template: Option<&str>) -> Self {
         match std::env::var("WAYBILL_TEST_DATABASE").as_deref() {
             Ok("postgres") => {
                 let server = std::env::var("WAYBILL_TEST_POSTGRES");
                 Self::postgres(
                     server.expect("WAYBILL_TEST_POSTGRES names a server; tests/services starts one"),
+                    template.unwrap_or("template1"),
                 )
             }
             Ok("sqlite") | Err(_) => Self::Sqlite(TempDir::new().expect("a folder")),
@@ -32,9 +43,9 @@ impl TestDatabase {
         }
     }
 
-    fn postgres(server: String) -> Self {
+    fn postgres(server: String, template: &str) -> Self {
         let name = format!("waybill_test_{}", Uuid::new_v4().simple());
-        run(&server, &format!("CREATE DATABASE {name}"));
+        run(&server, &format!("CREATE DATABASE {name} TEMPLATE {template}"));
         Self::Postgres { server, name }
     }
 

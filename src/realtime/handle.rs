@@ -53,6 +53,15 @@ pub struct Counts {
     pub users: usize,
 }
 
+/// Who listens to a group.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Listeners {
+    /// Each user once.
+    pub users: Vec<UserId>,
+    /// Whether these are all there are: while Redis is away only those on this instance are known.
+    pub is_all: bool,
+}
+
 /// A part of the realtime room does not answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{part} does not answer")]
@@ -400,13 +409,17 @@ impl Groups {
         self.inner.directory.send(ListOnline { limit }).await.map_err(|_| ProbeFailed { part: DIRECTORY })
     }
 
-    /// Users who listen to a group, on any instance, as far as that can be told: of a group of more sessions than presence
-    /// is told in, and while Redis is away, only those on this one.
-    pub async fn listeners(&self, key: GroupKey) -> Vec<UserId> {
+    /// Users who listen to a group, on any instance, as far as that can be told.
+    pub async fn listeners(&self, key: GroupKey) -> Listeners {
+        let is_all = |groups: &Self| !groups.has_bridge() || groups.across().is_some();
+        let was_all = is_all(self);
         let (reply, listeners) = oneshot::channel();
         self.registry(key).do_send(WhoListens { key, reply }); // bounded: the caller waits
         let answer = actix_web::rt::time::timeout(LISTENERS_WAIT, listeners).await;
-        answer.ok().and_then(Result::ok).unwrap_or_default()
+        match answer.ok().and_then(Result::ok) {
+            Some(users) => Listeners { users, is_all: was_all && is_all(self) },
+            None => Listeners::default(),
+        }
     }
 
     /// Makes a round trip through every registry, the directory, and the bridge where there is one.

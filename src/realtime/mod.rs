@@ -23,7 +23,7 @@ pub use bridge::{
     BridgeSettings, InvalidRedisTls, InvalidRedisUrl, Outgoing, Peers, RedisServers, RedisTls, RedisUrl,
     RelayError, check as check_redis, slot_of,
 };
-pub use handle::{Counts, Groups, Overloaded, ProbeFailed, RealtimeSettings};
+pub use handle::{Counts, Groups, Listeners, Overloaded, ProbeFailed, RealtimeSettings};
 pub use lane::{DoorId, Lane, Next};
 pub use messages::{Deliver, Frame, Joined, Member, Recovery};
 pub use resident::Resident;

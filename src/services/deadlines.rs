@@ -132,6 +132,10 @@ pub async fn fire_due(app: &App) -> Result<Option<Timestamp>, ServiceError> {
     Ok(if is_held { next.map(|next| next.max(Timestamp::now().after(HELD))) } else { next })
 }
 
+/// How often it is put off that somebody is notified because it is not known who has an order on a screen, Redis being away:
+/// some ten minutes. After that who may have it there is notified all the same.
+const ATTEMPTS_TO_KNOW: i64 = 18;
+
 /// What became of a deadline that was due.
 #[derive(Debug, Clone, Copy)]
 enum Outcome {
@@ -162,7 +166,16 @@ async fn fire(app: &App, deadline: Deadline) {
     // Asked before the transaction, which waits for nobody.
     let listeners = match (kind, deadline.order_id) {
         (DeadlineKind::UnreadMessage, Some(order_id)) => {
-            app.groups().listeners(GroupKey::Order(order_id)).await
+            let listeners = app.groups().listeners(GroupKey::Order(order_id)).await;
+            if !listeners.is_all && deadline.attempts < ATTEMPTS_TO_KNOW {
+                // It comes up again by itself.
+                app.metrics()
+                    .deadlines
+                    .with_label_values(&[kind.as_str(), Outcome::Postponed.as_str()])
+                    .inc();
+                return;
+            }
+            listeners.users
         }
         (
             DeadlineKind::Dispatch

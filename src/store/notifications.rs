@@ -252,17 +252,6 @@ pub fn mark_read_about(
     Ok(diesel::update(unread).set(notifications::read_at.eq(at.as_millis())).execute(conn)?)
 }
 
-/// Notifications of one kind about an order that a user got after a time.
-macro_rules! about {
-    ($user_id:expr, $order_id:expr, $kind:expr, $since:expr) => {
-        notifications::table
-            .filter(notifications::user_id.eq($user_id.to_string()))
-            .filter(notifications::order_id.eq($order_id.to_string()))
-            .filter(notifications::kind.eq($kind.as_str()))
-            .filter(notifications::created_at.gt($since.as_millis()))
-    };
-}
-
 /// Whether a user has an unread notification of this kind about this order that was made after `since`.
 ///
 /// # Errors
@@ -274,22 +263,13 @@ pub fn has_unread_about(
     kind: NotificationKind,
     since: Timestamp,
 ) -> Result<bool, StoreError> {
-    let unread = about!(user_id, order_id, kind, since).filter(notifications::read_at.is_null());
+    let unread = notifications::table
+        .filter(notifications::user_id.eq(user_id.to_string()))
+        .filter(notifications::order_id.eq(order_id.to_string()))
+        .filter(notifications::kind.eq(kind.as_str()))
+        .filter(notifications::created_at.gt(since.as_millis()))
+        .filter(notifications::read_at.is_null());
     Ok(unread.count().get_result::<i64>(conn)? > 0)
-}
-
-/// Whether a user has any such notification, read or not.
-///
-/// # Errors
-/// When the database fails.
-pub fn has_any_about(
-    conn: &mut Conn,
-    user_id: UserId,
-    order_id: OrderId,
-    kind: NotificationKind,
-    since: Timestamp,
-) -> Result<bool, StoreError> {
-    Ok(about!(user_id, order_id, kind, since).count().get_result::<i64>(conn)? > 0)
 }
 
 /// Whether a notification is there and is this user's.

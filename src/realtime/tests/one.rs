@@ -146,13 +146,13 @@ async fn once_its_members_know_that_an_order_is_not_under_way_they_see_no_positi
 async fn who_listens_is_known_from_the_first_member_to_the_last() {
     for instance in Instance::each().await {
         let key = GroupKey::Order(OrderId::new());
-        assert_eq!(instance.groups.listeners(key).await, []);
+        assert_eq!(instance.groups.listeners(key).await.users, []);
         let user_id = UserId::new();
         let (_ear, joined) = instance.join_as(user_id, key, None).await;
-        assert_eq!(instance.groups.listeners(key).await, [user_id]);
-        assert_eq!(instance.groups.listeners(GroupKey::Order(OrderId::new())).await, []);
+        assert_eq!(instance.groups.listeners(key).await.users, [user_id]);
+        assert_eq!(instance.groups.listeners(GroupKey::Order(OrderId::new())).await.users, []);
         instance.relay(vec![Dispatch::Expel { group: joined.group, user_id }]).await;
-        assert_eq!(instance.groups.listeners(key).await, []);
+        assert_eq!(instance.groups.listeners(key).await.users, []);
     }
 }
 

@@ -165,7 +165,7 @@ async fn who_listens_on_another_instance_is_known_where_nobody_does() {
         let (_ear, _) = there.join_as(user_id, key, None).await;
         // Its note is on its way to Redis before the join is answered, on a link of its own.
         let known = async {
-            while here.groups.listeners(key).await != [user_id] {
+            while here.groups.listeners(key).await.users != [user_id] {
                 tokio::task::yield_now().await;
             }
         };

@@ -24,10 +24,6 @@ const NOTIFIED: Duration = Duration::from_secs(60);
 /// By then every connection is closed that was dead when a message was written.
 const LOOKED_AGAIN_AFTER: Duration = Duration::from_secs(90);
 
-/// By how much the clocks of two instances may differ: a message is never older than the one before it, and may be newer than
-/// its notification.
-const CLOCKS: Duration = Duration::from_secs(5);
-
 /// The two sides of an order.
 fn sides(order: &Order) -> impl Iterator<Item = (Party, UserId)> {
     let partner = order.partner.as_ref().map(|partner| (Party::Partner, partner.user_id));
@@ -47,11 +43,20 @@ pub(super) fn notify(
     let (looking, away): (Vec<UserId>, Vec<UserId>) =
         readers.partition(|user_id| listeners.contains(user_id));
     for user_id in looking {
-        let (subject, again_at) = (format!("{}/{user_id}", order.id), now.after(LOOKED_AGAIN_AFTER));
-        tx.set_deadline(DeadlineKind::UnreadMessage, subject, Some(order.id), again_at)?;
+        let again_at = now.after(LOOKED_AGAIN_AFTER);
+        tx.set_deadline(DeadlineKind::UnreadMessage, subject(order, user_id), Some(order.id), again_at)?;
+    }
+    for user_id in &away {
+        // Who has this notification has no need of one about what came before.
+        tx.lift_deadline(DeadlineKind::UnreadMessage, subject(order, *user_id))?;
     }
     let letters = away.into_iter().map(|user_id| (user_id, message));
     notify_all(tx, order, letters.collect(), now)
+}
+
+/// What the deadline is about by which it is looked again whether somebody has read what was written about an order.
+fn subject(order: &Order, reader: UserId) -> String {
+    format!("{}/{reader}", order.id)
 }
 
 /// Whose screen a deadline is about.
@@ -73,11 +78,7 @@ pub(in crate::services) fn notify_of_unread(
     let Some((message, name)) = rows::last_unread(tx.conn(), sight(order, party), reader)? else {
         return Ok(());
     };
-    let (kind, at) = (NotificationKind::ChatMessage, message.created_at);
-    if inboxes::has_any_about(tx.conn(), reader, order.id, kind, at.before(CLOCKS))? {
-        // Of a later one, and that was seen.
-        return Ok(());
-    }
+    let at = message.created_at;
     notify_all(tx, order, vec![(reader, &view(message, name))], at)
 }
 

@@ -118,7 +118,8 @@ async fn admit(
         }
         app.guard().admit_repeat(who.user_id, now)?;
     }
-    Ok(app.groups().listeners(GroupKey::Order(order_id)).await)
+    // Where not all are known, who may be reading along is notified: once too often is better than not at all.
+    Ok(app.groups().listeners(GroupKey::Order(order_id)).await.users)
 }
 
 fn post_in(

@@ -52,7 +52,7 @@ async fn screen(app: &TestApp, user: &TestUser, order: &str) -> Socket {
 pub async fn until_listening(app: &TestApp, user: UserId, order: &str, is_so: bool) {
     let key = GroupKey::Order(order.parse().expect("an id"));
     app.until("who listens is known", || async {
-        app.inner().groups().listeners(key).await.contains(&user) == is_so
+        app.inner().groups().listeners(key).await.users.contains(&user) == is_so
     })
     .await;
 }

@@ -162,6 +162,24 @@ async fn a_redis_that_has_become_a_replica_is_gone_round_and_tried_with_pauses()
     stage.scene.hear("in_transit").await;
 }
 
+#[actix_web::test]
+async fn nobody_is_notified_later_of_a_message_because_redis_cannot_say_who_has_it_on_a_screen() {
+    let mut stage = Stage::set(RedisServer::start()).await;
+    // On one server alone the order is on a screen.
+    stage.scene.screens.remove(0).close().await;
+    let (here, order) = (&stage.scene.fleet.apps[0], &stage.scene.order);
+    let path = format!("/orders/{order}/messages");
+    here.as_user(&stage.scene.partner).post(&path, json!({"text": "You see this."})).await.expect(201);
+    stage.redis.kill();
+    stage.scene.looks_again("postponed").await;
+    stage.redis.resume();
+    stage.scene.everybody_uses_redis().await;
+    stage.scene.looks_again("done").await;
+    let client = stage.scene.fleet.apps[1].as_user(&stage.scene.customer);
+    let told = client.get("/notifications?type=chat_message").await.expect(200);
+    assert_eq!(told["items"], json!([]));
+}
+
 async fn readiness(app: &TestApp) -> Value {
     app.ready().await
 }

@@ -1,9 +1,11 @@
 //! What the tests of Redis' fates have on stage.
 
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use waybill::protocol::channel::Route;
 
 use super::{Fleet, subscribe, tells};
+use crate::faults::stage::direct;
 use crate::support::steps::text;
 use crate::support::users::PASSWORD;
 use crate::support::{Socket, TestApp, TestUser};
@@ -56,6 +58,17 @@ impl Scene {
             let numbers: Vec<u64> = frames.iter().filter_map(|frame| frame["seq"].as_u64()).collect();
             assert!(numbers.len() == 2 && numbers[1] == numbers[0] + 1, "{frames:?}");
         }
+    }
+
+    /// Lets it be time to look again whether messages were read, until that had this outcome on one of the servers.
+    pub async fn looks_again(&self, outcome: &str) {
+        let looked = |app: &TestApp| {
+            app.inner().metrics().deadlines.with_label_values(&["unread_message", outcome]).get()
+        };
+        let [app, other] = [0, 1].map(|at| &self.fleet.apps[at]);
+        let now = "UPDATE deadlines SET due_at = 0 WHERE kind = 'unread_message'";
+        direct(&self.fleet.database).batch_execute(now).expect("it is changed");
+        app.until("it is looked again", || async { looked(app) + looked(other) > 0 }).await;
     }
 
     /// Waits until events go through Redis.

@@ -104,7 +104,8 @@ pub fn forget(conn: &mut Conn, partner_id: PartnerId) -> Result<(), StoreError> 
     Ok(())
 }
 
-/// Removes some who were last seen before `before`; tells how many.
+/// Removes some who were last seen before `before`, or do not want offers any more and were noted while they said so; tells
+/// how many.
 ///
 /// # Errors
 /// When the database fails.
@@ -113,12 +114,13 @@ pub fn purge(conn: &mut Conn, before: Timestamp, limit: i64) -> Result<usize, St
     let unlocked = match conn {
         // One transaction writes at a time.
         Conn::Sqlite(_) => "",
-        Conn::Postgres(_) => "FOR UPDATE SKIP LOCKED",
+        Conn::Postgres(_) => "FOR UPDATE OF seen SKIP LOCKED",
     };
     let text = format!(
-        "DELETE FROM partner_positions WHERE at < ? AND partner_id IN \
-         (SELECT partner_id FROM partner_positions WHERE at < ? ORDER BY partner_id LIMIT ? {unlocked})"
+        "DELETE FROM partner_positions WHERE partner_id IN \
+         (SELECT seen.partner_id FROM partner_positions seen WHERE seen.at < ? OR NOT EXISTS \
+         (SELECT 1 FROM partners WHERE partners.id = seen.partner_id AND partners.online) \
+         ORDER BY seen.partner_id LIMIT ? {unlocked})"
     );
-    let before = before.as_millis();
-    Ok(Statement::new(text).bigint(before).bigint(before).bigint(limit).execute(conn)?)
+    Ok(Statement::new(text).bigint(before.as_millis()).bigint(limit).execute(conn)?)
 }

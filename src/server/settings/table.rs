@@ -206,7 +206,7 @@ settings! {
     /// With what the payment provider signs its events, with commas while keys are changed. Without it, none is taken.
     "WAYBILL_PAYMENT_WEBHOOK_SECRET" Hidden payment_webhook_secrets: Vec<WebhookSecret> = "", |text| parse::list(text, parse::webhook_secret);
 
-    /// Seconds between two times that the trails of orders under way are written down, and three times that for where partners without one are; a crash loses what came since.
+    /// Seconds between two times that the trails of orders under way are written down, and three times that, at most 20, for where partners without one are; a crash loses what came since.
     "WAYBILL_TRAIL_FLUSH_SECS" Plain trail_flush: Duration = "5", |text| parse::secs(text, 1..=60);
 
     /// Days that an order's trail is kept, from its being placed on.

@@ -32,6 +32,9 @@ const TOLD_EVERY: Duration = Duration::from_secs(1);
 pub(super) const ABOUT: Duration = Duration::from_secs(60);
 /// Dots older than this are forgotten, should nobody have said so before.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
+/// By how much a sample of a device that is on time may come sooner after the one before it than nine tenths of what lies
+/// between the two, times ten: a tenth of a second.
+const STEP_DOUBT: Duration = Duration::from_secs(1);
 /// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
 const GRACE: Duration = Duration::from_secs(5);
 
@@ -300,14 +303,14 @@ impl LastSeen {
     }
 
     /// Whether a sample comes about as long after the one before it as it was measured after that: the phone is not late, its
-    /// clock is. Of a backlog they come faster.
+    /// clock is. Of a backlog they come faster, over a slow link too.
     pub(super) fn keeps_step(&self, order_id: OrderId, sample: &LocationSample, now: Timestamp) -> bool {
         let live = self.live();
         let before = live.orders.get(&order_id).and_then(|tracker| {
             Some((tracker.taken_at?, tracker.sample.timestamp)).filter(|_| tracker.is_own)
         });
         before.is_some_and(|(taken_at, measured_at)| {
-            2 * now.since(taken_at) >= sample.timestamp.since(measured_at)
+            10 * now.since(taken_at) + STEP_DOUBT >= 9 * sample.timestamp.since(measured_at)
         })
     }
 

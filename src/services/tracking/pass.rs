@@ -38,7 +38,7 @@ const PURGE: Duration = Duration::from_secs(60);
 /// longer than that after `delivered`, however slowly the database answers.
 const BELIEVED: Duration = Duration::from_secs(1);
 /// A device's clock that is behind by less is not put right: a sample that says of which order it is may have been measured
-/// so much later than it says.
+/// so much later than it says, unless its device has told how late that can be.
 pub(super) const CLOCK_DOUBT: Duration = Duration::from_secs(3);
 /// How many positions are said in a round: more than come in one, and no more than those who listen take.
 const MOVED: usize = 25_000;
@@ -188,6 +188,8 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         Fix { position, at: sample.timestamp, accuracy: sample.accuracy }
     };
     let is_alone = parcel.samples.len() == 1;
+    let told = parcel.newer_by.map(|newer_by| Duration::from_millis(u64::try_from(newer_by).unwrap_or(0)));
+    let doubt = told.map_or(CLOCK_DOUBT, |told| told.min(CLOCK_DOUBT));
     let jumping = jumps(&parcel.samples.iter().map(|(_, sample)| fix(sample)).collect::<Vec<_>>());
     for ((index, sample), jumps) in std::mem::take(&mut parcel.samples).into_iter().zip(jumping) {
         let at = sample.timestamp;
@@ -196,7 +198,7 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
         let under_way = known.under_way(parcel.partner_id).iter();
         let has_begun = |order: &UnderWay| {
             let is_named = sample.order_id == Some(order.order_id);
-            order.since <= if is_named { at.after(CLOCK_DOUBT) } else { at }
+            order.since <= if is_named { at.after(doubt) } else { at }
         };
         let shown: Vec<&UnderWay> =
             under_way.filter(|order| is_present && is_meant(order.order_id) && has_begun(order)).collect();

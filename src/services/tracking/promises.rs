@@ -30,10 +30,13 @@ pub(super) fn keep(app: &App, mut promises: Vec<(OrderId, Leg, Option<Timestamp>
             let last_seen = app.last_seen();
             match kept {
                 Ok(kept) => {
+                    let mut promised = Vec::new();
                     for ((order_id, leg, _), known) in batch.iter().zip(kept) {
                         last_seen.set_promise(*order_id, *leg, known);
+                        promised.extend(known.map(|_| *order_id));
                     }
-                    pass::expect(&app, batch.into_iter().map(|(order_id, ..)| order_id).collect()).await;
+                    // Where nothing was promised yet it is the next sample that asks for the way, and promises by that.
+                    pass::expect(&app, promised).await;
                 }
                 Err(error) => {
                     log::warn!("{} first ETAs wait for the next samples: {error}", batch.len());

@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -35,6 +36,9 @@ const CAPACITY: usize = 200_000;
 const BATCH: usize = 500;
 /// Positions without an order are written so much less often than trails: who is without one says every 15 s where it is.
 const POSITIONS_FLUSH: u32 = 3;
+/// But no more seldom than this: what is not written yet is told to an instance that comes, if it is of
+/// the last 30 s.
+const POSITIONS_FLUSH_MOST: Duration = Duration::from_secs(20);
 /// So many that are refused are looked at while none is taken.
 const REFUSED: usize = 100;
 /// The most positions in one event.
@@ -97,10 +101,11 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
 /// trails, which do not wait for it.
 pub async fn run_positions(app: App, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
+    let pause = POSITIONS_FLUSH_MOST.min(POSITIONS_FLUSH * app.settings().trail_flush);
     loop {
         let is_over = tokio::select! {
             () = &mut stop => true,
-            () = tokio::time::sleep(POSITIONS_FLUSH * app.settings().trail_flush) => false,
+            () = tokio::time::sleep(pause) => false,
         };
         if let Err(error) = flush_positions(&app).await {
             log::warn!("positions of partners without an order wait: {error}");

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::connection::SimpleConnection;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 use waybill::store::deadlines::take_due;
@@ -9,6 +10,7 @@ use waybill::store::marks::{self, Mark};
 use waybill::store::{dispatch, positions, tracks};
 
 use super::offered;
+use crate::faults::stage::direct;
 use crate::support::steps::text;
 use crate::support::{TestApp, TestUser};
 
@@ -100,6 +102,25 @@ async fn after_a_long_absence_it_is_looked_no_farther_before_anybody_can_have_sa
 async fn written(app: &TestApp) -> usize {
     let seen = app.inner().read(|conn| Ok(positions::seen_since(conn, Timestamp::from_millis(0))?));
     seen.await.expect("it is read").len()
+}
+
+#[actix_web::test]
+async fn where_somebody_is_who_has_just_gone_offline_is_forgotten_though_it_was_written_at_that_moment() {
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
+    let (one, other) = (app.partner().await, app.partner().await);
+    for partner in [&one, &other] {
+        app.as_user(partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+        app.stand(partner, 100.0).await;
+    }
+    app.until("both are written down", || async { written(&app).await == 2 }).await;
+    // As if the position had been written after the one that going offline removes.
+    app.as_user(&one).put("/partner/availability", json!({"online": false})).await.expect(200);
+    assert_eq!(written(&app).await, 1);
+    let again = "INSERT INTO partner_positions (partner_id, at, latitude, longitude) \
+                 SELECT id, (SELECT MAX(at) FROM partner_positions), 1, 1 FROM partners WHERE NOT online; \
+                 UPDATE deadlines SET due_at = 0 WHERE kind = 'purge'";
+    direct(app.database()).batch_execute(again).expect("it is changed");
+    app.until("it is forgotten", || async { written(&app).await == 1 }).await;
 }
 
 #[actix_web::test]

@@ -385,6 +385,21 @@ async fn a_phone_whose_clock_is_slow_writes_no_event_for_each_of_its_samples() {
 }
 
 #[actix_web::test]
+async fn of_a_backlog_that_comes_one_by_one_over_a_slow_link_watchers_hear_each() {
+    let app = TestApp::start_with(&often()).await;
+    let mut ride = Ride::begin(&app).await;
+    ride.phone.send(frame(north(PICKUP, 3_000.0), ago(100))).await;
+    // Slowly, and yet twice as fast as they were measured.
+    tokio::time::sleep(Duration::from_millis(2_600)).await;
+    ride.phone.send(frame(north(PICKUP, 2_950.0), ago(98))).await;
+    let mut told = 0;
+    while told < 2 {
+        told += ride.map.expect("trail").await["points"].as_array().map_or(0, Vec::len);
+    }
+    ride.is_written(&app, 2).await;
+}
+
+#[actix_web::test]
 async fn of_a_backlog_that_comes_one_by_one_watchers_hear_each() {
     let app = TestApp::start_with(&often()).await;
     let mut ride = Ride::begin(&app).await;

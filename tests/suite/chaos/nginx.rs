@@ -62,6 +62,8 @@ fn site(servers: &[SocketAddr], address: SocketAddr, folder: &str) -> String {
     let (before, after) = rest.split_at(first);
     let text = format!("{before}{ours}{after}").replace("listen 80;", &format!("listen {address};"));
     assert!(text.contains(&address.to_string()), "it listens elsewhere than on port 80");
+    let most = format!("client_max_body_size {}k;", waybill::http::extract::MAX_BODY / 1024);
+    assert!(text.contains(&most), "it takes other bodies than waybill does");
     text.replace("/var/log/nginx/", &format!("{folder}/"))
 }
 

@@ -20,7 +20,7 @@ use super::rules::ends::{
     Entry, Message, Row, Sent, adds_up, assigned, earned, last_ride, messages, paid_from_wallet,
     seen_under_way, timeline,
 };
-use super::rules::notes::{Note, of_customer, of_partner, of_top_ups};
+use super::rules::notes::{Note, of_customer, of_partner, of_pay_outs, of_wallet};
 use super::rules::outcome::{Lot, nothing_done};
 use super::rules::told::{Held, Told, made_up};
 use super::rules::transfers::{Transfer, moved};
@@ -264,11 +264,10 @@ impl<'a> Closing<'a> {
         }
         broken.into_iter().for_each(|broken| self.broke(person, broken));
         let broken = self.settled(async || {
-            let asked = self.asked(person, "top_up", TOP_UP_PATH).await?;
+            let (asked, _) = self.asked(person, "top_up", TOP_UP_PATH).await?;
             let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
             let mut broken = moved("top_up", &asked, &entries, self.town.begin.before(CLOCKS));
-            let find = |notes: &[Note]| of_top_ups(&entries, notes).into_iter().collect();
-            broken.extend(self.notified(person, find).await?);
+            broken.extend(self.notified(person, |notes| of_wallet(&entries, notes)).await?);
             Ok(broken)
         });
         broken.await?.into_iter().for_each(|broken| self.broke(person, broken));
@@ -290,13 +289,20 @@ impl<'a> Closing<'a> {
         }
     }
 
-    /// What a person moved from outside, or there, and whether that has moved money; what may still do so has no id.
-    async fn asked(&self, person: &Person, kind: &str, path: &str) -> Result<Vec<(Transfer, bool)>, Trouble> {
-        let mut asked = Vec::new();
+    /// What a person moved from outside, or there, and whether that has moved money; what may still do so has no id. And how
+    /// many of these have succeeded.
+    async fn asked(
+        &self,
+        person: &Person,
+        kind: &str,
+        path: &str,
+    ) -> Result<(Vec<(Transfer, bool)>, usize), Trouble> {
+        let (mut asked, mut succeeded) = (Vec::new(), 0);
         for mut transfer in self.town.moved_by(person.name()) {
             let mut has_moved = false;
             if let Some(id) = &transfer.id {
                 let TransferNow { status } = get(person, &format!("{path}/{id}")).await?;
+                succeeded += usize::from(status == "succeeded");
                 // A pay-out leaves the account before it is sent, and comes back where it cannot be.
                 has_moved = status == "succeeded" || kind == "pay_out";
                 if status == "pending" && !has_moved {
@@ -305,7 +311,7 @@ impl<'a> Closing<'a> {
             }
             asked.push((transfer, has_moved));
         }
-        Ok(asked)
+        Ok((asked, succeeded))
     }
 
     /// What is wrong with a person's notifications; they are read anew where something is, since they may have been read before it
@@ -335,9 +341,11 @@ impl<'a> Closing<'a> {
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
         self.count(person, "movements", |told| told.held_entries(Role::Partner, &entries));
         let paid_out = self.settled(async || {
-            let asked = self.asked(person, "pay_out", "/api/v1/partner/payouts").await?;
+            let (asked, sent) = self.asked(person, "pay_out", "/api/v1/partner/payouts").await?;
             let entries: Vec<Entry> = all(person, "/api/v1/partner/earnings/entries").await?;
-            Ok(moved("pay_out", &asked, &entries, self.town.begin.before(CLOCKS)))
+            let mut broken = moved("pay_out", &asked, &entries, self.town.begin.before(CLOCKS));
+            broken.extend(self.notified(person, |notes| of_pay_outs(&entries, sent, notes)).await?);
+            Ok(broken)
         });
         broken.extend(paid_out.await?);
         broken.into_iter().for_each(|broken| self.broke(person, broken));

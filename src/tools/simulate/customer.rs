@@ -179,22 +179,37 @@ impl Customer {
             (false, false) => None,
         };
         let payment = self.purse.choose(person, &mut self.rng).await?;
-        let order = an_order(payment, &mut self.rng);
+        let mut order = an_order(payment, &mut self.rng);
         self.town.saw.did("order tried");
         let may: &[&str] = if payment == PaymentMethod::Wallet { &["insufficient_funds"] } else { &[] };
         match person.post::<Order>("/api/v1/orders", &order, may).await? {
-            Answer::Done(order) => {
-                log::debug!("{}: ordered {}", person.name(), order.id);
-                self.town.saw.placed(person.name(), &order);
-                self.know(order, regrets);
-            }
+            Answer::Done(order) => self.placed(person, order, regrets),
             Answer::Refused(refusal) if refusal.code == "insufficient_funds" => {
+                let balance = self.purse.was_too_little(person, &refusal).await?;
+                // It is had for cash, and so one learns what it costs.
+                if let Some(method) = order.get_mut("payment_method") {
+                    *method = json!(PaymentMethod::Cash);
+                }
+                if let Answer::Done(order) = person.post::<Order>("/api/v1/orders", &order, &[]).await? {
+                    if let Some(balance) = balance.filter(|balance| *balance >= order.price.amount) {
+                        let expected =
+                            format!("{} to be taken from a wallet with {balance}", order.price.amount);
+                        self.town.saw.broke(person.name(), Break::new(order.id, expected, refusal.body));
+                    }
+                    self.placed(person, order, regrets);
+                }
                 self.purse.top_up(person, &mut self.rng).await?;
             }
             // Nothing explains that, and it is noted. It was somebody else's turn, then.
             Answer::Refused(_) => {}
         }
         Ok(())
+    }
+
+    fn placed(&mut self, person: &Person, order: Order, regrets: Option<Regret>) {
+        log::debug!("{}: ordered {}", person.name(), order.id);
+        self.town.saw.placed(person.name(), &order);
+        self.know(order, regrets);
     }
 
     fn wants_to_order(&mut self) -> bool {

@@ -8,11 +8,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::person::{Answer, Person, TOP_UP_PATH};
+use super::rules::Break;
+use super::rules::ends::Entry;
 use super::rules::transfers::Transfer;
 use super::trouble::Trouble;
 use super::world::Town;
 use crate::domain::order::PaymentMethod;
 use crate::domain::time::Timestamp;
+use crate::tools::client::http::Refusal;
 
 /// How many orders are paid from the wallet.
 const FROM_WALLET: f64 = 0.6;
@@ -45,6 +48,11 @@ struct Wallet {
 }
 
 #[derive(Deserialize)]
+struct Latest {
+    items: Vec<Entry>,
+}
+
+#[derive(Deserialize)]
 struct TopUp {
     id: String,
     status: String,
@@ -62,6 +70,22 @@ impl Purse {
         let Wallet { balance, currency } = person.get("/api/v1/wallet").await?;
         (self.balance, self.currency) = (balance, Some(currency));
         Ok(())
+    }
+
+    /// An order was refused for want of money. Gives what there was, as the refusal says; it must have been there.
+    pub async fn was_too_little(&self, person: &Person, refusal: &Refusal) -> Result<Option<i64>, Trouble> {
+        let problem: Value = serde_json::from_str(&refusal.body).unwrap_or_default();
+        let balance = problem.pointer("/balance/amount").and_then(Value::as_i64);
+        let Latest { items } = person.get("/api/v1/wallet/entries?limit=20").await?;
+        let is_known = |balance| {
+            let mut held = items.iter().map(|entry| entry.balance_after);
+            held.any(|held| held == balance) || balance == 0 && items.len() < 20
+        };
+        if !balance.is_some_and(is_known) {
+            let expected = "a balance that the wallet had of late";
+            self.town.saw.broke(person.name(), Break::new("the wallet", expected, refusal.body.clone()));
+        }
+        Ok(balance)
     }
 
     /// Takes in a `wallet_update`.

@@ -2,6 +2,7 @@
 //! the money that moved.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -78,14 +79,36 @@ fn differs(id: OrderId, whose: &str, due: &BTreeMap<&str, usize>, notes: &[Note]
     due.iter().filter_map(broken).collect()
 }
 
-/// Each top-up that came to an account is notified of.
+fn movements(entries: &[Entry], kind: &str) -> usize {
+    entries.iter().filter(|entry| entry.kind == kind).count()
+}
+
+/// How many notifications of this kind there are, where that is not one of these numbers.
+fn strays(kind: NotificationKind, due: RangeInclusive<usize>, of: &str, notes: &[Note]) -> Option<Break> {
+    let came = notes.iter().filter(|note| note.kind == kind.as_str()).count();
+    let expected = || format!("{} to {} × {}, {of}", due.start(), due.end(), kind.as_str());
+    (!due.contains(&came)).then(|| Break::new("money", expected(), came.to_string()))
+}
+
+/// Each top-up that came to a wallet is notified of, and each fee that was taken from one for an order in cash.
 #[must_use]
-pub fn of_top_ups(entries: &[Entry], notes: &[Note]) -> Option<Break> {
-    let due = entries.iter().filter(|entry| entry.kind == "top_up").count();
-    let kind = NotificationKind::WalletCredited.as_str();
-    let came = notes.iter().filter(|note| note.kind == kind).count();
-    (came != due)
-        .then(|| Break::new("the wallet", format!("{due} × {kind}, one for each top-up"), came.to_string()))
+pub fn of_wallet(entries: &[Entry], notes: &[Note]) -> Vec<Break> {
+    // Where the price was set aside, what is left of it comes back with the fee.
+    let is_fee = |entry: &&Entry| entry.kind == "cancellation_fee" && entry.amount < 0;
+    let (credits, debits) = (movements(entries, "top_up"), entries.iter().filter(is_fee).count());
+    let credits = strays(NotificationKind::WalletCredited, credits..=credits, "one for each top-up", notes);
+    let debits = strays(NotificationKind::WalletDebited, debits..=debits, "one for each fee in cash", notes);
+    credits.into_iter().chain(debits).collect()
+}
+
+/// Each pay-out that came back is notified of, and each that was `sent`; of others that were asked for that is not known.
+#[must_use]
+pub fn of_pay_outs(entries: &[Entry], sent: usize, notes: &[Note]) -> Vec<Break> {
+    let back = movements(entries, "pay_out_return");
+    let most = movements(entries, "pay_out").saturating_sub(back).max(sent);
+    let failed = strays(NotificationKind::PayoutFailed, back..=back, "one for each that came back", notes);
+    let sent = strays(NotificationKind::PayoutSent, sent..=most, "one for each that was sent", notes);
+    failed.into_iter().chain(sent).collect()
 }
 
 #[cfg(test)]
@@ -131,15 +154,35 @@ mod tests {
         assert_eq!(of_partner(id, &rows, &notes(id, &["earnings_credited"])).len(), 2);
     }
 
+    fn entries(of: &[(&str, i64)]) -> Vec<Entry> {
+        let entry = |(kind, amount): &(&str, i64)| {
+            let entry = json!({
+                "id": uuid::Uuid::nil(), "kind": kind, "amount": amount, "balance_after": 1, "order_id": null,
+                "created_at": "2026-01-02T03:04:05.000Z",
+            });
+            from_value(entry).expect("an entry")
+        };
+        of.iter().map(entry).collect()
+    }
+
     #[test]
-    fn each_top_up_is_notified_of() {
-        let entry = json!({
-            "id": uuid::Uuid::nil(), "kind": "top_up", "amount": 1, "balance_after": 1, "order_id": null,
-            "created_at": "2026-01-02T03:04:05.000Z",
-        });
-        let entries: Vec<Entry> = vec![from_value(entry).expect("an entry")];
-        let told = notes(OrderId::new(), &["wallet_credited"]);
-        assert_eq!(of_top_ups(&entries, &told), None);
-        assert!(of_top_ups(&entries, &[]).is_some() && of_top_ups(&[], &told).is_some());
+    fn each_top_up_and_each_fee_from_the_wallet_is_notified_of() {
+        let entries = entries(&[("top_up", 1), ("cancellation_fee", -1), ("cancellation_fee", 1)]);
+        let count = |kinds: &[&str]| of_wallet(&entries, &notes(OrderId::new(), kinds)).len();
+        assert_eq!(count(&["wallet_credited", "wallet_debited"]), 0);
+        assert_eq!(count(&["wallet_credited"]), 1, "one is missing");
+        assert_eq!(count(&["wallet_credited", "wallet_debited", "wallet_debited"]), 1, "one is there twice");
+        assert_eq!(of_wallet(&[], &notes(OrderId::new(), &["wallet_credited"])).len(), 1, "of nothing");
+    }
+
+    #[test]
+    fn each_pay_out_is_notified_of_once_it_is_known_what_became_of_it() {
+        let entries = entries(&[("pay_out", -1), ("pay_out", -1), ("pay_out", -1), ("pay_out_return", 1)]);
+        let count = |kinds: &[&str]| of_pay_outs(&entries, 1, &notes(OrderId::new(), kinds)).len();
+        assert_eq!(count(&["payout_failed", "payout_sent"]), 0, "one is under way still");
+        assert_eq!(count(&["payout_failed", "payout_sent", "payout_sent"]), 0);
+        assert_eq!(count(&["payout_failed"]), 1, "one was sent");
+        assert_eq!(count(&["payout_sent"]), 1, "one came back");
+        assert_eq!(count(&["payout_failed", "payout_sent", "payout_sent", "payout_sent"]), 1, "it came back");
     }
 }

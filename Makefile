@@ -35,11 +35,18 @@ cluster: ## Three instances, PostgreSQL, Redis and nginx on http://127.0.0.1:800
 	$(CARGO) build --locked
 	tests/services --no-redis-cluster deploy/cluster
 
-test: check ## Check, then run every test: on SQLite, and through the front door on PostgreSQL with Redis, too
-	tests/services $(MAKE) --no-print-directory unit-and-suite
+# The lints of `check` run while the tests are built: by themselves cargo's clippy and doc compile all dependencies once more,
+# which takes longer than either. What Clippy is told stands in CLIPPY_ARGS as `cargo clippy` puts it there.
+LINTING = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ \
+	RUSTDOC=$(CURDIR)/tests/rustdoc
+
+test: ## Run the lints and every test: on SQLite, and through the front door on PostgreSQL with Redis, too
+	$(CARGO) fmt --check
+	tests/services env $(LINTING) $(MAKE) --no-print-directory unit-and-suite
 
 # With the services running. Tests of the lower rooms use both databases by themselves.
 unit-and-suite:
+	$(CARGO) test --locked --quiet --benches --no-run
 	$(CARGO) test --locked --quiet --doc
 	$(RUN_TESTS) $(NOT_INSTANCES)
 	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite $(NOT_ALIKE)

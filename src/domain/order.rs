@@ -120,6 +120,15 @@ impl OrderStatus {
     }
 }
 
+/// How an order stands in one of its versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// Grows with every step.
+    pub version: i64,
+    /// Where it stands.
+    pub status: OrderStatus,
+}
+
 impl fmt::Display for OrderStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())

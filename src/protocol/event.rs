@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 use crate::domain::dispatch::OfferStatus;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{FamilyId, MessageId, OfferId, OrderId, PartnerId, UserId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderStatus, Standing};
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
@@ -428,9 +428,9 @@ pub fn partner_of_chat(frame: &str) -> Option<PartnerId> {
     is_chat.then(|| serde_json::from_str::<Frame>(frame).ok()).flatten().map(|frame| frame.message.partner_id)
 }
 
-/// The status and the version that a frame brings an order to; none for frames of other types.
+/// How an order stands by a frame that tells of a step; none for frames of other types.
 #[must_use]
-pub fn status_of_update(frame: &str) -> Option<(OrderStatus, i64)> {
+pub fn standing_by(frame: &str) -> Option<Standing> {
     #[derive(Deserialize)]
     struct Frame {
         update: Update,
@@ -442,7 +442,7 @@ pub fn status_of_update(frame: &str) -> Option<(OrderStatus, i64)> {
     }
     let is_update = frame.starts_with(r#"{"type":"order_update","#);
     let Frame { update } = is_update.then(|| serde_json::from_str(frame).ok()).flatten()?;
-    Some((update.status, update.version))
+    Some(Standing { version: update.version, status: update.status })
 }
 
 #[cfg(test)]
@@ -491,7 +491,8 @@ mod tests {
         };
         let event = Event::OrderUpdated { update, customer_id: UserId::new(), partner_id: None };
         let Dispatch::Publish { frame, .. } = event.dispatch() else { panic!("{event:?}") };
-        assert_eq!(status_of_update(frame.get()), Some((OrderStatus::Delivered, 7)));
-        assert_eq!(status_of_update(r#"{"type":"eta","update":{"status":"delivered","version":7}}"#), None);
+        let standing = Standing { version: 7, status: OrderStatus::Delivered };
+        assert_eq!(standing_by(frame.get()), Some(standing));
+        assert_eq!(standing_by(r#"{"type":"eta","update":{"status":"delivered","version":7}}"#), None);
     }
 }

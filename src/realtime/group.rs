@@ -19,14 +19,14 @@ use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, InstanceId, SessionId, UserId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::Standing;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
 use crate::protocol::ephemeral::LOCATION;
-use crate::protocol::event::{partner_of_chat, status_of_update};
+use crate::protocol::event::{partner_of_chat, standing_by};
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
 
@@ -69,8 +69,8 @@ pub(super) struct Group {
     states: Vec<(Arc<str>, Arc<Frame>)>,
     /// Slots whose frames go forward only, and since when what they told last is so.
     told: Vec<(Arc<str>, Timestamp)>,
-    /// Of an order: where it stands as its members were told, and in which version.
-    standing: Option<(OrderStatus, i64)>,
+    /// Of an order: how it stands as far as the events tell.
+    standing: Option<Standing>,
     numbers: Numbers,
     bridge: Option<BridgeAddress>,
     /// Who is there on other instances.
@@ -164,15 +164,13 @@ impl Group {
     /// Once its members are told that an order is not under way, none of them sees any more where its partner was: not
     /// what waits for a slow one, and not what other instances have yet to tell.
     fn note_standing(&mut self, body: &str) {
-        let Some((status, version)) = status_of_update(body) else { return };
-        if self.standing.is_some_and(|(_, latest)| latest >= version) {
+        let Some(standing) = standing_by(body) else { return };
+        if self.standing.is_some_and(|latest| latest.version >= standing.version) {
             // A duplicate.
             return;
         }
-        self.standing = Some((status, version));
-        if !status.shows_location() {
-            self.members.values().for_each(|member| member.lane.forget(member.door, LOCATION));
-        }
+        self.standing = Some(standing);
+        self.members.values().for_each(|member| member.lane.note_standing(self.key, standing));
     }
 
     fn take_state(&mut self, slot: &Arc<str>, revision: i64, stamped: Stamped<'_>, accepted_at: Instant) {
@@ -194,7 +192,7 @@ impl Group {
         if since.is_some_and(|since| !self.is_latest(slot, since)) {
             return;
         }
-        if **slot == *LOCATION && self.standing.is_some_and(|(status, _)| !status.shows_location()) {
+        if **slot == *LOCATION && self.standing.is_some_and(|standing| !standing.status.shows_location()) {
             return;
         }
         let frame = self.frame(stamped, None, None, accepted_at);
@@ -271,6 +269,9 @@ impl Group {
         // Before it joins: it hears of itself by the full list.
         self.tell_coming(&member);
         let recovery = self.recovery(since, snapshot_current);
+        if let Some(standing) = self.standing {
+            member.lane.note_standing(self.key, standing);
+        }
         let joined = self.joined(&member, recovery);
         let session = member.session;
         self.members.insert(session, member);

@@ -17,6 +17,8 @@ use actix::{Recipient, WeakRecipient};
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
+use crate::domain::order::Standing;
+use crate::protocol::ephemeral::LOCATION;
 
 use super::messages::{Deliver, Frame};
 
@@ -85,6 +87,15 @@ struct Door {
     /// How often it was set ajar again.
     round: u32,
     state: DoorState,
+    /// Of an order: how it stands as far as came through.
+    standing: Option<Standing>,
+}
+
+impl Door {
+    /// Whether nothing of this slot may come through now.
+    fn hides(&self, slot: &str) -> bool {
+        slot == LOCATION && self.standing.is_some_and(|standing| !standing.status.shows_location())
+    }
 }
 
 #[derive(Debug)]
@@ -179,7 +190,13 @@ impl Lane {
         let id = DoorId(inner.next_door);
         inner.next_door = inner.next_door.wrapping_add(1);
         if !inner.closed {
-            inner.doors.push(Door { id, group, round: 0, state: DoorState::Ajar(Vec::new()) });
+            inner.doors.push(Door {
+                id,
+                group,
+                round: 0,
+                state: DoorState::Ajar(Vec::new()),
+                standing: None,
+            });
         }
         id
     }
@@ -225,20 +242,29 @@ impl Lane {
         self.lock().shut(group);
     }
 
-    /// Drops what waits in a slot behind a door: it is not to be seen any more.
-    pub(super) fn forget(&self, door: DoorId, slot: &str) {
+    /// Notes how an order stands, by what its group's members are told: while it is not under way, no position comes
+    /// through the group's door, and what waits of them is dropped. Of an earlier version it means nothing.
+    pub fn note_standing(&self, group: GroupKey, standing: Standing) {
         let mut inner = self.lock();
         let inner = &mut *inner;
-        inner.slots.retain(|held| held.waiting.door != door || *held.name != *slot);
-        inner.slot_bytes = inner.slots.iter().map(|held| held.waiting.frame.size()).sum();
-        let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return };
-        if let DoorState::Ajar(frames) = &mut found.state {
-            let is_meant = |name: &Option<Arc<str>>| name.as_ref().is_some_and(|name| **name == *slot);
-            for (_, frame) in frames.extract_if(.., |(name, _)| is_meant(name)) {
+        let Some(door) = inner.doors.iter_mut().find(|door| door.group == group) else { return };
+        if door.standing.is_some_and(|known| known.version >= standing.version) {
+            return;
+        }
+        door.standing = Some(standing);
+        if !door.hides(LOCATION) {
+            return;
+        }
+        if let DoorState::Ajar(frames) = &mut door.state {
+            let is_position = |name: &Option<Arc<str>>| name.as_deref() == Some(LOCATION);
+            for (_, frame) in frames.extract_if(.., |(name, _)| is_position(name)) {
                 inner.held -= 1;
                 inner.bytes -= frame.size();
             }
         }
+        let id = door.id;
+        inner.slots.retain(|slot| slot.waiting.door != id || *slot.name != *LOCATION);
+        inner.slot_bytes = inner.slots.iter().map(|slot| slot.waiting.frame.size()).sum();
     }
 
     /// Drops what waits and lets nothing in any more.
@@ -252,6 +278,9 @@ impl Lane {
         let inner = &mut *inner;
         let waiting = inner.queue.len();
         let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return Put::Shut };
+        if slot.is_some_and(|slot| found.hides(slot)) {
+            return Put::Taken;
+        }
         match &mut found.state {
             DoorState::Open { floor } if !is_news(frame, *floor) => return Put::Taken,
             DoorState::Open { .. } => {

@@ -2,6 +2,7 @@
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::UserId;
+use crate::domain::order::Standing;
 use crate::domain::principal::{Principal, Role};
 use crate::protocol::snapshot::SnapshotFrame;
 use crate::services::app::App;
@@ -18,6 +19,8 @@ pub(super) struct Snapshot {
     pub beside: Option<String>,
     /// The revision of the state in it, where it holds one.
     pub revision: i64,
+    /// Of an order: how it stands.
+    pub standing: Option<Standing>,
     /// Where the group's stream stood before it was read.
     pub watermark: u64,
 }
@@ -31,11 +34,12 @@ pub(super) struct Snapshot {
 pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<Snapshot, ServiceError> {
     may_listen(&who, group)?;
     let watermark = app.groups().watermark(group);
-    let mut beside = None;
+    let (mut beside, mut standing) = (None, None);
     let (body, revision) = match group {
         GroupKey::User(user_id) => unread_count(app, user_id).await?,
         GroupKey::Order(order_id) => {
             let order = orders::get(app, who, order_id).await?;
+            standing = Some(Standing { version: order.version, status: order.status });
             (SnapshotFrame::OrderStatus { order: &order }.to_text(), i64::MIN)
         }
         GroupKey::Partner(partner_id) => {
@@ -48,7 +52,7 @@ pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<S
             (SnapshotFrame::Dashboard { dashboard: &dashboard }.to_text(), i64::MIN)
         }
     };
-    Ok(Snapshot { body, beside, revision, watermark })
+    Ok(Snapshot { body, beside, revision, standing, watermark })
 }
 
 /// What can be told without the database: the group's kind, the role, and whose it is.

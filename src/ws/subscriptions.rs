@@ -8,6 +8,7 @@ use actix::{ActorFutureExt, AsyncContext};
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, PartnerId};
+use crate::domain::order::Standing;
 use crate::domain::time::Timestamp;
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
@@ -142,7 +143,7 @@ impl Session {
             outgoing::written(&self.app, self.state.principal.user_id, frame);
         }
         say_beside(joined.group, snapshot, ctx);
-        self.go_live(joined, i64::MIN, ctx);
+        self.go_live(joined, i64::MIN, snapshot.standing, ctx);
     }
 
     /// The snapshot cannot be read: the subscription does not stand after all.
@@ -174,7 +175,7 @@ impl Session {
         let body = format!("{open},\"position\":{position}}}");
         ctx.text(envelop(&body, &group.to_string(), EventId::new(), Timestamp::now(), None));
         say_beside(group, snapshot, ctx);
-        self.go_live(joined, snapshot.revision, ctx);
+        self.go_live(joined, snapshot.revision, snapshot.standing, ctx);
     }
 
     fn welcome_to(&mut self, group: GroupKey, joined: &Joined, seq: u64, recovered: bool, ctx: &mut Context) {
@@ -193,7 +194,7 @@ impl Session {
     }
 
     /// Lets the group's events in: what the client has by now is its state at the revision `floor`.
-    fn go_live(&mut self, joined: &Joined, floor: i64, ctx: &mut Context) {
+    fn go_live(&mut self, joined: &Joined, floor: i64, standing: Option<Standing>, ctx: &mut Context) {
         let group = joined.group;
         if let Some(presence) = &joined.presence {
             ctx.text(presence.clone());
@@ -203,6 +204,9 @@ impl Session {
         }
         if let Some(subscription) = self.state.subscription(group) {
             subscription.phase = Phase::Live;
+            if let Some(standing) = standing {
+                self.lane.note_standing(group, standing);
+            }
             // If the numbers have changed meanwhile, what waits follows the snapshot that is to come.
             self.lane.open(group, joined.round, floor);
         }

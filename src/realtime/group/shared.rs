@@ -200,6 +200,7 @@ impl Group {
             self.epoch = standing.epoch.as_str().into();
             self.ring = Ring::at(standing.seq);
             for kept in standing.events.iter().filter_map(|event| Kept::parse(event)) {
+                self.note_standing(kept.stamped.body);
                 let frame = self.frame(kept.stamped, Some(kept.seq), None, moment(kept.stamped.at));
                 self.ring.restore(frame, self.window);
             }

@@ -2,7 +2,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use super::*;
-use crate::domain::ids::EventId;
+use crate::domain::ids::{EventId, OrderId};
+use crate::domain::order::OrderStatus;
 
 fn frame(text: &str) -> Arc<Frame> {
     state(text, None)
@@ -128,22 +129,29 @@ fn ephemeral_frames_are_conflated_per_slot_once_the_session_falls_behind() {
 }
 
 #[test]
-fn what_is_forgotten_is_dropped_from_its_slot_and_from_behind_its_door_and_leaves_its_room() {
-    let (dot, eta): (Arc<str>, Arc<str>) = ("location".into(), "eta".into());
+fn while_an_order_is_not_under_way_no_position_comes_through_and_none_takes_room() {
+    let (dot, eta): (Arc<str>, Arc<str>) = (LOCATION.into(), "eta".into());
     let lane = Lane::new(CONFLATE_FROM + 1, 1_000_000);
-    let (door, other) = (open(&lane), lane.expect(GroupKey::Order(crate::domain::ids::OrderId::new())));
-    lane.put(other, &frame("dot behind a door"), Some(&dot));
-    lane.forget(door, &dot);
+    let (door, other) = (open(&lane), GroupKey::Order(OrderId::new()));
+    let ajar = lane.expect(other);
+    let stand = |group, version, status| lane.note_standing(group, Standing { version, status });
+    lane.put(ajar, &frame("dot behind a door"), Some(&dot));
     for _ in 0..CONFLATE_FROM {
         assert_eq!(lane.put(door, &frame("must"), None), Put::Taken);
     }
     lane.put(door, &frame("dot"), Some(&dot));
     lane.put(door, &frame("eta"), Some(&eta));
-    lane.forget(door, &dot);
-    lane.forget(other, &dot);
+    stand(GroupKey::Admin, 6, OrderStatus::Delivered);
+    stand(other, 6, OrderStatus::Confirmed);
     assert_eq!(lane.put(door, &frame("delivered"), None), Put::Taken, "the one behind the door has gone");
-    let got = texts(&lane);
-    assert_eq!(got[CONFLATE_FROM..], ["delivered", "eta"]);
+    lane.put(door, &frame("late"), Some(&dot));
+    assert_eq!(texts(&lane)[CONFLATE_FROM..], ["delivered", "eta"]);
+    // What was so before is told once more, and then it is another partner's.
+    stand(GroupKey::Admin, 5, OrderStatus::InTransit);
+    lane.put(door, &frame("late"), Some(&dot));
+    stand(GroupKey::Admin, 7, OrderStatus::EnRoute);
+    lane.put(door, &frame("new"), Some(&dot));
+    assert_eq!(texts(&lane), ["new"]);
 }
 
 #[test]

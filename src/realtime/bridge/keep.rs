@@ -145,6 +145,7 @@ impl Bridge {
         for registry in self.neighbours.registries() {
             registry.do_send(Reattach); // bounded: once for each link
         }
+        self.verify_positions(ctx);
         if !is_moving {
             self.neighbours.directory.do_send(Reenter); // bounded: once for each link
             // Who can reach Redis may take the lease.

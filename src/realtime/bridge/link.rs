@@ -110,8 +110,8 @@ async fn load(mut connection: MultiplexedConnection) -> RedisResult<Scripts> {
     for text in TEXTS {
         load.cmd("SCRIPT").arg("LOAD").arg(text);
     }
-    let (relay, attach, enter) = load.query_async(&mut connection).await?;
-    Ok(Scripts { relay, attach, enter })
+    let (relay, attach, enter, verify) = load.query_async(&mut connection).await?;
+    Ok(Scripts { relay, attach, enter, verify })
 }
 
 impl Link {

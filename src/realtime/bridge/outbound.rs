@@ -13,6 +13,7 @@ use crate::protocol::server::to_json;
 use super::actor::Bridge;
 use super::batch;
 use super::messages::{Attending, Depart, Ephemeral, Forget, Note, Relay, RelayError, Tell, Try};
+use super::scripts;
 
 /// The most commands that wait; what comes then is dropped, since none of it is promised.
 const MAX_WAITING: usize = 16_384;
@@ -117,6 +118,38 @@ impl Bridge {
         let mut cmd = redis::cmd("PUBLISH");
         cmd.arg(self.names.all()).arg(text);
         self.post(cmd, ctx);
+    }
+
+    /// Whatever Redis was given before the link was lost may be gone with it, although it had said that it has it: by the
+    /// next event of a group that would show, which may be long in coming.
+    pub(super) fn verify_positions(&self, ctx: &mut Context<Self>) {
+        let Some(link) = self.link().cloned() else { return };
+        let (names, script) = (self.names.clone(), link.scripts.verify.clone());
+        let positions: Vec<_> = self.positions.iter().map(|(key, known)| (*key, known.clone())).collect();
+        let verified = async move {
+            let mut gone = 0;
+            for lot in positions.chunks(AT_ONCE) {
+                let command = |(key, (epoch, seq)): &(GroupKey, (String, u64))| {
+                    scripts::verify(&names, &script, *key, epoch, *seq)
+                };
+                for answer in link.send(lot.iter().map(command).collect()).await? {
+                    gone += redis::from_redis_value::<u64>(answer?)?;
+                }
+            }
+            Ok::<_, RedisError>(gone)
+        };
+        let generation = self.generation();
+        ctx.spawn(wrap_future::<_, Self>(verified).map(move |gone, bridge: &mut Self, ctx| match gone {
+            Ok(0) => {}
+            Ok(gone) => log::warn!(
+                "Redis at {} has lost events of {gone} groups that it had taken: they begin anew",
+                bridge.servers.url()
+            ),
+            Err(error) => {
+                bridge.metrics.redis_failures.inc();
+                bridge.judge(&error, generation, ctx);
+            }
+        }));
     }
 
     fn took(&mut self, keys: Vec<GroupKey>, answers: Vec<RedisResult<Value>>) -> Result<(), RedisError> {

@@ -1,14 +1,19 @@
 //! What Redis does in one step, as Lua, and what it answers.
 
 use redis::{Cmd, RedisResult, Value, from_redis_value};
+use uuid::Uuid;
 
 use crate::domain::group::GroupKey;
 use crate::domain::ids::EventId;
 use crate::protocol::channel::group_name;
 
 /// The texts, in the order of [`Scripts`].
-pub(super) const TEXTS: [&str; 3] =
-    [include_str!("relay.lua"), include_str!("attach.lua"), include_str!("enter.lua")];
+pub(super) const TEXTS: [&str; 4] = [
+    include_str!("relay.lua"),
+    include_str!("attach.lua"),
+    include_str!("enter.lua"),
+    include_str!("verify.lua"),
+];
 
 /// How long the note of a user's sessions is kept, milliseconds: it is renewed well before by those that last.
 pub(super) const SESSION_KEEP_MS: u64 = 3 * 60 * 60 * 1000;
@@ -19,6 +24,7 @@ pub(super) struct Scripts {
     pub(super) relay: String,
     pub(super) attach: String,
     pub(super) enter: String,
+    pub(super) verify: String,
 }
 
 /// How keys and channels are named, and how much is kept.
@@ -102,6 +108,15 @@ pub(super) fn attach(
             cmd.arg("").arg("").arg("");
         }
     }
+    cmd
+}
+
+/// Makes sure that the numbers up to `seq` which were given out in `epoch` are there still.
+pub(super) fn verify(names: &Names, script: &str, key: GroupKey, epoch: &str, seq: u64) -> Cmd {
+    let [record, events] = names.keys(key);
+    let mut cmd = redis::cmd("EVALSHA");
+    cmd.arg(script).arg(2).arg(record).arg(events);
+    cmd.arg(names.group(key)).arg(names.publish).arg(Uuid::now_v7().simple().to_string()).arg(epoch).arg(seq);
     cmd
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use awc::http::Method;
 use serde_json::{Value, json};
+use waybill::protocol::channel::Route;
 
 use super::redis_server::RedisServer;
 use super::scene::{LoggedIn, Scene};
@@ -89,6 +90,39 @@ async fn a_redis_that_has_lost_its_data_is_noticed_and_everybody_begins_anew() {
         let resync = after.iter().find(|frame| frame["type"] == "resync").expect("it is said");
         assert_ne!(resync["epoch"], old);
     }
+}
+
+#[actix_web::test]
+async fn guarantee_1_what_redis_had_taken_and_lost_in_a_crash_is_missed_by_nobody_who_comes_back() {
+    // It keeps what it is told to keep, and loses what came since.
+    let mut redis = RedisServer::start_with(&["--appendonly", "no"]);
+    let url = redis.url();
+    let settings = [("REDIS_URL", url.as_str())];
+    let mut fleet = Fleet::start_with(2, &settings).await;
+    let leader = fleet.apps.iter().position(|app| app.inner().leadership().term().is_some());
+    let there = fleet.apps.remove(1 - leader.expect("one of them publishes"));
+    let here = &fleet.apps[0];
+    let (customer, partner, order) = here.assigned_order().await;
+    let order = text(&order, "id");
+    let group = format!("order_{order}");
+    let (mut screen, _) = subscribe(&there, &customer, &group, None).await;
+    screen.expect("order_status").await;
+    here.step(&partner, &order, "en_route").await;
+    let last = screen.until_match("en route", |frame| tells(frame, "en_route")).await.pop().expect("one");
+    there.vanish();
+    redis.ask::<()>(&["SAVE"]).expect("it is written down");
+    here.step(&partner, &order, "arrived").await;
+    here.published().await;
+    redis.kill();
+    redis.resume();
+    here.until("Redis is used", || async {
+        here.inner().groups().away().is_none() && here.inner().leadership().route() == Route::Redis
+    })
+    .await;
+    fleet.add(&settings).await;
+    let (mut screen, subscribed) = subscribe(&fleet.apps[1], &customer, &group, Some(&position(&last))).await;
+    assert_eq!(subscribed["recovered"], false, "what came after is gone");
+    assert_eq!(screen.expect("order_status").await["order"]["status"], "arrived");
 }
 
 #[actix_web::test]

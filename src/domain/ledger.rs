@@ -104,6 +104,24 @@ impl MovementKind {
             | Self::PayOutReturn => false,
         }
     }
+
+    /// From which kinds of accounts it takes, and to which it gives.
+    #[must_use]
+    pub const fn ways(self) -> (&'static [AccountKind], &'static [AccountKind]) {
+        use AccountKind::{Cash, Earnings, Held, Payouts, Provider, Refunds, Revenue, Wallet};
+        match self {
+            Self::TopUp => (&[Provider], &[Wallet]),
+            Self::Authorisation => (&[Wallet], &[Held]),
+            Self::Capture => (&[Held], &[Earnings, Revenue]),
+            Self::Release => (&[Held], &[Wallet]),
+            Self::CancellationFee => (&[Held, Wallet], &[Earnings, Revenue, Wallet]),
+            Self::CashOrder => (&[Cash], &[Earnings, Revenue]),
+            Self::Debt => (&[Earnings], &[Cash]),
+            Self::Refund => (&[Refunds], &[Wallet]),
+            Self::PayOut => (&[Earnings], &[Payouts]),
+            Self::PayOutReturn => (&[Payouts], &[Earnings]),
+        }
+    }
 }
 
 /// An account, in any currency. Transactions lock accounts in this order, so that no two wait for each other in a circle;

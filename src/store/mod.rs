@@ -44,6 +44,8 @@ pub(crate) use connection::at_one_moment;
 pub use connection::{Conn, DatabaseUrl, InvalidDatabaseUrl};
 pub use error::StoreError;
 
+use prometheus::IntGauge;
+
 use crate::telemetry::Metrics;
 use connection::{Manager, Pooled};
 use threads::Threads;
@@ -153,9 +155,9 @@ impl Store {
 
     async fn timed<T, E>(&self, kind: &str, job: impl Future<Output = Result<T, E>>) -> Result<T, E> {
         let begin = Instant::now();
-        self.inner.metrics.database_queue.inc();
+        let waiting = Waiting::new(&self.inner.metrics.database_queue);
         let outcome = job.await;
-        self.inner.metrics.database_queue.dec();
+        drop(waiting);
         self.inner.metrics.database.with_label_values(&[kind]).observe(begin.elapsed().as_secs_f64());
         outcome
     }
@@ -177,6 +179,22 @@ impl Store {
     }
 }
 
+/// Counts as one who waits for the database until it is dropped: whoever goes away in between waits no more.
+struct Waiting<'metrics>(&'metrics IntGauge);
+
+impl<'metrics> Waiting<'metrics> {
+    fn new(queue: &'metrics IntGauge) -> Self {
+        queue.inc();
+        Self(queue)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
 /// Takes a connection that works: one that the server has dropped meanwhile is replaced.
 fn check_out(pool: &diesel::r2d2::Pool<Manager>) -> Result<Pooled<'_>, StoreError> {
     for _ in 0..=pool.max_size() {
@@ -186,4 +204,32 @@ fn check_out(pool: &diesel::r2d2::Pool<Manager>) -> Result<Pooled<'_>, StoreErro
         }
     }
     Err(StoreError::Unavailable("no connection works".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::testing::TestDatabase;
+    use super::*;
+
+    #[actix_web::test]
+    async fn who_goes_away_before_the_answer_waits_no_more() {
+        for database in TestDatabase::each() {
+            let metrics = Metrics::new().expect("no figure twice");
+            let store = database.open(&metrics);
+            let (go, gone) = std::sync::mpsc::channel::<()>();
+            let write = store.write(move |_| {
+                // Until the other end is dropped.
+                let _ = gone.recv();
+                Ok::<_, StoreError>(())
+            });
+            assert!(write.now_or_never().is_none(), "it is not done before it may be");
+            assert_eq!(metrics.database_queue.get(), 0);
+            drop(go);
+            store.read(|_| Ok::<_, StoreError>(())).await.expect("and others go on");
+            assert_eq!(metrics.database_queue.get(), 0);
+            store.close();
+        }
+    }
 }

@@ -2,6 +2,7 @@
 //! changes anything twice.
 
 use std::cell::Cell;
+use std::sync::Barrier;
 use std::time::Duration;
 
 use diesel::sql_types::BigInt;
@@ -28,11 +29,13 @@ use crate::services::orders::{self, NewOrder};
 use crate::services::testing::TestApp;
 use crate::store::StoreError;
 
-use calls::{Answers, Asked, Changes};
-use ops::{Op, filling, op};
+use calls::{Answers, Asked, Changes, Made};
+use ops::{Act, act, filling};
 use world::{Done, World, euro};
 
 const USD: Currency = Currency::DEFAULT;
+/// As many as the database of a test has.
+const CONNECTIONS: usize = 8;
 /// Long enough that every transfer is asked for again.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
@@ -82,31 +85,55 @@ async fn changes(app: &App, world: &World) -> Changes {
     }
 }
 
+/// Waits until all is done that nobody waits for any more: each thread of the database takes one of these jobs, and none ends
+/// before the last has begun. On SQLite, one thread writes in turn.
+async fn nothing_is_under_way(app: &App) {
+    let all = Arc::new(Barrier::new(CONNECTIONS));
+    let jobs = (0..CONNECTIONS).map(|_| {
+        let all = Arc::clone(&all);
+        app.read(move |_| {
+            all.wait();
+            Ok(())
+        })
+    });
+    for ended in join_all(jobs).await {
+        ended.expect("the database works");
+    }
+    app.write(|_| Ok(())).await.expect("the database works");
+}
+
 /// Lets a world of its own go through all of it, and gives what was answered.
-async fn play(app: &TestApp, number: u32, ops: &[Op]) -> Answers {
+async fn play(app: &TestApp, number: u32, acts: &[Act]) -> Answers {
     let mut world = World::new(app, number).await;
     let mut answers = Answers::default();
-    let ops: Vec<Op> = filling().chain(ops.iter().cloned()).collect();
+    let acts: Vec<Act> = filling().chain(acts.iter().cloned()).collect();
     // Three at a time, in whatever order their transactions come.
-    for ops in ops.chunks(3) {
-        let done = join_all(ops.iter().map(|op| world.act(app, op.clone()))).await;
+    for acts in acts.chunks(3) {
+        let done = join_all(acts.iter().map(|act| world.act(app, act.clone()))).await;
         let mut called = Vec::new();
-        for (op, done) in ops.iter().zip(done) {
+        for (act, done) in acts.iter().zip(done) {
             let refused = match &done {
-                Done::Called(_, outcome) => outcome.as_ref().err(),
+                Done::Called(made) => made.outcome.as_ref().err(),
                 Done::Other(outcome) => outcome.as_ref().err(),
             };
             match refused {
                 // Another caller may have ended what this one was about.
                 None | Some(ServiceError::Conflict { .. } | ServiceError::NotFound { .. }) => {}
-                Some(error) => panic!("{op:?}: {error}"),
+                Some(error) => panic!("{act:?}: {error}"),
             }
-            if let Done::Called(call, outcome) = done {
-                called.push((call, outcome));
+            if let Done::Called(made) = done {
+                called.push(made);
+            }
+        }
+        for made in &mut called {
+            // What was possible too late for the second call may have been possible for the first, which was slower.
+            if made.is_repeated && made.outcome.is_err() {
+                nothing_is_under_way(app).await;
+                made.outcome = made.call.clone().make(app).await;
             }
         }
         answers.take_in(&called);
-        for (call, outcome) in called {
+        for Made { call, outcome, .. } in called {
             if let (Asked::TopUp(_) | Asked::PayOut(_), Ok(reply)) = (&call.asked, &outcome) {
                 let view: serde_json::Value = serde_json::from_str(&reply.body).expect("JSON");
                 let text = |member: &str| view[member].as_str().expect("a text");
@@ -119,9 +146,13 @@ async fn play(app: &TestApp, number: u32, ops: &[Op]) -> Answers {
             }
         }
         let report = app.read(|conn| Ok(ledger::verify(conn)?)).await.expect("it is added up");
-        assert!(report.faults.is_empty(), "{:#?} after {ops:?}", report.faults);
+        assert!(report.faults.is_empty(), "{:#?} after {acts:?}", report.faults);
     }
     assert_eq!(changes(app, &world).await, answers.changes, "what there is, and what was answered");
+    let torn = "order_steps step WHERE version > 1 AND NOT EXISTS (SELECT 1 FROM order_steps before \
+                WHERE before.order_id = step.order_id AND before.version = step.version - 1 \
+                AND before.to_status = step.from_status)";
+    assert_eq!(count(app, torn.to_owned()).await, 0, "steps that follow on no step");
     // What is still due is of no concern to other worlds.
     faults::sql(app, "DELETE FROM deadlines").await;
     answers
@@ -137,21 +168,22 @@ fn whatever_is_done_at_once_and_however_it_ends_the_ledger_is_whole() {
         })
     };
     let apps: Vec<TestApp> = system.block_on(async { each().collect() });
-    let config = ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() };
-    let [number, repeated, reused] = [const { Cell::new(0) }; 3];
-    let outcome = TestRunner::new(config).run(&prop::collection::vec(op(), 30..90), |ops| {
+    let config = ProptestConfig { cases: 22, failure_persistence: None, ..ProptestConfig::default() };
+    let [number, repeated, reused, found] = [const { Cell::new(0) }; 4];
+    let outcome = TestRunner::new(config).run(&prop::collection::vec(act(), 30..90), |acts| {
         number.set(number.get() + 1);
         for app in &apps {
-            let answers = system.block_on(play(app, number.get(), &ops));
+            let answers = system.block_on(play(app, number.get(), &acts));
             repeated.set(repeated.get() + answers.repeated);
             reused.set(reused.get() + answers.reused);
+            found.set(found.get() + answers.found);
         }
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
     assert!(
-        repeated.get() > 0 && reused.get() > 0,
-        "{repeated:?} calls were repeated, {reused:?} keys reused"
+        repeated.get() > 0 && reused.get() > 0 && found.get() > 0,
+        "{repeated:?} calls were repeated, {reused:?} keys reused, {found:?} changes found that were not heard of"
     );
     for app in &apps {
         system.block_on(everything_was_tried(app));

@@ -1,3 +1,5 @@
+mod owners;
+
 use super::*;
 use crate::domain::ids::{TransferId, UserId};
 use crate::domain::ledger::{Deal, pay_out, top_up};
@@ -26,17 +28,21 @@ fn money(amount: i64) -> Money {
 }
 
 fn add_user(conn: &mut Conn) -> UserId {
+    add_user_as(conn, Role::Customer, None)
+}
+
+fn add_user_as(conn: &mut Conn, role: Role, partner_id: Option<PartnerId>) -> UserId {
     let id = UserId::new();
     let user = User {
         id,
         email: format!("{id}@example.com"),
         name: "Ada".into(),
-        role: Role::Customer,
+        role,
         locale: "en".into(),
         password_hash: "none".into(),
         created_at: AT,
         deleted_at: None,
-        partner_id: None,
+        partner_id,
     };
     assert!(users::insert(conn, &user).expect("the database works"));
     id
@@ -44,13 +50,24 @@ fn add_user(conn: &mut Conn) -> UserId {
 
 /// Puts a top-up on record that has succeeded, and gives what it moves.
 fn filling(conn: &mut Conn, user_id: UserId, amount: i64) -> Movement {
+    let id = add_transfer(conn, (TransferKind::TopUp, TransferStatus::Succeeded), user_id, None, amount);
+    top_up(id, user_id, money(amount)).expect("balanced")
+}
+
+fn add_transfer(
+    conn: &mut Conn,
+    (kind, status): (TransferKind, TransferStatus),
+    user_id: UserId,
+    partner_id: Option<PartnerId>,
+    amount: i64,
+) -> TransferId {
     let transfer = Transfer {
         id: TransferId::new(),
-        kind: TransferKind::TopUp,
+        kind,
         user_id,
-        partner_id: None,
+        partner_id,
         amount: money(amount),
-        status: TransferStatus::Succeeded,
+        status,
         reference: None,
         failure: None,
         asks: 0,
@@ -59,7 +76,7 @@ fn filling(conn: &mut Conn, user_id: UserId, amount: i64) -> Movement {
         updated_at: AT,
     };
     transfers::insert(conn, &transfer).expect("the database works");
-    top_up(transfer.id, user_id, transfer.amount).expect("balanced")
+    transfer.id
 }
 
 fn post_now(conn: &mut Conn, movement: &Movement) -> Posting {

@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::Text;
 
+use crate::domain::ledger::MovementKind;
 use crate::store::Conn;
 use crate::store::connection;
 use crate::store::error::StoreError;
@@ -31,7 +32,7 @@ struct Fault {
 }
 
 /// Each gives a line for each fault.
-const CHECKS: [&str; 17] = [
+const CHECKS: [&str; 20] = [
     "SELECT 'transaction ' || e.transaction_id || ' sums to ' || SUM(e.amount) || ' ' || a.currency AS fault \
      FROM ledger_entries e JOIN ledger_accounts a ON a.id = e.account_id \
      GROUP BY e.transaction_id, a.currency HAVING SUM(e.amount) <> 0",
@@ -93,6 +94,27 @@ const CHECKS: [&str; 17] = [
      AND m.kind NOT IN ('top_up', 'pay_out', 'pay_out_return')) \
      AND NOT EXISTS (SELECT 1 FROM transfers t WHERE t.id = m.transfer_id \
      AND m.kind IN ('top_up', 'pay_out', 'pay_out_return', 'debt'))",
+    // Who has given an order back has no part in it: money moves at its end, for who has it then.
+    "SELECT 'order ' || o.id || ' is of customer ' || o.customer_id || ' and partner ' || \
+     COALESCE(o.partner_id, 'nobody') || ' in ' || o.price_currency || '; transaction ' || m.id || ' is its ' || \
+     m.kind || ': ' || e.amount || ' ' || a.currency || ' in the ' || a.kind || ' of ' || a.owner AS fault \
+     FROM ledger_transactions m JOIN orders o ON o.id = m.order_id \
+     JOIN ledger_entries e ON e.transaction_id = m.id JOIN ledger_accounts a ON a.id = e.account_id \
+     WHERE (a.kind IN ('wallet', 'held') AND a.owner <> o.customer_id) \
+     OR (a.kind IN ('earnings', 'cash') AND a.owner <> COALESCE(o.partner_id, '')) \
+     OR a.currency <> o.price_currency",
+    "SELECT 'transfer ' || t.id || ' (' || t.kind || ') is of user ' || t.user_id || ' and partner ' || \
+     COALESCE(t.partner_id, 'nobody') || ' in ' || t.currency || '; transaction ' || m.id || ' is its ' || \
+     m.kind || ': ' || e.amount || ' ' || a.currency || ' in the ' || a.kind || ' of ' || a.owner AS fault \
+     FROM ledger_transactions m JOIN transfers t ON t.id = m.transfer_id \
+     JOIN ledger_entries e ON e.transaction_id = m.id JOIN ledger_accounts a ON a.id = e.account_id \
+     WHERE (a.kind IN ('wallet', 'held') AND a.owner <> t.user_id) \
+     OR (a.kind IN ('earnings', 'cash') AND a.owner <> COALESCE(t.partner_id, '')) \
+     OR a.currency <> t.currency",
+    "SELECT 'pay-out ' || t.id || ' of user ' || t.user_id || ' sends what partner ' || \
+     COALESCE(t.partner_id, 'nobody') || ' has earned, who is user ' || COALESCE(p.user_id, 'nobody') AS fault \
+     FROM transfers t LEFT JOIN partners p ON p.id = t.partner_id \
+     WHERE t.kind = 'pay_out' AND (p.user_id IS NULL OR p.user_id <> t.user_id)",
     // What the ledger and the payments agree on is wrong all the same when the order has gone another way.
     "SELECT 'order ' || o.id || ' is ' || o.status || ', and its price is still set aside' AS fault \
      FROM orders o JOIN payments p ON p.order_id = o.id \
@@ -120,6 +142,26 @@ const CHECKS: [&str; 17] = [
      AND NOT (o.payment_method = 'cash' AND o.status = 'cancelled'))",
 ];
 
+/// A line for each entry that goes another way than movements of its kind do.
+fn ways() -> String {
+    let mut known = Vec::new();
+    for kind in MovementKind::ALL {
+        let (from, to) = kind.ways();
+        known.extend(from.iter().map(|account| format!("'{kind} takes from {account}'")));
+        known.extend(to.iter().map(|account| format!("'{kind} gives to {account}'")));
+    }
+    format!(
+        "SELECT 'transaction ' || m.id || ' (' || m.kind || ') ' || \
+         CASE WHEN e.amount < 0 THEN 'takes ' || -e.amount || ' from ' ELSE 'gives ' || e.amount || ' to ' END || \
+         a.kind AS fault \
+         FROM ledger_entries e JOIN ledger_transactions m ON m.id = e.transaction_id \
+         JOIN ledger_accounts a ON a.id = e.account_id \
+         WHERE m.kind || CASE WHEN e.amount < 0 THEN ' takes from ' ELSE ' gives to ' END || a.kind \
+         NOT IN ({})",
+        known.join(", ")
+    )
+}
+
 /// Adds up the whole ledger, as it stands at one moment while others go on.
 ///
 /// # Errors
@@ -127,7 +169,8 @@ const CHECKS: [&str; 17] = [
 pub fn verify(conn: &mut Conn) -> Result<Report, StoreError> {
     connection::at_one_moment(conn, |conn| {
         let mut faults = Vec::new();
-        for check in CHECKS {
+        let ways = ways();
+        for check in CHECKS.into_iter().chain([ways.as_str()]) {
             let found: Vec<Fault> = diesel::sql_query(check).load(conn)?;
             faults.extend(found.into_iter().take(FAULTS).map(|row| row.fault));
         }

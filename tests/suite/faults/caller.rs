@@ -72,6 +72,14 @@ impl Caller {
         Ok((answer.status().as_u16(), body))
     }
 
+    /// Tells of an event, as the payment provider does, and gives the status of the answer, if there is one.
+    pub async fn tell(&self, address: SocketAddr, signature: &str, event: &Value) -> Result<u16, String> {
+        let request = self.client.post(format!("http://{address}/api/v1/payments/webhooks/test"));
+        let request = request.insert_header(("Webhook-Signature", signature));
+        let answer = request.send_json(event).await.map_err(|error| error.to_string())?;
+        Ok(answer.status().as_u16())
+    }
+
     /// The text of a page outside the API, such as `/metrics`, with its status.
     pub async fn page(&self, address: SocketAddr, path: &str) -> (u16, String) {
         let mut answer = self.client.get(format!("http://{address}{path}")).send().await.expect("an answer");

@@ -6,6 +6,7 @@ mod clocks;
 mod deadlines;
 mod death;
 mod dispatch;
+mod money;
 mod offers;
 mod papers;
 mod redis_away;

@@ -50,6 +50,15 @@ impl Call {
 /// What came of a call.
 pub(super) type Outcome = Result<Reply, ServiceError>;
 
+/// A call that was made.
+#[derive(Debug)]
+pub(super) struct Made {
+    pub call: Call,
+    pub outcome: Outcome,
+    /// Whether the line broke the first time, and this is what came of it then or the second time.
+    pub is_repeated: bool,
+}
+
 /// How often calls of each kind have changed something, as their answers say.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Changes {
@@ -66,29 +75,33 @@ pub(super) struct Answers {
     /// How many calls were answered like the first time, and how many were refused since their key stood for another one.
     pub repeated: u32,
     pub reused: u32,
+    /// How many had changed something when the line broke.
+    pub found: u32,
 }
 
 impl Answers {
     /// Holds what came of calls that were made at the same time against all that was answered before.
-    pub fn take_in(&mut self, calls: &[(Call, Outcome)]) {
+    pub fn take_in(&mut self, calls: &[Made]) {
         // Two of them may have come with the same key, in any order: whose answer is kept is one that is no repetition.
         let before = self.kept.keys().copied().collect::<Vec<_>>();
-        for (call, outcome) in calls {
-            let Ok(reply) = outcome else { continue };
-            if reply.replayed {
-                continue;
-            }
-            match call.asked {
-                Asked::TopUp(_) | Asked::PayOut(_) => self.changes.transfers += 1,
-                Asked::Place(_) => self.changes.orders += 1,
-                Asked::Refund(_, _) => self.changes.refunds += 1,
-            }
-            if let Some(scope) = call.scope() {
-                let first = self.kept.insert(scope, (call.body(), told(call, reply)));
-                assert_eq!(first, None, "{call:?} has changed something once more");
+        for Made { call, outcome, .. } in calls {
+            if let Ok(reply) = outcome
+                && !reply.replayed
+            {
+                self.count(call, reply);
             }
         }
-        for (call, outcome) in calls {
+        // Or of one whose first answer nobody has heard.
+        for Made { call, outcome, is_repeated } in calls {
+            if let (Some(scope), Ok(reply), true) = (call.scope(), outcome, is_repeated)
+                && reply.replayed
+                && !self.kept.contains_key(&scope)
+            {
+                self.count(call, reply);
+                self.found += 1;
+            }
+        }
+        for Made { call, outcome, .. } in calls {
             let Some(scope) = call.scope() else { continue };
             let kept = self.kept.get(&scope);
             let is_same = kept.map(|(body, _)| *body == call.body());
@@ -110,6 +123,19 @@ impl Answers {
                 }
                 Err(error) => assert!(!before.contains(&scope), "{call:?}, which has an answer: {error}"),
             }
+        }
+    }
+
+    /// Takes note of a change.
+    fn count(&mut self, call: &Call, reply: &Reply) {
+        match call.asked {
+            Asked::TopUp(_) | Asked::PayOut(_) => self.changes.transfers += 1,
+            Asked::Place(_) => self.changes.orders += 1,
+            Asked::Refund(_, _) => self.changes.refunds += 1,
+        }
+        if let Some(scope) = call.scope() {
+            let first = self.kept.insert(scope, (call.body(), told(call, reply)));
+            assert_eq!(first, None, "{call:?} has changed something once more");
         }
     }
 }

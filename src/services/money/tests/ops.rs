@@ -90,17 +90,26 @@ pub(super) enum Op {
     Resume,
 }
 
+/// Something that is done, and how often whoever does it looks for an answer before the line breaks: it is done once more then.
+#[derive(Debug, Clone)]
+pub(super) struct Act {
+    pub op: Op,
+    pub patience: Option<u8>,
+}
+
 /// What comes first: everybody can pay, in both currencies.
-pub(super) fn filling() -> impl Iterator<Item = Op> {
-    [(0, false), (0, true), (1, false), (1, true)].into_iter().map(|(customer, in_euros)| Op::TopUp {
-        customer,
-        amount: 3050,
-        in_euros,
-        key: None,
+pub(super) fn filling() -> impl Iterator<Item = Act> {
+    [(0, false), (0, true), (1, false), (1, true)].into_iter().map(|(customer, in_euros)| {
+        let op = Op::TopUp { customer, amount: 3050, in_euros, key: None };
+        Act { op, patience: None }
     })
 }
 
-pub(super) fn op() -> impl Strategy<Value = Op> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
+    (op(), prop::option::weighted(0.2, 0..8_u8)).prop_map(|(op, patience)| Act { op, patience })
+}
+
+fn op() -> impl Strategy<Value = Op> {
     // What the test provider declines, leaves pending or loses, and what goes through.
     let amount = |hundreds, rests: &'static [i64]| {
         (0..hundreds, prop::sample::select(rests)).prop_map(|(hundreds, rest)| hundreds * 100 + rest)

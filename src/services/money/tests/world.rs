@@ -1,13 +1,17 @@
 //! Who does it, and how.
 
-use diesel::RunQueryDsl;
+use std::pin::pin;
+use std::task::Poll;
 
-use super::calls::{Asked, Call, Outcome};
-use super::ops::Op;
+use diesel::RunQueryDsl;
+use futures_util::future::poll_fn;
+
+use super::calls::{Asked, Call, Made};
+use super::ops::{Act, Op};
 use super::*;
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::geo::{Place, Position};
-use crate::domain::ids::OfferId;
+use crate::domain::ids::{EventId, OfferId};
 use crate::domain::order::{Item, Order, OrderStatus, Party, PaymentMethod, STEPS};
 use crate::protocol::channel::PartnerPosition;
 use crate::services::deadlines::fire_due;
@@ -34,7 +38,7 @@ pub(super) struct World {
 /// What was done.
 pub(super) enum Done {
     /// A call, with its answer.
-    Called(Call, Outcome),
+    Called(Made),
     /// Anything else.
     Other(Result<(), ServiceError>),
 }
@@ -124,11 +128,21 @@ impl World {
         })
     }
 
-    pub async fn act(&self, app: &App, op: Op) -> Done {
-        match self.call_of(app, &op).await {
-            Some(call) => Done::Called(call.clone(), call.make(app).await),
-            None => Done::Other(self.do_other(app, op).await),
+    /// Does it, and once more where the line breaks; without a key, a call is one for somebody with all the time in the world.
+    pub async fn act(&self, app: &App, act: Act) -> Done {
+        let Act { op, patience } = act;
+        if let Some(call) = self.call_of(app, &op).await {
+            let patience = patience.filter(|_| call.key.is_some());
+            let (outcome, is_repeated) = insist(patience, || call.clone().make(app)).await;
+            return Done::Called(Made { call, outcome, is_repeated });
         }
+        Done::Other(match op {
+            Op::Step { order, step } => match self.pick_open(app, order).await {
+                Some(order_id) => self.take_step(app, order_id, order, step, patience).await,
+                None => Ok(()),
+            },
+            op => insist(patience, || self.do_other(app, op.clone())).await.0,
+        })
     }
 
     async fn do_other(&self, app: &App, op: Op) -> Result<(), ServiceError> {
@@ -138,7 +152,9 @@ impl World {
             | Op::Place { .. }
             | Op::Refund { .. }
             | Op::PayOut { .. }
-            | Op::Again { .. } => Ok(()),
+            | Op::Again { .. }
+            // One step alone is repeated as such.
+            | Op::Step { .. } => Ok(()),
             Op::Look => self.look(app).await,
             Op::Answer { partner, offer, accept } => {
                 let Some((offer_id, _)) = self.open_offer(app, partner, offer).await? else { return Ok(()) };
@@ -179,7 +195,7 @@ impl World {
             Op::Carry { order, steps } => {
                 let Some(order_id) = self.pick_open(app, order).await else { return Ok(()) };
                 for _ in 0..steps {
-                    self.take_step(app, order_id, order, 0).await?;
+                    self.take_step(app, order_id, order, 0, None).await?;
                 }
                 Ok(())
             }
@@ -206,10 +222,6 @@ impl World {
                 }
                 fire_due(app).await.map(|_| ())
             }
-            Op::Step { order, step } => match self.pick_open(app, order).await {
-                Some(order_id) => self.take_step(app, order_id, order, step).await,
-                None => Ok(()),
-            },
             Op::StepAndCrash { order, to } => {
                 let Some(order_id) = self.pick_open(app, order).await else { return Ok(()) };
                 app.write(move |tx| {
@@ -319,7 +331,7 @@ impl World {
             if order.is_none_or(|order| order.status == to || order.status.is_end()) {
                 return Ok(());
             }
-            self.take_step(app, order_id, chance, 0).await?;
+            self.take_step(app, order_id, chance, 0, None).await?;
         }
         Ok(())
     }
@@ -331,6 +343,7 @@ impl World {
         order_id: OrderId,
         chance: usize,
         number: usize,
+        patience: Option<u8>,
     ) -> Result<(), ServiceError> {
         let order = app.read(move |conn| Ok(order_rows::find(conn, order_id)?)).await?;
         let order = order.ok_or(ServiceError::NotFound { what: "order" })?;
@@ -340,9 +353,11 @@ impl World {
         let Some(step) = pick(&steps, number) else { return Ok(()) };
         if step.to == OrderStatus::Assigned {
             let partner_id = self.partners[chance % 2].partner_id.expect("a partner");
-            return orders::assign(app, self.admin, order_id, Assignment { partner_id }, None)
-                .await
-                .map(|_| ());
+            let asked = Assignment { partner_id };
+            let key = patience.map(|_| a_key(self.admin));
+            let assigned =
+                insist(patience, || orders::assign(app, self.admin, order_id, asked, key.clone())).await;
+            return assigned.0.map(|_| ());
         }
         let by = step.by[number % step.by.len()];
         let who = match by {
@@ -355,8 +370,38 @@ impl World {
         };
         let Some(who) = who else { return Ok(()) };
         let asked = step_to(step.to, Some("because".to_owned()));
-        orders::transition(app, who, order_id, asked, None).await.map(|_| ())
+        let key = patience.map(|_| a_key(who));
+        let taken =
+            insist(patience, || orders::transition(app, who, order_id, asked.clone(), key.clone())).await;
+        taken.0.map(|_| ())
     }
+}
+
+/// Does something, and once more where the line breaks: what is under way then may happen or not. Tells also whether it did
+/// break.
+async fn insist<F: Future>(patience: Option<u8>, mut once: impl FnMut() -> F) -> (F::Output, bool) {
+    let Some(mut looks) = patience else { return (once().await, false) };
+    let answer = {
+        let mut first = pin!(once());
+        let hear = poll_fn(|context| match (first.as_mut().poll(context), looks.checked_sub(1)) {
+            (Poll::Ready(answer), _) => Poll::Ready(Some(answer)),
+            (Poll::Pending, None) => Poll::Ready(None),
+            (Poll::Pending, Some(left)) => {
+                looks = left;
+                Poll::Pending
+            }
+        });
+        hear.await
+    };
+    match answer {
+        Some(answer) => (answer, false),
+        None => (once().await, true),
+    }
+}
+
+/// A key that nobody has used.
+fn a_key(who: Principal) -> Idempotency {
+    Idempotency::new(&who.user_id.to_string(), EventId::new().to_string(), "POST /", b"{}")
 }
 
 fn step_to(to: OrderStatus, words: Option<String>) -> Transition {

@@ -2,7 +2,8 @@
 //!
 //! Redis numbers, keeps and publishes what happens in a group in one step (`relay.lua`), so that every instance hears
 //! the same in the same order. An instance hears the channels of the groups that it has members in; where it may have
-//! missed something, after a gap or a broken link, a group asks where it stands (`attach.lua`) and gets exactly that.
+//! missed something, after a gap or a broken link, a group asks where it stands (`attach.lua`) and gets exactly that. With each
+//! new link it is made sure that Redis has what it had taken before (`verify.lua`): a crash may lose that.
 //!
 //! Invariant: what is promised lies in the database until Redis has it. Nothing that only Redis knows is ever needed to
 //! be right, only to be fast.

@@ -36,13 +36,14 @@ cluster: ## Three instances, PostgreSQL, Redis and nginx on http://127.0.0.1:800
 	tests/services --no-redis-cluster deploy/cluster
 
 # The lints of `check` run while the tests are built: by themselves cargo's clippy and doc compile all dependencies once more,
-# which takes longer than either. What Clippy is told stands in CLIPPY_ARGS as `cargo clippy` puts it there.
+# which takes longer than either. What Clippy is told stands in CLIPPY_ARGS as `cargo clippy` puts it there. (Of
+# the project itself its compiler optimises a little less than rustc does in a debug build.)
 LINTING = RUSTC_WORKSPACE_WRAPPER=clippy-driver CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__ \
-	RUSTDOC=$(CURDIR)/tests/rustdoc
+	'RUSTDOC=$(CURDIR)/tests/rustdoc'
 
 test: ## Run the lints and every test: on SQLite, and through the front door on PostgreSQL with Redis, too
 	$(CARGO) fmt --check
-	tests/services env $(LINTING) $(MAKE) --no-print-directory unit-and-suite
+	tests/services --no-fsync env $(LINTING) $(MAKE) --no-print-directory unit-and-suite
 
 # With the services running. Tests of the lower rooms use both databases by themselves.
 unit-and-suite:

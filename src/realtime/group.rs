@@ -25,7 +25,6 @@ use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Present, Stamped};
 use crate::protocol::client::Since;
 use crate::protocol::close::CloseReason;
-use crate::protocol::ephemeral::LOCATION;
 use crate::protocol::event::{partner_of_chat, standing_by};
 use crate::protocol::server::{Numbering, envelop};
 use crate::telemetry::Metrics;
@@ -69,7 +68,7 @@ pub(super) struct Group {
     states: Vec<(Arc<str>, Arc<Frame>)>,
     /// Slots whose frames go forward only, and since when what they told last is so.
     told: Vec<(Arc<str>, Timestamp)>,
-    /// Of an order: how it stands as far as the events tell.
+    /// Of an order: how it stands as far as the events tell, for the doors of those who join.
     standing: Option<Standing>,
     numbers: Numbers,
     bridge: Option<BridgeAddress>,
@@ -78,6 +77,11 @@ pub(super) struct Group {
     /// Shared with the registry, which ends groups that stay empty.
     size: Arc<Size>,
     metrics: Arc<Metrics>,
+}
+
+/// Whether an order's partner may be seen.
+fn shows(standing: &Standing) -> bool {
+    standing.status.shows_location()
 }
 
 /// A numbering of its own.
@@ -149,7 +153,10 @@ impl Group {
     fn take_event(&mut self, stamped: Stamped<'_>, seq: u64, accepted_at: Instant) {
         let frame = self.frame(stamped, Some(seq), None, accepted_at);
         self.ring.keep(seq, Arc::clone(&frame), self.window);
-        self.note_standing(stamped.body);
+        let step = self.step_to(stamped.body);
+        // Before a step by which the partner is not to be seen any more, and after one by which the partner is.
+        let (hiding, showing) = (step.filter(|to| !shows(to)), step.filter(shows));
+        self.tell_standing(hiding);
         match partner_of_chat(stamped.body) {
             None => self.fan_out(&frame, None, |_| true),
             Some(partner_id) => {
@@ -159,18 +166,26 @@ impl Group {
                 self.rejoin(is_others);
             }
         }
+        self.tell_standing(showing);
     }
 
-    /// Once its members are told that an order is not under way, none of them sees any more where its partner was: not
-    /// what waits for a slow one, and not what other instances have yet to tell.
-    fn note_standing(&mut self, body: &str) {
-        let Some(standing) = standing_by(body) else { return };
-        if self.standing.is_some_and(|latest| latest.version >= standing.version) {
-            // A duplicate.
-            return;
+    /// How the group's order stands by an event, where that is news.
+    fn step_to(&mut self, body: &str) -> Option<Standing> {
+        match self.key {
+            GroupKey::Order(_) => {}
+            // They hear of many orders.
+            GroupKey::User(_) | GroupKey::Partner(_) | GroupKey::Admin => return None,
         }
-        self.standing = Some(standing);
-        self.members.values().for_each(|member| member.lane.note_standing(self.key, standing));
+        let standing = standing_by(body)?;
+        let is_news = self.standing.is_none_or(|latest| latest.version < standing.version);
+        is_news.then(|| *self.standing.insert(standing))
+    }
+
+    /// Lets the doors of all members know. What they know from snapshots may be later still.
+    fn tell_standing(&self, standing: Option<Standing>) {
+        if let Some(standing) = standing {
+            self.members.values().for_each(|member| member.lane.note_standing(self.key, standing));
+        }
     }
 
     fn take_state(&mut self, slot: &Arc<str>, revision: i64, stamped: Stamped<'_>, accepted_at: Instant) {
@@ -190,9 +205,6 @@ impl Group {
         accepted_at: Instant,
     ) {
         if since.is_some_and(|since| !self.is_latest(slot, since)) {
-            return;
-        }
-        if **slot == *LOCATION && self.standing.is_some_and(|standing| !standing.status.shows_location()) {
             return;
         }
         let frame = self.frame(stamped, None, None, accepted_at);

@@ -58,7 +58,8 @@ pub struct Counts {
 pub struct Listeners {
     /// Each user once.
     pub users: Vec<UserId>,
-    /// Whether these are all there are: while Redis is away only those on this instance are known.
+    /// Whether these are all there are: while Redis is away only those on this instance are known, and of a group with more
+    /// sessions than presence is told in, on another instance, none.
     pub is_all: bool,
 }
 
@@ -416,9 +417,11 @@ impl Groups {
         let (reply, listeners) = oneshot::channel();
         self.registry(key).do_send(WhoListens { key, reply }); // bounded: the caller waits
         let answer = actix_web::rt::time::timeout(LISTENERS_WAIT, listeners).await;
-        match answer.ok().and_then(Result::ok) {
-            Some(users) => Listeners { users, is_all: was_all && is_all(self) },
-            None => Listeners::default(),
+        match answer {
+            Ok(Ok((users, knows_all))) => Listeners { users, is_all: was_all && knows_all && is_all(self) },
+            // A single instance has no such group: nobody listens.
+            Ok(Err(_)) => Listeners { users: Vec::new(), is_all: !self.has_bridge() },
+            Err(_) => Listeners::default(),
         }
     }
 

@@ -9,6 +9,8 @@
 //! written; through an open one they come at once; what is sent to one that was shut is dropped, so that a membership
 //! that has ended says nothing any more.
 
+mod standing;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -17,10 +19,9 @@ use actix::{Recipient, WeakRecipient};
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
-use crate::domain::order::Standing;
-use crate::protocol::ephemeral::LOCATION;
 
 use super::messages::{Deliver, Frame};
+use standing::Sight;
 
 /// From so many waiting frames on, ephemeral ones are conflated.
 pub(super) const CONFLATE_FROM: usize = 64;
@@ -87,15 +88,8 @@ struct Door {
     /// How often it was set ajar again.
     round: u32,
     state: DoorState,
-    /// Of an order: how it stands as far as came through.
-    standing: Option<Standing>,
-}
-
-impl Door {
-    /// Whether nothing of this slot may come through now.
-    fn hides(&self, slot: &str) -> bool {
-        slot == LOCATION && self.standing.is_some_and(|standing| !standing.status.shows_location())
-    }
+    /// Of an order's group: whether positions come through.
+    sight: Sight,
 }
 
 #[derive(Debug)]
@@ -195,7 +189,7 @@ impl Lane {
                 group,
                 round: 0,
                 state: DoorState::Ajar(Vec::new()),
-                standing: None,
+                sight: Sight::default(),
             });
         }
         id
@@ -242,31 +236,6 @@ impl Lane {
         self.lock().shut(group);
     }
 
-    /// Notes how an order stands, by what its group's members are told: while it is not under way, no position comes
-    /// through the group's door, and what waits of them is dropped. Of an earlier version it means nothing.
-    pub fn note_standing(&self, group: GroupKey, standing: Standing) {
-        let mut inner = self.lock();
-        let inner = &mut *inner;
-        let Some(door) = inner.doors.iter_mut().find(|door| door.group == group) else { return };
-        if door.standing.is_some_and(|known| known.version >= standing.version) {
-            return;
-        }
-        door.standing = Some(standing);
-        if !door.hides(LOCATION) {
-            return;
-        }
-        if let DoorState::Ajar(frames) = &mut door.state {
-            let is_position = |name: &Option<Arc<str>>| name.as_deref() == Some(LOCATION);
-            for (_, frame) in frames.extract_if(.., |(name, _)| is_position(name)) {
-                inner.held -= 1;
-                inner.bytes -= frame.size();
-            }
-        }
-        let id = door.id;
-        inner.slots.retain(|slot| slot.waiting.door != id || *slot.name != *LOCATION);
-        inner.slot_bytes = inner.slots.iter().map(|slot| slot.waiting.frame.size()).sum();
-    }
-
     /// Drops what waits and lets nothing in any more.
     pub fn close(&self) {
         self.lock().close();
@@ -278,7 +247,7 @@ impl Lane {
         let inner = &mut *inner;
         let waiting = inner.queue.len();
         let Some(found) = inner.doors.iter_mut().find(|found| found.id == door) else { return Put::Shut };
-        if slot.is_some_and(|slot| found.hides(slot)) {
+        if slot.is_some_and(|slot| found.sight.hides(slot, frame)) {
             return Put::Taken;
         }
         match &mut found.state {

@@ -213,12 +213,13 @@ pub(super) struct Expel {
     pub user_id: UserId,
 }
 
-/// Handle → registry → group. The reply is who listens to the group, on all instances; none comes when nobody can say.
+/// Handle → registry → group. The reply is who listens to the group, on all instances, and whether those are all there are; none
+/// comes when nobody can say.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(super) struct WhoListens {
     pub key: GroupKey,
-    pub reply: oneshot::Sender<Vec<UserId>>,
+    pub reply: oneshot::Sender<(Vec<UserId>, bool)>,
 }
 
 /// Handle → registries → groups: whether Redis numbers events. Those that wait for it need not while it is away.

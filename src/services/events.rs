@@ -106,7 +106,9 @@ pub async fn publish(
     let id = new.id.unwrap_or_default();
     if new.ephemeral {
         let body = published_frame(&new.kind, &new.data);
-        app.groups().publish_ephemeral(new.group, id, new.kind.as_str().into(), body.into())?;
+        // Apart from the server's own: a `location` of a back end is not the partner's.
+        let slot = format!("published:{}", new.kind);
+        app.groups().publish_ephemeral(new.group, id, slot.as_str().into(), body.into())?;
         let body = crate::protocol::server::to_json(&PublishedView { id });
         return Ok(Reply { status: 202, body, replayed: false });
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use actix::fut::wrap_future;
-use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler};
+use actix::{Actor, ActorContext, ActorFutureExt, Addr, AsyncContext, Context, Handler, SpawnHandle};
 use actix_web::rt::time::timeout;
 use redis::{RedisError, Value};
 use tokio::sync::mpsc;
@@ -91,6 +91,8 @@ pub(in crate::realtime) struct Bridge {
     pub(super) has_left: bool,
     /// Where groups stood when something was last published from here.
     pub(super) positions: HashMap<GroupKey, (String, u64)>,
+    /// It is being made sure that Redis has them still.
+    pub(super) verifying: Option<SpawnHandle>,
     pub(super) outbound: Outbound,
 }
 
@@ -128,6 +130,7 @@ impl Bridge {
             is_asking: false,
             has_left: false,
             positions: HashMap::new(),
+            verifying: None,
             outbound: Outbound::default(),
         }
     }

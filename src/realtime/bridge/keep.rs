@@ -145,9 +145,9 @@ impl Bridge {
         for registry in self.neighbours.registries() {
             registry.do_send(Reattach); // bounded: once for each link
         }
-        self.verify_positions(ctx);
         if !is_moving {
             self.neighbours.directory.do_send(Reenter); // bounded: once for each link
+            self.verify_positions(ctx);
             // Who can reach Redis may take the lease.
             self.heed(Say::Vacant, ctx);
         }

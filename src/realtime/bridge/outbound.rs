@@ -122,34 +122,41 @@ impl Bridge {
 
     /// Whatever Redis was given before the link was lost may be gone with it, although it had said that it has it: by the
     /// next event of a group that would show, which may be long in coming.
-    pub(super) fn verify_positions(&self, ctx: &mut Context<Self>) {
+    pub(super) fn verify_positions(&mut self, ctx: &mut Context<Self>) {
+        if let Some(earlier) = self.verifying.take() {
+            ctx.cancel_future(earlier);
+        }
         let Some(link) = self.link().cloned() else { return };
         let (names, script) = (self.names.clone(), link.scripts.verify.clone());
         let positions: Vec<_> = self.positions.iter().map(|(key, known)| (*key, known.clone())).collect();
         let verified = async move {
-            let mut gone = 0;
+            let (mut gone, mut failed) = (0, None);
             for lot in positions.chunks(AT_ONCE) {
                 let command = |(key, (epoch, seq)): &(GroupKey, (String, u64))| {
                     scripts::verify(&names, &script, *key, epoch, *seq)
                 };
                 for answer in link.send(lot.iter().map(command).collect()).await? {
-                    gone += redis::from_redis_value::<u64>(answer?)?;
+                    // One that cannot be looked at, such as where memory is short, keeps no other from that.
+                    match answer.and_then(|answer| Ok(redis::from_redis_value::<u64>(answer)?)) {
+                        Ok(is_gone) => gone += is_gone,
+                        Err(error) => failed = Some(error),
+                    }
                 }
             }
-            Ok::<_, RedisError>(gone)
+            if gone > 0 {
+                log::warn!("Redis has lost events of {gone} groups that it had taken: they begin anew");
+            }
+            failed.map_or(Ok(()), Err)
         };
         let generation = self.generation();
-        ctx.spawn(wrap_future::<_, Self>(verified).map(move |gone, bridge: &mut Self, ctx| match gone {
-            Ok(0) => {}
-            Ok(gone) => log::warn!(
-                "Redis at {} has lost events of {gone} groups that it had taken: they begin anew",
-                bridge.servers.url()
-            ),
-            Err(error) => {
+        let verifying = wrap_future::<_, Self>(verified).map(move |verified, bridge: &mut Self, ctx| {
+            bridge.verifying = None;
+            if let Err(error) = verified {
                 bridge.metrics.redis_failures.inc();
                 bridge.judge(&error, generation, ctx);
             }
-        }));
+        });
+        self.verifying = Some(ctx.spawn(verifying));
     }
 
     fn took(&mut self, keys: Vec<GroupKey>, answers: Vec<RedisResult<Value>>) -> Result<(), RedisError> {

@@ -155,8 +155,10 @@ impl Group {
         let here = self.members.values().map(|member| member.user_id);
         let elsewhere =
             self.remote.values().flat_map(|present| &present.users).map(|present| present.user_id);
+        // Of many sessions on one instance it is not told whose they are.
+        let is_all = self.remote.values().all(|present| present.sessions == 0 || !present.users.is_empty());
         // Who has asked may have given up.
-        let _ = question.reply.send(here.chain(elsewhere).collect());
+        let _ = question.reply.send((here.chain(elsewhere).collect(), is_all));
     }
 }
 

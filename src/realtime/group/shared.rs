@@ -81,7 +81,8 @@ impl Group {
     /// Lets a question wait until the group knows who is on other instances; gives it back when it need not.
     pub(super) fn wait_to_answer(&mut self, question: WhoListens) -> Option<WhoListens> {
         match &mut self.numbers {
-            Numbers::Shared(shared) if !shared.is_placed => {
+            // Or is about to: who was there before may be forgotten.
+            Numbers::Shared(shared) if !shared.is_placed || shared.early.is_some() => {
                 shared.questions.retain(|question| !question.reply.is_closed());
                 shared.questions.push(question);
                 None
@@ -200,7 +201,7 @@ impl Group {
             self.epoch = standing.epoch.as_str().into();
             self.ring = Ring::at(standing.seq);
             for kept in standing.events.iter().filter_map(|event| Kept::parse(event)) {
-                self.note_standing(kept.stamped.body);
+                self.step_to(kept.stamped.body);
                 let frame = self.frame(kept.stamped, Some(kept.seq), None, moment(kept.stamped.at));
                 self.ring.restore(frame, self.window);
             }

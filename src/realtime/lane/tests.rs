@@ -3,7 +3,8 @@ use std::time::Instant;
 
 use super::*;
 use crate::domain::ids::{EventId, OrderId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{OrderStatus, Standing};
+use crate::protocol::ephemeral::LOCATION;
 
 fn frame(text: &str) -> Arc<Frame> {
     state(text, None)
@@ -146,12 +147,21 @@ fn while_an_order_is_not_under_way_no_position_comes_through_and_none_takes_room
     assert_eq!(lane.put(door, &frame("delivered"), None), Put::Taken, "the one behind the door has gone");
     lane.put(door, &frame("late"), Some(&dot));
     assert_eq!(texts(&lane)[CONFLATE_FROM..], ["delivered", "eta"]);
-    // What was so before is told once more, and then it is another partner's.
+    // What was so before is told once more, and then it is another partner's, who is a little faster than the step.
     stand(GroupKey::Admin, 5, OrderStatus::InTransit);
     lane.put(door, &frame("late"), Some(&dot));
-    stand(GroupKey::Admin, 7, OrderStatus::EnRoute);
+    stand(GroupKey::Admin, 7, OrderStatus::Assigned);
+    for text in ["early", "a little early"] {
+        lane.put(door, &frame(text), Some(&dot));
+    }
+    assert!(texts(&lane).is_empty());
+    stand(GroupKey::Admin, 8, OrderStatus::EnRoute);
     lane.put(door, &frame("new"), Some(&dot));
-    assert_eq!(texts(&lane), ["new"]);
+    assert_eq!(texts(&lane), ["a little early", "new"]);
+    lane.put(ajar, &frame("early"), Some(&dot));
+    stand(other, 7, OrderStatus::EnRoute);
+    lane.open(other, 0, i64::MIN);
+    assert_eq!(texts(&lane), ["early"]);
 }
 
 #[test]

@@ -33,8 +33,8 @@ pub(super) const ABOUT: Duration = Duration::from_secs(60);
 /// Dots older than this are forgotten, should nobody have said so before.
 pub(super) const KEPT: Duration = Duration::from_secs(24 * 3600);
 /// By how much a sample of a device that is on time may come sooner after the one before it than nine tenths of what lies
-/// between the two, times ten: a tenth of a second.
-const STEP_DOUBT: Duration = Duration::from_secs(1);
+/// between the two, times ten: two tenths of a second.
+const STEP_DOUBT: Duration = Duration::from_secs(2);
 /// So much later than the instance that follows an order should have, the others tell that its dot has grown old.
 const GRACE: Duration = Duration::from_secs(5);
 

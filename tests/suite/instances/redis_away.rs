@@ -205,6 +205,9 @@ async fn nobody_is_notified_later_of_a_message_because_redis_cannot_say_who_has_
     let path = format!("/orders/{order}/messages");
     here.as_user(&stage.scene.partner).post(&path, json!({"text": "You see this."})).await.expect(201);
     stage.redis.kill();
+    for app in &stage.scene.fleet.apps {
+        app.until("Redis is missed", || async { app.inner().groups().away().is_some() }).await;
+    }
     stage.scene.looks_again("postponed").await;
     stage.redis.resume();
     stage.scene.everybody_uses_redis().await;

@@ -1,0 +1,84 @@
+//! Of an order's group: positions come through its door only while the session knows that the order is under way.
+//!
+//! Positions and steps go different ways. One that comes after the step by which the partner is not to be seen any more is
+//! dropped, and so is what waits of them. One that comes a little before the step by which the partner may be seen waits
+//! for that.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::domain::group::GroupKey;
+use crate::domain::order::Standing;
+use crate::protocol::ephemeral::LOCATION;
+
+use super::{Door, DoorState, Frame, Lane, Waiting};
+
+/// How long a position may wait for the step that lets it be seen.
+const EARLY: Duration = Duration::from_secs(5);
+
+/// What a door knows of its order.
+#[derive(Debug, Default)]
+pub(super) struct Sight {
+    standing: Option<Standing>,
+    /// The latest position that came while the partner was not to be seen.
+    early: Option<(Instant, Arc<str>, Arc<Frame>)>,
+}
+
+impl Sight {
+    /// Whether nothing of this slot may come through now; what may yet be seen is kept for a moment.
+    pub(super) fn hides(&mut self, slot: &Arc<str>, frame: &Arc<Frame>) -> bool {
+        let hides = **slot == *LOCATION && self.standing.is_some_and(|known| !known.status.shows_location());
+        if hides {
+            self.early = Some((Instant::now(), Arc::clone(slot), Arc::clone(frame)));
+        }
+        hides
+    }
+
+    /// Takes in how the order stands; `false` where that is known, or was so before.
+    fn note(&mut self, standing: Standing) -> bool {
+        let is_news = self.standing.is_none_or(|known| known.version < standing.version);
+        if is_news {
+            self.standing = Some(standing);
+        }
+        is_news
+    }
+}
+
+impl Lane {
+    /// Notes how an order stands, by what its group's members are told. Of an earlier version it means nothing.
+    pub fn note_standing(&self, group: GroupKey, standing: Standing) {
+        let mut inner = self.lock();
+        let inner = &mut *inner;
+        let Some(door) = inner.doors.iter_mut().find(|door| door.group == group) else { return };
+        if !door.sight.note(standing) {
+            return;
+        }
+        // Of the time before this step.
+        let early = door.sight.early.take();
+        if standing.status.shows_location() {
+            let Some((_, slot, frame)) = early.filter(|(came, ..)| came.elapsed() < EARLY) else { return };
+            inner.bytes += frame.size();
+            match &mut door.state {
+                DoorState::Ajar(frames) => {
+                    inner.held += 1;
+                    frames.push((Some(slot), frame));
+                }
+                DoorState::Open { .. } => {
+                    inner.queue.push_back(Waiting { door: door.id, frame });
+                    inner.call();
+                }
+            }
+            return;
+        }
+        let Door { id, state, .. } = door;
+        if let DoorState::Ajar(frames) = state {
+            let is_position = |name: &Option<Arc<str>>| name.as_deref() == Some(LOCATION);
+            for (_, frame) in frames.extract_if(.., |(name, _)| is_position(name)) {
+                inner.held -= 1;
+                inner.bytes -= frame.size();
+            }
+        }
+        inner.slots.retain(|slot| slot.waiting.door != *id || *slot.name != *LOCATION);
+        inner.slot_bytes = inner.slots.iter().map(|slot| slot.waiting.frame.size()).sum();
+    }
+}

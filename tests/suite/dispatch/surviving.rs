@@ -63,8 +63,9 @@ async fn partners_are_looked_for_although_the_server_died_that_was_about_to_do_i
 async fn a_server_that_starts_knows_who_is_near_though_nobody_has_said_so_since() {
     let settings = [("WAYBILL_TRAIL_FLUSH_SECS", "1")];
     let app = TestApp::start_with(&settings).await;
+    // Not so far that who comes nearer a second later would have flown.
     let (customer, far, near) =
-        (app.customer().await, app.partner_at(300.0).await, app.partner_at(100.0).await);
+        (app.customer().await, app.partner_at(120.0).await, app.partner_at(100.0).await);
     app.until("it is written", || async { written(&app).await == 2 }).await;
     let app = TestApp::start_on(app.crash(), &settings).await;
     let mut work = app.at_work(&near).await;

@@ -73,6 +73,9 @@ async fn the_unread_count_is_the_same_on_every_server() {
         here.connect(&customer, "/ws/notifications/").await,
         there.connect(&customer, "/ws/notifications/").await,
     ];
+    for bell in &mut bells {
+        bell.expect("unread_count").await;
+    }
     here.place_order(&customer).await;
     let mut ids = Vec::new();
     for bell in &mut bells {

@@ -221,6 +221,16 @@ pub struct Step {
     pub demand: Demand,
     /// What those who wait for it are told.
     pub notifies: &'static [NotificationKind],
+    /// What is told beside that where an admin takes it, and so neither side knows.
+    pub notifies_of_admin: &'static [NotificationKind],
+}
+
+impl Step {
+    /// What is told of it where `party` takes it.
+    pub fn notifications(&self, party: Party) -> impl Iterator<Item = NotificationKind> + use<> {
+        let of_admin = if party == Party::Admin { self.notifies_of_admin } else { &[] };
+        self.notifies.iter().chain(of_admin).copied()
+    }
 }
 
 /// The machine: every step that an order can take. What is not here is illegal.
@@ -236,7 +246,10 @@ pub const STEPS: &[Step] = {
         demand: Demand,
         notifies: &'static [NotificationKind],
     ) -> Step {
-        Step { from, to, by, demand, notifies }
+        Step { from, to, by, demand, notifies, notifies_of_admin: &[] }
+    }
+    const fn by_admin(step: Step, notifies_of_admin: &'static [NotificationKind]) -> Step {
+        Step { notifies_of_admin, ..step }
     }
     const CANCELLED: &[Kind] = &[Kind::OrderCancelled];
     const WITHDRAWN: &[Kind] = &[Kind::OrderCancelled, Kind::AssignmentWithdrawn];
@@ -244,8 +257,14 @@ pub const STEPS: &[Step] = {
     const BOTH_FAILED: &[Kind] = &[Kind::OrderFailed, Kind::AssignmentWithdrawn];
     &[
         step(Pending, Confirmed, &[Admin, System], Nothing, &[Kind::OrderConfirmed]),
-        step(Confirmed, Assigned, &[Partner, Admin], Assignee, &[Kind::OrderAssigned]),
-        step(Assigned, Confirmed, &[Partner, Admin], Reason, &[Kind::OrderReassigned]),
+        by_admin(
+            step(Confirmed, Assigned, &[Partner, Admin], Assignee, &[Kind::OrderAssigned]),
+            &[Kind::AssignmentGiven],
+        ),
+        by_admin(
+            step(Assigned, Confirmed, &[Partner, Admin], Reason, &[Kind::OrderReassigned]),
+            &[Kind::AssignmentWithdrawn],
+        ),
         step(Assigned, EnRoute, &[Partner], Nothing, &[Kind::PartnerEnRoute]),
         step(EnRoute, Arrived, &[Partner, System], Nothing, &[Kind::PartnerArrived]),
         step(Arrived, PickedUp, &[Partner], Nothing, &[Kind::OrderPickedUp]),

@@ -3,6 +3,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 use crate::domain::group::GroupKey;
@@ -84,6 +85,10 @@ pub enum Control<'a> {
         /// The client's mark.
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<&'a str>,
+        /// Further members that `code` brings along, as in the answer to the same call by REST: `errors` names the fields
+        /// that are wrong, `reason` what closed an offer.
+        #[serde(flatten)]
+        details: &'a Map<String, Value>,
     },
     /// The token ends soon: send `auth`.
     TokenExpiring {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::realtime::Overloaded;
 use crate::store::StoreError;
@@ -141,6 +141,24 @@ impl ServiceError {
             | Self::Limited { .. }
             | Self::Draining
             | Self::CutOff => false,
+        }
+    }
+
+    /// What machines may read beside the code: the fields that are wrong as `errors`, or what a conflict brings along.
+    #[must_use]
+    pub fn details(&self) -> Map<String, Value> {
+        match self {
+            Self::Invalid(errors) => [("errors".to_owned(), json!(errors))].into_iter().collect(),
+            Self::Conflict { extra, .. } => extra.clone(),
+            Self::Unauthenticated { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Limited { .. }
+            | Self::Draining
+            | Self::CutOff
+            | Self::Overloaded(_)
+            | Self::Store(_)
+            | Self::Internal(_) => Map::new(),
         }
     }
 

@@ -370,20 +370,6 @@ pub fn timeline(conn: &mut Conn, order_id: OrderId) -> Result<Vec<TimelineStep>,
         .collect()
 }
 
-/// Who took an order's latest step.
-///
-/// # Errors
-/// When the database fails.
-pub fn last_step_by(conn: &mut Conn, order_id: OrderId) -> Result<Option<UserId>, StoreError> {
-    let user_id: Option<Option<String>> = order_steps::table
-        .filter(order_steps::order_id.eq(order_id.to_string()))
-        .order(order_steps::version.desc())
-        .select(order_steps::user_id)
-        .first(conn)
-        .optional()?;
-    optional_id("order_steps.user_id", user_id.flatten().as_deref())
-}
-
 /// Adds an order's rating; `false` when it has one.
 ///
 /// # Errors

@@ -1,7 +1,7 @@
 //! Rows of trails: where partners were while under way with orders.
 
 use std::borrow::Cow;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Double, Nullable, Text};
@@ -104,6 +104,26 @@ fn load_under_way(conn: &mut Conn, of: Of<'_>) -> Result<Vec<UnderWay>, StoreErr
                 pickup: position(pickup),
                 dropoff: position(dropoff),
             });
+        }
+    }
+    Ok(found)
+}
+
+/// Those of these orders that are assigned, and that their partners have not set off with.
+///
+/// # Errors
+/// When the database fails.
+pub fn assigned(conn: &mut Conn, order_ids: &[OrderId]) -> Result<HashSet<(PartnerId, OrderId)>, StoreError> {
+    let mut found = HashSet::new();
+    for order_ids in order_ids.chunks(IDS) {
+        let rows: Vec<(Option<String>, String)> = orders::table
+            .filter(orders::id.eq_any(order_ids.iter().map(OrderId::to_string)))
+            .filter(orders::status.eq(OrderStatus::Assigned.as_str()))
+            .select((orders::partner_id, orders::id))
+            .load(conn)?;
+        for (partner_id, order_id) in rows {
+            let partner_id = id("orders.partner_id", &partner_id.unwrap_or_default())?;
+            found.insert((partner_id, id("orders.id", &order_id)?));
         }
     }
     Ok(found)

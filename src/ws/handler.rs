@@ -4,6 +4,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Map;
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKey;
@@ -196,7 +197,7 @@ pub(super) fn on_bad(state: &mut State, bad: BadFrame, now: Instant) -> Vec<Effe
 }
 
 pub(super) fn refuse(code: &str, message: &str, reference: Option<&str>) -> Effect {
-    Effect::Send(Control::Error { code, message, reference }.to_text())
+    Effect::Send(Control::Error { code, message, reference, details: &Map::new() }.to_text())
 }
 
 /// What a frame asks for.

@@ -241,8 +241,8 @@ impl Session {
             log::error!("session {}: {error}", self.id);
         }
         if !self.closing {
-            let message = error.public_detail();
-            self.say(Control::Error { code: error.code(), message: &message, reference }.to_text(), ctx);
+            let (code, message, details) = (error.code(), error.public_detail(), error.details());
+            self.say(Control::Error { code, message: &message, reference, details: &details }.to_text(), ctx);
         }
     }
 

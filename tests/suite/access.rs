@@ -212,7 +212,9 @@ async fn guarantee_6_a_partners_position_is_shown_from_en_route_to_delivered_onl
         frame["order_id"] = json!(order);
         frame
     };
-    assert_eq!(refused(&mut work, named(52.5)).await, "no_active_order");
+    // For dispatch, and for nobody else.
+    work.send(named(52.5)).await;
+    assert_eq!(refused(&mut work, json!({"type": "what"})).await, "unknown_type");
     assert_eq!(shown().await, Value::Null);
     for (status, latitude) in
         [("en_route", 52.5), ("arrived", 52.5001), ("picked_up", 52.5002), ("in_transit", 52.5003)]

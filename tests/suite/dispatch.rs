@@ -1,5 +1,6 @@
 //! Dispatch through the front door: who is offered an order, what partners may answer, and what happens when nobody does.
 
+mod assigning;
 mod cascade;
 pub mod races;
 mod surviving;

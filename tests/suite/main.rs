@@ -28,6 +28,7 @@ mod operating;
 mod order_machine;
 mod orders;
 mod recovery;
+mod repeated_steps;
 mod service_keys;
 mod sessions;
 mod simulation;

@@ -45,7 +45,7 @@ pub enum WithdrawalCause {
     Cancelled,
     /// The order failed.
     Failed,
-    /// Somebody else has it now.
+    /// An admin gives it to somebody else.
     Reassigned,
 }
 
@@ -136,6 +136,8 @@ pub enum NotificationContent {
     AssignmentOffered { order_id: OrderId, earnings: Money, pickup_distance: u32, expires_at: Timestamp },
     /// To the partner.
     AssignmentExpired { order_id: OrderId },
+    /// To the partner. `earnings` is the partner's share of the price.
+    AssignmentGiven { order_id: OrderId, earnings: Money },
     /// To the partner.
     AssignmentWithdrawn { order_id: OrderId, cause: WithdrawalCause },
     /// To the partner.
@@ -183,6 +185,7 @@ impl NotificationContent {
             Self::WalletDebited { .. } => NotificationKind::WalletDebited,
             Self::AssignmentOffered { .. } => NotificationKind::AssignmentOffered,
             Self::AssignmentExpired { .. } => NotificationKind::AssignmentExpired,
+            Self::AssignmentGiven { .. } => NotificationKind::AssignmentGiven,
             Self::AssignmentWithdrawn { .. } => NotificationKind::AssignmentWithdrawn,
             Self::EarningsCredited { .. } => NotificationKind::EarningsCredited,
             Self::PayoutSent { .. } => NotificationKind::PayoutSent,
@@ -219,6 +222,7 @@ impl NotificationContent {
             | Self::RefundIssued { order_id, .. }
             | Self::AssignmentOffered { order_id, .. }
             | Self::AssignmentExpired { order_id }
+            | Self::AssignmentGiven { order_id, .. }
             | Self::AssignmentWithdrawn { order_id, .. }
             | Self::EarningsCredited { order_id, .. }
             | Self::RatingReceived { order_id, .. }
@@ -256,6 +260,7 @@ impl NotificationContent {
             | Self::PaymentCaptured { order_id, .. }
             | Self::PaymentFailed { payment: RefusedPayment::Order { order_id }, .. }
             | Self::RefundIssued { order_id, .. }
+            | Self::AssignmentGiven { order_id, .. }
             | Self::RatingReceived { order_id, .. } => format!("/orders/{order_id}"),
             Self::ChatMessage { order_id, .. } => format!("/orders/{order_id}#chat"),
             Self::PaymentFailed { payment: RefusedPayment::NewOrder | RefusedPayment::TopUp, .. }

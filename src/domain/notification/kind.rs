@@ -49,7 +49,7 @@ macro_rules! kinds {
 }
 
 kinds! {
-    31;
+    32;
     /// The order was taken in.
     OrderPlaced = "order_placed",
     /// The order was accepted by the operation.
@@ -94,6 +94,8 @@ kinds! {
     AssignmentOffered = "assignment_offered",
     /// The partner let an offer run out.
     AssignmentExpired = "assignment_expired",
+    /// An admin gave an order to the partner.
+    AssignmentGiven = "assignment_given",
     /// An offer or an order was taken from the partner.
     AssignmentWithdrawn = "assignment_withdrawn",
     /// The partner's share of an order was booked.
@@ -141,6 +143,7 @@ impl NotificationKind {
             | Self::WalletDebited => Some(Role::Customer),
             Self::AssignmentOffered
             | Self::AssignmentExpired
+            | Self::AssignmentGiven
             | Self::AssignmentWithdrawn
             | Self::EarningsCredited
             | Self::PayoutSent
@@ -184,6 +187,7 @@ impl NotificationKind {
             | Self::WalletDebited
             | Self::AssignmentOffered
             | Self::AssignmentExpired
+            | Self::AssignmentGiven
             | Self::AssignmentWithdrawn
             | Self::EarningsCredited
             | Self::PayoutSent
@@ -243,6 +247,7 @@ impl NotificationKind {
             | Self::WalletDebited
             | Self::AssignmentOffered
             | Self::AssignmentExpired
+            | Self::AssignmentGiven
             | Self::AssignmentWithdrawn
             | Self::EarningsCredited
             | Self::RatingReceived
@@ -269,6 +274,7 @@ impl NotificationKind {
             | Self::PaymentFailed
             | Self::RefundIssued
             | Self::AssignmentOffered
+            | Self::AssignmentGiven
             | Self::AssignmentWithdrawn
             | Self::PayoutSent
             | Self::PayoutFailed
@@ -295,6 +301,7 @@ impl NotificationKind {
             Self::OrderPlaced => "receipt",
             Self::OrderConfirmed | Self::OrderCompleted => "check",
             Self::OrderAssigned => "person",
+            Self::AssignmentGiven => "box",
             Self::PartnerEnRoute => "bicycle",
             Self::PartnerArrived => "pin",
             Self::OrderPickedUp => "bag",
@@ -340,7 +347,7 @@ mod tests {
     #[test]
     fn names_read_back_and_are_all_different() {
         let names: HashSet<_> = NotificationKind::ALL.into_iter().map(NotificationKind::as_str).collect();
-        assert_eq!(names.len(), 31);
+        assert_eq!(names.len(), 32);
         for kind in NotificationKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(kind));
             let json = serde_json::to_value(kind).expect("a string");
@@ -360,7 +367,7 @@ mod tests {
     fn each_role_has_its_share() {
         let count = |role| NotificationKind::ALL.into_iter().filter(|kind| kind.role() == role).count();
         assert_eq!(count(Some(Role::Customer)), 20);
-        assert_eq!(count(Some(Role::Partner)), 7);
+        assert_eq!(count(Some(Role::Partner)), 8);
         assert_eq!(count(None), 4);
         assert!(NotificationKind::ChatMessage.concerns(Role::Admin));
         assert!(!NotificationKind::PayoutSent.concerns(Role::Customer));

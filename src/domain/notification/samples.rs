@@ -79,6 +79,7 @@ fn of_kind(kind: NotificationKind, typed: &str) -> Vec<NotificationContent> {
             })
             .to_vec(),
         Kind::AssignmentExpired => vec![Content::AssignmentExpired { order_id }],
+        Kind::AssignmentGiven => vec![Content::AssignmentGiven { order_id, earnings: amount }],
         Kind::AssignmentWithdrawn => {
             [WithdrawalCause::Cancelled, WithdrawalCause::Failed, WithdrawalCause::Reassigned]
                 .map(|cause| Content::AssignmentWithdrawn { order_id, cause })

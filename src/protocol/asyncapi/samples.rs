@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::domain::dispatch::OfferStatus;
 use crate::domain::eta::{Eta, EtaSource, LateRisk, Leg};
@@ -263,6 +263,8 @@ pub(super) fn published_body() -> String {
 /// One of each frame that answers or informs a session, by `type`.
 pub(super) fn controls() -> BTreeMap<String, Vec<Value>> {
     let (expires_at, reference) = (at(), Some("7"));
+    let taken = [("reason".to_owned(), json!(OfferStatus::Taken))].into_iter().collect();
+    let nothing = Map::new();
     let frames = [
         Control::Welcome {
             session_id: id::<SessionId>("f1"),
@@ -275,7 +277,18 @@ pub(super) fn controls() -> BTreeMap<String, Vec<Value>> {
         Control::Resync { group: order_group(), epoch: EPOCH, seq: 0 },
         Control::Unsubscribed { group: order_group(), code: Some("access_lost"), reference: None },
         Control::Pong { reference },
-        Control::Error { code: "not_found", message: "There is no such order.", reference },
+        Control::Error {
+            code: "not_found",
+            message: "There is no such order.",
+            reference,
+            details: &nothing,
+        },
+        Control::Error {
+            code: "offer_closed",
+            message: "The offer is closed: taken.",
+            reference,
+            details: &taken,
+        },
         Control::TokenExpiring { expires_at },
     ];
     let mut samples = BTreeMap::<String, Vec<Value>>::new();

@@ -3,6 +3,7 @@
 mod notices;
 mod place;
 mod rating;
+mod repeated;
 mod transition;
 
 pub use place::{NewOrder, place};

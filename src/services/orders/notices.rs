@@ -5,15 +5,22 @@ use crate::domain::money::Money;
 use crate::domain::notification::{CancelledBy, FailureCause, NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
 
-/// The notifications of a step that has just been taken.
-pub(super) fn contents(
-    order: &Order,
-    from: OrderStatus,
-    before: Option<&Assignee>,
-    party: Party,
-    reason: Option<&str>,
-    fee: Option<Money>,
-) -> Vec<(UserId, NotificationContent)> {
+/// What is known of a step that has just been taken, beside the order after it.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    pub from: OrderStatus,
+    /// Who had the order until then.
+    pub before: Option<&'a Assignee>,
+    pub party: Party,
+    pub reason: Option<&'a str>,
+    /// What the customer pays for having cancelled.
+    pub fee: Option<Money>,
+    /// The partner's share of the price.
+    pub earnings: Money,
+}
+
+/// The notifications of a step.
+pub(super) fn contents(order: &Order, step: Circumstances<'_>) -> Vec<(UserId, NotificationContent)> {
     let order_id = order.id;
     let partner_name =
         || order.partner.as_ref().map(Assignee::shown_name).unwrap_or_default().as_str().into();
@@ -21,12 +28,23 @@ pub(super) fn contents(
     match order.status {
         // Told when it is placed.
         OrderStatus::Pending => Vec::new(),
-        OrderStatus::Confirmed if from == OrderStatus::Assigned => {
-            to_customer(NotificationContent::OrderReassigned { order_id, partner_name: None })
+        OrderStatus::Confirmed if step.from == OrderStatus::Assigned => {
+            let mut told = to_customer(NotificationContent::OrderReassigned { order_id, partner_name: None });
+            // Who gives it back knows.
+            told.extend(withdrawn(order, step, WithdrawalCause::Reassigned).filter(|_| is_by_admin(step)));
+            told
         }
         OrderStatus::Confirmed => to_customer(NotificationContent::OrderConfirmed { order_id }),
         OrderStatus::Assigned => {
-            to_customer(NotificationContent::OrderAssigned { order_id, partner_name: partner_name() })
+            let mut told =
+                to_customer(NotificationContent::OrderAssigned { order_id, partner_name: partner_name() });
+            // Who accepts it knows.
+            let to = order.partner.as_ref().filter(|_| is_by_admin(step));
+            let earnings = step.earnings;
+            told.extend(
+                to.map(|to| (to.user_id, NotificationContent::AssignmentGiven { order_id, earnings })),
+            );
+            told
         }
         OrderStatus::EnRoute => {
             to_customer(NotificationContent::PartnerEnRoute { order_id, partner_name: partner_name() })
@@ -45,28 +63,33 @@ pub(super) fn contents(
             to_customer(NotificationContent::OrderCompleted { order_id, price: order.price })
         }
         OrderStatus::Cancelled => {
-            let by = if party == Party::Customer { CancelledBy::Customer } else { CancelledBy::Admin };
-            let reason = reason.map(Into::into);
+            let by = if step.party == Party::Customer { CancelledBy::Customer } else { CancelledBy::Admin };
+            let (reason, fee) = (step.reason.map(Into::into), step.fee);
             let mut told = to_customer(NotificationContent::OrderCancelled { order_id, by, reason, fee });
-            told.extend(withdrawn(order, before, WithdrawalCause::Cancelled));
+            told.extend(withdrawn(order, step, WithdrawalCause::Cancelled));
             told
         }
         OrderStatus::Failed => {
-            let cause = if party == Party::System { FailureCause::NoPartner } else { FailureCause::Admin };
-            let reason = reason.map(Into::into);
+            let is_by_system = step.party == Party::System;
+            let cause = if is_by_system { FailureCause::NoPartner } else { FailureCause::Admin };
+            let reason = step.reason.map(Into::into);
             let mut told = to_customer(NotificationContent::OrderFailed { order_id, cause, reason });
-            told.extend(withdrawn(order, before, WithdrawalCause::Failed));
+            told.extend(withdrawn(order, step, WithdrawalCause::Failed));
             told
         }
     }
 }
 
+fn is_by_admin(step: Circumstances<'_>) -> bool {
+    step.party == Party::Admin
+}
+
 fn withdrawn(
     order: &Order,
-    partner: Option<&Assignee>,
+    step: Circumstances<'_>,
     cause: WithdrawalCause,
 ) -> Option<(UserId, NotificationContent)> {
-    let partner = partner?;
+    let partner = step.before?;
     Some((partner.user_id, NotificationContent::AssignmentWithdrawn { order_id: order.id, cause }))
 }
 
@@ -110,9 +133,20 @@ mod tests {
                 updated_at: Timestamp::from_millis(0),
             };
             for party in step.by {
-                let told = contents(&order, step.from, before.as_ref(), *party, Some("because"), None);
+                let told = contents(
+                    &order,
+                    Circumstances {
+                        from: step.from,
+                        before: before.as_ref(),
+                        party: *party,
+                        reason: Some("because"),
+                        fee: None,
+                        earnings: order.price,
+                    },
+                );
                 let kinds: Vec<_> = told.iter().map(|(_, content)| content.kind()).collect();
-                assert_eq!(kinds, step.notifies, "{} to {}", step.from, step.to);
+                let expected: Vec<_> = step.notifications(*party).collect();
+                assert_eq!(kinds, expected, "{} to {} by {}", step.from, step.to, party.as_str());
             }
         }
     }

@@ -1,5 +1,8 @@
 //! Taking an order from one status to the next.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde::Deserialize;
 use serde_json::{Map, json};
 use utoipa::ToSchema;
@@ -9,9 +12,10 @@ use crate::domain::deadline::DeadlineKind;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
+use crate::domain::money::Money;
 use crate::domain::notification::NotificationContent;
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
-use crate::domain::principal::{Principal, Role};
+use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::views::{Freshness, OrderUpdate, OrderView, PartnerView};
@@ -21,7 +25,8 @@ use crate::services::idempotency::Idempotency;
 use crate::services::{dispatch, money, notifications};
 use crate::store::{orders as rows, users};
 
-use super::{Words, notices, save_step, with_party};
+use super::notices::{self, Circumstances};
+use super::{Words, party_of, repeated, save_step, view, with_party};
 
 /// A step as a client asks for it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -77,7 +82,8 @@ fn check(asked: &Transition) -> Result<(), ServiceError> {
 
 /// Takes an order one step on.
 ///
-/// A step that the caller has just taken is answered like the first time.
+/// A step that the caller has taken before is answered like the first time, also when others have followed it: with the
+/// order as it stands by then.
 ///
 /// # Errors
 /// `NotFound`; `Invalid`; `Conflict` with `illegal_transition` (and `allowed`) or `version_conflict` (and
@@ -90,30 +96,39 @@ pub async fn transition(
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
     check(&asked)?;
-    let position = position_of(app, order_id);
+    let (own, position) = (app.clone(), position_of(app, order_id));
+    let is_taken = Arc::new(AtomicBool::new(false));
+    let takes = is_taken.clone();
     let reply = app
         .write_once(key, 200, move |tx| {
-            let order = rows::find_locked(tx.conn(), order_id)?;
-            if let Some(order) = &order
-                && has_given_back(tx, &who, order, &asked)?
-            {
-                return Ok(OrderView::of(order, Party::Partner, None));
-            }
-            let (order, party) = with_party(&who, order)?;
-            if is_repeated(tx, &who, &order, &asked)? {
-                return Ok(OrderView::of(&order, party, None));
-            }
-            check_version(&order, asked.version)?;
-            let step = legal(&order, asked.to, party)?;
-            check_demand(step, &order, &asked)?;
-            let words = Words { reason: asked.reason, note: asked.note };
-            let taken = Taken { to: asked.to, party, by: Some(who.user_id), partner: None };
-            let order = take(tx, order, taken, words, position)?;
-            Ok(OrderView::of(&order, party, None))
+            let found = rows::find_locked(tx.conn(), order_id)?;
+            let order = found.ok_or(ServiceError::NotFound { what: "order" })?;
+            let refused = match permitted(&who, &order, &asked) {
+                Ok(party) => {
+                    let words = Words { reason: asked.reason, note: asked.note };
+                    let taken = Taken { to: asked.to, party, by: Some(who.user_id), partner: None };
+                    let order = take(tx, order, taken, words, position)?;
+                    takes.store(true, Ordering::Relaxed);
+                    return Ok(view(&own, &order, party));
+                }
+                Err(refused) => refused,
+            };
+            repeated::find(tx, &own, &who, order, &asked)?.ok_or(refused)
         })
         .await?;
-    forget_position_after(app, order_id, &reply);
+    if is_taken.load(Ordering::Relaxed) {
+        forget_position_after(app, order_id, &reply);
+    }
     Ok(reply)
+}
+
+/// As what the caller may take this step.
+fn permitted(who: &Principal, order: &Order, asked: &Transition) -> Result<Party, ServiceError> {
+    let party = party_of(who, order).ok_or(ServiceError::NotFound { what: "order" })?;
+    check_version(order, asked.version)?;
+    let step = legal(order, asked.to, party)?;
+    check_demand(step, order, asked)?;
+    Ok(party)
 }
 
 /// Gives an order to a partner, in the place of another one where it has one that is not yet on the way.
@@ -127,11 +142,15 @@ pub async fn assign(
     asked: Assignment,
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
+    let own = app.clone();
     app.write_once(key, 200, move |tx| {
         let (mut order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
         let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
-        if order.status == OrderStatus::Assigned && assigned == Some(asked.partner_id) {
-            return Ok(OrderView::of(&order, party, None));
+        if assigned == Some(asked.partner_id) {
+            let is_done = order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?;
+            if is_done {
+                return Ok(view(&own, &order, party));
+            }
         }
         let partner = find_partner(tx, asked.partner_id)?;
         if order.status != OrderStatus::Assigned {
@@ -147,7 +166,7 @@ pub async fn assign(
         legal(&order, OrderStatus::Assigned, party)?;
         let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
         let order = take(tx, order, to, Words::default(), None)?;
-        Ok(OrderView::of(&order, party, None))
+        Ok(view(&own, &order, party))
     })
     .await
 }
@@ -217,44 +236,10 @@ fn forget_position_after(app: &App, order_id: OrderId, reply: &Reply) {
     struct Status {
         status: OrderStatus,
     }
-    if reply.replayed {
-        // The order may be under way with somebody else by now.
-        return;
-    }
     let status = serde_json::from_str::<Status>(&reply.body).map(|order| order.status);
     if status.is_ok_and(|status| !status.shows_location()) {
         app.last_seen().forget(order_id);
     }
-}
-
-/// Whether the caller has just taken this very step: a retry, to be answered like the first time.
-fn is_repeated(
-    tx: &mut Tx<'_>,
-    who: &Principal,
-    order: &Order,
-    asked: &Transition,
-) -> Result<bool, ServiceError> {
-    let same_version =
-        asked.version.is_none_or(|version| version == order.version || version == order.version - 1);
-    if order.status != asked.to || !same_version {
-        return Ok(false);
-    }
-    let by = rows::last_step_by(tx.conn(), order.id)?;
-    // The geofence may have been faster than the partner's finger.
-    let is_seen = by.is_none() && asked.to == OrderStatus::Arrived && who.role == Role::Partner;
-    Ok(is_seen || by == Some(who.user_id))
-}
-
-/// Whether the caller is the partner whose giving back was the order's last step. The order is that partner's no
-/// longer, and yet the answer to a retry is the one that may have been lost.
-fn has_given_back(
-    tx: &mut Tx<'_>,
-    who: &Principal,
-    order: &Order,
-    asked: &Transition,
-) -> Result<bool, ServiceError> {
-    let is_back = order.status == OrderStatus::Confirmed && order.partner.is_none();
-    Ok(who.role == Role::Partner && is_back && is_repeated(tx, who, order, asked)?)
 }
 
 fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {
@@ -345,8 +330,18 @@ pub(in crate::services) fn take(
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     let settled = money::settle(tx, &order, from, taken.party)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
-    let mut letters =
-        notices::contents(&order, from, before.as_ref(), taken.party, reason.as_deref(), settled.fee);
+    let commission = tx.settings().money.commission;
+    let mut letters = notices::contents(
+        &order,
+        Circumstances {
+            from,
+            before: before.as_ref(),
+            party: taken.party,
+            reason: reason.as_deref(),
+            fee: settled.fee,
+            earnings: Money { amount: commission.split(order.price.amount).0, ..order.price },
+        },
+    );
     letters.extend(settled.letters);
     letters.extend(withdrawn);
     notifications::add_all(tx, letters)?;

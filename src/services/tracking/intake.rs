@@ -14,6 +14,7 @@ use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::tracks::{self, UnderWay, Window};
 
+use super::MAX_AGE;
 use super::trail::Trails;
 
 /// How many samples may wait: more than two seconds' worth of what one core takes.
@@ -143,6 +144,8 @@ pub(super) struct Known {
     under_way: HashMap<PartnerId, Vec<UnderWay>>,
     /// Of those whose samples may belong to an order that is not under way any more.
     windows: HashMap<PartnerId, Vec<Window>>,
+    /// Orders that are named, and that their partners have not set off with yet.
+    assigned: HashSet<(PartnerId, OrderId)>,
 }
 
 impl Known {
@@ -155,7 +158,8 @@ impl Known {
         let asked: Vec<PartnerId> = partners.iter().copied().collect();
         let found = app.read(move |conn| Ok((Instant::now(), tracks::under_way(conn, &asked)?)));
         let (read_at, found) = found.await?;
-        let mut known = Self { read_at, under_way: HashMap::new(), windows: HashMap::new() };
+        let (under_way, windows, assigned) = (HashMap::new(), HashMap::new(), HashSet::new());
+        let mut known = Self { read_at, under_way, windows, assigned };
         for order in found {
             known.under_way.entry(order.partner_id).or_default().push(order);
         }
@@ -185,7 +189,29 @@ impl Known {
                 known.windows.entry(window.partner_id).or_default().push(window);
             }
         }
+        let named: Vec<OrderId> = parcels
+            .iter()
+            .flat_map(|parcel| parcel.samples.iter().map(move |(_, sample)| (parcel, sample)))
+            .filter(|(_, sample)| sample.timestamp >= now.before(MAX_AGE))
+            .filter_map(|(parcel, sample)| Some((parcel, sample.order_id?)))
+            .filter(|(parcel, named)| !known.is_under_way(parcel.partner_id, *named))
+            .map(|(_, named)| named)
+            .collect::<HashSet<_>>()
+            .into_iter()
+            .collect();
+        if !named.is_empty() {
+            known.assigned = app.read(move |conn| Ok(tracks::assigned(conn, &named)?)).await?;
+        }
         Ok(known)
+    }
+
+    fn is_under_way(&self, partner_id: PartnerId, order_id: OrderId) -> bool {
+        self.under_way(partner_id).iter().any(|order| order.order_id == order_id)
+    }
+
+    /// Whether a partner has an order that is named, and has not set off with it yet.
+    pub(super) fn is_assigned(&self, partner_id: PartnerId, order_id: OrderId) -> bool {
+        self.assigned.contains(&(partner_id, order_id))
     }
 
     /// Whether this was read no longer ago than that.

@@ -105,24 +105,9 @@ fn tell_positions(app: &App, was_away: bool) -> bool {
 
 /// Finds out where partners were last seen. For before a start: until they say more, dispatch goes by that.
 pub async fn recall_partners(app: &App) {
-    let now = Timestamp::now();
-    let found = app.read(move |conn| {
-        let since = now.before(FRESH);
-        let mut seen = stored::seen_since(conn, since)?;
-        seen.extend(tracks::last_points(conn, since)?.into_iter().map(|(order, point)| PartnerPosition {
-            partner_id: order.partner_id,
-            position: point.position,
-            accuracy: point.accuracy,
-            at: point.at,
-        }));
-        Ok((seen, stored::is_anybody_online(conn)?))
-    });
     // Some may have said where they are to nobody, or to one that had not written it down.
-    let is_settling = match found.await {
-        Ok((seen, is_anybody_online)) => {
-            app.tracking().positions.note_judged(&seen);
-            is_anybody_online
-        }
+    let is_settling = match find_partners(app).await {
+        Ok(()) => app.read(|conn| Ok(stored::is_anybody_online(conn)?)).await.unwrap_or(true),
         Err(error) => {
             log::warn!("partners are found from their next samples on: {error}");
             true
@@ -131,6 +116,23 @@ pub async fn recall_partners(app: &App) {
     if is_settling {
         app.tracking().settle(Instant::now());
     }
+}
+
+/// Notes where partners were last seen, by any instance, as far as that is written down.
+pub(super) async fn find_partners(app: &App) -> Result<(), ServiceError> {
+    let since = Timestamp::now().before(FRESH);
+    let found = app.read(move |conn| {
+        let mut seen = stored::seen_since(conn, since)?;
+        seen.extend(tracks::last_points(conn, since)?.into_iter().map(|(order, point)| PartnerPosition {
+            partner_id: order.partner_id,
+            position: point.position,
+            accuracy: point.accuracy,
+            at: point.at,
+        }));
+        Ok(seen)
+    });
+    app.tracking().positions.note_judged(&found.await?);
+    Ok(())
 }
 
 /// Shows where partners were when their trails were last written. For after a start: until they say more, that is where
@@ -214,7 +216,9 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             .map(|window| window.order_id)
             .collect();
         let is_nobodys = shown.is_empty() && past.is_empty();
-        if is_nobodys && !(is_present && sample.order_id.is_none()) {
+        // Its partner's app may name it from when it is assigned on; where the partner is then, is for dispatch alone.
+        let is_early = sample.order_id.is_none_or(|named| known.is_assigned(parcel.partner_id, named));
+        if is_nobodys && !(is_present && is_early) {
             let reason = if sample.order_id.is_some() { no_active_order() } else { too_old() };
             refused.push(Refused { index, reason });
             continue;

@@ -27,7 +27,7 @@ use crate::store::positions as stored;
 use crate::store::tracks::{self, TrackPoint};
 
 use super::live::ABOUT;
-use super::pass::CLOCK_DOUBT;
+use super::pass::{CLOCK_DOUBT, find_partners};
 use super::positions::KEPT;
 
 /// How many positions may wait: some 40 MB, and ten seconds' worth of what one core takes.
@@ -39,6 +39,9 @@ const POSITIONS_FLUSH: u32 = 3;
 /// But no more seldom than this: what is not written yet is told to an instance that comes, if it is of
 /// the last 30 s.
 const POSITIONS_FLUSH_MOST: Duration = Duration::from_secs(20);
+/// While the other instances can tell nothing, they are written and read this often: dispatch goes by them, and by nothing that
+/// is older than a minute.
+const POSITIONS_AWAY: Duration = Duration::from_secs(5);
 /// So many that are refused are looked at while none is taken.
 const REFUSED: usize = 100;
 /// The most positions in one event.
@@ -98,17 +101,22 @@ pub async fn run_trails(app: App, stop: impl Future<Output = ()>) {
 }
 
 /// Writes down, less often, where partners without an order are, until `stop` resolves, and then once more. Apart from
-/// trails, which do not wait for it.
+/// trails, which do not wait for it. While the other instances can tell nothing, reads what they write.
 pub async fn run_positions(app: App, stop: impl Future<Output = ()>) {
     let mut stop = std::pin::pin!(stop);
     let pause = POSITIONS_FLUSH_MOST.min(POSITIONS_FLUSH * app.settings().trail_flush);
     loop {
+        let is_cut_off = app.groups().has_bridge() && app.groups().away().is_some();
+        let pause = if is_cut_off { pause.min(POSITIONS_AWAY) } else { pause };
         let is_over = tokio::select! {
             () = &mut stop => true,
             () = tokio::time::sleep(pause) => false,
         };
         if let Err(error) = flush_positions(&app).await {
             log::warn!("positions of partners without an order wait: {error}");
+        }
+        if is_cut_off && let Err(error) = find_partners(&app).await {
+            log::warn!("partners who report to other instances are not found: {error}");
         }
         if is_over {
             return;

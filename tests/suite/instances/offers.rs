@@ -7,6 +7,7 @@ use diesel::prelude::*;
 use diesel::sql_types::BigInt;
 use serde_json::{Value, json};
 use waybill::domain::deadline::DeadlineKind;
+use waybill::domain::geo::Position;
 use waybill::domain::ids::OrderId;
 use waybill::domain::time::Timestamp;
 use waybill::protocol::channel::Route;
@@ -298,6 +299,41 @@ async fn while_redis_is_away_offers_come_and_afterwards_one_of_many_has_the_orde
     }
     let seen = there.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200);
     assert_eq!((&seen["status"], &seen["version"]), (&json!("assigned"), &json!(3)));
+}
+
+#[actix_web::test]
+async fn while_redis_is_away_partners_are_found_who_report_to_another_server() {
+    let mut redis = RedisServer::start();
+    let settings = [("REDIS_URL", redis.url()), ("WAYBILL_TRAIL_FLUSH_SECS", "1".to_owned())];
+    let settings = settings.each_ref().map(|(name, value)| (*name, value.as_str()));
+    let mut fleet = Fleet::start_with(2, &settings).await;
+    let (here, there) = fleet.two();
+    let (customer, idle, busy) = (here.customer().await, here.partner().await, here.partner().await);
+    // One has something to do already: where that partner is, is in a trail.
+    let under_way = here.order(&customer).await;
+    here.assign(&here.admin().await, &under_way, &busy).await;
+    here.step(&busy, &under_way, "en_route").await;
+    redis.kill();
+    for app in [here, there] {
+        until_away(app, true).await;
+    }
+    for (partner, metres) in [(&idle, 3_000.0), (&busy, 4_000.0)] {
+        there.as_user(partner).put("/partner/availability", json!({"online": true})).await.expect(200);
+        there.stand(partner, metres).await;
+    }
+    let pickup = Position { latitude: 52.52, longitude: 13.405 };
+    here.until("both are known of", || async {
+        let now = Timestamp::now();
+        let since = now.before(Duration::from_secs(60));
+        here.inner().tracking().positions().nearest(pickup, 5_000.0, 9, since, now).len() == 2
+    })
+    .await;
+    // Whichever of the two would have looked.
+    let mut ear = here.at_work(&idle).await;
+    fleet.apps.remove(1).vanish();
+    let app = &fleet.apps[0];
+    let order = app.order(&customer).await;
+    offered(&mut ear, &order).await;
 }
 
 #[actix_web::test]

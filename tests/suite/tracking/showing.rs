@@ -273,6 +273,27 @@ async fn who_comes_back_once_the_order_is_delivered_gets_no_position() {
 }
 
 #[actix_web::test]
+async fn who_takes_a_step_sees_in_the_answer_where_the_partner_is_and_when_the_order_arrives() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.carry_to(&partner, &order, "picked_up").await;
+    super::backdate(&app, 150);
+    let mut ride = Ride::watch(&app, customer, partner, order).await;
+    ride.is_at(north(PICKUP, 100.0)).await;
+    ride.map.expect("eta").await;
+    let answer = app.step(&ride.partner, &ride.order, "in_transit").await;
+    let seen = app.as_user(&ride.partner).get(&format!("/orders/{}", ride.order)).await.expect(200);
+    assert_eq!(answer["location"]["latitude"], json!(north(PICKUP, 100.0).0));
+    assert_eq!(
+        (&answer["eta"]["to"], &answer["eta"]["promised_at"]),
+        (&json!("dropoff"), &seen["eta"]["promised_at"])
+    );
+    let over = app.step(&ride.partner, &ride.order, "delivered").await;
+    assert_eq!((&over["location"], &over["eta"]), (&Value::Null, &Value::Null));
+}
+
+#[actix_web::test]
 async fn a_give_back_that_is_sent_again_takes_no_dot_from_who_has_the_order_now() {
     let app = TestApp::start().await;
     let (customer, before, order) = app.assigned_order().await;

@@ -132,6 +132,10 @@ pub(super) fn render(content: &Content) -> Rendered {
             "Angebot abgelaufen",
             "Sie haben auf ein Angebot nicht rechtzeitig geantwortet. Das nächste kommt bestimmt.",
         ),
+        Content::AssignmentGiven { earnings, .. } => Rendered::new(
+            "Sie haben einen neuen Auftrag",
+            format!("Wir haben Ihnen einen Auftrag gegeben. Sie verdienen damit {}.", money(*earnings)),
+        ),
         Content::AssignmentWithdrawn { cause, .. } => {
             Rendered::new("Auftrag zurückgezogen", withdrawn(*cause))
         }
@@ -238,9 +242,7 @@ fn withdrawn(cause: WithdrawalCause) -> &'static str {
     match cause {
         WithdrawalCause::Cancelled => "Der Auftrag wurde storniert. Sie müssen nichts weiter tun.",
         WithdrawalCause::Failed => "Der Auftrag kann nicht ausgeführt werden. Sie müssen nichts weiter tun.",
-        WithdrawalCause::Reassigned => {
-            "Der Auftrag wurde anderweitig vergeben. Sie müssen nichts weiter tun."
-        }
+        WithdrawalCause::Reassigned => "Der Auftrag wird anderweitig vergeben. Sie müssen nichts weiter tun.",
     }
 }
 

@@ -112,6 +112,10 @@ pub(super) fn render(content: &Content) -> Rendered {
             "Offer expired",
             "You did not answer an offer in time. The next one is sure to come.",
         ),
+        Content::AssignmentGiven { earnings, .. } => Rendered::new(
+            "You have a new order",
+            format!("We have given you an order. You earn {earnings} with it."),
+        ),
         Content::AssignmentWithdrawn { cause, .. } => Rendered::new("Order withdrawn", withdrawn(*cause)),
         Content::EarningsCredited { amount, .. } => Rendered::new(
             format!("You earned {amount}"),
@@ -193,7 +197,7 @@ fn withdrawn(cause: WithdrawalCause) -> &'static str {
         WithdrawalCause::Cancelled => "The order was cancelled. There is nothing more for you to do.",
         WithdrawalCause::Failed => "The order cannot be carried out. There is nothing more for you to do.",
         WithdrawalCause::Reassigned => {
-            "The order went to somebody else. There is nothing more for you to do."
+            "The order goes to somebody else. There is nothing more for you to do."
         }
     }
 }

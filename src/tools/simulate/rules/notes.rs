@@ -11,7 +11,8 @@ use super::Break;
 use super::ends::{Entry, Row, is_cancelled_late};
 use crate::domain::ids::OrderId;
 use crate::domain::notification::NotificationKind;
-use crate::domain::order::{OrderStatus, STEPS};
+use crate::domain::order::{OrderStatus, Party, STEPS, Step};
+use crate::domain::principal::Role;
 
 /// A notification in somebody's inbox.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,22 +30,24 @@ impl Note {
 }
 
 /// What a step notifies of.
-fn of_step(row: &Row) -> &'static [NotificationKind] {
-    let is_step = |step: &&crate::domain::order::Step| Some(step.from) == row.from && step.to == row.to;
-    STEPS.iter().find(is_step).map(|step| step.notifies).unwrap_or_default()
+fn of_step(row: &Row) -> Vec<NotificationKind> {
+    let is_step = |step: &&Step| Some(step.from) == row.from && step.to == row.to;
+    STEPS.iter().find(is_step).map(|step| step.notifications(row.by).collect()).unwrap_or_default()
+}
+
+/// What steps tell whoever carries the order out.
+fn is_to_partner(kind: NotificationKind) -> bool {
+    kind.role() == Some(Role::Partner)
 }
 
 /// The customer of an order has each notification as often as that.
 #[must_use]
 pub fn of_customer(id: OrderId, from_wallet: bool, rows: &[Row], notes: &[Note]) -> Vec<Break> {
     let by_steps = STEPS.iter().flat_map(|step| step.notifies);
-    let to_customer = |kind: &&NotificationKind| **kind != NotificationKind::AssignmentWithdrawn;
     let mut due: BTreeMap<&str, usize> =
-        by_steps.filter(to_customer).map(|kind| (kind.as_str(), 0)).collect();
-    for row in rows {
-        for kind in of_step(row).iter().filter(to_customer) {
-            *due.entry(kind.as_str()).or_default() += 1;
-        }
+        by_steps.filter(|kind| !is_to_partner(**kind)).map(|kind| (kind.as_str(), 0)).collect();
+    for kind in rows.iter().flat_map(of_step).filter(|kind| !is_to_partner(*kind)) {
+        *due.entry(kind.as_str()).or_default() += 1;
     }
     let is_completed = rows.last().is_some_and(|row| row.to == OrderStatus::Completed);
     due.insert(NotificationKind::OrderPlaced.as_str(), 1);
@@ -57,8 +60,17 @@ pub fn of_customer(id: OrderId, from_wallet: bool, rows: &[Row], notes: &[Note])
 #[must_use]
 pub fn of_partner(id: OrderId, rows: &[Row], notes: &[Note]) -> Vec<Break> {
     let Some(last) = rows.last() else { return Vec::new() };
-    let withdrawn = of_step(last).contains(&NotificationKind::AssignmentWithdrawn);
-    let mut due = BTreeMap::from([(NotificationKind::AssignmentWithdrawn.as_str(), usize::from(withdrawn))]);
+    let mut due = BTreeMap::new();
+    let assigned: Vec<&Row> = rows.iter().filter(|row| row.to == OrderStatus::Assigned).collect();
+    // Nobody accepts an order twice; but whom an admin gave it to may have had it before.
+    let had_it_once = assigned.len() == 1 || assigned.iter().all(|row| row.by == Party::Partner);
+    if let Some(begin) = assigned.last().filter(|_| had_it_once) {
+        let told = rows.iter().filter(|row| row.version >= begin.version).flat_map(of_step);
+        let told: Vec<NotificationKind> = told.collect();
+        for kind in [NotificationKind::AssignmentGiven, NotificationKind::AssignmentWithdrawn] {
+            due.insert(kind.as_str(), told.iter().filter(|told| **told == kind).count());
+        }
+    }
     // Whether a late fee leaves something for the partner depends on what it is.
     if !is_cancelled_late(rows) {
         let earned = usize::from(last.to == OrderStatus::Completed);
@@ -152,6 +164,22 @@ mod tests {
         assert_eq!(of_customer(id, false, &rows, &[notes(id, &all), others].concat()).len(), 0);
         assert_eq!(of_partner(id, &rows, &notes(id, &["assignment_withdrawn"])), []);
         assert_eq!(of_partner(id, &rows, &notes(id, &["earnings_credited"])).len(), 2);
+    }
+
+    #[test]
+    fn who_is_given_an_order_is_told() {
+        let id = OrderId::new();
+        let given = |by: &str| {
+            rows(&[
+                (None, "pending", "customer"),
+                (Some("pending"), "confirmed", "system"),
+                (Some("confirmed"), "assigned", by),
+            ])
+        };
+        let told = notes(id, &["assignment_given"]);
+        assert_eq!(of_partner(id, &given("admin"), &told), []);
+        assert_eq!(of_partner(id, &given("admin"), &[]).len(), 1, "nobody said so");
+        assert_eq!(of_partner(id, &given("partner"), &told).len(), 1, "this one knew");
     }
 
     fn entries(of: &[(&str, i64)]) -> Vec<Entry> {

@@ -15,7 +15,7 @@ use waybill::services::accounts::{self, NewUser};
 use waybill::services::error::ServiceError;
 use waybill::services::service_keys::{self, NewKey};
 use waybill::store::ledger::{self, Report};
-use waybill::store::{Store, users};
+use waybill::store::{DatabaseUrl, Store, users};
 use waybill::telemetry::Metrics;
 use waybill::tools::load::{self, LoadArgs};
 use waybill::tools::simulate::{self, SimulateArgs};
@@ -156,6 +156,12 @@ pub(crate) fn token(email: &str) -> Outcome {
 
 pub(crate) fn verify_ledger() -> Outcome {
     let settings = settings()?;
+    // A new one would be empty, in which all fits together.
+    if let DatabaseUrl::Sqlite(path) = &settings.database_url
+        && !path.exists()
+    {
+        return Err(Failure::failed(format!("there is no database at {}", path.display())));
+    }
     let metrics = Metrics::new().map_err(Failure::failed)?;
     let store = server::open_store(&settings, &metrics)?;
     let verified = store.read(|conn| ledger::verify(conn).map_err(ServiceError::from));

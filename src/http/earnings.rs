@@ -66,7 +66,8 @@ pub async fn earnings_entries(
     post, path = "/api/v1/partner/payouts", tag = "money", security(("bearer" = [])), request_body = NewPayout,
     responses(
         (status = 201, body = TransferView), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem),
     )
 )]
 pub async fn pay_out(

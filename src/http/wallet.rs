@@ -108,7 +108,8 @@ pub async fn entries(
     post, path = "/api/v1/wallet/topups", tag = "money", security(("bearer" = [])), request_body = NewTopUp,
     responses(
         (status = 201, body = TransferView), (status = 401, body = Problem), (status = 403, body = Problem),
-        (status = 409, body = Problem), (status = 422, body = Problem), (status = 503, body = Problem),
+        (status = 409, body = Problem), (status = 422, body = Problem), (status = 429, body = Problem),
+        (status = 503, body = Problem),
     )
 )]
 pub async fn top_up(

@@ -107,6 +107,15 @@ impl Limiter {
         Ok(key)
     }
 
+    /// Gives one back to the key's budget.
+    pub fn give_back(&self, key: &impl Hash) {
+        let key = self.hasher.hash(key);
+        let mut table = self.whole_at.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(before) = table.get(key).and_then(|at| at.checked_sub(self.rate.every)) {
+            table.put(key, before);
+        }
+    }
+
     fn wait(&self, whole_at: Option<Instant>, count: u32, now: Instant) -> Result<(), Duration> {
         let spent = whole_at.map_or(Duration::ZERO, |at| at.saturating_duration_since(now));
         let wait = (spent + self.rate.every.saturating_mul(count)).saturating_sub(self.rate.whole());
@@ -152,6 +161,16 @@ impl Window {
         times.push_back(now);
         counted.put(key, times);
         Ok(key)
+    }
+
+    /// Counts the last one of a key no more.
+    pub fn give_back(&self, key: &impl Hash) {
+        let key = self.hasher.hash(key);
+        let mut counted = self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mut times) = counted.get(key) {
+            times.pop_back();
+            counted.put(key, times);
+        }
     }
 
     /// Counts one that another instance has counted.

@@ -116,8 +116,11 @@ fn connect(url: &DatabaseUrl, purpose: Use, wait: Duration) -> Result<Conn, dies
         }
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(url).map_err(diesel::r2d2::Error::ConnectionError)?;
-            let bound = format!("SET idle_in_transaction_session_timeout = {}", ABANDONED.as_millis());
-            conn.batch_execute(&bound).map_err(diesel::r2d2::Error::QueryError)?;
+            // Who waits for what such a one has locked gives its connection back before that: others need it.
+            let (abandoned, wait) = (ABANDONED.as_millis(), wait.as_millis());
+            let bounds =
+                format!("SET idle_in_transaction_session_timeout = {abandoned}; SET lock_timeout = {wait}");
+            conn.batch_execute(&bounds).map_err(diesel::r2d2::Error::QueryError)?;
             Ok(Conn::Postgres(conn))
         }
     }

@@ -5,7 +5,7 @@ use diesel::result::{DatabaseErrorKind, Error as DieselError};
 /// Why a job on the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// Every connection was in use for too long.
+    /// Every connection was in use for too long, or somebody held a row for too long.
     #[error("the database is busy")]
     Busy,
     /// The database cannot be reached, cannot be written, or is full. The text is for the log.
@@ -66,6 +66,9 @@ const UNAVAILABLE: [&str; 17] = [
 impl From<DieselError> for StoreError {
     fn from(error: DieselError) -> Self {
         let text = error.to_string();
+        if text.contains("due to lock timeout") {
+            return Self::Busy;
+        }
         let is_unavailable = match &error {
             DieselError::DatabaseError(
                 DatabaseErrorKind::ClosedConnection | DatabaseErrorKind::ReadOnlyTransaction,

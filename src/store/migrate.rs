@@ -30,6 +30,8 @@ pub(super) fn run(url: &DatabaseUrl) -> Result<Vec<String>, StoreError> {
     match &mut conn {
         Conn::Sqlite(conn) => run_pending(conn, SQLITE),
         Conn::Postgres(conn) => {
+            // However long another process takes to do the same.
+            conn.batch_execute("SET lock_timeout = 0")?;
             // Released when the connection closes, also when this process is killed.
             diesel::sql_query(format!("SELECT pg_advisory_lock({LOCK})")).execute(conn)?;
             conn.batch_execute("SET client_min_messages = warning")?;

@@ -109,16 +109,18 @@ fn load_under_way(conn: &mut Conn, of: Of<'_>) -> Result<Vec<UnderWay>, StoreErr
     Ok(found)
 }
 
-/// Those of these orders that are assigned, and that their partners have not set off with.
+/// Those of these orders that partners have in hand, and who.
 ///
 /// # Errors
 /// When the database fails.
-pub fn assigned(conn: &mut Conn, order_ids: &[OrderId]) -> Result<HashSet<(PartnerId, OrderId)>, StoreError> {
+pub fn in_hand(conn: &mut Conn, order_ids: &[OrderId]) -> Result<HashSet<(PartnerId, OrderId)>, StoreError> {
+    let in_hand = OrderStatus::ALL.into_iter().filter(|status| status.is_in_hand());
+    let in_hand: Vec<&str> = in_hand.map(OrderStatus::as_str).collect();
     let mut found = HashSet::new();
     for order_ids in order_ids.chunks(IDS) {
         let rows: Vec<(Option<String>, String)> = orders::table
             .filter(orders::id.eq_any(order_ids.iter().map(OrderId::to_string)))
-            .filter(orders::status.eq(OrderStatus::Assigned.as_str()))
+            .filter(orders::status.eq_any(&in_hand))
             .select((orders::partner_id, orders::id))
             .load(conn)?;
         for (partner_id, order_id) in rows {
@@ -199,6 +201,28 @@ pub fn still_shown(
         }
     }
     Ok(found)
+}
+
+/// As [`still_shown`], and none of these orders takes a step until the transaction ends. To be given in the order of their
+/// ids, so that no two transactions wait for each other.
+///
+/// # Errors
+/// When the database fails.
+pub fn hold_shown(
+    conn: &mut Conn,
+    order_ids: &[OrderId],
+) -> Result<HashMap<OrderId, OrderStatus>, StoreError> {
+    match conn {
+        // One transaction writes at a time.
+        Conn::Sqlite(_) => {}
+        Conn::Postgres(_) => {
+            for order_id in order_ids {
+                let hold = Statement::new("SELECT 1 FROM orders WHERE id = ? FOR SHARE");
+                hold.text(order_id.to_string()).execute(conn)?;
+            }
+        }
+    }
+    still_shown(conn, order_ids)
 }
 
 /// When a partner was under way with an order.

@@ -162,6 +162,16 @@ fn migrating_twice_is_migrating_once() {
 }
 
 #[test]
+fn a_ledger_that_is_not_there_is_not_taken_for_one_that_fits_together() {
+    let folder = folder();
+    let settings = [("DATABASE_URL", "sqlite://nowhere/waybill.db")];
+    let (code, out, err) = outcome(&folder, &settings, &["ledger", "verify"], "");
+    assert_eq!((code, out.as_str()), (1, ""));
+    assert!(err.contains("there is no database at nowhere/waybill.db"), "{err}");
+    assert!(!folder.path().join("nowhere").exists());
+}
+
+#[test]
 fn a_user_is_added_once_and_gets_a_token() {
     let (folder, database) = (folder(), TestDatabase::new());
     let (code, id, stderr) = add_user(&folder, &database, "Ada@Example.org", "admin");

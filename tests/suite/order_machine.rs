@@ -128,7 +128,7 @@ async fn no_party_takes_a_step_that_the_table_does_not_have() {
         let version =
             app.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200)["version"].clone();
         for (party, user) in [("customer", &customer), ("partner", &partner), ("admin", &admin)] {
-            // Who knows of every step repeats none but the last one, which is answered like the first time.
+            // Each party has taken steps of these, which it would repeat; but not who knows of all that followed.
             for to in STATUSES.into_iter().filter(|to| to != from && !is_legal(from, to, party)) {
                 let body = json!({"to": to, "version": version, "reason": "x", "note": "x"});
                 let answer = app.try_step(user, order, body).await;

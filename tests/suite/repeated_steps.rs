@@ -131,28 +131,51 @@ async fn who_has_an_order_for_the_second_time_gives_it_back_once_more_or_repeats
     app.assign(&admin, &order, &partner).await;
     app.step(&partner, &order, "en_route").await;
     // Not of this time.
-    let late = json!({"to": "confirmed", "reason": "one more"});
+    let late = json!({"to": "confirmed", "reason": "another one"});
     app.try_step(&partner, &order, late).await.refused(409, "illegal_transition");
 }
 
 #[actix_web::test]
-async fn an_admin_repeats_confirming_and_assigning_after_the_partner_has_set_off() {
+async fn another_reason_or_note_makes_another_step() {
+    let app = TestApp::start().await;
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.carry_to(&partner, &order, "in_transit").await;
+    let code = text(&app.as_user(&customer).get(&format!("/orders/{order}")).await.expect(200), "code");
+    let by_code = json!({"to": "delivered", "code": code});
+    asked(&app, &partner, &order, by_code.clone()).await;
+    assert_eq!(standing(&asked(&app, &partner, &order, by_code).await), ("delivered", 8));
+    let wrong = if code == "0000" { "0001" } else { "0000" };
+    for other in
+        [json!({"to": "delivered", "note": "at the door"}), json!({"to": "delivered", "code": wrong})]
+    {
+        app.try_step(&partner, &order, other).await.refused(409, "illegal_transition");
+    }
+}
+
+#[actix_web::test]
+async fn an_admin_repeats_confirming_and_assigning_and_takes_nothing_back_by_that() {
     let app = TestApp::start_with(&[("WAYBILL_AUTO_CONFIRM", "off")]).await;
     let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
     let order = app.order(&customer).await;
-    app.step(&admin, &order, "confirmed").await;
+    let confirm = json!({"to": "confirmed", "version": 1});
+    asked(&app, &admin, &order, confirm.clone()).await;
     app.assign(&admin, &order, &partner).await;
-    assert_eq!(
-        standing(&app.step(&admin, &order, "confirmed").await),
-        ("assigned", 3),
-        "no reason was given"
-    );
+    assert_eq!(standing(&asked(&app, &admin, &order, confirm.clone()).await), ("assigned", 3));
+    // Without a version it is about what can be done now, which takes a reason.
+    let taken_back = app.try_step(&admin, &order, json!({"to": "confirmed"})).await;
+    assert_eq!(taken_back.refused(422, "invalid_fields")["errors"][0]["field"], "reason");
     app.step(&partner, &order, "en_route").await;
     assert_eq!(standing(&app.assign(&admin, &order, &partner).await), ("en_route", 4));
-    assert_eq!(standing(&app.step(&admin, &order, "confirmed").await), ("en_route", 4));
-    // Another admin has not done it.
+    assert_eq!(standing(&asked(&app, &admin, &order, confirm).await), ("en_route", 4));
+    for body in [json!({"to": "confirmed", "reason": "the partner is ill"}), json!({"to": "confirmed"})] {
+        app.try_step(&admin, &order, body).await.refused(409, "illegal_transition");
+    }
+    // Another admin has not done it, and after its end nobody has the order.
     let body = json!({"partner_id": partner.partner_id});
     let path = format!("/orders/{order}/assign");
-    app.as_user(&app.admin().await).post(&path, body).await.refused(409, "illegal_transition");
-    assert_eq!(taken(&app, &order).await, 4);
+    app.as_user(&app.admin().await).post(&path, body.clone()).await.refused(409, "illegal_transition");
+    app.step(&customer, &order, "cancelled").await;
+    app.as_user(&admin).post(&path, body).await.refused(409, "illegal_transition");
+    assert_eq!(taken(&app, &order).await, 5);
 }

@@ -1,6 +1,7 @@
-//! Of an order's group: positions come through its door only while the session knows that the order is under way.
+//! Of an order's group: positions and ETAs, which tell how far the partner is, come through its door only while the session
+//! knows that the order is under way.
 //!
-//! Positions and steps go different ways. One that comes after the step by which the partner is not to be seen any more is
+//! They and steps go different ways. One that comes after the step by which the partner is not to be seen any more is
 //! dropped, and so is what waits of them. One that comes a little before the step by which the partner may be seen waits
 //! for that.
 
@@ -9,27 +10,33 @@ use std::time::{Duration, Instant};
 
 use crate::domain::group::GroupKey;
 use crate::domain::order::Standing;
-use crate::protocol::ephemeral::LOCATION;
+use crate::protocol::ephemeral::{ETA, LOCATION};
 
 use super::{Door, DoorState, Frame, Lane, Waiting};
 
-/// How long a position may wait for the step that lets it be seen.
+/// How long one may wait for the step that lets it be seen.
 const EARLY: Duration = Duration::from_secs(5);
 
 /// What a door knows of its order.
 #[derive(Debug, Default)]
 pub(super) struct Sight {
     standing: Option<Standing>,
-    /// The latest position that came while the partner was not to be seen.
-    early: Option<(Instant, Arc<str>, Arc<Frame>)>,
+    /// The latest of each slot that came while the partner was not to be seen.
+    early: Vec<(Instant, Arc<str>, Arc<Frame>)>,
+}
+
+/// Whether what is in a slot tells where the partner is.
+fn is_place(slot: &str) -> bool {
+    slot == LOCATION || slot == ETA
 }
 
 impl Sight {
     /// Whether nothing of this slot may come through now; what may yet be seen is kept for a moment.
     pub(super) fn hides(&mut self, slot: &Arc<str>, frame: &Arc<Frame>) -> bool {
-        let hides = **slot == *LOCATION && self.standing.is_some_and(|known| !known.status.shows_location());
+        let hides = is_place(slot) && self.standing.is_some_and(|known| !known.status.shows_location());
         if hides {
-            self.early = Some((Instant::now(), Arc::clone(slot), Arc::clone(frame)));
+            self.early.retain(|(_, name, _)| name != slot);
+            self.early.push((Instant::now(), Arc::clone(slot), Arc::clone(frame)));
         }
         hides
     }
@@ -54,31 +61,35 @@ impl Lane {
             return;
         }
         // Of the time before this step.
-        let early = door.sight.early.take();
+        let early = std::mem::take(&mut door.sight.early);
         if standing.status.shows_location() {
-            let Some((_, slot, frame)) = early.filter(|(came, ..)| came.elapsed() < EARLY) else { return };
-            inner.bytes += frame.size();
-            match &mut door.state {
-                DoorState::Ajar(frames) => {
-                    inner.held += 1;
-                    frames.push((Some(slot), frame));
+            let mut is_called = false;
+            for (_, slot, frame) in early.into_iter().filter(|(came, ..)| came.elapsed() < EARLY) {
+                inner.bytes += frame.size();
+                match &mut door.state {
+                    DoorState::Ajar(frames) => {
+                        inner.held += 1;
+                        frames.push((Some(slot), frame));
+                    }
+                    DoorState::Open { .. } => {
+                        inner.queue.push_back(Waiting { door: door.id, frame });
+                        is_called = true;
+                    }
                 }
-                DoorState::Open { .. } => {
-                    inner.queue.push_back(Waiting { door: door.id, frame });
-                    inner.call();
-                }
+            }
+            if is_called {
+                inner.call();
             }
             return;
         }
         let Door { id, state, .. } = door;
         if let DoorState::Ajar(frames) = state {
-            let is_position = |name: &Option<Arc<str>>| name.as_deref() == Some(LOCATION);
-            for (_, frame) in frames.extract_if(.., |(name, _)| is_position(name)) {
+            for (_, frame) in frames.extract_if(.., |(name, _)| name.as_deref().is_some_and(is_place)) {
                 inner.held -= 1;
                 inner.bytes -= frame.size();
             }
         }
-        inner.slots.retain(|slot| slot.waiting.door != *id || *slot.name != *LOCATION);
+        inner.slots.retain(|slot| slot.waiting.door != *id || !is_place(&slot.name));
         inner.slot_bytes = inner.slots.iter().map(|slot| slot.waiting.frame.size()).sum();
     }
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 use super::*;
 use crate::domain::ids::{EventId, OrderId};
 use crate::domain::order::{OrderStatus, Standing};
-use crate::protocol::ephemeral::LOCATION;
+use crate::protocol::ephemeral::{ETA, LOCATION};
 
 fn frame(text: &str) -> Arc<Frame> {
     state(text, None)
@@ -130,8 +130,9 @@ fn ephemeral_frames_are_conflated_per_slot_once_the_session_falls_behind() {
 }
 
 #[test]
-fn while_an_order_is_not_under_way_no_position_comes_through_and_none_takes_room() {
-    let (dot, eta): (Arc<str>, Arc<str>) = (LOCATION.into(), "eta".into());
+fn while_an_order_is_not_under_way_no_position_and_no_eta_comes_through_and_none_takes_room() {
+    let (dot, eta, members): (Arc<str>, Arc<str>, Arc<str>) =
+        (LOCATION.into(), ETA.into(), "presence".into());
     let lane = Lane::new(CONFLATE_FROM + 1, 1_000_000);
     let (door, other) = (open(&lane), GroupKey::Order(OrderId::new()));
     let ajar = lane.expect(other);
@@ -142,11 +143,13 @@ fn while_an_order_is_not_under_way_no_position_comes_through_and_none_takes_room
     }
     lane.put(door, &frame("dot"), Some(&dot));
     lane.put(door, &frame("eta"), Some(&eta));
+    lane.put(door, &frame("members"), Some(&members));
     stand(GroupKey::Admin, 6, OrderStatus::Delivered);
     stand(other, 6, OrderStatus::Confirmed);
     assert_eq!(lane.put(door, &frame("delivered"), None), Put::Taken, "the one behind the door has gone");
     lane.put(door, &frame("late"), Some(&dot));
-    assert_eq!(texts(&lane)[CONFLATE_FROM..], ["delivered", "eta"]);
+    lane.put(door, &frame("late eta"), Some(&eta));
+    assert_eq!(texts(&lane)[CONFLATE_FROM..], ["delivered", "members"]);
     // What was so before is told once more, and then it is another partner's, who is a little faster than the step.
     stand(GroupKey::Admin, 5, OrderStatus::InTransit);
     lane.put(door, &frame("late"), Some(&dot));
@@ -154,10 +157,11 @@ fn while_an_order_is_not_under_way_no_position_comes_through_and_none_takes_room
     for text in ["early", "a little early"] {
         lane.put(door, &frame(text), Some(&dot));
     }
+    lane.put(door, &frame("its eta"), Some(&eta));
     assert!(texts(&lane).is_empty());
     stand(GroupKey::Admin, 8, OrderStatus::EnRoute);
     lane.put(door, &frame("new"), Some(&dot));
-    assert_eq!(texts(&lane), ["a little early", "new"]);
+    assert_eq!(texts(&lane), ["a little early", "its eta", "new"]);
     lane.put(ajar, &frame("early"), Some(&dot));
     stand(other, 7, OrderStatus::EnRoute);
     lane.open(other, 0, i64::MIN);

@@ -276,9 +276,13 @@ settings! {
 /// Names that begin like this are read by others: the tests, the load client, the benchmarks.
 const OTHERS: [&str; 3] = ["WAYBILL_TEST_", "WAYBILL_LOAD_", "WAYBILL_BENCH_"];
 
+/// Of those who talk to the server: the load client, and back ends such as the Django example. They may run in the same
+/// environment.
+const OF_CLIENTS: [&str; 3] = ["WAYBILL_SERVICE_KEY", "WAYBILL_URL", "WAYBILL_ACCOUNT_DOMAIN"];
+
 /// Whether a variable is one that we read, or is meant to be.
 pub(super) fn is_ours(name: &str) -> bool {
-    let anothers = OTHERS.iter().any(|prefix| name.starts_with(prefix));
+    let anothers = OTHERS.iter().any(|prefix| name.starts_with(prefix)) || OF_CLIENTS.contains(&name);
     ROWS.iter().any(|row| row.name == name) || name.starts_with("WAYBILL_") && !anothers
 }
 

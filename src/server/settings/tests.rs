@@ -62,6 +62,9 @@ fn a_variable_that_does_not_exist_is_an_error_that_names_the_nearest() {
     let in_file = Settings::read(&Sources::new([], pairs(&[("WAYBILL_PNG_SECS", "1")])));
     assert!(in_file.is_err(), "the file is held to the same");
     from_environment(&[("PATH", "/bin"), ("WAYBILL_TEST_POSTGRES", "x")]).expect("others' names are theirs");
+    // What a back end beside it has in its environment, as the guide for Django has it exported.
+    from_environment(&[("WAYBILL_SERVICE_KEY", "wbk_x"), ("WAYBILL_URL", "http://localhost:8000")])
+        .expect("clients' names are theirs");
 }
 
 #[test]

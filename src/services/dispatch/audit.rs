@@ -4,7 +4,8 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use crate::domain::dispatch::{OfferStatus, Verdict};
-use crate::domain::ids::{OfferId, OrderId, PartnerId};
+use crate::domain::ids::{OfferId, OrderId, PartnerId, UserId};
+use crate::domain::order::{OrderStatus, Party};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::views::PartnerView;
@@ -12,6 +13,7 @@ use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::orders::visible;
 use crate::store::dispatch as rows;
+use crate::store::orders;
 
 /// How partners were looked for, for one order.
 #[derive(Debug, Serialize, ToSchema)]
@@ -20,6 +22,19 @@ pub struct DispatchView {
     pub order_id: OrderId,
     /// Each look, oldest first; looks in a row that found nobody are one.
     pub looks: Vec<LookView>,
+    /// Each time that somebody got it, oldest first.
+    pub assignments: Vec<AssignmentView>,
+}
+
+/// That a partner got the order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AssignmentView {
+    /// When.
+    pub at: Timestamp,
+    /// As what somebody saw to that: `partner`, by accepting an offer, or `admin`.
+    pub by: Party,
+    /// Who did: the partner's or the admin's account.
+    pub user_id: Option<UserId>,
 }
 
 /// One look for partners.
@@ -57,7 +72,7 @@ pub struct OfferOutcome {
     pub partner: PartnerView,
     /// Where it stands.
     pub status: OfferStatus,
-    /// Why it was declined.
+    /// Why it was declined, or that it counts as accepted since an admin has assigned the order.
     pub reason: Option<String>,
     /// How far the partner was from the pick-up, metres.
     pub pickup_distance: u32,
@@ -74,7 +89,7 @@ pub struct OfferOutcome {
 /// # Errors
 /// `NotFound`; the database's.
 pub async fn audit(app: &App, who: Principal, order_id: OrderId) -> Result<DispatchView, ServiceError> {
-    let (looks, offers, names) = app
+    let (looks, offers, names, steps) = app
         .read(move |conn| {
             visible(conn, &who, order_id)?;
             let looks = rows::looks(conn, order_id)?;
@@ -84,7 +99,7 @@ pub async fn audit(app: &App, who: Principal, order_id: OrderId) -> Result<Dispa
             ids.sort_unstable();
             ids.dedup();
             let names = rows::names_of(conn, &ids)?;
-            Ok((looks, offers, names))
+            Ok((looks, offers, names, orders::timeline(conn, order_id)?))
         })
         .await?;
     let partner = |id: PartnerId| PartnerView { id, name: names.get(&id).cloned().unwrap_or_default() };
@@ -113,5 +128,8 @@ pub async fn audit(app: &App, who: Principal, order_id: OrderId) -> Result<Dispa
             .collect(),
         offers: offers.iter().filter(|offer| offer.look == look.look).map(outcome).collect(),
     });
-    Ok(DispatchView { order_id, looks: looks.collect() })
+    let assignments = steps.into_iter().filter(|step| step.to == OrderStatus::Assigned);
+    let assignments =
+        assignments.map(|step| AssignmentView { at: step.at, by: step.party, user_id: step.user_id });
+    Ok(DispatchView { order_id, looks: looks.collect(), assignments: assignments.collect() })
 }

@@ -11,7 +11,7 @@ mod availability;
 mod offers;
 mod queue;
 
-pub use audit::{CandidateView, DispatchView, LookView, OfferOutcome, audit};
+pub use audit::{AssignmentView, CandidateView, DispatchView, LookView, OfferOutcome, audit};
 pub use availability::{AvailabilityView, NewAvailability, availability, set_availability};
 pub(super) use offers::must_have_room;
 pub use offers::{Answered, Decline, accept, accept_once, decline, decline_once};
@@ -58,8 +58,8 @@ pub(super) fn begin(tx: &mut Tx<'_>, order: &Order, before: Option<&Assignee>) -
 }
 
 /// An order is `confirmed` no longer: what is still offered cannot be accepted any more. Gives what is to be put into the
-/// inboxes of those whom it was offered to.
-pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<Letters, ServiceError> {
+/// inboxes of those whom it was offered to. `by` took that step.
+pub(super) fn end(tx: &mut Tx<'_>, order: &Order, by: Party) -> Result<Letters, ServiceError> {
     tx.lift_deadline(DeadlineKind::Dispatch, order.id)?;
     tx.lift_deadline(DeadlineKind::NoPartner, order.id)?;
     tx.lift_deadlines(DeadlineKind::Offer, order.id)?;
@@ -72,7 +72,9 @@ pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<Letters, ServiceErro
             Some(_) => OfferStatus::Taken,
             None => OfferStatus::Withdrawn,
         };
-        close(tx, offer, status, None)?;
+        // The partner has it, and has not said so.
+        let reason = (status == OfferStatus::Accepted && by == Party::Admin).then_some(BY_ADMIN);
+        close(tx, offer, status, reason)?;
         if status == OfferStatus::Withdrawn {
             withdrawn.push(offer.partner_id);
         }
@@ -86,6 +88,9 @@ pub(super) fn end(tx: &mut Tx<'_>, order: &Order) -> Result<Letters, ServiceErro
     let letter = |user_id| (user_id, NotificationContent::AssignmentWithdrawn { order_id: order.id, cause });
     Ok(users.values().map(|standing| letter(standing.user_id)).collect())
 }
+
+/// Why an offer is closed as accepted whose partner has not answered.
+const BY_ADMIN: &str = "an admin has assigned the order";
 
 /// What is to be put into inboxes.
 type Letters = Vec<(UserId, NotificationContent)>;

@@ -14,9 +14,9 @@ use crate::protocol::views::OrderView;
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
-use crate::services::orders::{self, Taken, Words, find_partner, legal, take};
+use crate::services::orders::{Taken, Words, find_partner, legal, take};
 use crate::store::dispatch::{self as rows, Offer};
-use crate::store::orders as order_rows;
+use crate::store::orders;
 
 use super::{close, go_on, view};
 
@@ -49,8 +49,7 @@ pub struct Answered {
 /// `NotFound` when it is nobody's or another's; `Conflict` with `offer_closed` (and the `reason`), or with
 /// `too_many_orders`; the database's.
 pub async fn accept(app: &App, who: Principal, offer_id: OfferId) -> Result<Answered, ServiceError> {
-    let own = app.clone();
-    app.write(move |tx| accept_in(tx, &own, &who, offer_id)).await
+    app.write(move |tx| accept_in(tx, &who, offer_id)).await
 }
 
 /// [`accept`] for a call that may come with an `Idempotency-Key`.
@@ -63,21 +62,15 @@ pub async fn accept_once(
     offer_id: OfferId,
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
-    let own = app.clone();
-    app.write_once(key, 200, move |tx| Ok(accept_in(tx, &own, &who, offer_id)?.order)).await
+    app.write_once(key, 200, move |tx| Ok(accept_in(tx, &who, offer_id)?.order)).await
 }
 
-fn accept_in(
-    tx: &mut Tx<'_>,
-    app: &App,
-    who: &Principal,
-    offer_id: OfferId,
-) -> Result<Answered, ServiceError> {
+fn accept_in(tx: &mut Tx<'_>, who: &Principal, offer_id: OfferId) -> Result<Answered, ServiceError> {
     let (partner_id, offer, order) = find(tx, who, offer_id)?;
     let at = offer.closed_at.unwrap_or(tx.now());
     let is_theirs = order.partner.as_ref().is_some_and(|partner| partner.partner_id == partner_id);
     if offer.status == OfferStatus::Accepted && is_theirs {
-        let order = orders::view(app, &order, Party::Partner);
+        let order = OrderView::of(&order, Party::Partner, None);
         return Ok(Answered { order, partner_id, at, is_new: false });
     }
     must_be_open(tx, &offer)?;
@@ -88,7 +81,7 @@ fn accept_in(
     let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
     // It closes this offer and the others.
     let order = take(tx, order, to, Words::default(), None)?;
-    Ok(Answered { order: orders::view(app, &order, party), partner_id, at, is_new: true })
+    Ok(Answered { order: OrderView::of(&order, party, None), partner_id, at, is_new: true })
 }
 
 /// Makes sure that a partner may have one more order in hand. Until the transaction ends nobody else can give that partner
@@ -192,7 +185,7 @@ pub(super) fn find(
         OfferStatus::Expired | OfferStatus::Withdrawn | OfferStatus::Taken => must_be_open(tx, &offer)?,
         OfferStatus::Open | OfferStatus::Accepted | OfferStatus::Declined => {}
     }
-    let order = order_rows::find_locked(tx.conn(), offer.order_id)?.ok_or_else(missing)?;
+    let order = orders::find_locked(tx.conn(), offer.order_id)?.ok_or_else(missing)?;
     // Once more: it may have been closed while the lock was waited for.
     let offer = rows::find_offer(tx.conn(), offer_id)?.ok_or_else(missing)?;
     Ok((partner_id, offer, order))

@@ -1,5 +1,7 @@
 //! What partners have earned, and how they get it.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -120,7 +122,7 @@ pub async fn earnings_entries(
 /// the provider is asked, so that they cannot be sent twice, and come back when the provider cannot send them.
 ///
 /// # Errors
-/// `NotFound` for a user without a partner profile; `Invalid`; `Conflict` with `insufficient_funds`,
+/// `NotFound` for a user without a partner profile; `Invalid`; `Limited`; `Conflict` with `insufficient_funds`,
 /// `no_payment_provider`, or when the key was used for another request; the database's.
 pub async fn pay_out(
     app: &App,
@@ -135,7 +137,9 @@ pub async fn pay_out(
         checks.number("amount", amount, 1..=i64::MAX);
         checks.done()?;
     }
+    let counting = app.clone();
     carry_out(app, key, move |tx| {
+        counting.guard().admit_transfer(who.user_id, Instant::now())?;
         let balances = ledger::lock(tx.conn(), currency, &[Account::Earnings(partner_id)])?;
         let balance = balances.first().copied().unwrap_or_default();
         let amount = Money { amount: new.amount.unwrap_or(balance), currency };

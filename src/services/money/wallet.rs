@@ -1,5 +1,7 @@
 //! Wallets: what a customer can spend, and how money gets there.
 
+use std::time::Instant;
+
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -78,7 +80,7 @@ pub async fn entries(
 /// Puts money into the caller's wallet.
 ///
 /// # Errors
-/// `Invalid`; `Conflict` with `no_payment_provider`, or when the key was used for another request; the database's.
+/// `Invalid`; `Limited`; `Conflict` with `no_payment_provider`, or when the key was used for another request; the database's.
 pub async fn top_up(
     app: &App,
     who: Principal,
@@ -89,7 +91,9 @@ pub async fn top_up(
     checks.number("amount", new.amount, 1..=MAX_TOP_UP);
     checks.done()?;
     let amount = Money { amount: new.amount, currency: new.currency };
+    let counting = app.clone();
     carry_out(app, key, move |tx| {
+        counting.guard().admit_transfer(who.user_id, Instant::now())?;
         // Here, where no answer is kept for the key: what was begun is told of, whatever is taken by now.
         tariff(tx.settings(), amount.currency)?;
         record(tx, TransferKind::TopUp, who.user_id, None, amount)

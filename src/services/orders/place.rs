@@ -101,6 +101,10 @@ pub async fn place(
             Ok(OrderView::of(&order, Party::Customer, None))
         })
         .await;
+    if placed.as_ref().is_err_and(ServiceError::is_passing) {
+        // It is sent again, and counts once.
+        app.guard().give_back_order(who.user_id);
+    }
     if let (Err(error), Some(price)) = (&placed, asked)
         && error.code() == "insufficient_funds"
     {

@@ -1,7 +1,6 @@
 //! Taking an order from one status to the next.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
 use serde_json::{Map, json};
@@ -18,6 +17,7 @@ use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefu
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, QueueAction};
+use crate::protocol::server::to_json;
 use crate::protocol::views::{Freshness, OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
@@ -26,7 +26,8 @@ use crate::services::{dispatch, money, notifications};
 use crate::store::{orders as rows, users};
 
 use super::notices::{self, Circumstances};
-use super::{Words, party_of, repeated, save_step, view, with_party};
+use super::repeated::{self, Again};
+use super::{Words, party_of, save_step, view, with_party};
 
 /// A step as a client asks for it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -82,8 +83,8 @@ fn check(asked: &Transition) -> Result<(), ServiceError> {
 
 /// Takes an order one step on.
 ///
-/// A step that the caller has taken before is answered like the first time, also when others have followed it: with the
-/// order as it stands by then.
+/// The same step again by the same user is answered like the first time, also when others have followed: with the order as
+/// it stands by then.
 ///
 /// # Errors
 /// `NotFound`; `Invalid`; `Conflict` with `illegal_transition` (and `allowed`) or `version_conflict` (and
@@ -96,30 +97,40 @@ pub async fn transition(
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
     check(&asked)?;
-    let (own, position) = (app.clone(), position_of(app, order_id));
-    let is_taken = Arc::new(AtomicBool::new(false));
-    let takes = is_taken.clone();
+    let position = position_of(app, order_id);
+    let answered = Arc::new(OnceLock::new());
+    let answers = answered.clone();
     let reply = app
         .write_once(key, 200, move |tx| {
             let found = rows::find_locked(tx.conn(), order_id)?;
             let order = found.ok_or(ServiceError::NotFound { what: "order" })?;
-            let refused = match permitted(&who, &order, &asked) {
+            let (order, party) = match permitted(&who, &order, &asked) {
                 Ok(party) => {
                     let words = Words { reason: asked.reason, note: asked.note };
                     let taken = Taken { to: asked.to, party, by: Some(who.user_id), partner: None };
-                    let order = take(tx, order, taken, words, position)?;
-                    takes.store(true, Ordering::Relaxed);
-                    return Ok(view(&own, &order, party));
+                    (take(tx, order, taken, words, position)?, party)
                 }
-                Err(refused) => refused,
+                Err(refused) => match repeated::find(tx, &who, &order, &asked)? {
+                    None => return Err(refused),
+                    Some(Again::Step(party)) => (order, party),
+                    Some(Again::GivingBack(before)) => {
+                        return Ok(OrderView::of(&before, Party::Partner, None));
+                    }
+                },
             };
-            repeated::find(tx, &own, &who, order, &asked)?.ok_or(refused)
+            let kept = OrderView::of(&order, party, None);
+            // It is empty: the job runs once.
+            let _ = answers.set((order, party));
+            Ok(kept)
         })
         .await?;
-    if is_taken.load(Ordering::Relaxed) {
-        forget_position_after(app, order_id, &reply);
+    let Some((order, party)) = answered.get() else { return Ok(reply) };
+    if !order.status.shows_location() {
+        // Nobody's business any more.
+        app.last_seen().forget(order_id);
     }
-    Ok(reply)
+    // Where the partner is belongs to the moment, while what is kept under a key may be asked for a day later.
+    Ok(Reply { body: to_json(&view(app, order, *party)), ..reply })
 }
 
 /// As what the caller may take this step.
@@ -142,15 +153,12 @@ pub async fn assign(
     asked: Assignment,
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
-    let own = app.clone();
     app.write_once(key, 200, move |tx| {
         let (mut order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
         let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
-        if assigned == Some(asked.partner_id) {
-            let is_done = order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?;
-            if is_done {
-                return Ok(view(&own, &order, party));
-            }
+        let is_theirs = assigned == Some(asked.partner_id) && order.status.is_in_hand();
+        if is_theirs && (order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?) {
+            return Ok(OrderView::of(&order, party, None));
         }
         let partner = find_partner(tx, asked.partner_id)?;
         if order.status != OrderStatus::Assigned {
@@ -158,15 +166,19 @@ pub async fn assign(
         }
         // Before anything is written to inboxes, whose locks come later.
         dispatch::must_have_room(tx, asked.partner_id, "The partner has")?;
+        let mut letters = Vec::new();
         if order.status == OrderStatus::Assigned {
             let back = Taken { to: OrderStatus::Confirmed, party, by: Some(who.user_id), partner: None };
             let words = Words { reason: Some("reassigned".into()), note: None };
-            order = take(tx, order, back, words, None)?;
+            (order, letters) = take_unnotified(tx, order, back, words, None)?;
         }
         legal(&order, OrderStatus::Assigned, party)?;
         let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
-        let order = take(tx, order, to, Words::default(), None)?;
-        Ok(view(&own, &order, party))
+        let (order, more) = take_unnotified(tx, order, to, Words::default(), None)?;
+        letters.extend(more);
+        // Of both at once, since inboxes are locked in one order.
+        notifications::add_all(tx, letters)?;
+        Ok(OrderView::of(&order, party, None))
     })
     .await
 }
@@ -230,18 +242,6 @@ pub fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
     Some(Position { latitude: seen.latitude, longitude: seen.longitude })
 }
 
-/// Once an order is not under way any more, where its partner is is nobody's business.
-fn forget_position_after(app: &App, order_id: OrderId, reply: &Reply) {
-    #[derive(Deserialize)]
-    struct Status {
-        status: OrderStatus,
-    }
-    let status = serde_json::from_str::<Status>(&reply.body).map(|order| order.status);
-    if status.is_ok_and(|status| !status.shows_location()) {
-        app.last_seen().forget(order_id);
-    }
-}
-
 fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {
     match seen {
         Some(version) if version != order.version => {
@@ -301,11 +301,24 @@ fn check_demand(
 /// Takes a legal step: changes the order, writes the timeline, and lets everybody know.
 pub(in crate::services) fn take(
     tx: &mut Tx<'_>,
-    mut order: Order,
+    order: Order,
     taken: Taken,
     words: Words,
     position: Option<Position>,
 ) -> Result<Order, ServiceError> {
+    let (order, letters) = take_unnotified(tx, order, taken, words, position)?;
+    notifications::add_all(tx, letters)?;
+    Ok(order)
+}
+
+/// As [`take`], but for the inboxes: gives what is to be put there.
+fn take_unnotified(
+    tx: &mut Tx<'_>,
+    mut order: Order,
+    taken: Taken,
+    words: Words,
+    position: Option<Position>,
+) -> Result<(Order, Letters), ServiceError> {
     let from = order.status;
     let before = order.partner.clone();
     order.status = taken.to;
@@ -325,7 +338,7 @@ pub(in crate::services) fn take(
         | OrderStatus::Failed => {}
     }
     rows::update(tx.conn(), &order)?;
-    let withdrawn = set_deadlines(tx, &order, from, before.as_ref())?;
+    let withdrawn = set_deadlines(tx, &order, from, before.as_ref(), taken.party)?;
     let reason = words.reason.as_deref().map(masked);
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
     let settled = money::settle(tx, &order, from, taken.party)?;
@@ -344,9 +357,11 @@ pub(in crate::services) fn take(
     );
     letters.extend(settled.letters);
     letters.extend(withdrawn);
-    notifications::add_all(tx, letters)?;
-    Ok(order)
+    Ok((order, letters))
 }
+
+/// What is to be put into inboxes.
+type Letters = Vec<(UserId, NotificationContent)>;
 
 /// Sets and lifts what is to be done about the order in time, from this step on. Gives what is to be put into the inboxes of
 /// those whom it was offered to.
@@ -355,8 +370,9 @@ fn set_deadlines(
     order: &Order,
     from: OrderStatus,
     before: Option<&Assignee>,
-) -> Result<Vec<(UserId, NotificationContent)>, ServiceError> {
-    let letters = if from == OrderStatus::Confirmed { dispatch::end(tx, order)? } else { Vec::new() };
+    by: Party,
+) -> Result<Letters, ServiceError> {
+    let letters = if from == OrderStatus::Confirmed { dispatch::end(tx, order, by)? } else { Vec::new() };
     if order.status == OrderStatus::Confirmed {
         dispatch::begin(tx, order, before)?;
     }

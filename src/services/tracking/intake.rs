@@ -14,8 +14,8 @@ use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::store::tracks::{self, UnderWay, Window};
 
-use super::MAX_AGE;
 use super::trail::Trails;
+use super::{MAX_AGE, MAX_SKEW};
 
 /// How many samples may wait: more than two seconds' worth of what one core takes.
 const CAPACITY: usize = 65_536;
@@ -60,7 +60,8 @@ pub(super) struct Parcel {
 impl Parcel {
     /// Whether one that says so was certainly measured by then, however wrong the device's clock is.
     pub(super) fn was_measured_by(&self, at: Timestamp, then: Timestamp) -> bool {
-        self.newer_by.is_some_and(|newer_by| at.as_millis().saturating_add(newer_by) <= then.as_millis())
+        let newer_by = self.newer_by.unwrap_or(i64::try_from(MAX_SKEW.as_millis()).unwrap_or(i64::MAX));
+        at.as_millis().saturating_add(newer_by) <= then.as_millis()
     }
 
     pub(super) fn answer(self, answer: Result<Vec<Refused>, ServiceError>) {
@@ -144,8 +145,8 @@ pub(super) struct Known {
     under_way: HashMap<PartnerId, Vec<UnderWay>>,
     /// Of those whose samples may belong to an order that is not under way any more.
     windows: HashMap<PartnerId, Vec<Window>>,
-    /// Orders that are named, and that their partners have not set off with yet.
-    assigned: HashSet<(PartnerId, OrderId)>,
+    /// Orders that are named, and that their partners have in hand.
+    in_hand: HashSet<(PartnerId, OrderId)>,
 }
 
 impl Known {
@@ -158,8 +159,8 @@ impl Known {
         let asked: Vec<PartnerId> = partners.iter().copied().collect();
         let found = app.read(move |conn| Ok((Instant::now(), tracks::under_way(conn, &asked)?)));
         let (read_at, found) = found.await?;
-        let (under_way, windows, assigned) = (HashMap::new(), HashMap::new(), HashSet::new());
-        let mut known = Self { read_at, under_way, windows, assigned };
+        let (under_way, windows, in_hand) = (HashMap::new(), HashMap::new(), HashSet::new());
+        let mut known = Self { read_at, under_way, windows, in_hand };
         for order in found {
             known.under_way.entry(order.partner_id).or_default().push(order);
         }
@@ -200,7 +201,7 @@ impl Known {
             .into_iter()
             .collect();
         if !named.is_empty() {
-            known.assigned = app.read(move |conn| Ok(tracks::assigned(conn, &named)?)).await?;
+            known.in_hand = app.read(move |conn| Ok(tracks::in_hand(conn, &named)?)).await?;
         }
         Ok(known)
     }
@@ -209,9 +210,9 @@ impl Known {
         self.under_way(partner_id).iter().any(|order| order.order_id == order_id)
     }
 
-    /// Whether a partner has an order that is named, and has not set off with it yet.
-    pub(super) fn is_assigned(&self, partner_id: PartnerId, order_id: OrderId) -> bool {
-        self.assigned.contains(&(partner_id, order_id))
+    /// Whether a partner has an order in hand that is named, perhaps without having set off with it yet.
+    pub(super) fn is_in_hand(&self, partner_id: PartnerId, order_id: OrderId) -> bool {
+        self.is_under_way(partner_id, order_id) || self.in_hand.contains(&(partner_id, order_id))
     }
 
     /// Whether this was read no longer ago than that.

@@ -25,6 +25,7 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use url::Url;
 use utoipa::ToSchema;
 
@@ -49,6 +50,9 @@ use trail::Trails;
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 /// Older ones are of no use at all.
 const MAX_LATE: Duration = Duration::from_secs(24 * 3600);
+/// How far a device's clock is off at most, as far as nothing is said of it: a sample that is older than the end of an order by
+/// more was measured before that.
+const MAX_SKEW: Duration = Duration::from_secs(10 * 60);
 /// By how much a device's clock may be ahead.
 const MAX_AHEAD: Duration = Duration::from_secs(5);
 /// Within this time every partner's app says where it is, even one that spares its battery.
@@ -139,9 +143,12 @@ pub async fn locate_all(
     if refused.is_empty() {
         return Ok(());
     }
+    let refused: Vec<RefusedPoint> = refused.iter().map(RefusedPoint::of).collect();
     let named: Vec<String> =
-        refused.iter().map(|refused| format!("{} ({})", refused.index, refused.code())).collect();
-    Err(ServiceError::conflict("points_refused", format!("Refused: {}.", named.join(", "))))
+        refused.iter().map(|refused| format!("{} ({})", refused.index, refused.code)).collect();
+    let detail = format!("Refused: {}.", named.join(", ")).into();
+    let extra = [("refused".to_owned(), json!(refused))].into_iter().collect();
+    Err(ServiceError::Conflict { code: "points_refused", detail, extra })
 }
 
 /// Samples as a partner's app uploads them.
@@ -174,6 +181,12 @@ pub struct RefusedPoint {
     pub code: String,
 }
 
+impl RefusedPoint {
+    fn of(refused: &Refused) -> Self {
+        Self { index: refused.index, code: refused.code() }
+    }
+}
+
 /// Takes samples that a partner uploads; those that are refused do not keep the others.
 ///
 /// # Errors
@@ -193,10 +206,7 @@ pub async fn upload(
     }
     let count = upload.points.len();
     let refused = ingest(app, who, upload.points, upload.sent_at).await?;
-    let refused: Vec<RefusedPoint> = refused
-        .into_iter()
-        .map(|refused| RefusedPoint { index: refused.index, code: refused.code() })
-        .collect();
+    let refused: Vec<RefusedPoint> = refused.iter().map(RefusedPoint::of).collect();
     let uploaded = Uploaded { accepted: count - refused.len(), refused };
     app.keep_reply(key, 202, &uploaded).await
 }

@@ -216,9 +216,10 @@ fn sort(app: &App, mut parcel: Parcel, known: &Known, now: Timestamp) {
             .map(|window| window.order_id)
             .collect();
         let is_nobodys = shown.is_empty() && past.is_empty();
-        // Its partner's app may name it from when it is assigned on; where the partner is then, is for dispatch alone.
-        let is_early = sample.order_id.is_none_or(|named| known.is_assigned(parcel.partner_id, named));
-        if is_nobodys && !(is_present && is_early) {
+        // Its partner's app may name it from when it is assigned on; where the partner was before setting off, is for
+        // dispatch alone.
+        let may_be_early = sample.order_id.is_none_or(|named| known.is_in_hand(parcel.partner_id, named));
+        if is_nobodys && !(is_present && may_be_early) {
             let reason = if sample.order_id.is_some() { no_active_order() } else { too_old() };
             refused.push(Refused { index, reason });
             continue;

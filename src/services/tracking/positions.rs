@@ -18,6 +18,8 @@ use crate::protocol::channel::PartnerPosition;
 
 /// Partners of whom nothing was heard for so long are forgotten.
 pub(super) const KEPT: Duration = Duration::from_secs(600);
+/// So many are noted without letting others in between.
+const AT_ONCE: usize = 1_000;
 /// Between two looks for these.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
 /// An instance that comes is told who was seen here within this time: nobody says less often where it is, and what is older
@@ -181,12 +183,18 @@ impl Positions {
         }
     }
 
-    /// Notes what another instance says, or the database, where it was judged.
+    /// Notes what another instance says, or the database, where it was judged. What is known already stays as it is, with
+    /// what is doubted about it.
     pub fn note_judged(&self, partners: &[PartnerPosition]) {
-        let mut index = self.index();
-        for seen in partners {
-            if !index.knows_better(seen) {
-                index.put(*seen, Judge::after(fix(seen)), false);
+        // Many come at once, which must not keep those waiting who look for somebody.
+        for partners in partners.chunks(AT_ONCE) {
+            let mut index = self.index();
+            for seen in partners {
+                let is_known =
+                    index.partners.get(&seen.partner_id).is_some_and(|known| known.at.at == seen.at);
+                if !is_known && !index.knows_better(seen) {
+                    index.put(*seen, Judge::after(fix(seen)), false);
+                }
             }
         }
     }
@@ -329,6 +337,22 @@ mod tests {
             "the others know the rest"
         );
         assert_eq!(positions.take_moved(at(20), 100), []);
+    }
+
+    #[test]
+    fn what_the_database_gives_back_leaves_what_was_said_here_as_it_is() {
+        let (positions, partner) = (Positions::default(), PartnerId::new());
+        // The first one is far off, and doubted once the next ones say otherwise.
+        positions.note(seen(partner, 48.1, 13.4, 1_000), false);
+        for millis in [2_000, 3_000, 4_000] {
+            positions.note_judged(&[seen(partner, 48.1, 13.4, 1_000)]);
+            positions.note(seen(partner, 52.5, 13.4, millis), false);
+        }
+        assert_eq!(around(&positions, 52.5, 13.4), [(partner, 0)]);
+        positions.take_moved(at(4_000), 100);
+        positions.note_judged(&[seen(partner, 52.5, 13.4, 4_000)]);
+        positions.tell_again(at(4_000));
+        assert_eq!(positions.take_moved(at(4_000), 100), [seen(partner, 52.5, 13.4, 4_000)]);
     }
 
     #[test]

@@ -228,12 +228,13 @@ pub(super) async fn fill(
 }
 
 fn fill_in(tx: &mut Tx<'_>, points: &[TrackPoint]) -> Result<(), ServiceError> {
+    let mut order_ids: Vec<OrderId> = points.iter().map(|point| point.order_id).collect();
+    order_ids.dedup();
+    // Held, so that no step after which nobody is shown comes before what is told here.
+    let shown = tracks::hold_shown(tx.conn(), &order_ids)?;
     let points = &judged(tx, points)?;
     let added: HashSet<(OrderId, Timestamp)> = tracks::insert(tx.conn(), points)?.into_iter().collect();
-    let of_orders: Vec<&[TrackPoint]> = points.chunk_by(|one, next| one.order_id == next.order_id).collect();
-    let order_ids: Vec<OrderId> =
-        of_orders.iter().filter_map(|points| points.first()).map(|point| point.order_id).collect();
-    let shown = tracks::still_shown(tx.conn(), &order_ids)?;
+    let of_orders = points.chunk_by(|one, next| one.order_id == next.order_id);
     for (order_id, points) in order_ids.into_iter().zip(of_orders) {
         if !shown.contains_key(&order_id) {
             continue;

@@ -143,8 +143,10 @@ impl Chat {
             let path = format!("/api/v1/orders/{order_id}/messages");
             match person.post::<Value>(&path, &body, &words::REFUSALS).await? {
                 Answer::Done(_) => self.town.saw.is_written(order_id, &client_id),
-                // The chat is closed, or the order is another's by now.
-                Answer::Refused(_) => self.town.saw.is_settled(order_id, &client_id),
+                // The chat is closed, or the order is another's by now: held against the timeline in the end.
+                Answer::Refused(refusal) => {
+                    self.town.saw.is_refused(order_id, &client_id, &refusal.code, person.role());
+                }
             }
             self.open.retain(|open| open.client_id != client_id);
             return Ok(());
@@ -179,8 +181,10 @@ impl Chat {
         let (code, reference) = (member("code"), member("ref"));
         let Some(at) = self.open.iter().position(|open| open.client_id == reference) else { return };
         let Open { order_id, client_id, .. } = self.open.swap_remove(at);
-        self.town.saw.is_settled(order_id, &client_id);
-        if !PASSING.contains(&code) {
+        if PASSING.contains(&code) {
+            self.town.saw.is_settled(order_id, &client_id);
+        } else {
+            self.town.saw.is_refused(order_id, &client_id, code, person.role());
             self.note(person, words::refused(order_id, &client_id, code));
         }
     }

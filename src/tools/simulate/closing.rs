@@ -10,11 +10,11 @@ use actix_web::rt::time::sleep;
 use futures_util::StreamExt;
 use futures_util::stream::iter;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
 use super::person::{Person, TOP_UP_PATH};
 use super::placed::Placed;
+use super::reading::{Page, TRIED, all, get};
 use super::rules::Break;
 use super::rules::ends::{
     Entry, Message, Row, Sent, adds_up, assigned, earned, last_ride, messages, paid_from_wallet,
@@ -24,6 +24,7 @@ use super::rules::notes::{Note, of_customer, of_partner, of_pay_outs, of_wallet}
 use super::rules::outcome::{Lot, nothing_done};
 use super::rules::told::{Held, Told, made_up};
 use super::rules::transfers::{Transfer, moved};
+use super::rules::words::Refusal;
 use super::trouble::Trouble;
 use super::world::{Order, Town};
 use crate::domain::ids::{OrderId, PartnerId};
@@ -46,20 +47,10 @@ const LONGEST: Duration = Duration::from_secs(600);
 const PAST: Duration = Duration::from_secs(3);
 /// Of unread notifications, this long: people are still reading.
 const READING: Duration = QUIET;
-/// How long a call is tried that the server is too busy for, or that has no answer.
-const TRIED: Duration = Duration::from_secs(120);
 /// People and orders that are looked at side by side.
 const AT_ONCE: usize = 4;
 /// The clocks of this machine and the server's differ by less.
 const CLOCKS: Duration = Duration::from_secs(2);
-/// Entries of earnings that are listed.
-const EARNINGS_LISTED: usize = 50;
-
-#[derive(Deserialize)]
-struct Page<T> {
-    items: Vec<T>,
-    next_cursor: Option<String>,
-}
 
 #[derive(Deserialize)]
 struct Wallet {
@@ -247,8 +238,8 @@ impl<'a> Closing<'a> {
         let told = self.town.told_to(person.name()).borrow().entries();
         let entries: Vec<Entry> = all(person, "/api/v1/wallet/entries").await?;
         let Wallet { balance, held } = get(person, "/api/v1/wallet").await?;
-        let mut broken = adds_up("the wallet", balance, &entries, true);
-        broken.extend(made_up(&told, &entries, true));
+        let mut broken = adds_up("the wallet", balance, &entries);
+        broken.extend(made_up(&told, &entries));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Customer, &entries)).await);
         self.count(person, "movements", |told| told.held_entries(Role::Customer, &entries));
         if held != 0 {
@@ -334,10 +325,9 @@ impl<'a> Closing<'a> {
         self.unread(person).await?;
         let Me { partner_id } = get(person, "/api/v1/me").await?;
         let told = self.town.told_to(person.name()).borrow().entries();
-        let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings").await?;
-        let is_all = entries.len() < EARNINGS_LISTED;
-        let mut broken = adds_up("the earnings", balance, &entries, is_all);
-        broken.extend(made_up(&told, &entries, is_all));
+        let (balance, entries) = booked(person).await?;
+        let mut broken = adds_up("the earnings", balance, &entries);
+        broken.extend(made_up(&told, &entries));
         broken.extend(self.untold(person, |told| told.untold_entries(Role::Partner, &entries)).await);
         self.count(person, "movements", |told| told.held_entries(Role::Partner, &entries));
         let paid_out = self.settled(async || {
@@ -349,7 +339,7 @@ impl<'a> Closing<'a> {
         });
         broken.extend(paid_out.await?);
         broken.into_iter().for_each(|broken| self.broke(person, broken));
-        Ok(partner_id.map(|id| (id, Purse { person, entries, is_all })))
+        Ok(partner_id.map(|id| (id, Purse { person, entries })))
     }
 
     async fn order(
@@ -431,10 +421,12 @@ impl<'a> Closing<'a> {
             });
             let theirs = theirs.as_ref().map(|(partner, messages)| (*partner, messages.as_slice()));
             broken.extend(messages(id, written, &mine, theirs));
-            if let Some((_, Purse { entries, is_all, .. })) =
-                carrier.filter(|_| order.status == OrderStatus::Completed)
-            {
-                broken.extend(earned(id, placed.share, entries, *is_all));
+            let refusals = placed.written.iter().filter_map(|written| {
+                Refusal::unexplained(written.refused.as_ref()?, id, &written.client_id, &rows.items)
+            });
+            broken.extend(refusals);
+            if let Some((_, purse)) = carrier.filter(|_| order.status == OrderStatus::Completed) {
+                broken.extend(earned(id, placed.share, &purse.entries));
             }
         });
         let price = self
@@ -463,34 +455,20 @@ impl<'a> Closing<'a> {
 /// What a partner has earned.
 struct Purse<'a> {
     person: &'a Person,
+    /// All there ever was.
     entries: Vec<Entry>,
-    /// Whether that is all there ever was.
-    is_all: bool,
 }
 
-/// Reads, and tries again where the server is too busy or the network broke.
-async fn get<T: DeserializeOwned>(person: &Person, path: &str) -> Result<T, Trouble> {
+/// What a partner has, and all that went in and out.
+async fn booked(person: &Person) -> Result<(i64, Vec<Entry>), Trouble> {
     let begin = Instant::now();
     loop {
-        match person.get(path).await {
-            Err(trouble) if trouble.passes() && begin.elapsed() < TRIED => sleep(GLANCE).await,
-            answer => return answer,
-        }
-    }
-}
-
-/// Reads a list to its end.
-async fn all<T: DeserializeOwned>(person: &Person, path: &str) -> Result<Vec<T>, Trouble> {
-    let separator = if path.contains('?') { '&' } else { '?' };
-    let first = format!("{path}{separator}limit=200");
-    let mut found = Vec::new();
-    let mut next = first.clone();
-    loop {
-        let page: Page<T> = get(person, &next).await?;
-        found.extend(page.items);
-        match page.next_cursor {
-            Some(cursor) => next = format!("{first}&cursor={cursor}"),
-            None => return Ok(found),
+        let booked: Vec<Entry> = all(person, "/api/v1/partner/earnings/entries").await?;
+        let Earnings { balance, entries } = get(person, "/api/v1/partner/earnings").await?;
+        let latest = |entries: &[Entry]| entries.first().map(|entry| entry.id);
+        // Something may have been booked in between.
+        if latest(&booked) == latest(&entries) || begin.elapsed() > TRIED {
+            return Ok((balance, booked));
         }
     }
 }

@@ -16,7 +16,7 @@ use tokio_tungstenite::tungstenite::protocol::Message;
 
 use super::person::Person;
 use super::rules::Steady;
-use super::rules::answers::{Asked, PASSING};
+use super::rules::answers::{Asked, PASSING, refused};
 use super::rules::hearing::{Begins, Hearing};
 use super::rules::told::Told;
 use super::rules::vigils::Wait;
@@ -42,6 +42,8 @@ const BEAT_LATE: Duration = Duration::from_secs(3);
 const AGAIN: Duration = Duration::from_secs(1);
 /// Before the group in the mark of what leaves it, so that a late answer to what joined it is another one.
 const LEAVING: &str = "leaving ";
+/// Before the kind of a frame in the mark of one that is not answered.
+const UNANSWERED: &str = "unanswered ";
 
 /// What somebody does on a socket.
 pub trait Part {
@@ -146,6 +148,13 @@ impl<'a> Line<'a> {
 
     /// Sends a frame.
     pub async fn say(&mut self, frame: &Value) -> Result<(), Trouble> {
+        let mut frame = frame.clone();
+        if let Some(members) = frame.as_object_mut().filter(|members| !members.contains_key("ref")) {
+            // Nothing answers it, but what refuses it is to tell what that was.
+            let kind = members.get("type").and_then(Value::as_str).unwrap_or_default();
+            let mark = format!("{UNANSWERED}{kind}");
+            members.insert("ref".to_owned(), json!(mark));
+        }
         Ok(self.socket.send(Message::text(frame.to_string())).await?)
     }
 
@@ -296,6 +305,10 @@ impl<'a> Line<'a> {
         if kind(frame) == "error" {
             let member = |name| frame.get(name).and_then(Value::as_str).unwrap_or_default();
             town.saw.refused(person.name(), member("code"), &frame.to_string());
+            if let Some(kind) = reference.strip_prefix(UNANSWERED) {
+                let broken = refused(kind, member("code"), frame);
+                broken.into_iter().for_each(|broken| town.saw.broke(person.name(), broken));
+            }
             if PASSING.contains(&member("code")) {
                 self.again.push((Instant::now() + AGAIN, reference.to_owned()));
             } else {

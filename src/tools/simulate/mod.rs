@@ -28,6 +28,7 @@ mod person;
 mod phone;
 mod placed;
 mod purse;
+mod reading;
 mod report;
 mod rider;
 mod rules;

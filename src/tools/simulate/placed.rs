@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use super::rules::hearing::Sighting;
 use super::rules::served::Served;
-use super::rules::words::Words;
+use super::rules::words::{Refusal, Words};
 use super::world::Order;
 use crate::domain::ids::OfferId;
 use crate::domain::order::{OrderStatus, PaymentMethod};
+use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
 /// Positions of an order that are under way to its customer.
@@ -117,6 +118,9 @@ pub struct Written {
     pub is_sure: bool,
     /// Whether the sender waits for no answer any more.
     pub is_settled: bool,
+    /// That it was refused, where that is to be explained in the end.
+    pub refused: Option<Refusal>,
+    since: Timestamp,
     at: Instant,
     has_arrived: bool,
 }
@@ -126,7 +130,16 @@ impl Written {
     #[must_use]
     pub fn new(client_id: &str, words: &'static Words, at: Instant) -> Self {
         let client_id = client_id.to_owned();
-        Self { client_id, words, is_sure: false, is_settled: false, at, has_arrived: false }
+        let (is_sure, is_settled, refused, has_arrived) = (false, false, None, false);
+        let since = Timestamp::now();
+        Self { client_id, words, is_sure, is_settled, refused, since, at, has_arrived }
+    }
+
+    /// The server has refused it, as one of this role's.
+    pub fn is_refused(&mut self, code: &str, by: Role) {
+        self.is_settled = true;
+        let (from, to) = (self.since, Timestamp::now());
+        self.refused = Some(Refusal { code: code.to_owned(), by, from, to });
     }
 
     /// The server has it.

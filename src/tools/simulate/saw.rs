@@ -21,6 +21,7 @@ use super::trouble::Trouble;
 use super::world::{Offer, Order};
 use crate::domain::ids::{OfferId, OrderId};
 use crate::domain::order::OrderStatus;
+use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 use crate::tools::client::http::{CallError, Failure};
 use crate::tools::load::meters::{Counts, Latencies, count};
@@ -450,6 +451,11 @@ impl Saw {
     /// The sender of a message waits for no answer any more.
     pub fn is_settled(&self, id: OrderId, client_id: &str) {
         self.with_message(id, client_id, |written| written.is_settled = true);
+    }
+
+    /// A message of somebody in this role was refused.
+    pub fn is_refused(&self, id: OrderId, client_id: &str, code: &str, by: Role) {
+        self.with_message(id, client_id, |written| written.is_refused(code, by));
     }
 
     /// A message has come to the other side.

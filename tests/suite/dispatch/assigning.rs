@@ -47,6 +47,24 @@ async fn whom_an_admin_gives_an_order_and_whom_it_is_taken_from_find_it_in_their
 }
 
 #[actix_web::test]
+async fn that_an_admin_gave_the_order_to_who_was_asked_already_is_not_taken_for_an_answer() {
+    let app = TestApp::start().await;
+    let (partner, customer) = (app.partner_at(100.0).await, app.customer().await);
+    let mut work = app.at_work(&partner).await;
+    let order = app.order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    let admin = app.admin().await;
+    app.assign(&admin, &order, &partner).await;
+    assert_eq!(closed(&mut work, &offer).await, "accepted");
+    let audit = app.as_user(&admin).get(&format!("/orders/{order}/dispatch")).await.expect(200);
+    let outcome = &audit["looks"][0]["offers"][0];
+    let told = (&outcome["status"], &outcome["reason"]);
+    assert_eq!(told, (&json!("accepted"), &json!("an admin has assigned the order")));
+    let [assignment] = audit["assignments"].as_array().expect("some").as_slice() else { panic!("{audit}") };
+    assert_eq!((&assignment["by"], &assignment["user_id"]), (&json!("admin"), &json!(admin.id)));
+}
+
+#[actix_web::test]
 async fn who_accepts_an_order_and_gives_it_back_knows_and_is_not_told() {
     let app = TestApp::start().await;
     let (partner, customer) = (app.partner_at(100.0).await, app.customer().await);
@@ -82,7 +100,7 @@ async fn who_accepts_by_frame_what_is_not_to_be_had_is_told_why_in_a_word() {
 
 #[actix_web::test]
 async fn a_sample_that_names_an_order_not_set_off_with_yet_tells_who_is_near() {
-    let app = TestApp::start().await;
+    let app = TestApp::start_with(&[("WAYBILL_TRAIL_FLUSH_SECS", "1")]).await;
     let (partner, customer) = (app.partner().await, app.customer().await);
     app.as_user(&partner).put("/partner/availability", json!({"online": true})).await.expect(200);
     let mut work = app.at_work(&partner).await;
@@ -95,13 +113,20 @@ async fn a_sample_that_names_an_order_not_set_off_with_yet_tells_who_is_near() {
     assert_eq!(answer, json!({"accepted": 1, "refused": []}));
     let second = app.order(&customer).await;
     offered(&mut work, &second).await;
-    // It stays with dispatch, and is nobody else's to name.
-    let seen = app.as_user(&customer).get(&format!("/orders/{first}")).await.expect(200);
-    assert_eq!(seen["location"], Value::Null);
+    // It is nobody else's to name.
     let stranger = app.partner().await;
     let answer = app.as_user(&stranger).post("/partner/locations", sample(&first)).await.expect(202);
     assert_eq!(answer["refused"], json!([{"index": 0, "code": "no_active_order"}]));
+    // And it stays with dispatch: once the partner has set off, nobody is shown where that was, and the trail begins later.
     app.step(&partner, &first, "en_route").await;
-    let track = app.as_user(&partner).get(&format!("/orders/{first}/track")).await.expect(200);
-    assert_eq!(track["properties"]["measured"], 0);
+    let path = format!("/orders/{first}");
+    let seen = app.as_user(&customer).get(&path).await.expect(200);
+    assert_eq!((&seen["status"], &seen["location"]), (&json!("en_route"), &Value::Null));
+    app.as_user(&partner).post("/partner/locations", sample(&first)).await.expect(202);
+    let measured = async || {
+        app.as_user(&partner).get(&format!("{path}/track")).await.expect(200)["properties"]["measured"]
+            .clone()
+    };
+    app.until("the trail is written", || async { measured().await != 0 }).await;
+    assert_eq!(measured().await, 1);
 }

@@ -154,6 +154,48 @@ async fn of_two_looks_at_once_one_alone_offers_something_to_who_may_have_no_more
 }
 
 #[actix_web::test]
+async fn over_two_servers_admins_who_swap_two_partners_orders_wait_for_each_other_and_are_both_answered() {
+    let fleet = Fleet::start_with(2, &[("WAYBILL_DISPATCH", "off")]).await;
+    let (here, there) = fleet.two();
+    let (customer, one, other) = (here.customer().await, here.partner().await, here.partner().await);
+    let (admin, orders) = (here.admin().await, [here.order(&customer).await, here.order(&customer).await]);
+    // Each time both write to the inboxes of all three.
+    for round in 0..30 {
+        let (first, second) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        tokio::join!(here.assign(&admin, &orders[0], first), there.assign(&admin, &orders[1], second));
+    }
+}
+
+#[actix_web::test]
+async fn who_waits_too_long_for_an_order_that_somebody_holds_is_told_so_and_nothing_counts() {
+    let settings = [("WAYBILL_DATABASE_WAIT_MS", "200"), ("WAYBILL_RATE_LIMITS", "on")];
+    let fleet = Fleet::start_with(1, &settings).await;
+    let app = &fleet.apps[0];
+    let (customer, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    let id: OrderId = order.parse().expect("an id");
+    let holding = held(app, move |tx| {
+        orders::find_locked(tx.conn(), id).expect("it is locked");
+    })
+    .await;
+    let begin = Instant::now();
+    app.try_step(&partner, &order, json!({"to": "en_route"})).await.refused(503, "unavailable");
+    // A host that is gone without a word holds it for half a minute.
+    assert!(begin.elapsed() < Duration::from_secs(10), "{:?}", begin.elapsed());
+    let write = async || {
+        let message = json!({"text": "Where are you?"});
+        app.as_user(&customer).post(&format!("/orders/{order}/messages"), message).await
+    };
+    // More often than messages can be written in a minute.
+    for _ in 0..21 {
+        write().await.refused(503, "unavailable");
+    }
+    drop(holding);
+    app.until("it is let go", || async { write().await.status == 201 }).await;
+    app.step(&partner, &order, "en_route").await;
+}
+
+#[actix_web::test]
 async fn what_is_due_and_held_by_somebody_is_not_asked_for_over_and_over() {
     let fleet = Fleet::start_with(1, &[]).await;
     let app = &fleet.apps[0];

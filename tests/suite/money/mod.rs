@@ -77,10 +77,11 @@ async fn wallet(app: &TestApp, customer: &TestUser) -> (i64, i64) {
     (wallet["balance"].as_i64().expect("a number"), wallet["held"].as_i64().expect("a number"))
 }
 
-/// The kinds of a user's notifications, newest first.
+/// The kinds of a user's notifications, newest first, but for those about assignments.
 async fn told(app: &TestApp, user: &TestUser) -> Vec<String> {
     let inbox = app.as_user(user).get("/notifications").await.expect(200);
-    inbox["items"].as_array().expect("items").iter().map(|one| text(one, "type")).collect()
+    let kinds = inbox["items"].as_array().expect("items").iter().map(|one| text(one, "type"));
+    kinds.filter(|kind| !kind.starts_with("assignment_")).collect()
 }
 
 /// Proves that the ledger is whole.

@@ -4,7 +4,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::currencies::start_with_more;
-use super::{assert_whole, event, rich, start, tell, told, top_up, wallet};
+use super::{SETTINGS, assert_whole, event, rich, start, tell, told, top_up, wallet};
 use crate::support::steps::text;
 use crate::support::{Answer, TestApp, TestUser};
 
@@ -44,6 +44,30 @@ async fn a_top_up_reaches_the_wallet_and_every_screen_of_its_owner() {
     let seen = app.as_user(&customer).get(&format!("/wallet/topups/{}", text(&done, "id"))).await.expect(200);
     assert_eq!(seen, done);
     assert_whole(&app).await;
+}
+
+#[actix_web::test]
+async fn who_asks_for_one_top_up_after_the_other_is_told_to_wait_and_what_was_begun_is_answered_all_the_same()
+{
+    let app = TestApp::start_with(&[SETTINGS.as_slice(), &[("WAYBILL_RATE_LIMITS", "on")]].concat()).await;
+    let (customer, other) = (app.customer().await, app.customer().await);
+    let first = top_up_with(&app, &customer, "k", 100).await.expect(201);
+    let mut done = 1;
+    let answer = loop {
+        // Declined ones count as well: the provider was asked.
+        let answer = top_up_with(&app, &customer, &format!("k{done}"), 102).await;
+        if answer.status != 201 {
+            break answer;
+        }
+        done += 1;
+        assert!(done < 1_000, "no limit");
+    };
+    assert!((30..40).contains(&done), "{done}");
+    assert!(answer.header("retry-after").is_some(), "{answer:?}");
+    answer.refused(429, "rate_limited");
+    assert_eq!(top_up_with(&app, &customer, "k", 100).await.expect(201)["id"], first["id"]);
+    top_up_with(&app, &other, "k", 100).await.expect(201);
+    assert_eq!(wallet(&app, &customer).await, (100, 0));
 }
 
 #[actix_web::test]

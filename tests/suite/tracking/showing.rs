@@ -282,13 +282,21 @@ async fn who_takes_a_step_sees_in_the_answer_where_the_partner_is_and_when_the_o
     let mut ride = Ride::watch(&app, customer, partner, order).await;
     ride.is_at(north(PICKUP, 100.0)).await;
     ride.map.expect("eta").await;
-    let answer = app.step(&ride.partner, &ride.order, "in_transit").await;
+    let step = async || {
+        let (path, key) = (format!("/orders/{}/transitions", ride.order), [("Idempotency-Key", "go")]);
+        app.as_user(&ride.partner).post_with(&path, &key, json!({"to": "in_transit"})).await.expect(200)
+    };
+    let answer = step().await;
     let seen = app.as_user(&ride.partner).get(&format!("/orders/{}", ride.order)).await.expect(200);
     assert_eq!(answer["location"]["latitude"], json!(north(PICKUP, 100.0).0));
     assert_eq!(
         (&answer["eta"]["to"], &answer["eta"]["promised_at"]),
         (&json!("dropoff"), &seen["eta"]["promised_at"])
     );
+    // What is kept is asked for later, when that would be an old dot.
+    let again = step().await;
+    assert_eq!((&again["version"], &again["location"]), (&answer["version"], &Value::Null));
+    assert_eq!(again["eta"], Value::Null);
     let over = app.step(&ride.partner, &ride.order, "delivered").await;
     assert_eq!((&over["location"], &over["eta"]), (&Value::Null, &Value::Null));
 }

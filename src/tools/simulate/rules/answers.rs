@@ -30,6 +30,24 @@ pub fn unexplained(call: &str, status: u16, code: &str, body: &str, may: &[&str]
     })
 }
 
+/// A frame to which there is no answer was refused for a reason that there is: the inbox is its owner's, an order may be
+/// another's by now, and a position too old or none of an order's.
+#[must_use]
+pub fn refused(kind: &str, code: &str, frame: &Value) -> Option<Break> {
+    let may: &[&str] = match kind {
+        "chat_read" | "typing" => &["not_found", "chat_closed"],
+        "location" => &["no_active_order", "points_refused", "invalid_fields"],
+        // Of any other: none.
+        _ => &[],
+    };
+    let is_explained = code == "rate_limited" || PASSING.contains(&code) || may.contains(&code);
+    (!is_explained).then(|| {
+        let expected =
+            if may.is_empty() { "it to be taken".to_owned() } else { format!("it taken, or one of {may:?}") };
+        Break::new(format!("a frame {kind}"), expected, frame.to_string())
+    })
+}
+
 /// A frame that waits for its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Asked {

@@ -126,13 +126,10 @@ pub fn last_ride(rows: &[Row]) -> &[Row] {
     if ride.iter().any(|row| row.to == OrderStatus::Confirmed) { &[] } else { ride }
 }
 
-/// What went in and out of an account, newest first, adds up to what it holds; from the beginning on, if that `is_all`. It
-/// never holds less than nothing.
+/// All that went in and out of an account, newest first, adds up to what it holds. It never holds less than nothing.
 #[must_use]
-pub fn adds_up(whose: &str, balance: i64, entries: &[Entry], is_all: bool) -> Vec<Break> {
-    let mut broken = Vec::new();
-    let before = entries.last().map_or(0, |oldest| oldest.balance_after.saturating_sub(oldest.amount));
-    let mut sum = if is_all { 0 } else { before };
+pub fn adds_up(whose: &str, balance: i64, entries: &[Entry]) -> Vec<Break> {
+    let (mut broken, mut sum) = (Vec::new(), 0_i64);
     for entry in entries.iter().rev() {
         sum = sum.saturating_add(entry.amount);
         if sum != entry.balance_after {
@@ -198,16 +195,14 @@ pub fn is_cancelled_late(rows: &[Row]) -> bool {
     })
 }
 
-/// A completed order is earned once, and as much as the offer said. One that lies further back than the entries do, at
-/// most once.
+/// A completed order is earned once, and as much as the offer said.
 #[must_use]
-pub fn earned(id: OrderId, share: Option<i64>, entries: &[Entry], is_all: bool) -> Option<Break> {
+pub fn earned(id: OrderId, share: Option<i64>, entries: &[Entry]) -> Option<Break> {
     let about = entries.iter().filter(|entry| {
         entry.order_id == Some(id) && ["capture", "cash_order"].contains(&entry.kind.as_str())
     });
     let amounts: Vec<i64> = about.map(|entry| entry.amount).collect();
-    let is_so = (amounts.len() == 1 || amounts.is_empty() && !is_all)
-        && share.is_none_or(|share| amounts.iter().all(|amount| *amount == share));
+    let is_so = amounts.len() == 1 && share.is_none_or(|share| amounts.iter().all(|amount| *amount == share));
     (!is_so).then(|| {
         let expected = share.map_or("one earning".to_owned(), |share| format!("{share} earned once"));
         Break::new(id, expected, format!("{amounts:?}"))

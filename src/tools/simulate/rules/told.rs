@@ -384,14 +384,11 @@ impl Told {
     }
 }
 
-/// Of the movements that were told, those that are none of the account's; of what lies further back than `entries` do,
-/// nothing is known, unless they are all.
+/// Of the movements that were told, those that are none of the account's.
 #[must_use]
-pub fn made_up(told: &[((Timestamp, Uuid), i64)], entries: &[Entry], is_all: bool) -> Vec<Break> {
-    let oldest = entries.iter().map(|entry| entry.created_at).min();
+pub fn made_up(told: &[((Timestamp, Uuid), i64)], entries: &[Entry]) -> Vec<Break> {
     let listed: BTreeMap<Uuid, i64> = entries.iter().map(|entry| (entry.id, entry.amount)).collect();
-    let due = told.iter().filter(|((at, _), _)| is_all || oldest.is_some_and(|oldest| oldest < *at));
-    let untrue = due.filter(|((_, id), amount)| listed.get(id) != Some(amount));
+    let untrue = told.iter().filter(|((_, id), amount)| listed.get(id) != Some(amount));
     let broken = |((_, id), amount): &((Timestamp, Uuid), i64)| {
         let came = listed.get(id).map_or("none".to_owned(), |listed| format!("one of {listed}"));
         Break::new(format!("movement {id}"), format!("one of {amount}, as was told"), came)

@@ -75,6 +75,9 @@ fn print(text: &str) -> Outcome {
 
 pub(crate) fn serve(demo: Option<DemoOptions>) -> Outcome {
     let settings = settings()?;
+    if settings.service_keys.is_empty() && std::env::var_os("WAYBILL_SERVICE_KEY").is_some() {
+        log::warn!("WAYBILL_SERVICE_KEY is for clients; what the server reads is WAYBILL_SERVICE_KEYS");
+    }
     let system = actix_web::rt::System::new();
     let outcome = system.block_on(server::serve(settings, demo));
     // Dropping it would wait for jobs that hang in the database, whatever the time that stopping may take.

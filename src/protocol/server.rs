@@ -85,8 +85,8 @@ pub enum Control<'a> {
         /// The client's mark.
         #[serde(rename = "ref", skip_serializing_if = "Option::is_none")]
         reference: Option<&'a str>,
-        /// Further members that `code` brings along, as in the answer to the same call by REST: `errors` names the fields
-        /// that are wrong, `reason` what closed an offer.
+        /// Further members that `code` brings along, as in the answer to the same call by REST: `errors` names the values
+        /// that cannot be, `reason` what closed an offer.
         #[serde(flatten)]
         details: &'a Map<String, Value>,
     },

@@ -9,6 +9,7 @@
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -199,6 +200,23 @@ impl Window {
             }
             Some(_) | None => Ok(times),
         }
+    }
+}
+
+/// Whether a job has counted something, for whoever gives that back when the job fails.
+#[derive(Debug, Clone, Default)]
+pub struct Counted(Arc<AtomicBool>);
+
+impl Counted {
+    /// It has.
+    pub fn note(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is_so(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
     }
 }
 

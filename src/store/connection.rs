@@ -116,7 +116,7 @@ fn connect(url: &DatabaseUrl, purpose: Use, wait: Duration) -> Result<Conn, dies
         }
         DatabaseUrl::Postgres(url) => {
             let mut conn = PgConnection::establish(url).map_err(diesel::r2d2::Error::ConnectionError)?;
-            // Who waits for what such a one has locked gives its connection back before that: others need it.
+            // Who waits for what such a one has locked does not keep a connection for as long: others need it.
             let (abandoned, wait) = (ABANDONED.as_millis(), wait.as_millis());
             let bounds =
                 format!("SET idle_in_transaction_session_timeout = {abandoned}; SET lock_timeout = {wait}");

@@ -295,6 +295,8 @@ pub struct TimelineStep {
     pub position: Option<Position>,
     /// When.
     pub at: Timestamp,
+    /// Of a step to `assigned`: who got the order. Not known of those that were taken before this was noted.
+    pub partner_id: Option<PartnerId>,
 }
 
 /// Adds a step to an order's timeline.
@@ -315,6 +317,7 @@ pub fn insert_step(conn: &mut Conn, order_id: OrderId, step: &TimelineStep) -> R
             order_steps::latitude.eq(step.position.map(|position| position.latitude)),
             order_steps::longitude.eq(step.position.map(|position| position.longitude)),
             order_steps::at.eq(step.at.as_millis()),
+            order_steps::partner_id.eq(step.partner_id.map(|partner_id| partner_id.to_string())),
         ))
         .execute(conn)?;
     Ok(())
@@ -333,6 +336,7 @@ struct StepRow {
     latitude: Option<f64>,
     longitude: Option<f64>,
     at: i64,
+    partner_id: Option<String>,
 }
 
 impl TryFrom<StepRow> for TimelineStep {
@@ -352,6 +356,7 @@ impl TryFrom<StepRow> for TimelineStep {
                 .zip(row.longitude)
                 .map(|(latitude, longitude)| Position { latitude, longitude }),
             at: Timestamp::from_millis(row.at),
+            partner_id: optional_id("order_steps.partner_id", row.partner_id.as_deref())?,
         })
     }
 }

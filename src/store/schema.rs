@@ -71,6 +71,7 @@ tables! {
         latitude -> Nullable<Double>,
         longitude -> Nullable<Double>,
         at -> BigInt,
+        partner_id -> Nullable<Text>,
     } }
     { ratings (order_id) {
         order_id -> Text,

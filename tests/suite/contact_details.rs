@@ -130,8 +130,15 @@ async fn a_mark_on_a_message_carries_no_contact_details() {
     let app = TestApp::start().await;
     let (customer, partner, order) = chat::order(&app).await;
     let mut screen = app.connect(&partner, &format!("/ws/orders/{order}/")).await;
-    let marks =
-        ["0170 1111111", "5551234567", "4915112345678", "soup@kitchen.example", "c-1 @soup@kitchen.example"];
+    let marks = [
+        "0170 1111111",
+        "5551234567",
+        "4915112345678",
+        "01771234567",
+        "1771234567",
+        "soup@kitchen.example",
+        "c-1 @soup@kitchen.example",
+    ];
     for mark in marks {
         let body = json!({"text": "Hello", "client_id": mark});
         let refused = chat::try_write(&app, &customer, &order, body).await.refused(422, "invalid_fields");
@@ -147,12 +154,12 @@ async fn a_mark_on_a_message_carries_no_contact_details() {
     }
     // As `Date.now()` in a browser has it, and others.
     let millis = Timestamp::now().as_millis();
-    let times = [millis / 1_000, millis, millis * 1_000].map(|time| time.to_string());
+    let times = [millis, millis * 1_000].map(|time| time.to_string());
     let uuids = ["0190163d-8694-739b-aea5-966c26f8ad90", "01701234-5670-4345-8345-966026080901"];
     for mark in ["c-1", "42"].into_iter().chain(uuids).chain(times.iter().map(String::as_str)) {
         let body = json!({"text": "Hello", "client_id": mark});
         let message = chat::try_write(&app, &customer, &order, body).await.expect(201);
         assert_eq!(message["client_id"], json!(mark));
     }
-    assert_eq!(chat::texts(&app, &partner, &order).await, ["Hello"; 7]);
+    assert_eq!(chat::texts(&app, &partner, &order).await, ["Hello"; 6]);
 }

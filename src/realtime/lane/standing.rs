@@ -14,7 +14,8 @@ use crate::protocol::ephemeral::{ETA, LOCATION};
 
 use super::{Door, DoorState, Frame, Lane, Waiting};
 
-/// How long one may wait for the step that lets it be seen.
+/// How long a position may wait for the step that lets it be seen: the next one comes soon. An ETA is told anew only when it
+/// changes, and waits for as long as it takes.
 const EARLY: Duration = Duration::from_secs(5);
 
 /// What a door knows of its order.
@@ -64,7 +65,10 @@ impl Lane {
         let early = std::mem::take(&mut door.sight.early);
         if standing.status.shows_location() {
             let mut is_called = false;
-            for (_, slot, frame) in early.into_iter().filter(|(came, ..)| came.elapsed() < EARLY) {
+            let is_good = |(came, slot, _): &(Instant, Arc<str>, Arc<Frame>)| {
+                **slot != *LOCATION || came.elapsed() < EARLY
+            };
+            for (_, slot, frame) in early.into_iter().filter(is_good) {
                 inner.bytes += frame.size();
                 match &mut door.state {
                     DoorState::Ajar(frames) => {

@@ -80,6 +80,10 @@ impl Sources {
     }
 
     /// Every name that is set anywhere.
+    pub(super) fn names_in_file(&self) -> impl Iterator<Item = &str> {
+        self.dotenv.keys().map(String::as_str)
+    }
+
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.environment.keys().chain(self.dotenv.keys()).map(String::as_str)
     }

@@ -277,7 +277,7 @@ settings! {
 const OTHERS: [&str; 3] = ["WAYBILL_TEST_", "WAYBILL_LOAD_", "WAYBILL_BENCH_"];
 
 /// Of those who talk to the server: the load client, and back ends such as the Django example. They may run in the same
-/// environment.
+/// environment; the file is the server's alone.
 const OF_CLIENTS: [&str; 3] = ["WAYBILL_SERVICE_KEY", "WAYBILL_URL", "WAYBILL_ACCOUNT_DOMAIN"];
 
 /// Whether a variable is one that we read, or is meant to be.
@@ -290,6 +290,7 @@ pub(super) fn is_ours(name: &str) -> bool {
 pub(super) fn unknown(sources: &Sources) -> Vec<SettingError> {
     let mut names: Vec<&str> =
         sources.names().filter(|name| is_ours(name) && !ROWS.iter().any(|row| row.name == *name)).collect();
+    names.extend(sources.names_in_file().filter(|name| OF_CLIENTS.contains(name)));
     names.sort_unstable();
     names.dedup();
     names.into_iter().map(|name| SettingError::new(name, unknown_problem(name))).collect()

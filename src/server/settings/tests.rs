@@ -65,6 +65,8 @@ fn a_variable_that_does_not_exist_is_an_error_that_names_the_nearest() {
     // What a back end beside it has in its environment, as the guide for Django has it exported.
     from_environment(&[("WAYBILL_SERVICE_KEY", "wbk_x"), ("WAYBILL_URL", "http://localhost:8000")])
         .expect("clients' names are theirs");
+    let in_file = Settings::read(&Sources::new([], pairs(&[("WAYBILL_SERVICE_KEY", "wbk_x")])));
+    assert!(in_file.is_err(), "the file is the server's");
 }
 
 #[test]

@@ -304,6 +304,11 @@ impl Guard {
         self.limited("transfers", || self.transfers.take(&user_id, now))
     }
 
+    /// Counts a transfer of a user no more, which the database has not taken; here, not on the other instances.
+    pub(in crate::services) fn give_back_transfer(&self, user_id: UserId) {
+        self.transfers.give_back(&user_id);
+    }
+
     /// Counts a message or an order beyond its limit that is looked up all the same, since it may have been sent before.
     ///
     /// # Errors

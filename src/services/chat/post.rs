@@ -19,6 +19,7 @@ use crate::protocol::views::MessageView;
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
+use crate::services::limits::Counted;
 use crate::services::orders;
 use crate::store::messages::{self as rows, Message};
 use crate::store::{orders as order_rows, users};
@@ -67,24 +68,26 @@ pub fn check(new: &NewMessage) -> Result<(), ServiceError> {
     checks.done()
 }
 
-/// Whether digits are a time of this year's, give or take one: in whole seconds, milliseconds, microseconds or nanoseconds since
-/// 1970. No telephone number begins like these: they have more or fewer digits, or begin otherwise.
+/// Whether digits are a time of this year's, give or take one: in milliseconds, microseconds or nanoseconds since 1970. No
+/// telephone number has as many digits and begins like these; of whole seconds that could not be said.
 fn is_time(digits: &str, now: Timestamp) -> bool {
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit());
-    let Some(number) = Some(digits).filter(|_| is_number).and_then(|digits| digits.parse::<u64>().ok())
+    let per_milli = match digits.len() {
+        13 => 1,
+        16 => 1_000,
+        19 => 1_000_000,
+        // Anything else is none.
+        _ => return false,
+    };
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_digit()) && !digits.starts_with('0');
+    let Some(number) = Some(digits).filter(|_| is_number).and_then(|digits| digits.parse::<i64>().ok())
     else {
         return false;
     };
-    let year = Duration::from_secs(366 * 24 * 3600).as_millis();
-    let now = u128::try_from(now.as_millis()).unwrap_or_default();
-    let units = [
-        u128::from(number) * 1_000,
-        number.into(),
-        u128::from(number) / 1_000,
-        u128::from(number) / 1_000_000,
-    ];
-    units.into_iter().any(|millis| millis.abs_diff(now) < year)
+    number.saturating_div(per_milli).abs_diff(now.as_millis()) < YEAR
 }
+
+/// 366 days, milliseconds.
+const YEAR: u64 = 366 * 24 * 3600 * 1_000;
 
 /// Writes a message about an order. Sent again with the same `client_id`, it is the same message.
 ///
@@ -97,9 +100,10 @@ pub async fn post(
     new: NewMessage,
 ) -> Result<Posted, ServiceError> {
     let listeners = admit(app, &who, order_id, &new, new.client_id.is_some()).await?;
-    let counting = app.clone();
-    let written = app.write(move |tx| post_in(&counting, tx, &who, order_id, new, &listeners)).await;
-    written.inspect_err(|error| give_back(app, &who, error))
+    let (own, counted) = (app.clone(), Counted::default());
+    let counts = counted.clone();
+    let written = app.write(move |tx| post_in(&own, tx, &who, order_id, new, &listeners, &counts)).await;
+    written.inspect_err(|error| give_back(app, &who, error, &counted))
 }
 
 /// [`post`] for a call that may come with an `Idempotency-Key`.
@@ -115,15 +119,16 @@ pub async fn post_once(
 ) -> Result<Reply, ServiceError> {
     let may_be_known = key.is_some() || new.client_id.is_some();
     let listeners = admit(app, &who, order_id, &new, may_be_known).await?;
-    let counting = app.clone();
-    let job = move |tx: &mut Tx<'_>| post_in(&counting, tx, &who, order_id, new, &listeners);
+    let (own, counted) = (app.clone(), Counted::default());
+    let counts = counted.clone();
+    let job = move |tx: &mut Tx<'_>| post_in(&own, tx, &who, order_id, new, &listeners, &counts);
     let written = app.write_once(key, 201, move |tx| Ok(job(tx)?.message)).await;
-    written.inspect_err(|error| give_back(app, &who, error))
+    written.inspect_err(|error| give_back(app, &who, error, &counted))
 }
 
 /// One that was not written is sent again, and counts once.
-fn give_back(app: &App, who: &Principal, error: &ServiceError) {
-    if error.is_passing() {
+fn give_back(app: &App, who: &Principal, error: &ServiceError, counted: &Counted) {
+    if error.is_passing() && counted.is_so() {
         app.guard().give_back_message(who.user_id);
     }
 }
@@ -157,6 +162,7 @@ fn post_in(
     order_id: OrderId,
     new: NewMessage,
     listeners: &[UserId],
+    counted: &Counted,
 ) -> Result<Posted, ServiceError> {
     let (order, party) = orders::with_party(who, order_rows::find_locked(tx.conn(), order_id)?)?;
     let name = name_of(tx, who, &order, party)?;
@@ -172,6 +178,7 @@ fn post_in(
     }
     let partner = open_with(&order, tx.now(), tx.settings().chat_after_end)?;
     app.guard().admit_message(who.user_id, Instant::now())?;
+    counted.note();
     // No message is older than the one before it, whichever instance's clock was asked.
     let last = rows::last(tx.conn(), order_id)?;
     let (number, created_at) = last.map_or((0, tx.now()), |(number, at)| (number, at.max(tx.now())));
@@ -254,15 +261,13 @@ mod tests {
 
     #[test]
     fn usual_client_ids_are_taken() {
-        for client_id in [
-            "c-1",
-            "m-1",
-            "1",
-            "1795838692123",
-            "order 1234567",
-            "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "V1StGXR8_Z5jdHi6B-myT",
-        ] {
+        let now = Timestamp::now().as_millis();
+        for time in [now, now * 1_000, now * 1_000_000] {
+            assert!(!refused(&time.to_string()), "{time}");
+        }
+        for client_id in
+            ["c-1", "m-1", "1", "order 1234567", "01ARZ3NDEKTSV4RRFFQ69G5FAV", "V1StGXR8_Z5jdHi6B-myT"]
+        {
             assert!(!refused(client_id), "{client_id}");
         }
         for _ in 0..20_000 {

@@ -31,6 +31,8 @@ pub struct DispatchView {
 pub struct AssignmentView {
     /// When.
     pub at: Timestamp,
+    /// Who; `null` where that was before it was noted down.
+    pub partner: Option<PartnerView>,
     /// As what somebody saw to that: `partner`, by accepting an offer, or `admin`.
     pub by: Party,
     /// Who did: the partner's or the admin's account.
@@ -95,11 +97,14 @@ pub async fn audit(app: &App, who: Principal, order_id: OrderId) -> Result<Dispa
             let looks = rows::looks(conn, order_id)?;
             let offers = rows::offers_of_order(conn, order_id)?;
             let judged = looks.iter().flat_map(|look| &look.candidates).map(|judged| judged.partner_id);
-            let mut ids: Vec<PartnerId> = judged.chain(offers.iter().map(|offer| offer.partner_id)).collect();
+            let steps = orders::timeline(conn, order_id)?;
+            let offered = offers.iter().map(|offer| offer.partner_id);
+            let assigned = steps.iter().filter_map(|step| step.partner_id);
+            let mut ids: Vec<PartnerId> = judged.chain(offered).chain(assigned).collect();
             ids.sort_unstable();
             ids.dedup();
             let names = rows::names_of(conn, &ids)?;
-            Ok((looks, offers, names, orders::timeline(conn, order_id)?))
+            Ok((looks, offers, names, steps))
         })
         .await?;
     let partner = |id: PartnerId| PartnerView { id, name: names.get(&id).cloned().unwrap_or_default() };
@@ -129,7 +134,11 @@ pub async fn audit(app: &App, who: Principal, order_id: OrderId) -> Result<Dispa
         offers: offers.iter().filter(|offer| offer.look == look.look).map(outcome).collect(),
     });
     let assignments = steps.into_iter().filter(|step| step.to == OrderStatus::Assigned);
-    let assignments =
-        assignments.map(|step| AssignmentView { at: step.at, by: step.party, user_id: step.user_id });
+    let assignments = assignments.map(|step| AssignmentView {
+        at: step.at,
+        partner: step.partner_id.map(partner),
+        by: step.party,
+        user_id: step.user_id,
+    });
     Ok(DispatchView { order_id, looks: looks.collect(), assignments: assignments.collect() })
 }

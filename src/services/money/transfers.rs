@@ -5,7 +5,7 @@
 //! repeated call with the same `Idempotency-Key`, or [`resume`], which asks the provider again under the same id, ever more
 //! seldom, until it has said how the transfer ended: what it has taken, too, whose event may be lost.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::{StreamExt, stream};
 use serde::{Deserialize, Serialize};
@@ -21,6 +21,7 @@ use crate::protocol::server::to_json;
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::ServiceError;
 use crate::services::idempotency::{self, Idempotency};
+use crate::services::limits::Counted;
 use crate::services::notifications;
 use crate::store::ledger;
 use crate::store::transfers::{self as rows, Transfer};
@@ -149,12 +150,30 @@ pub(super) async fn get(
 /// # Errors
 /// Those of `begin`; `Conflict` when the key was used for another request; the database's, as long as the provider was not
 /// asked.
-pub(super) async fn carry_out<F>(app: &App, key: Option<Idempotency>, begin: F) -> Result<Reply, ServiceError>
+pub(super) async fn carry_out<F>(
+    app: &App,
+    user_id: UserId,
+    key: Option<Idempotency>,
+    begin: F,
+) -> Result<Reply, ServiceError>
 where
     F: FnOnce(&mut Tx<'_>) -> Result<Transfer, ServiceError> + Send + 'static,
 {
     let provider = provider(app)?;
-    let (transfer, replayed) = app.write(move |tx| begin_once(tx, key.as_ref(), begin)).await?;
+    let (counting, counted) = (app.clone(), Counted::default());
+    let counts = counted.clone();
+    // What was begun before is answered, and counts no more.
+    let begin = move |tx: &mut Tx<'_>| {
+        counting.guard().admit_transfer(user_id, Instant::now())?;
+        counts.note();
+        begin(tx)
+    };
+    let begun = app.write(move |tx| begin_once(tx, key.as_ref(), begin)).await;
+    let (transfer, replayed) = begun.inspect_err(|error| {
+        if error.is_passing() && counted.is_so() {
+            app.guard().give_back_transfer(user_id);
+        }
+    })?;
     let (id, news) =
         (transfer.id, if is_answered(&transfer) { None } else { ask(app, provider, &transfer).await });
     let heard = match news {

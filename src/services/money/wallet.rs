@@ -1,7 +1,5 @@
 //! Wallets: what a customer can spend, and how money gets there.
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -91,9 +89,7 @@ pub async fn top_up(
     checks.number("amount", new.amount, 1..=MAX_TOP_UP);
     checks.done()?;
     let amount = Money { amount: new.amount, currency: new.currency };
-    let counting = app.clone();
-    carry_out(app, key, move |tx| {
-        counting.guard().admit_transfer(who.user_id, Instant::now())?;
+    carry_out(app, who.user_id, key, move |tx| {
         // Here, where no answer is kept for the key: what was begun is told of, whatever is taken by now.
         tariff(tx.settings(), amount.currency)?;
         record(tx, TransferKind::TopUp, who.user_id, None, amount)

@@ -172,6 +172,7 @@ fn save_step(
     words: Words,
     position: Option<Position>,
 ) -> Result<(), StoreError> {
+    let is_assigning = order.status == OrderStatus::Assigned;
     let step = TimelineStep {
         version: order.version,
         from,
@@ -182,6 +183,7 @@ fn save_step(
         note: words.note,
         position,
         at: order.updated_at,
+        partner_id: order.partner.as_ref().filter(|_| is_assigning).map(|partner| partner.partner_id),
     };
     rows::insert_step(conn, order.id, &step)
 }

@@ -17,6 +17,7 @@ use crate::protocol::views::OrderView;
 use crate::services::app::{App, Reply, ServiceSettings, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
+use crate::services::limits::Counted;
 use crate::services::{money, notifications};
 use crate::store::{orders as rows, users};
 
@@ -91,17 +92,19 @@ pub async fn place(
     let price = price(settings, &new);
     let asked = price.as_ref().ok().copied();
     let auto_confirm = settings.auto_confirm;
-    let counting = app.clone();
+    let (counting, counted) = (app.clone(), Counted::default());
+    let counts = counted.clone();
     let placed = app
         .write_once(key.clone(), 201, move |tx| {
             counting.guard().admit_order(who.user_id, Instant::now())?;
+            counts.note();
             // Here, where no answer is kept for the key: an order that was placed is answered, whatever is taken by now.
             let order = insert(tx, &who, new, price?)?;
             let order = if auto_confirm { confirm(tx, order)? } else { order };
             Ok(OrderView::of(&order, Party::Customer, None))
         })
         .await;
-    if placed.as_ref().is_err_and(ServiceError::is_passing) {
+    if placed.as_ref().is_err_and(ServiceError::is_passing) && counted.is_so() {
         // It is sent again, and counts once.
         app.guard().give_back_order(who.user_id);
     }

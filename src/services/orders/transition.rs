@@ -98,7 +98,7 @@ pub async fn transition(
 ) -> Result<Reply, ServiceError> {
     check(&asked)?;
     let position = position_of(app, order_id);
-    let answered = Arc::new(OnceLock::new());
+    let answered = Answered::default();
     let answers = answered.clone();
     let reply = app
         .write_once(key, 200, move |tx| {
@@ -118,19 +118,14 @@ pub async fn transition(
                     }
                 },
             };
-            let kept = OrderView::of(&order, party, None);
-            // It is empty: the job runs once.
-            let _ = answers.set((order, party));
-            Ok(kept)
+            Ok(answers.kept(order, party))
         })
         .await?;
-    let Some((order, party)) = answered.get() else { return Ok(reply) };
-    if !order.status.shows_location() {
+    if answered.0.get().is_some_and(|(order, _)| !order.status.shows_location()) {
         // Nobody's business any more.
         app.last_seen().forget(order_id);
     }
-    // Where the partner is belongs to the moment, while what is kept under a key may be asked for a day later.
-    Ok(Reply { body: to_json(&view(app, order, *party)), ..reply })
+    Ok(answered.as_of_now(app, reply))
 }
 
 /// As what the caller may take this step.
@@ -153,12 +148,14 @@ pub async fn assign(
     asked: Assignment,
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
-    app.write_once(key, 200, move |tx| {
+    let answered = Answered::default();
+    let answers = answered.clone();
+    let job = move |tx: &mut Tx<'_>| {
         let (mut order, party) = with_party(&who, rows::find_locked(tx.conn(), order_id)?)?;
         let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
         let is_theirs = assigned == Some(asked.partner_id) && order.status.is_in_hand();
         if is_theirs && (order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?) {
-            return Ok(OrderView::of(&order, party, None));
+            return Ok(answers.kept(order, party));
         }
         let partner = find_partner(tx, asked.partner_id)?;
         if order.status != OrderStatus::Assigned {
@@ -178,9 +175,33 @@ pub async fn assign(
         letters.extend(more);
         // Of both at once, since inboxes are locked in one order.
         notifications::add_all(tx, letters)?;
-        Ok(OrderView::of(&order, party, None))
-    })
-    .await
+        Ok(answers.kept(order, party))
+    };
+    let reply = app.write_once(key, 200, job).await?;
+    Ok(answered.as_of_now(app, reply))
+}
+
+/// The order that a call is answered with. Where its partner is belongs to the moment, while what is kept under a key may be
+/// asked for a day later.
+#[derive(Debug, Clone, Default)]
+struct Answered(Arc<OnceLock<(Order, Party)>>);
+
+impl Answered {
+    /// What is kept.
+    fn kept(&self, order: Order, party: Party) -> OrderView {
+        let kept = OrderView::of(&order, party, None);
+        // It is empty: a job runs once.
+        let _ = self.0.set((order, party));
+        kept
+    }
+
+    /// What is answered now.
+    fn as_of_now(&self, app: &App, reply: Reply) -> Reply {
+        match self.0.get() {
+            Some((order, party)) => Reply { body: to_json(&view(app, order, *party)), ..reply },
+            None => reply,
+        }
+    }
 }
 
 /// Completes an order that was delivered so long ago that its customer will not do it any more.

@@ -62,6 +62,7 @@ async fn that_an_admin_gave_the_order_to_who_was_asked_already_is_not_taken_for_
     assert_eq!(told, (&json!("accepted"), &json!("an admin has assigned the order")));
     let [assignment] = audit["assignments"].as_array().expect("some").as_slice() else { panic!("{audit}") };
     assert_eq!((&assignment["by"], &assignment["user_id"]), (&json!("admin"), &json!(admin.id)));
+    assert_eq!(assignment["partner"]["id"], json!(partner.partner_id));
 }
 
 #[actix_web::test]

@@ -1,0 +1,1 @@
+ALTER TABLE order_steps DROP COLUMN partner_id;

@@ -273,18 +273,6 @@ async fn what_was_offered_is_withdrawn_when_the_order_is_cancelled() {
 }
 
 #[actix_web::test]
-async fn an_admin_who_assigns_closes_what_was_offered() {
-    let app = TestApp::start().await;
-    let (asked, chosen, customer) = (app.partner_at(100.0).await, app.partner().await, app.customer().await);
-    let mut work = app.at_work(&asked).await;
-    let order = app.order(&customer).await;
-    let offer = offered(&mut work, &order).await;
-    app.assign(&app.admin().await, &order, &chosen).await;
-    assert_eq!(closed(&mut work, &offer).await, "taken");
-    app.answer(&asked, &offer, "accept").await.refused(409, "offer_closed");
-}
-
-#[actix_web::test]
 async fn who_has_as_much_in_hand_as_one_may_have_is_not_asked_and_cannot_take_more() {
     let app =
         TestApp::start_with(&[("WAYBILL_ORDERS_IN_HAND", "1"), ("WAYBILL_DISPATCH_AGAIN_MS", "100")]).await;

@@ -78,7 +78,7 @@ async fn who_accepts_an_order_and_gives_it_back_knows_and_is_not_told() {
 }
 
 #[actix_web::test]
-async fn who_accepts_by_frame_what_is_not_to_be_had_is_told_why_in_a_word() {
+async fn an_admin_who_assigns_closes_what_was_offered_and_who_accepts_it_by_frame_is_told_why_in_a_word() {
     let app = TestApp::start().await;
     let (asked, chosen, customer) = (app.partner_at(100.0).await, app.partner().await, app.customer().await);
     let mut work = app.at_work(&asked).await;
@@ -86,6 +86,7 @@ async fn who_accepts_by_frame_what_is_not_to_be_had_is_told_why_in_a_word() {
     let offer = offered(&mut work, &order).await;
     app.assign(&app.admin().await, &order, &chosen).await;
     assert_eq!(closed(&mut work, &offer).await, "taken");
+    app.answer(&asked, &offer, "accept").await.refused(409, "offer_closed");
     work.send(json!({"type": "accept", "offer_id": offer, "ref": "mine"})).await;
     let error = work.expect("error").await;
     let told = (&error["code"], &error["reason"], &error["ref"]);

@@ -157,9 +157,10 @@ async fn of_two_looks_at_once_one_alone_offers_something_to_who_may_have_no_more
 async fn over_two_servers_admins_who_swap_two_partners_orders_wait_for_each_other_and_are_both_answered() {
     let fleet = Fleet::start_with(2, &[("WAYBILL_DISPATCH", "off")]).await;
     let (here, there) = fleet.two();
-    let (customer, one, other) = (here.customer().await, here.partner().await, here.partner().await);
-    let (admin, orders) = (here.admin().await, [here.order(&customer).await, here.order(&customer).await]);
-    // Each time both write to the inboxes of all three.
+    let (admin, one, other) = (here.admin().await, here.partner().await, here.partner().await);
+    // Of two customers: with the same one, whoever is first to write to that inbox would be first altogether.
+    let orders = [here.order(&here.customer().await).await, here.order(&here.customer().await).await];
+    // Each time both write to the inboxes of both partners.
     for round in 0..30 {
         let (first, second) = if round % 2 == 0 { (&one, &other) } else { (&other, &one) };
         tokio::join!(here.assign(&admin, &orders[0], first), there.assign(&admin, &orders[1], second));

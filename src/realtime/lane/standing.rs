@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::domain::group::GroupKey;
-use crate::domain::order::Standing;
+use crate::domain::order::{OrderStatus, Standing};
 use crate::protocol::ephemeral::{ETA, LOCATION};
 
 use super::{Door, DoorState, Frame, Lane, Waiting};
 
 /// How long a position may wait for the step that lets it be seen: the next one comes soon. An ETA is told anew only when it
-/// changes, and waits for as long as it takes.
+/// changes, and waits for as long as it takes: until the step to `en_route`, after which it is of another way.
 const EARLY: Duration = Duration::from_secs(5);
 
 /// What a door knows of its order.
@@ -65,8 +65,9 @@ impl Lane {
         let early = std::mem::take(&mut door.sight.early);
         if standing.status.shows_location() {
             let mut is_called = false;
-            let is_good = |(came, slot, _): &(Instant, Arc<str>, Arc<Frame>)| {
-                **slot != *LOCATION || came.elapsed() < EARLY
+            let is_good = |(came, slot, _): &(Instant, Arc<str>, Arc<Frame>)| match &**slot {
+                ETA => standing.status == OrderStatus::EnRoute,
+                _ => came.elapsed() < EARLY,
             };
             for (_, slot, frame) in early.into_iter().filter(is_good) {
                 inner.bytes += frame.size();

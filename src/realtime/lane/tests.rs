@@ -162,6 +162,12 @@ fn while_an_order_is_not_under_way_no_position_and_no_eta_comes_through_and_none
     stand(GroupKey::Admin, 8, OrderStatus::EnRoute);
     lane.put(door, &frame("new"), Some(&dot));
     assert_eq!(texts(&lane), ["a little early", "its eta", "new"]);
+    // Of a way that is over once the session hears of it.
+    stand(GroupKey::Admin, 9, OrderStatus::Confirmed);
+    lane.put(door, &frame("an eta to the pick-up"), Some(&eta));
+    lane.put(door, &frame("dot"), Some(&dot));
+    stand(GroupKey::Admin, 12, OrderStatus::PickedUp);
+    assert_eq!(texts(&lane), ["dot"]);
     lane.put(ajar, &frame("early"), Some(&dot));
     stand(other, 7, OrderStatus::EnRoute);
     lane.open(other, 0, i64::MIN);

@@ -79,11 +79,12 @@ impl Sources {
         environment.or_else(|| self.dotenv.get(name).map(|value| (value.as_str(), Source::DotEnv)))
     }
 
-    /// Every name that is set anywhere.
+    /// Every name that is set in the file.
     pub(super) fn names_in_file(&self) -> impl Iterator<Item = &str> {
         self.dotenv.keys().map(String::as_str)
     }
 
+    /// Every name that is set anywhere.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.environment.keys().chain(self.dotenv.keys()).map(String::as_str)
     }

@@ -68,8 +68,8 @@ pub fn check(new: &NewMessage) -> Result<(), ServiceError> {
     checks.done()
 }
 
-/// Whether digits are a time of this year's, give or take one: in milliseconds, microseconds or nanoseconds since 1970. No
-/// telephone number has as many digits and begins like these; of whole seconds that could not be said.
+/// Whether digits are a time of this year's, give or take one: in milliseconds, microseconds or nanoseconds since 1970. Telephone
+/// numbers that begin like these have fewer digits; they may be as long as whole seconds.
 fn is_time(digits: &str, now: Timestamp) -> bool {
     let per_milli = match digits.len() {
         13 => 1,

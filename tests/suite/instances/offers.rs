@@ -192,6 +192,23 @@ async fn who_waits_too_long_for_what_somebody_holds_is_told_so_and_what_was_not_
     assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", begin.elapsed());
     drop(holding);
     there.until("it is let go", || async { write("Hello?").await.status == 201 }).await;
+
+    // What fails before it is counted gives nothing back either: twenty in a minute are twenty.
+    let mut written = 1;
+    while write("Hello?").await.status == 201 {
+        written += 1;
+    }
+    assert_eq!(written, 20);
+    let id: OrderId = order.parse().expect("an id");
+    let _holding = held(here, move |tx| {
+        orders::find_locked(tx.conn(), id).expect("it is locked");
+    })
+    .await;
+    write("Hello?").await.refused(429, "rate_limited");
+    let again = json!({"text": "Hello?", "client_id": "c-1"});
+    let path = format!("/orders/{order}/messages");
+    there.as_user(&customer).post(&path, again).await.refused(503, "unavailable");
+    write("Hello?").await.refused(429, "rate_limited");
 }
 
 #[actix_web::test]

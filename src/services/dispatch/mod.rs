@@ -22,7 +22,7 @@ use std::time::Instant;
 
 use crate::domain::deadline::DeadlineKind;
 use crate::domain::dispatch::{Candidate, FRESH, OfferStatus, Standing, Verdict, judge, objection};
-use crate::domain::ids::{OfferId, PartnerId, UserId};
+use crate::domain::ids::{OfferId, PartnerId};
 use crate::domain::notification::{NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
 use crate::protocol::event::Event;
@@ -31,7 +31,7 @@ use crate::store::dispatch::{self as rows, Judged, Look, Offer};
 
 use super::app::{App, ServiceSettings, Tx};
 use super::error::ServiceError;
-use super::notifications;
+use super::notifications::{self, Letters};
 use super::orders::{Taken, Words, take};
 
 /// How many partners a look judges at first beside those that it is to ask; more where these are too few.
@@ -91,9 +91,6 @@ pub(super) fn end(tx: &mut Tx<'_>, order: &Order, by: Party) -> Result<Letters, 
 
 /// Why an offer is closed as accepted whose partner has not answered.
 const BY_ADMIN: &str = "an admin has assigned the order";
-
-/// What is to be put into inboxes.
-type Letters = Vec<(UserId, NotificationContent)>;
 
 /// Closes an offer, and lets its partner know. The event bears the offer's id: there is one.
 fn close(

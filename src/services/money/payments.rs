@@ -16,6 +16,7 @@ use crate::protocol::money::PaymentView;
 use crate::services::app::{App, Reply, ServiceSettings, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
+use crate::services::notifications::Letters;
 use crate::services::{notifications, orders};
 use crate::store::ledger::Decision;
 use crate::store::payments::{self as rows, Payment};
@@ -29,7 +30,7 @@ pub struct Settled {
     /// What the customer pays for cancelling.
     pub fee: Option<Money>,
     /// Who is to be told what.
-    pub letters: Vec<(UserId, NotificationContent)>,
+    pub letters: Letters,
 }
 
 /// What somebody gets back.

@@ -78,12 +78,15 @@ pub fn add(tx: &mut Tx<'_>, user_id: UserId, content: &NotificationContent) -> R
     Ok(())
 }
 
+/// What is to be put into inboxes, and whose.
+pub type Letters = Vec<(UserId, NotificationContent)>;
+
 /// Notifies several users, always in the same order, so that two transactions that do so cannot wait for each
 /// other's inboxes.
 ///
 /// # Errors
 /// When the database fails.
-pub fn add_all(tx: &mut Tx<'_>, mut letters: Vec<(UserId, NotificationContent)>) -> Result<(), ServiceError> {
+pub fn add_all(tx: &mut Tx<'_>, mut letters: Letters) -> Result<(), ServiceError> {
     // Stable: what one user gets stays in the order in which it was given.
     letters.sort_by_key(|(user_id, _)| *user_id);
     letters.iter().try_for_each(|(user_id, content)| add(tx, *user_id, content))

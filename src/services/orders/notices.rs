@@ -4,6 +4,7 @@ use crate::domain::ids::UserId;
 use crate::domain::money::Money;
 use crate::domain::notification::{CancelledBy, FailureCause, NotificationContent, WithdrawalCause};
 use crate::domain::order::{Assignee, Order, OrderStatus, Party};
+use crate::services::notifications::Letters;
 
 /// What is known of a step that has just been taken, beside the order after it.
 #[derive(Debug, Clone, Copy)]
@@ -20,7 +21,7 @@ pub(super) struct Circumstances<'a> {
 }
 
 /// The notifications of a step.
-pub(super) fn contents(order: &Order, step: Circumstances<'_>) -> Vec<(UserId, NotificationContent)> {
+pub(super) fn contents(order: &Order, step: Circumstances<'_>) -> Letters {
     let order_id = order.id;
     let partner_name =
         || order.partner.as_ref().map(Assignee::shown_name).unwrap_or_default().as_str().into();

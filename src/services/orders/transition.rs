@@ -12,7 +12,6 @@ use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::money::Money;
-use crate::domain::notification::NotificationContent;
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
@@ -22,6 +21,7 @@ use crate::protocol::views::{Freshness, OrderUpdate, OrderView, PartnerView};
 use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
+use crate::services::notifications::Letters;
 use crate::services::{dispatch, money, notifications};
 use crate::store::{orders as rows, users};
 
@@ -380,9 +380,6 @@ fn take_unnotified(
     letters.extend(withdrawn);
     Ok((order, letters))
 }
-
-/// What is to be put into inboxes.
-type Letters = Vec<(UserId, NotificationContent)>;
 
 /// Sets and lifts what is to be done about the order in time, from this step on. Gives what is to be put into the inboxes of
 /// those whom it was offered to.

@@ -5,6 +5,7 @@
 //! out of actix-http.
 
 mod acts;
+mod early;
 mod effects;
 mod handler;
 mod handshake;

@@ -41,6 +41,7 @@ use crate::services::{accounts, notifications};
 
 use super::SessionSettings;
 use super::acts::{self, Act};
+use super::early::Early;
 use super::effects::{Effect, Reference};
 use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
@@ -119,8 +120,8 @@ pub(super) struct Session {
     pub(super) settings: Arc<SessionSettings>,
     endpoint: &'static str,
     ends: u64,
-    /// What is to be said once the endpoint's first frame is out; none from then on.
-    early: Option<Vec<String>>,
+    /// What is to be done once the endpoint's first frame is out; none from then on.
+    pub(super) early: Option<Vec<Early>>,
     pub(super) lane: Arc<Lane>,
     pub(super) state: State,
     /// Until the actor has started.
@@ -163,21 +164,6 @@ impl Session {
         }
     }
 
-    /// Sends a frame that answers or informs. The endpoint's own first frame comes before any of these.
-    pub(super) fn say(&mut self, text: String, ctx: &mut Context) {
-        match &mut self.early {
-            Some(early) => early.push(text),
-            None => ctx.text(text),
-        }
-    }
-
-    /// The endpoint's first frame is out: what waited for it follows.
-    pub(super) fn end_early(&mut self, ctx: &mut Context) {
-        for text in self.early.take().unwrap_or_default() {
-            ctx.text(text);
-        }
-    }
-
     fn apply(&mut self, effects: Vec<Effect>, ctx: &mut Context) {
         for effect in effects {
             if self.closing {
@@ -186,7 +172,7 @@ impl Session {
             match effect {
                 Effect::Send(text) => self.say(text, ctx),
                 Effect::Close(reason) => self.close(reason, ctx),
-                Effect::Open { group, since, reference } => self.open(group, since, reference, ctx),
+                Effect::Open { group, since, reference } => self.open_in_turn(group, since, reference, ctx),
                 Effect::Leave(group) => {
                     self.leave(group);
                     if self.state.primary == Some(group) {

@@ -32,8 +32,9 @@ impl Session {
         ctx: &mut Context,
     ) {
         let (app, who) = (self.app.clone(), self.state.principal);
-        let door = self.lane.expect(group);
+        // It may have waited, and been given up meanwhile.
         let Some(subscription) = self.state.subscription(group) else { return };
+        let door = self.lane.expect(group);
         subscription.door = Some(door);
         let opened = wrap_future::<_, Self>(async move { snapshot::open(&app, who, group).await });
         let joined = opened.map(move |outcome, session: &mut Self, ctx: &mut Context| {

@@ -466,10 +466,14 @@ async fn orders_that_wait_while_admins_assign_are_offered_once_partners_are_aske
     let (database, _) = app.stop().await;
 
     let app = TestApp::start_on(database, &[("WAYBILL_DISPATCH_AGAIN_MS", "100")]).await;
-    let mut work = app.at_work(&partner).await;
+    let mut work = app.connect(&partner, "/ws/partner/").await;
     app.stand(&partner, 100.0).await;
-    let offer = offered(&mut work, &order).await;
-    app.answer(&partner, &offer, "decline").await.expect(200);
+    // Who was asked before its socket was open has the offer in its queue.
+    let is_there = |frame: &Value| frame["offers"][0].is_object() || frame["type"] == "assignment";
+    let frame = work.until_match("an offer", is_there).await.pop().expect("it came");
+    let offer = if frame["type"] == "queue" { &frame["offers"][0] } else { &frame["offer"] };
+    assert_eq!(offer["order"]["id"], order, "{frame}");
+    app.answer(&partner, &text(offer, "id"), "decline").await.expect(200);
     let (database, _) = app.stop().await;
 
     let settings = [("WAYBILL_DISPATCH", "off"), ("WAYBILL_NO_PARTNER_SECS", "1")];

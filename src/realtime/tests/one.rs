@@ -167,10 +167,11 @@ async fn who_listens_is_known_from_the_first_member_to_the_last() {
         let key = GroupKey::Order(OrderId::new());
         assert_eq!(instance.groups.listeners(key).await.users, []);
         let user_id = UserId::new();
-        let (_ear, joined) = instance.join_as(user_id, key, None).await;
+        let (mut ear, joined) = instance.join_as(user_id, key, None).await;
         assert_eq!(instance.groups.listeners(key).await.users, [user_id]);
         assert_eq!(instance.groups.listeners(GroupKey::Order(OrderId::new())).await.users, []);
         instance.relay(vec![Dispatch::Expel { group: joined.group, user_id }]).await;
+        assert!(matches!(ear.told().await, Deliver::Expelled { group } if group == key));
         assert_eq!(instance.groups.listeners(key).await.users, []);
     }
 }

@@ -345,3 +345,23 @@ async fn a_session_that_ends_while_redis_is_away_is_not_counted_afterwards() {
     redis.thaw();
     here.until("it is not counted any more", || async { counted().await == 0 }).await;
 }
+
+#[actix_web::test]
+async fn guarantee_7_nothing_of_a_group_comes_before_its_subscribed_where_the_endpoints_own_group_is_slow() {
+    let redis = RedisServer::start();
+    let fleet = Fleet::start_with(1, &[("REDIS_URL", &redis.url())]).await;
+    let here = &fleet.apps[0];
+    let partner = here.partner().await;
+    // Where the user's group stands is known by now; where the partner's stands is what Redis is to tell.
+    let mut bell = here.connect(&partner, "/ws/notifications/").await;
+    bell.expect("unread_count").await;
+    redis.freeze();
+    let mut work = here.connect(&partner, "/ws/partner/").await;
+    let group = format!("user_{}", partner.id);
+    work.send(json!({"type": "subscribe", "group": group})).await;
+    let frames = work.until("unread_count").await;
+    // What stands beside the queue comes with it.
+    let kinds = frames.iter().map(|frame| text(frame, "type")).filter(|kind| kind != "cadence");
+    assert_eq!(kinds.collect::<Vec<_>>(), ["queue", "subscribed", "unread_count"]);
+    redis.thaw();
+}

@@ -1,4 +1,4 @@
-//! The page at `/` and what it is made of, all of it inside the binary.
+//! The page at `/`, what it is made of, and the JavaScript client, all of it inside the binary.
 //!
 //! The page loads nothing from elsewhere and runs no inline script or style, and its policy says so to browsers.
 
@@ -20,18 +20,26 @@ const LOGINS: &str = "/demo/logins";
 const HTML: &str = "text/html; charset=utf-8";
 const SCRIPT: &str = "text/javascript; charset=utf-8";
 
-/// The page's files: path, media type, text.
-const FILES: [(&str, &str, &str); 9] = [
+/// The files of the page and of the client, which others' pages may use, too: path, media type, text.
+const FILES: [(&str, &str, &str); 15] = [
     ("/static/css/demo.css", "text/css; charset=utf-8", include_str!("../../static/css/demo.css")),
     ("/static/icon.svg", "image/svg+xml", include_str!("../../static/icon.svg")),
     ("/static/js/api.js", SCRIPT, include_str!("../../static/js/api.js")),
     ("/static/js/demo.js", SCRIPT, include_str!("../../static/js/demo.js")),
     ("/static/js/dom.js", SCRIPT, include_str!("../../static/js/dom.js")),
-    ("/static/js/feed.js", SCRIPT, include_str!("../../static/js/feed.js")),
     ("/static/js/frames.js", SCRIPT, include_str!("../../static/js/frames.js")),
     ("/static/js/inbox.js", SCRIPT, include_str!("../../static/js/inbox.js")),
     ("/static/js/map.js", SCRIPT, include_str!("../../static/js/map.js")),
+    ("/static/js/waybill.js", SCRIPT, include_str!("../../static/js/waybill.js")),
+    ("/static/js/waybill-connection.js", SCRIPT, include_str!("../../static/js/waybill-connection.js")),
+    ("/static/js/waybill-engine.js", SCRIPT, include_str!("../../static/js/waybill-engine.js")),
+    ("/static/js/waybill-outbox.js", SCRIPT, include_str!("../../static/js/waybill-outbox.js")),
+    ("/static/js/waybill-parts.js", SCRIPT, include_str!("../../static/js/waybill-parts.js")),
+    ("/static/js/waybill-tabs.js", SCRIPT, include_str!("../../static/js/waybill-tabs.js")),
+    (BELL, SCRIPT, include_str!("../../static/js/notification-websocket.js")),
 ];
+/// A face of the client that is for others' pages: this page has one of its own.
+const BELL: &str = "/static/js/notification-websocket.js";
 const INDEX: &str = include_str!("../../static/index.html");
 
 /// The people of a demo, who are everybody's to log in as.
@@ -145,7 +153,8 @@ mod tests {
         let scripts = FILES.map(|(_, _, text)| text).concat();
         for (path, media_type, _) in FILES {
             let name = path.rsplit('/').next().expect("a name");
-            assert!(text.contains(path) || scripts.contains(&format!("'./{name}'")), "{path} is not used");
+            let is_used = text.contains(path) || scripts.contains(&format!("'./{name}'")) || path == BELL;
+            assert!(is_used, "{path} is not used");
             let file = call_service(&site, TestRequest::get().uri(path).to_request()).await;
             assert_eq!(file.headers().get("Content-Type").expect("set"), media_type);
         }

@@ -55,9 +55,9 @@ export class Api {
     }
   }
 
-  /** A ticket for one WebSocket handshake. */
-  async ticket() {
-    return (await this.get('/realtime/token')).token;
+  /** An access token, as the client asks for it. */
+  token({ fresh }) {
+    return fresh ? this.renew() : this.#tokens.access;
   }
 
   async logOut() {

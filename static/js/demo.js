@@ -2,10 +2,10 @@
 
 import { Api, demoLogins } from './api.js';
 import { byId, clock, make } from './dom.js';
-import { Feed } from './feed.js';
-import { FrameLog } from './frames.js';
+import { FrameLog, watched } from './frames.js';
 import { Inbox } from './inbox.js';
 import { CityMap } from './map.js';
+import { WaybillClient } from './waybill.js';
 
 const STEPS = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived', 'picked_up', 'in_transit', 'delivered', 'completed'];
 const ENDS = ['completed', 'cancelled', 'failed'];
@@ -26,7 +26,11 @@ function money({ amount, currency }) {
 
 const map = new CityMap(byId('map'));
 const log = new FrameLog();
-const inbox = new Inbox((frame) => session?.feed.send(frame), (path, use) => session && read(path, use));
+const inbox = new Inbox({
+  markRead: (id) => session?.client.markRead(id),
+  markAllRead: () => session?.client.send({ type: 'mark_all_read' }),
+  read: (path, use) => session && read(path, use),
+});
 let session = null; // Everything of one log-in; log-out drops it whole.
 
 // ---------------------------------------------------------------- the gate
@@ -69,8 +73,7 @@ async function logIn(email, password) {
 }
 
 async function logOut() {
-  const { api, feed } = session;
-  feed.stop();
+  const { api } = session;
   end();
   await api.logOut().catch(() => {}); // The tokens are forgotten either way.
 }
@@ -78,9 +81,12 @@ async function logOut() {
 // ---------------------------------------------------------------- a log-in
 
 function begin(api) {
-  const feed = new Feed(api);
+  const client = new WaybillClient({
+    token: (asked) => api.token(asked),
+    WebSocket: watched((entry) => session?.client === client && log.add(entry)),
+  });
   session = {
-    api, feed, orders: new Map(), selected: null, location: null, followTimer: null,
+    api, client, orders: new Map(), selected: null, order: null, location: null, followTimer: null,
   };
   const { user } = api;
   byId('me-name').textContent = user.name;
@@ -91,22 +97,27 @@ function begin(api) {
   byId('gate').hidden = true;
   document.title = `${user.name} – waybill`;
 
-  feed.addEventListener('state', ({ detail }) => showConnection(detail));
-  feed.addEventListener('raw', ({ detail }) => log.add(detail));
-  feed.addEventListener('frame', ({ detail }) => take(detail));
-  feed.addEventListener('ended', () => {
-    end();
-    byId('gate-error').textContent = 'This log-in has ended.';
-  });
-  feed.subscribe(`user_${user.id}`);
-  if (user.partner_id) feed.subscribe(`partner_${user.partner_id}`);
-  if (user.role === 'admin') feed.subscribe('admin_dashboard');
-  feed.start();
+  client.on('state', (state) => session?.client === client && showState(state));
+  client.on('frame', (frame) => session?.client === client && take(frame));
+  listen(`user_${user.id}`);
+  if (user.partner_id) listen(`partner_${user.partner_id}`);
+  if (user.role === 'admin') listen('admin_dashboard').on('order_update', ({ update: step }) => showStep(step));
+  client.connect();
+}
+
+/** Listens to a group, and reads the lists anew where not everything that was missed will follow. */
+function listen(group) {
+  const subscription = session.client.subscribe(group);
+  subscription.ready.then(() => subscription.isEnded || refresh(group), () => {}); // Refused: there is nothing to read.
+  subscription.on('resync', () => refresh(group));
+  return subscription;
 }
 
 function end() {
   clearTimeout(session?.followTimer);
+  const client = session?.client;
   session = null;
+  client?.close();
   log.clear();
   inbox.clear();
   map.clear();
@@ -117,6 +128,38 @@ function end() {
   byId('gate').hidden = false;
   document.title = 'waybill';
   history.replaceState(null, '', location.pathname);
+}
+
+function showState({ name, reason, error, retryAt }) {
+  switch (name) {
+    case 'open':
+      showConnection({ state: 'open', text: 'connected' });
+      break;
+    case 'waiting': {
+      const wait = Math.max(retryAt - Date.now(), 0) / 1000;
+      showConnection({ state: 'waiting', text: `${why(error)}; again in ${wait.toFixed(1)} s` });
+      break;
+    }
+    case 'offline':
+      showConnection({ state: 'waiting', text: 'no network' });
+      break;
+    case 'closed':
+      if (reason === 'unauthorized') {
+        end();
+        byId('gate-error').textContent = 'This log-in has ended.';
+      } else {
+        showConnection({ state: 'closed', text: reason === 'replaced' ? 'replaced by a newer session' : 'not connected' });
+      }
+      break;
+    default:
+      showConnection({ state: name, text: name });
+  }
+}
+
+function why({ code, message }) {
+  if (code === 'closed_1006') return 'connection lost';
+  if (code === 'closed_1012') return 'the server restarts';
+  return message;
 }
 
 function showConnection({ state, text }) {
@@ -137,23 +180,11 @@ async function read(path, use) {
 
 function take(frame) {
   switch (frame.type) {
-    case 'subscribed':
-      // Not everything that was missed will follow, so the lists are read anew.
-      if (!frame.recovered) refresh(frame.group);
-      break;
-    case 'unsubscribed':
-      // Without a code, it was asked for.
-      if (frame.code && frame.group === `order_${session.selected}`) {
-        session.orders.delete(session.selected);
-        select(null);
-      }
-      break;
     case 'unread_count':
       inbox.count(frame.count);
       break;
     case 'notification':
       inbox.add(frame.notification);
-      session.feed.send({ type: 'ack', ids: [frame.id] });
       break;
     case 'order_status':
       know([frame.order]);
@@ -173,7 +204,6 @@ function take(frame) {
       break;
     case 'order_update':
       update(frame.update);
-      if (frame.group === 'admin_dashboard') showStep(frame.update);
       break;
     case 'location':
       if (frame.group === `order_${session.selected}`) locate(frame);
@@ -272,7 +302,8 @@ function orderButton(order) {
 }
 
 function select(id) {
-  if (session.selected) session.feed.unsubscribe(`order_${session.selected}`);
+  session.order?.close();
+  session.order = null;
   session.selected = id;
   session.location = null;
   const order = session.orders.get(id);
@@ -281,7 +312,14 @@ function select(id) {
   showOrders();
   if (!order) return;
   map.show(order);
-  session.feed.subscribe(`order_${id}`);
+  const watching = session.client.subscribe(`order_${id}`);
+  session.order = watching;
+  watching.on('ended', (error) => {
+    // Without an error, it was asked for.
+    if (!error || session?.order !== watching) return;
+    session.orders.delete(id);
+    select(null);
+  });
   if (order.location) locate(order.location);
   showOrder();
 }

@@ -4,6 +4,19 @@ import { byId, clock, make } from './dom.js';
 
 const KEPT = 200;
 
+/** A WebSocket that tells `{sent, frame}` of all that goes over it: the client itself keeps to what matters to a page. */
+export const watched = (tell) => class extends WebSocket {
+  constructor(...given) {
+    super(...given);
+    this.addEventListener('message', ({ data }) => tell({ sent: false, frame: JSON.parse(data) }));
+  }
+
+  send(text) {
+    super.send(text);
+    tell({ sent: true, frame: JSON.parse(text) });
+  }
+};
+
 export class FrameLog {
   #entries = [];
   #count = 0;

@@ -4,19 +4,21 @@ import { byId, clock, make } from './dom.js';
 
 const LISTED = 30;
 
-/** `send(frame)` sends a frame, if it can; `read(path, use)` reads and hands the answer over. */
+/**
+ * `markRead(id)` and `markAllRead()` tell the server what was read; `read(path, use)` reads and hands the answer over.
+ */
 export class Inbox {
-  #send;
+  #markRead;
   #read;
   #items = [];
   #unread = 0;
   #timer;
 
-  constructor(send, read) {
-    this.#send = send;
+  constructor({ markRead, markAllRead, read }) {
+    this.#markRead = markRead;
     this.#read = read;
     byId('bell').addEventListener('click', () => this.#open(byId('inbox').hidden));
-    byId('read-all').addEventListener('click', () => this.#send({ type: 'mark_all_read' }));
+    byId('read-all').addEventListener('click', () => markAllRead());
     document.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || byId('inbox').hidden) return;
       this.#open(false);
@@ -77,7 +79,7 @@ export class Inbox {
         make('time', { className: 'muted', dateTime: item.created_at }, clock(item.created_at))),
       make('p', {}, item.message));
     if (item.read_at) return entry;
-    const button = make('button', { type: 'button', className: 'quiet', onclick: () => this.#send({ type: 'mark_read', id: item.id }) }, 'Mark as read');
+    const button = make('button', { type: 'button', className: 'quiet', onclick: () => this.#markRead(item.id) }, 'Mark as read');
     button.setAttribute('aria-label', `Mark as read: ${item.title}`);
     button.dataset.notification = item.id;
     entry.append(button);

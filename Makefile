@@ -1,7 +1,7 @@
 # `make` lists what there is to do.
 #
-# Nothing here needs to be installed but Rust: `make test` gets PostgreSQL, Redis and nginx from the distribution's
-# packages when they are not there, and uses cargo-nextest when it is.
+# Nothing here needs to be installed but Rust: `make test` gets PostgreSQL, Redis, nginx and Chromium from the distribution's
+# packages when they are not there, Node from PyPI when it is missing or old, and uses cargo-nextest when it is there.
 
 CARGO ?= cargo
 # Tests one by one in processes of their own, several at a time; without nextest, cargo's own way.
@@ -50,6 +50,7 @@ unit-and-suite:
 	$(CARGO) test --locked --quiet --benches --no-run
 	$(CARGO) test --locked --quiet --doc
 	$(RUN_TESTS) $(NOT_INSTANCES)
+	tests/node
 	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite $(NOT_ALIKE)
 
 check: ## Formatting, lints and documentation

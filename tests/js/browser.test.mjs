@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { CHROMIUM, startChromium, startSite } from './chromium.mjs';
+import { startChromium, startSite } from './chromium.mjs';
 import { assignedOrder, soon, startServer, startWire } from './support.mjs';
-
-const skip = CHROMIUM ? false : 'there is no Chromium: set WAYBILL_TEST_CHROMIUM';
 
 async function story(t) {
   const site = await startSite(t);
@@ -44,7 +42,7 @@ async function begin({ url, access, share, group }) {
   await subscription.ready;
 }
 
-test('tabs of a browser share a socket, and each outlives the others', { skip }, async (t) => {
+test('tabs of a browser share a socket, and each outlives the others', async (t) => {
   const { server, wire, browser, open, group } = await story(t);
   const tabs = [await open(), await open(), await open()];
   const leaders = await Promise.all(tabs.map((tab) => tab.run(() => globalThis.client.isLeader)));
@@ -73,7 +71,7 @@ test('tabs of a browser share a socket, and each outlives the others', { skip },
   assert.deepEqual(browser.complaints, []);
 });
 
-test('what is written offline outlives the page, and arrives once', { skip }, async (t) => {
+test('what is written offline outlives the page, and arrives once', async (t) => {
   const { wire, open, order, partner } = await story(t);
   const tab = await open();
   wire.cut({ down: true });
@@ -95,7 +93,7 @@ test('what is written offline outlives the page, and arrives once', { skip }, as
   assert.deepEqual(await texts(), ['One', 'Two']);
 });
 
-test('a page that loses the network waits for it, and is back as soon as it is', { skip }, async (t) => {
+test('a page that loses the network waits for it, and is back as soon as it is', async (t) => {
   const { wire, open } = await story(t);
   const tab = await open();
   await tab.setOffline(true);

@@ -10,7 +10,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { soon } from './support.mjs';
 
-export const CHROMIUM = process.env.WAYBILL_TEST_CHROMIUM
+const CHROMIUM = process.env.WAYBILL_TEST_CHROMIUM
   ?? ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path));
 
 /** An empty page, with the client beside it. */
@@ -35,6 +35,7 @@ export async function startSite(t) {
 }
 
 export async function startChromium(t) {
+  if (!CHROMIUM) throw new Error('there is no Chromium: install it, or set WAYBILL_TEST_CHROMIUM');
   const folder = await mkdtemp(join(tmpdir(), 'waybill-chromium-'));
   const child = spawn(CHROMIUM, [
     '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',

@@ -23,7 +23,7 @@ NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip frames:: --sk
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check unit-and-suite bench chaos soak fmt
+.PHONY: help run cluster test check unit-and-suite bench chaos soak fmt vendor
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -77,3 +77,6 @@ ifdef KIT
 else
 	benches/load
 endif
+
+vendor: ## Fetch the libraries of the pages from the npm registry, in their pinned versions
+	static/vendor/get

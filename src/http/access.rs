@@ -147,12 +147,7 @@ fn method(method: &Method) -> &'static str {
 
 /// Where no route leads.
 pub async fn not_found(_: HttpRequest) -> HttpResponse {
-    let problem = ApiError::Http {
-        status: StatusCode::NOT_FOUND,
-        code: "route_not_found",
-        detail: "There is nothing at this path.".into(),
-    };
-    problem.error_response()
+    ApiError::no_such_route().error_response()
 }
 
 #[cfg(test)]

@@ -51,6 +51,18 @@ pub enum ApiError {
     },
 }
 
+impl ApiError {
+    /// 404: nothing is at that path.
+    #[must_use]
+    pub fn no_such_route() -> Self {
+        Self::Http {
+            status: StatusCode::NOT_FOUND,
+            code: "route_not_found",
+            detail: "There is nothing at this path.".into(),
+        }
+    }
+}
+
 impl From<ServiceError> for ApiError {
     fn from(error: ServiceError) -> Self {
         Self::Service(error)

@@ -19,7 +19,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use crate::http::access;
 use crate::http::extract::MAX_BODY;
-use crate::http::pages::{self, DemoLogins};
+use crate::http::pages::{self, PageSettings};
 use crate::http::{api_routes, docs, ops};
 use crate::realtime::Resident;
 use crate::services::app::App;
@@ -54,14 +54,14 @@ fn finish_within(drain: Duration) -> u64 {
     (drain / 3).as_secs().max(1)
 }
 
-/// Every route of the server. Those of the demo's log-ins are there only with a demo.
-pub fn routes(demo: Option<DemoLogins>) -> impl FnOnce(&mut web::ServiceConfig) {
+/// Every route of the server.
+pub fn routes(pages: PageSettings) -> impl FnOnce(&mut web::ServiceConfig) {
     move |config| {
         config
             .configure(ops::routes)
             .configure(ws::routes)
             .configure(docs::routes)
-            .configure(pages::routes(demo))
+            .configure(pages::routes(pages))
             .service(web::scope("/api/v1").configure(api_routes))
             .default_service(web::to(access::not_found));
     }
@@ -95,7 +95,7 @@ pub(super) fn listen(
     settings: &Settings,
     app: &App,
     residents: Vec<Resident>,
-    demo: Option<DemoLogins>,
+    pages: PageSettings,
 ) -> Result<Listening, ServerError> {
     let (app, http) = (web::Data::new(app.clone()), web::Data::new(settings.http()));
     let sessions = web::Data::new(Arc::new(settings.sessions()));
@@ -114,7 +114,7 @@ pub(super) fn listen(
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .wrap(from_fn(access::around))
             .wrap(NormalizePath::trim())
-            .configure(routes(demo.clone()))
+            .configure(routes(pages.clone()))
     };
     let builder = Server::build()
         .workers(settings.workers)

@@ -193,7 +193,7 @@ pub async fn start_with(mut settings: Settings, demo: Option<DemoOptions>) -> Re
         app.leadership().until_settled(REDIS_PATIENCE).await;
     }
     tracking::recall(&app).await;
-    let server = listen::listen(&settings, &app, residents, logins)?;
+    let server = listen::listen(&settings, &app, residents, settings.pages(logins))?;
     let address = server.address;
     let http = server.http.handle();
     let http_task = actix_web::rt::spawn(server.http);

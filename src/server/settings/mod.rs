@@ -20,6 +20,7 @@ pub use table::Settings;
 use crate::domain::dispatch::DispatchRules;
 use crate::domain::ledger::Commission;
 use crate::domain::tariff::{Tariff, Tariffs};
+use crate::http::pages::{DemoLogins, PageSettings, Tiles};
 use crate::http::settings::HttpSettings;
 use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisServers, RedisTls, RedisUrl};
 use crate::services::app::ServiceSettings;
@@ -258,6 +259,14 @@ impl Settings {
     #[must_use]
     pub fn http(&self) -> HttpSettings {
         HttpSettings { public_url: self.public_url.clone(), trusted_proxies: self.trusted_proxies.clone() }
+    }
+
+    /// What pages need to know.
+    #[must_use]
+    pub fn pages(&self, demo: Option<DemoLogins>) -> PageSettings {
+        let tiles =
+            self.map_tiles.clone().map(|url| Tiles { url, attribution: self.map_attribution.clone() });
+        PageSettings { folder: self.static_folder.clone(), tiles, demo }
     }
 
     /// What sessions need to know.

@@ -45,6 +45,17 @@ pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
     text.parse().map_err(|_| "expected an IP address and a port, such as 127.0.0.1:8000 or [::]:8000".into())
 }
 
+/// A URL of map tiles, as Leaflet and its like take it.
+pub(super) fn tiles(text: &str) -> Parsed<String> {
+    let expected = || "expected a URL such as https://tiles.example/{z}/{x}/{y}.png, without {s}".to_owned();
+    let names_all = ["{z}", "{x}", "{y}"].iter().all(|name| text.contains(name));
+    let plain =
+        ["{z}", "{x}", "{y}", "{r}"].iter().fold(text.to_owned(), |text, name| text.replace(name, ""));
+    let url = Url::parse(&plain).map_err(|_| expected())?;
+    let is_web = matches!(url.scheme(), "http" | "https") && url.has_host() && !plain.contains(['{', '}']);
+    (names_all && is_web).then(|| text.to_owned()).ok_or_else(expected)
+}
+
 pub(super) fn number<T>(text: &str, range: RangeInclusive<T>) -> Parsed<T>
 where
     T: FromStr + PartialOrd + std::fmt::Display,
@@ -166,6 +177,10 @@ pub(super) fn secret(text: &str) -> Parsed<Secret> {
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
+pub(super) fn text(text: &str) -> Parsed<String> {
+    Ok(text.to_owned())
+}
+
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }

@@ -128,6 +128,15 @@ settings! {
     /// Addresses or networks of reverse proxies whose `X-Forwarded-*` headers are believed, with commas.
     "WAYBILL_TRUSTED_PROXIES" Plain trusted_proxies: Vec<IpNet> = "", parse::networks;
 
+    /// Where the maps of the pages come from: a URL such as `https://tiles.example/{z}/{x}/{y}.png`, with `{r}` for `@2x` where there are such. Without it, the demo's city is drawn and nothing else.
+    "WAYBILL_MAP_TILES" Plain map_tiles: Option<String> = "", |text| parse::optional(text, parse::tiles);
+
+    /// Whom the maps name as their source, as plain text.
+    "WAYBILL_MAP_ATTRIBUTION" Plain map_attribution: String = "", parse::text;
+
+    /// Folder with the files of the pages, read each time, for working on them. Without it, those in the binary.
+    "WAYBILL_STATIC" Plain static_folder: Option<PathBuf> = "", |text| parse::optional(text, parse::path);
+
     /// Signs tokens (HS256); at least 32 bytes. Made and kept beside an SQLite database when it is not set; needed with PostgreSQL.
     "WAYBILL_JWT_SECRET" Hidden jwt_secret: Option<Secret> = "", |text| parse::optional(text, parse::secret);
 

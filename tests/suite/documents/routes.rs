@@ -7,6 +7,8 @@ use actix_web::test::{TestRequest, call_service, init_service, read_body_json};
 use actix_web::{App, HttpResponse, web};
 use serde_json::Value;
 
+use waybill::http::pages::PageSettings;
+
 use super::{OpenApi, Operation};
 use crate::support::TestApp;
 
@@ -18,7 +20,9 @@ async fn registered() -> BTreeSet<Operation> {
     let tell = async |tree: web::Data<IntrospectionTree>| {
         HttpResponse::Ok().content_type("application/json").body(tree.report_as_json())
     };
-    let server = App::new().configure(waybill::server::routes(None)).route(PROBE, web::get().to(tell));
+    let server = App::new()
+        .configure(waybill::server::routes(PageSettings::default()))
+        .route(PROBE, web::get().to(tell));
     let server = init_service(server).await;
     let response = call_service(&server, TestRequest::get().uri(PROBE).to_request()).await;
     let report: Vec<Value> = read_body_json(response).await;
@@ -41,9 +45,10 @@ fn is_socket(operation: &Operation) -> bool {
     operation.path == "/ws" || operation.path.starts_with("/ws/")
 }
 
-/// The page at `/` and what it loads are for people, and no interface.
+/// Pages and what they load are for people, and no interface.
 fn is_page(operation: &Operation) -> bool {
-    operation.path == "/" || operation.path.starts_with("/static/")
+    let first = operation.path.split('/').nth(1).unwrap_or_default();
+    ["", "static", "app", "customer", "partner", "admin"].contains(&first)
 }
 
 #[actix_web::test]

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 
 use crate::domain::locale::Locale;
 use crate::domain::time::Timestamp;
-use crate::http::pages::{DemoLogin, DemoLogins};
+use crate::http::pages::{DemoItem, DemoLogin, DemoLogins, DemoShop};
 use crate::services::accounts::{NewUser, add_user};
 use crate::services::app::App;
 use crate::services::error::ServiceError;
@@ -18,6 +18,7 @@ use crate::store;
 use crate::tools::client::target::{Target, is_loopback};
 use crate::tools::simulate::Simulation;
 use crate::tools::simulate::cast::{CAST, PASSWORD};
+use crate::tools::simulate::city::SHOPS;
 
 /// How the demo is to be.
 #[derive(Debug, Clone, Copy)]
@@ -98,7 +99,11 @@ fn logins() -> DemoLogins {
         name: user.name.to_owned(),
         role: user.role,
     });
-    DemoLogins { password: PASSWORD.to_owned(), users: users.collect() }
+    let shops = SHOPS.iter().map(|shop| {
+        let menu = shop.menu.iter().map(|(name, price)| DemoItem { name, price: *price });
+        DemoShop { name: shop.name, place: shop.place(), menu: menu.collect() }
+    });
+    DemoLogins { password: PASSWORD.to_owned(), users: users.collect(), shops: shops.collect() }
 }
 
 /// What to tell whoever started the demo at `url`: some lines of text, each ended.

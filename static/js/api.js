@@ -19,8 +19,8 @@ async function call(method, path, access, body) {
   return parsed;
 }
 
-/** The demo's people, where there are any. */
-export const demoLogins = (path) => call('GET', path);
+/** What differs from server to server. */
+export const config = () => call('GET', '/app/config');
 
 /** A logged-in user. The tokens live in this object and nowhere else. */
 export class Api {

@@ -1,6 +1,6 @@
 // The page at `/`: log in, then see orders, notifications and every frame as it comes.
 
-import { Api, demoLogins } from './api.js';
+import { Api, config } from './api.js';
 import { byId, clock, make } from './dom.js';
 import { FrameLog, watched } from './frames.js';
 import { Inbox } from './inbox.js';
@@ -31,17 +31,19 @@ const inbox = new Inbox({
   markAllRead: () => session?.client.send({ type: 'mark_all_read' }),
   read: (path, use) => session && read(path, use),
 });
+let isDemo = false;
 let session = null; // Everything of one log-in; log-out drops it whole.
 
 // ---------------------------------------------------------------- the gate
 
 async function openGate() {
-  const path = document.body.dataset.logins;
-  if (!path) {
+  const { demo } = await config();
+  if (!demo) {
     byId('login-form').hidden = false;
     return;
   }
-  const { password, users } = await demoLogins(path);
+  isDemo = true;
+  const { password, users } = demo;
   byId('demo-gate').hidden = false;
   byId('gate-title').textContent = 'Have a look around';
   byId('demo-password').textContent = password;
@@ -65,7 +67,7 @@ async function logIn(email, password) {
   byId('gate-error').textContent = '';
   try {
     const api = await Api.logIn(email, password);
-    if (document.body.dataset.logins) history.replaceState(null, '', `#${encodeURIComponent(email)}`);
+    if (isDemo) history.replaceState(null, '', `#${encodeURIComponent(email)}`);
     begin(api);
   } catch (problem) {
     byId('gate-error').textContent = `That did not work: ${problem.message}`;

@@ -13,6 +13,7 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 use url::Url;
 
+use crate::domain::geo::Place;
 use crate::domain::principal::Role;
 
 use self::files::{File, Files, Keep};
@@ -22,7 +23,7 @@ use super::extract::json;
 /// Where pages find what differs from server to server.
 const CONFIG: &str = "/app/config";
 /// Where pages are: path, and the file below `static/` that is shown at it and, of a face, at all paths below it.
-const PAGES: [(&str, &str); 1] = [("/", "index.html")];
+const PAGES: [(&str, &str); 2] = [("/", "index.html"), ("/customer", "customer/index.html")];
 
 /// What pages can be told.
 #[derive(Debug, Clone, Default)]
@@ -51,6 +52,28 @@ pub struct DemoLogins {
     pub password: String,
     /// Who there is.
     pub users: Vec<DemoLogin>,
+    /// Where things can be had.
+    pub shops: Vec<DemoShop>,
+}
+
+/// One of the demo's shops.
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoShop {
+    /// As the sign says.
+    pub name: &'static str,
+    /// Where it is: its address, with its name, and the point.
+    pub place: Place,
+    /// What it sells.
+    pub menu: Vec<DemoItem>,
+}
+
+/// Something that a shop sells.
+#[derive(Debug, Clone, Serialize)]
+pub struct DemoItem {
+    /// What.
+    pub name: &'static str,
+    /// For how much, minor units of the server's currency.
+    pub price: i64,
 }
 
 /// One of the demo's people.
@@ -181,7 +204,7 @@ mod tests {
     fn logins() -> DemoLogins {
         let ada =
             DemoLogin { email: "ada@demo.waybill.invalid".into(), name: "Ada".into(), role: Role::Customer };
-        DemoLogins { password: "public".into(), users: vec![ada] }
+        DemoLogins { password: "public".into(), users: vec![ada], shops: Vec::new() }
     }
 
     #[actix_web::test]

@@ -15,7 +15,7 @@ pub mod cast;
 
 mod admin;
 mod chat;
-mod city;
+pub mod city;
 mod closing;
 mod customer;
 mod desk;

@@ -1,0 +1,28 @@
+// The one connection of a face, and how it is, as a store.
+
+import { WaybillClient } from '../js/waybill.js';
+import { Store } from './store.js';
+
+const storage = {
+  get: (key) => localStorage.getItem(key),
+  set: (key, value) => localStorage.setItem(key, value),
+};
+
+/** Connects in the name of who is logged in: `{client, state, close}`. */
+export function connect(session) {
+  const who = `${session.face} ${session.user.value.id}`;
+  const client = new WaybillClient({
+    token: (options) => session.token(options),
+    share: `waybill ${who}`,
+    storage,
+    storageKey: `waybill.outbox ${who}`,
+  });
+  const state = new Store(client.state);
+  client.on('state', (next) => {
+    state.set(next);
+    // The log-in has ended, by a log-out elsewhere say.
+    if (next.name === 'closed' && next.reason === 'unauthorized') session.logOut();
+  });
+  client.connect();
+  return { client, state, close: () => client.close() };
+}

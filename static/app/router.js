@@ -1,0 +1,53 @@
+// Which screen of a face is shown: by the path, so that each has a URL, and the browser's back button works.
+
+import { Store } from './store.js';
+
+/** Links to `/<face>/…` are followed without a new page. */
+export class Router {
+  #base;
+
+  constructor(face) {
+    this.#base = `/${face}`;
+    this.path = new Store(this.#read());
+    addEventListener('popstate', () => this.path.set(this.#read()));
+    document.addEventListener('click', (event) => {
+      const link = event.target.closest?.('a[href]');
+      const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
+      if (!link || !isPlain || event.defaultPrevented || link.target || link.origin !== location.origin) return;
+      if (link.pathname !== this.#base && !link.pathname.startsWith(`${this.#base}/`)) return;
+      event.preventDefault();
+      this.go(link.pathname.slice(this.#base.length));
+    });
+  }
+
+  #read() {
+    return location.pathname.slice(this.#base.length).replace(/\/+$/, '') || '/';
+  }
+
+  /** The URL of a screen. */
+  href(path) {
+    return path === '/' ? this.#base : `${this.#base}${path}`;
+  }
+
+  go(path, { replace = false } = {}) {
+    const next = path.replace(/\/+$/, '') || '/';
+    if (next === this.path.value) return;
+    history[replace ? 'replaceState' : 'pushState'](null, '', this.href(next));
+    this.path.set(next);
+    scrollTo(0, 0);
+    // A reader of screens hears of the new screen by its heading.
+    requestAnimationFrame(() => document.querySelector('main h1, main h2')?.focus?.());
+  }
+
+  /** What stands for each `:name` of `pattern` in a path; null where it does not fit. */
+  static match(pattern, path) {
+    const [wanted, parts] = [pattern.split('/'), path.split('/')];
+    if (wanted.length !== parts.length) return null;
+    const found = {};
+    for (const [index, part] of wanted.entries()) {
+      if (part.startsWith(':')) found[part.slice(1)] = decodeURIComponent(parts[index]);
+      else if (part !== parts[index]) return null;
+    }
+    return found;
+  }
+}

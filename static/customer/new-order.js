@@ -1,0 +1,128 @@
+// Placing an order: from where, what, to where, and how it is paid.
+
+import { html, useEffect, useMemo, useState } from '../app/view.js';
+import { config } from '../app/config.js';
+import { minorUnits, money } from '../app/format.js';
+import { explain, t } from '../app/i18n.js';
+import { MapView } from '../app/map-view.js';
+import { itemsTotal } from '../app/order.js';
+import { ActionButton, Icon, IconButton, Loading, toast, useLoaded } from '../app/ui.js';
+
+const ADDRESS = 500;
+
+/** A shop of the demo, with what it sells. */
+function Shops({ shops, chosen, onChoose }) {
+  return html`<ul class="choice-list" role="radiogroup" aria-label=${t('new.shop')}>${shops.map((shop) => html`<li key=${shop.name}>
+    <button type="button" role="radio" aria-checked=${chosen?.name === shop.name} class="choice" onClick=${() => onChoose(shop)}>
+      <span class="avatar" aria-hidden="true">${shop.name.slice(0, 1)}</span>
+      <span class="row-text"><strong>${shop.name}</strong><span class="muted clip">${shop.menu.map(({ name }) => name).join(', ')}</span></span></button></li>`)}</ul>`;
+}
+
+function Menu({ shop, currency, amounts, onChange }) {
+  return html`<ul class="rows card">${shop.menu.map(({ name, price }) => {
+    const count = amounts[name] ?? 0;
+    const set = (next) => onChange({ ...amounts, [name]: Math.min(99, Math.max(0, next)) });
+    return html`<li key=${name} class="row"><span class="row-text"><span>${name}</span><span class="muted">${money({ amount: price, currency })}</span></span>
+      <span class="stepper"><${IconButton} icon="minus" label=${t('new.less', { name })} disabled=${count === 0} onClick=${() => set(count - 1)} />
+        <output aria-label=${t('new.count_of', { name })}>${count}</output>
+        <${IconButton} icon="plus" label=${t('new.more', { name })} onClick=${() => set(count + 1)} /></span></li>`;
+  })}</ul>`;
+}
+
+/** Items by name and price, where there is no menu. */
+function OwnItems({ items, currency, onChange }) {
+  const set = (index, change) => onChange(items.map((item, at) => (at === index ? { ...item, ...change } : item)));
+  return html`<div class="form">${items.map((item, index) => html`<fieldset key=${index} class="item"><legend class="sr">${t('new.item', { count: index + 1 })}</legend>
+      <label>${t('new.what')}<input value=${item.name} maxlength="200" onInput=${(event) => set(index, { name: event.target.value })} /></label>
+      <label>${t('new.quantity')}<input type="number" min="1" max="999" value=${item.quantity} onInput=${(event) => set(index, { quantity: event.target.value })} /></label>
+      <label>${t('new.price')} (${currency})<input inputmode="decimal" value=${item.price} aria-invalid=${item.price !== '' && minorUnits(item.price, currency) === null} onInput=${(event) => set(index, { price: event.target.value })} /></label>
+      ${items.length > 1 && html`<${IconButton} icon="close" label=${t('new.remove')} onClick=${() => onChange(items.filter((_, at) => at !== index))} />`}
+    </fieldset>`)}
+    <button type="button" class="button quiet" onClick=${() => onChange([...items, { name: '', quantity: '1', price: '' }])}><${Icon} name="plus" />${t('new.another')}</button></div>`;
+}
+
+/** A place: on the map, and its address in words. */
+function PlaceField({ label, place, isActive, onFocus, onAddress }) {
+  return html`<div class=${isActive ? 'place-field active' : 'place-field'}>
+    <label>${label}<input value=${place.address} maxlength=${ADDRESS} placeholder=${t('new.address')} onFocus=${onFocus} onInput=${(event) => onAddress(event.target.value)} /></label>
+    <button type="button" class="link" aria-pressed=${isActive} onClick=${onFocus}>${place.latitude === undefined ? t('new.pick') : t('new.picked')}</button></div>`;
+}
+
+const nothing = { address: '' };
+
+export function NewOrder({ face }) {
+  const { session, router, orders } = face;
+  const { value: settings, isLoading } = useLoaded(config, 'config');
+  const { value: wallet } = useLoaded(() => session.get('/wallet'), 'wallet');
+  const shops = settings?.demo?.shops ?? [];
+  const [shop, setShop] = useState(null);
+  const [pickup, setPickup] = useState(nothing);
+  const [dropoff, setDropoff] = useState(nothing);
+  const [active, setActive] = useState('dropoff');
+  const [amounts, setAmounts] = useState({});
+  const [own, setOwn] = useState([{ name: '', quantity: '1', price: '' }]);
+  const [notes, setNotes] = useState('');
+  const [method, setMethod] = useState('wallet');
+  const [problem, setProblem] = useState(null);
+  // One order, however often the button is pressed or the connection breaks; another one once something is changed.
+  const key = useMemo(() => crypto.randomUUID(), [shop, pickup, dropoff, amounts, own, notes, method]);
+  const currency = wallet?.currency ?? 'USD';
+  useEffect(() => { if (settings && shops.length === 0) setActive('pickup'); }, [settings]);
+
+  const items = shop
+    ? shop.menu.filter(({ name }) => amounts[name] > 0).map(({ name, price }) => ({ name, quantity: amounts[name], unit_price: price }))
+    : own.filter(({ name }) => name.trim()).map(({ name, quantity, price }) => ({ name: name.trim(), quantity: Number(quantity), unit_price: minorUnits(price, currency) }));
+  const total = itemsTotal(items);
+  const isPriced = items.length > 0 && items.every(({ unit_price: price, quantity }) => price !== null && Number.isInteger(quantity) && quantity > 0);
+  const isPlaced = (place) => place.latitude !== undefined && place.address.trim() !== '';
+  const isReady = isPriced && isPlaced(pickup) && isPlaced(dropoff);
+
+  const choose = (next) => {
+    setShop(next);
+    setAmounts({});
+    setPickup(next.place);
+    setActive('dropoff');
+  };
+  const pick = ({ latitude, longitude }) => {
+    const [set, label] = active === 'pickup' ? [setPickup, 'new.point'] : [setDropoff, 'new.point'];
+    set((before) => ({ address: before.address || t(label), latitude, longitude }));
+  };
+  const place = async () => {
+    setProblem(null);
+    try {
+      const order = await session.post('/orders', { items, pickup, dropoff, notes: notes.trim() || null, payment_method: method, currency }, { key });
+      orders.put(order);
+      router.go(`/orders/${order.id}`);
+    } catch (failure) {
+      setProblem(failure);
+    }
+  };
+  const places = [
+    ...(pickup.latitude === undefined ? [] : [{ id: 'pickup', kind: 'pickup', ...pickup, label: t('order.pickup') }]),
+    ...(dropoff.latitude === undefined ? [] : [{ id: 'dropoff', kind: 'dropoff', ...dropoff, label: t('order.dropoff') }]),
+  ];
+  const fitTo = places.length > 0 ? places : shops.map((one) => one.place);
+
+  return html`<div class="with-map">
+    <div class="map-pane"><${MapView} label=${t('new.map')} places=${places} onPick=${pick} fitTo=${fitTo} />
+      <p class="map-hint">${t(active === 'pickup' ? 'new.tap_pickup' : 'new.tap_dropoff')}</p></div>
+    <section class="pane">
+      <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1">${t('customer.new_order')}</h1></header>
+      ${isLoading && html`<${Loading} />`}
+      ${shops.length > 0 && html`<h2>${t('new.from')}</h2><${Shops} shops=${shops} chosen=${shop} onChoose=${choose} />`}
+      ${settings && shops.length === 0 && html`<h2>${t('new.from')}</h2><${PlaceField} label=${t('order.pickup')} place=${pickup} isActive=${active === 'pickup'} onFocus=${() => setActive('pickup')}
+        onAddress=${(address) => setPickup((before) => ({ ...before, address }))} />`}
+      ${(shop || (settings && shops.length === 0)) && html`<h2>${t('new.what_title')}</h2>
+        ${shop ? html`<${Menu} shop=${shop} currency=${currency} amounts=${amounts} onChange=${setAmounts} />` : html`<${OwnItems} items=${own} currency=${currency} onChange=${setOwn} />`}
+        <h2>${t('new.to')}</h2>
+        <${PlaceField} label=${t('order.dropoff')} place=${dropoff} isActive=${active === 'dropoff'} onFocus=${() => setActive('dropoff')} onAddress=${(address) => setDropoff((before) => ({ ...before, address }))} />
+        <label>${t('new.notes')}<textarea rows="2" maxlength="1000" value=${notes} onInput=${(event) => setNotes(event.target.value)}></textarea></label>
+        <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${method === name} onChange=${() => setMethod(name)} />
+          ${t(`payment.${name}`)}${name === 'wallet' && wallet ? ` · ${money({ amount: wallet.balance, currency })}` : ''}</label>`)}</fieldset>
+        <dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${money({ amount: total, currency })}</dd></div><div><dt>${t('new.delivery')}</dt><dd class="muted">${t('new.delivery_text')}</dd></div></dl>
+        ${problem && html`<p class="error" role="alert">${explain(problem)}${problem.code === 'insufficient_funds' ? html` <a href=${router.href('/wallet')}>${t('wallet.top_up')}</a>` : ''}
+          ${(problem.body?.errors ?? []).map(({ field, message }) => html`<br />${field}: ${message}`)}</p>`}
+        <div class="sticky"><${ActionButton} kind="primary wide big" disabled=${!isReady} onPress=${place}>${t('new.place')}</${ActionButton}></div>`}
+    </section>
+  </div>`;
+}

@@ -1,0 +1,222 @@
+// One order, live: where the partner is, when it comes, what happened, and what one may do about it.
+
+import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
+import { Store, useStore } from '../app/store.js';
+import { Chat } from '../app/chat.js';
+import { clock, distance, minutes, money, moment } from '../app/format.js';
+import { explain, t } from '../app/i18n.js';
+import { MapView } from '../app/map-view.js';
+import {
+  STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText, withEta, withLocation, withUpdate,
+} from '../app/order.js';
+import { ActionButton, Dialog, Failed, Icon, IconButton, Loading, toast, useLoaded, useNow } from '../app/ui.js';
+
+const TRAIL_KEPT = 2000;
+
+/** What is known of one order, and its subscription. */
+class Watched {
+  order = new Store(null);
+  error = new Store(null);
+  trail = new Store([]);
+  #session;
+  #orderId;
+
+  constructor({ session, client }, orderId) {
+    this.#session = session;
+    this.#orderId = orderId;
+    this.group = client.subscribe(`order_${orderId}`);
+    this.group.ready.catch((error) => this.error.set(error));
+    this.group.on('order_status', ({ order }) => {
+      this.order.set({ ...order, location: order.location && { ...order.location, heardAt: Date.now() }, eta: order.eta && { ...order.eta, heardAt: Date.now() } });
+      this.#loadTrail();
+    });
+    this.group.on('order_update', ({ update }) => {
+      const before = this.order.value;
+      this.order.set((order) => withUpdate(order, update));
+      if (before && !isShown(before) && isShown(this.order.value)) this.trail.set([]);
+    });
+    this.group.on('location', (frame) => {
+      this.order.set((order) => withLocation(order, frame));
+      const { latitude, longitude, timestamp } = frame;
+      if (this.order.value?.location?.timestamp === timestamp) this.#extend([{ latitude, longitude, timestamp }]);
+    });
+    this.group.on('trail', ({ points }) => this.#extend(points));
+    this.group.on('eta', (frame) => this.order.set((order) => withEta(order, frame)));
+    this.group.on('ended', (error) => { if (error) this.error.set(error); });
+  }
+
+  #extend(points) {
+    this.trail.set((trail) => [...trail, ...points].sort((one, other) => (one.timestamp < other.timestamp ? -1 : 1)).slice(-TRAIL_KEPT));
+  }
+
+  async #loadTrail() {
+    try {
+      const { geometry, properties } = await this.#session.get(`/orders/${this.#orderId}/track`);
+      const times = properties?.times ?? [];
+      const points = (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
+      this.trail.set((known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))].slice(-TRAIL_KEPT));
+    } catch {
+      // The map does without.
+    }
+  }
+
+  close() {
+    this.group.close();
+  }
+}
+
+/** When the partner is expected, and what that is worth. */
+function Eta({ order }) {
+  const now = useNow(1000);
+  const { eta, location } = order;
+  if (!eta) return null;
+  const left = (new Date(eta.arrives_at) - now) / 1000;
+  const freshness = location ? freshnessOf(location, now) : 'lost';
+  const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
+  const age = location ? Math.round(ageOf(location, now)) : 0;
+  return html`<div class="eta" data-freshness=${freshness}>
+    <p class="figure">${left < 60 ? t('eta.any_moment') : minutes(left)}</p>
+    <p class="muted">${t(`eta.${eta.to}`, { time: clock(eta.arrives_at) })} · ${distance(eta.distance)}</p>
+    ${late >= 2
+      ? html`<p class="warn"><${Icon} name="clock" size=${18} />${t('eta.late', { time: clock(eta.promised_at), minutes: minutes(late * 60) })}</p>`
+      : html`<p class="muted">${t('eta.promised', { time: clock(eta.promised_at) })}${eta.late_risk === 'likely' ? ` · ${t('eta.at_risk')}` : ''}</p>`}
+    ${freshness !== 'live' && html`<p class="warn" role="status"><${Icon} name="alert" size=${18} />${t(`seen.${freshness}`, { age: age < 90 ? `${age} s` : minutes(age) })}</p>`}
+  </div>`;
+}
+
+function Progress({ order }) {
+  const done = STEPS.indexOf(order.status);
+  if (done < 0) return null;
+  const shown = STEPS.slice(1, -1);
+  return html`<ol class="progress" aria-label=${t('order.progress')}>${shown.map((step, index) => {
+    const state = index + 1 < done || order.status === 'completed' ? 'done' : index + 1 === done ? 'now' : 'next';
+    return html`<li key=${step} data-state=${state} aria-current=${state === 'now' ? 'step' : undefined}><span>${t(`step.${step}`)}</span></li>`;
+  })}</ol>`;
+}
+
+function Timeline({ session, order }) {
+  const { value, error, reload } = useLoaded(() => session.get(`/orders/${order.id}/timeline`), `${order.id} ${order.version}`);
+  if (error) return html`<${Failed} error=${error} onRetry=${reload} />`;
+  if (!value) return html`<${Loading} />`;
+  return html`<ol class="timeline">${value.items.toReversed().map((step) => html`<li key=${step.version}>
+    <span>${t(`state.${step.to}`)}</span><time class="muted" datetime=${step.at}>${moment(step.at)}</time>
+    ${step.reason && html`<span class="muted">${step.reason}</span>`}</li>`)}</ol>`;
+}
+
+function Rating({ session, order }) {
+  const [stars, setStars] = useState(0);
+  const [comment, setComment] = useState('');
+  const [given, setGiven] = useState(null);
+  const send = async () => {
+    try {
+      setGiven(await session.post(`/orders/${order.id}/rating`, { stars, comment: comment.trim() || null }));
+    } catch (problem) {
+      // Somebody, on another device, was faster.
+      if (problem.code !== 'already_rated') throw problem;
+      setGiven({ stars });
+    }
+  };
+  if (given) return html`<section class="card center"><${Icon} name="check" /><p>${t('rating.thanks')}</p></section>`;
+  return html`<section class="card form">
+    <h2>${t('rating.title', { name: order.partner?.name ?? t('a_partner') })}</h2>
+    <fieldset class="stars"><legend class="sr">${t('rating.stars')}</legend>${[1, 2, 3, 4, 5].map((count) => html`
+      <label key=${count} class=${count <= stars ? 'on' : ''}><input type="radio" name="stars" value=${count} checked=${stars === count} onChange=${() => setStars(count)} />
+        <span class="sr">${t('rating.count', { count })}</span><${Icon} name=${count <= stars ? 'star_full' : 'star'} size=${32} /></label>`)}</fieldset>
+    ${stars > 0 && html`<label>${t('rating.comment')}<textarea rows="2" maxlength="1000" value=${comment} onInput=${(event) => setComment(event.target.value)}></textarea></label>
+      <${ActionButton} onPress=${send}>${t('rating.send')}</${ActionButton}>`}
+  </section>`;
+}
+
+function Cancel({ session, order, onClose }) {
+  const [reason, setReason] = useState('');
+  const hasFee = order.status === 'arrived';
+  const cancel = async () => {
+    await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
+    toast({ title: t('cancel.done') });
+    onClose();
+  };
+  return html`<${Dialog} title=${t('cancel.title')} onClose=${onClose}><div class="form">
+    <p>${t(hasFee ? 'cancel.fee' : 'cancel.free')}</p>
+    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
+    <${ActionButton} kind="danger" onPress=${cancel}>${t('cancel.confirm')}</${ActionButton}>
+    <button type="button" class="button quiet" onClick=${onClose}>${t('cancel.keep')}</button>
+  </div></${Dialog}>`;
+}
+
+function Payment({ session, order }) {
+  const { value } = useLoaded(() => session.get(`/orders/${order.id}/payment`), `${order.id} ${order.status}`);
+  return html`<dl class="facts">
+    ${order.items.map(({ name, quantity, unit_price: price }, index) => html`<div key=${index}><dt>${quantity} × ${name}</dt><dd class="amount">${money({ amount: quantity * price, currency: order.price.currency })}</dd></div>`)}
+    <div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${money(order.price)}</dd></div>
+    <div><dt>${t('order.paid_by')}</dt><dd>${t(`payment.${order.payment_method}`)}${value?.status ? ` · ${t(`paid.${value.status}`)}` : ''}</dd></div>
+    ${value?.refunded?.amount > 0 && html`<div><dt>${t('paid.refunded')}</dt><dd class="amount">${money(value.refunded)}</dd></div>`}
+  </dl>`;
+}
+
+function headOf(order) {
+  if (order.status === 'cancelled' || order.status === 'failed') return 'close';
+  return order.status === 'delivered' || order.status === 'completed' ? 'check' : 'bicycle';
+}
+
+export function Tracking({ face, orderId, isChatOpen }) {
+  const { session, client, router } = face;
+  const watched = useMemo(() => new Watched(face, orderId), [orderId]);
+  useEffect(() => () => watched.close(), [watched]);
+  const order = useStore(watched.order);
+  const error = useStore(watched.error);
+  const trail = useStore(watched.trail);
+  const now = useNow(5000);
+  const [isCancelling, setCancelling] = useState(false);
+  const unread = useRef(0);
+  const home = router.href(`/orders/${orderId}`);
+  useEffect(() => { if (order) face.orders.put(order); }, [order?.version]);
+  useEffect(() => watched.group.on('chat_message', ({ message }) => {
+    if (isChatOpen || message.sender.id === session.user.value.id) return;
+    unread.current += 1;
+    toast({ title: message.sender.name, text: message.text, href: `${home}/chat` });
+  }), [watched, isChatOpen]);
+
+  if (error) return html`<section class="screen"><h1 tabindex="-1">${t('order.not_there')}</h1><p class="muted">${explain(error)}</p><p><a href=${router.href('/')}>${t('customer.home')}</a></p></section>`;
+  if (!order) return html`<section class="screen"><h1 class="sr" tabindex="-1">${t('order.title')}</h1><${Loading} lines=${5} /></section>`;
+
+  const { location } = order;
+  const dot = location && isShown(order) && {
+    ...location, freshness: freshnessOf(location, now), kind: 'partner', selected: true, label: order.partner?.name,
+  };
+  const places = [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: order.pickup.address }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: order.dropoff.address }];
+  const canCancel = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived'].includes(order.status);
+  const confirm = () => session.post(`/orders/${order.id}/transitions`, { to: 'completed', version: order.version }, { key: `complete ${order.id}` });
+
+  return html`<div class="with-map">
+    <div class="map-pane"><${MapView} label=${t('order.map')} places=${places} dots=${dot ? [['partner', dot]] : []} trail=${trail} /></div>
+    <section class="pane">
+      <header class="pane-head">
+        <a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a>
+        <h1 tabindex="-1" class="clip-2">${statusText(order)}</h1>
+      </header>
+      <p class="sr" role="status">${statusText(order)}</p>
+      <${Eta} order=${order} />
+      <${Progress} order=${order} />
+      ${order.code && !isOver(order) && ['picked_up', 'in_transit', 'arrived', 'en_route', 'assigned'].includes(order.status) && html`
+        <section class="card code"><div><h2>${t('order.code')}</h2><p class="muted">${t('order.code_text')}</p></div><strong class="figure" aria-label=${order.code.split('').join(' ')}>${order.code}</strong></section>`}
+      ${order.status === 'delivered' && html`<section class="card form"><h2>${t('order.got_it')}</h2><p class="muted">${t('order.got_it_text')}</p><${ActionButton} onPress=${confirm}><${Icon} name="check" />${t('order.got_it_yes')}</${ActionButton}></section>`}
+      ${order.status === 'completed' && html`<${Rating} session=${session} order=${order} />`}
+      ${order.partner && html`<section class="card person-card">
+        <span class="avatar" aria-hidden="true">${order.partner.name.slice(0, 1)}</span>
+        <span class="row-text"><strong>${order.partner.name}</strong><span class="muted">${t('order.your_partner')}</span></span>
+        ${isChatted(order) && html`<a class="button quiet" href=${`${home}/chat`}><${Icon} name="chat" />${t('chat.title')}</a>`}
+      </section>`}
+      <section class="card"><h2 class="sr">${t('order.places')}</h2>
+        <ul class="places"><li><${Icon} name="bag" size=${20} /><span><span class="muted">${t('order.pickup')}</span>${order.pickup.address}</span></li>
+          <li><${Icon} name="pin" size=${20} /><span><span class="muted">${t('order.dropoff')}</span>${order.dropoff.address}</span></li></ul>
+        ${order.notes && html`<p class="muted">${order.notes}</p>`}</section>
+      <section class="card"><h2>${t('order.payment')}</h2><${Payment} session=${session} order=${order} /></section>
+      <details class="card"><summary>${t('order.timeline')}</summary><${Timeline} session=${session} order=${order} /></details>
+      ${canCancel && html`<button type="button" class="button quiet danger-text" onClick=${() => setCancelling(true)}>${t('cancel.title')}</button>`}
+    </section>
+    ${isCancelling && html`<${Cancel} session=${session} order=${order} onClose=${() => setCancelling(false)} />`}
+    ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${() => router.go(`/orders/${orderId}`)}>
+      <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')} isOpen=${isChatted(order)} />
+    </${Dialog}>`}
+  </div>`;
+}

@@ -1,0 +1,104 @@
+// The wallet: what is in it, what went in and out, and putting more into it.
+
+import { html, useEffect, useState } from '../app/view.js';
+import { Store, useStore } from '../app/store.js';
+import { minorUnits, money, moment } from '../app/format.js';
+import { t } from '../app/i18n.js';
+import { ActionButton, Dialog, Empty, Failed, Icon, Loading, toast } from '../app/ui.js';
+
+const KEPT = 300;
+/** What is offered at a press, whole units of the currency. */
+const AMOUNTS = [10, 25, 50];
+
+export class Wallet {
+  state = new Store({ wallet: null, entries: [], next: null, isLoading: false, error: null });
+  #session;
+
+  constructor({ session, group }) {
+    this.#session = session;
+    group.on('wallet_update', ({ wallet, entry }) => this.#take(wallet, entry));
+    group.on('resync', () => { if (this.state.value.wallet) this.load(); });
+  }
+
+  #take(wallet, entry) {
+    this.state.set((state) => (state.wallet?.currency === wallet.currency
+      ? { ...state, wallet: { ...state.wallet, ...wallet }, entries: [entry, ...state.entries.filter(({ id }) => id !== entry.id)].slice(0, KEPT) }
+      : state));
+    // What is set aside changes with it.
+    this.#session.get('/wallet').then((whole) => this.state.set((state) => ({ ...state, wallet: whole })), () => {});
+  }
+
+  async load({ more = false } = {}) {
+    const { next, entries } = this.state.value;
+    this.state.set((state) => ({ ...state, isLoading: true, error: null }));
+    try {
+      const [wallet, page] = await Promise.all([
+        this.#session.get('/wallet'),
+        this.#session.get(`/wallet/entries?limit=30${more && next ? `&cursor=${encodeURIComponent(next)}` : ''}`),
+      ]);
+      this.state.set({ wallet, entries: more ? [...entries, ...page.items] : page.items, next: page.next_cursor ?? null, isLoading: false, error: null });
+    } catch (error) {
+      this.state.set((state) => ({ ...state, isLoading: false, error }));
+    }
+  }
+
+  /** Asks the payment provider for money. */
+  async topUp(amount, currency, key) {
+    const topUp = await this.#session.post('/wallet/topups', { amount, currency }, { key });
+    await this.load();
+    return topUp;
+  }
+}
+
+function TopUp({ wallet, currency, onClose }) {
+  const [text, setText] = useState('');
+  const [key] = useState(() => crypto.randomUUID());
+  const amount = minorUnits(text, currency);
+  const press = async () => {
+    const { status, failure } = await wallet.topUp(amount, currency, key);
+    if (status === 'failed') {
+      toast({ kind: 'error', title: t('wallet.topup_failed'), text: failure ?? undefined });
+    } else {
+      toast({ title: t(status === 'pending' ? 'wallet.topup_pending' : 'wallet.topup_done', { amount: money({ amount, currency }) }) });
+    }
+    onClose();
+  };
+  return html`<${Dialog} title=${t('wallet.top_up')} onClose=${onClose}>
+    <div class="form">
+      <div class="choices" role="group" aria-label=${t('wallet.amount')}>
+        ${AMOUNTS.map((whole) => html`<button key=${whole} type="button" class="chip" aria-pressed=${text === String(whole)} onClick=${() => setText(String(whole))}>
+          ${money({ amount: minorUnits(String(whole), currency), currency })}</button>`)}
+      </div>
+      <label>${t('wallet.amount')} (${currency})
+        <input inputmode="decimal" value=${text} onInput=${(event) => setText(event.target.value)} autocomplete="off" aria-invalid=${text !== '' && amount === null} /></label>
+      <${ActionButton} onPress=${press} disabled=${!amount}>${amount ? t('wallet.top_up_by', { amount: money({ amount, currency }) }) : t('wallet.top_up')}</${ActionButton}>
+    </div>
+  </${Dialog}>`;
+}
+
+export function WalletScreen({ face: { wallet, router } }) {
+  const { wallet: known, entries, next, isLoading, error } = useStore(wallet.state);
+  const [isTopUp, setTopUp] = useState(false);
+  useEffect(() => { wallet.load(); }, [wallet]);
+  if (error && !known) return html`<section class="screen"><h1 tabindex="-1">${t('wallet.title')}</h1><${Failed} error=${error} onRetry=${() => wallet.load()} /></section>`;
+  if (!known) return html`<section class="screen"><h1 tabindex="-1">${t('wallet.title')}</h1><${Loading} lines=${4} /></section>`;
+  const { currency } = known;
+  return html`<section class="screen">
+    <header class="screen-head"><h1 tabindex="-1">${t('wallet.title')}</h1></header>
+    <div class="card balance">
+      <span class="muted">${t('wallet.balance')}</span>
+      <strong class="figure">${money({ amount: known.balance, currency })}</strong>
+      ${known.held > 0 && html`<span class="muted">${t('wallet.held', { amount: money({ amount: known.held, currency }) })}</span>`}
+      <button type="button" class="button primary" onClick=${() => setTopUp(true)}><${Icon} name="plus" />${t('wallet.top_up')}</button>
+    </div>
+    <h2>${t('wallet.entries')}</h2>
+    ${entries.length === 0 && !isLoading && html`<${Empty} icon="wallet" title=${t('wallet.no_entries')} />`}
+    <ul class="rows card">${entries.map(({ id, kind, amount, created_at: at, order_id: orderId, balance_after: after }) => {
+      const words = html`<span class="row-text"><span>${t(`movement.${kind}`)}</span><span class="muted">${moment(at)}</span></span>
+        <span class="amounts"><span class=${amount > 0 ? 'amount in' : 'amount'}>${amount > 0 ? '+' : ''}${money({ amount, currency })}</span><span class="muted amount">${money({ amount: after, currency })}</span></span>`;
+      return html`<li key=${id}>${orderId ? html`<a class="row" href=${router.href(`/orders/${orderId}`)}>${words}</a>` : html`<div class="row">${words}</div>`}</li>`;
+    })}</ul>
+    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => wallet.load({ more: true })}>${t('more')}</button>`}
+    ${isTopUp && html`<${TopUp} wallet=${wallet} currency=${currency} onClose=${() => setTopUp(false)} />`}
+  </section>`;
+}

@@ -1,0 +1,274 @@
+// The map of all three apps: a drawn demo city (or tiles of a tile server), and on it places, a trail, a planned route
+// and moving dots.
+//
+//   import { createMap } from '/static/map/map.js';
+//   const map = createMap(element, { label: 'Your courier', onDot: (id) => select(id) });
+//   map.setPlaces([{ id: 'a', kind: 'pickup', latitude, longitude, label: 'Forn Aurora' }]);
+//   map.setTrail(trail, 'courier');
+//   map.setDot('courier', { latitude, longitude, timestamp, heading, freshness: 'live', kind: 'mine' });
+//   map.fit(undefined, { padding: { bottom: 320 } });
+//
+// The page links static/vendor/leaflet.css and static/map/map.css, and gives the element a height. It works under
+// `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:`; a tile server has to be added to
+// `img-src`.
+//
+// What the canvas shows a screen reader cannot tell: the page says in words what matters of it.
+
+import '../vendor/leaflet.js';
+import { cityLayer } from './city-layer.js';
+import { Dots } from './dots.js';
+import { Overlay } from './overlay.js';
+import { PALETTES } from './palette.js';
+import { watchPicks } from './picking.js';
+import { Places } from './places.js';
+import { position } from './plane.js';
+import { Theme } from './theme.js';
+import { Route, Trail } from './trail.js';
+
+const { L } = globalThis;
+const CLOSEST = 19;
+const START = { ...position(399, 332), zoom: 16 };
+
+function toEarth(x, y) {
+  const { lat, lng } = L.CRS.EPSG3857.pointToLatLng(L.point(x, y), 0);
+  return { latitude: lat, longitude: lng };
+}
+
+/**
+ * @typedef {{ latitude: number, longitude: number }} Point
+ * @typedef {Point & { timestamp?: string | number | Date }} TrailPoint
+ *   With timestamps the trail keeps behind its dot for certain; without, a point has to come in the same task as its sample.
+ * @typedef {Point & { id: string, kind: 'pickup' | 'dropoff' | 'pin', label?: string }} Place
+ * @typedef {object} Dot
+ * @property {number} latitude
+ * @property {number} longitude
+ * @property {number | null} [heading] degrees clockwise from north; without it, the way that it went
+ * @property {string | number | Date} [timestamp] of the sample; without it, now. What is older than what is known is left out;
+ *   with the same one only the look changes.
+ * @property {'live' | 'stale' | 'lost'} freshness
+ * @property {'partner' | 'mine' | 'other'} kind
+ * @property {boolean} [busy]
+ * @property {string} [label] shown beside it while it is selected
+ * @property {boolean} [selected]
+ *
+ * @typedef {number | { top?: number, right?: number, bottom?: number, left?: number }} Padding in pixels
+ *
+ * @typedef {object} MapOptions
+ * @property {string} label what the map is of, for screen readers
+ * @property {null | { url: string, attribution: string, maxZoom?: number }} [tiles] a tile server instead of the demo city; `url` as Leaflet
+ *   has it, and `attribution` is HTML
+ * @property {(place: Point) => void} [onPick] a click or tap beside the dots, or Enter, which picks the middle
+ * @property {(id: string) => void} [onDot] a click or tap on a dot
+ * @property {(id: string | null) => void} [onFollow] following began or ended, also because somebody dragged the map
+ * @property {boolean} [reducedMotion] dots jump; without it, as the system has it
+ * @property {'topright' | 'topleft' | 'bottomright' | 'bottomleft' | false} [zoomButtons] where they are; 'topright' without it
+ *
+ * @typedef {object} DrawnDot where a dot was last drawn: its sample's position exactly, once it has got there
+ * @property {string} id
+ * @property {number} latitude
+ * @property {number} longitude
+ * @property {boolean} isMoving
+ */
+
+class WaybillMap {
+  #element;
+  #leaflet;
+  #ground;
+  #overlay;
+  #theme;
+  #places = new Places();
+  #route = new Route();
+  #trail = new Trail();
+  #dots = new Dots();
+  #followed = null;
+  #onFollow;
+  #isReduced;
+  #off = new AbortController();
+  #size = new ResizeObserver(() => this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true }));
+  #unwatch;
+
+  constructor(element, options) {
+    const { label, tiles = null, onPick, onDot, onFollow, reducedMotion, zoomButtons = 'topright' } = options;
+    this.#element = element;
+    this.#onFollow = onFollow;
+    const query = matchMedia('(prefers-reduced-motion: reduce)');
+    this.#isReduced = reducedMotion ?? query.matches;
+    if (reducedMotion === undefined) {
+      query.addEventListener('change', () => this.#reduce(query.matches), { signal: this.#off.signal });
+    }
+    this.#theme = new Theme(() => this.#paintTheme());
+    element.classList.add('waybill-map');
+    element.setAttribute('role', 'application');
+    element.setAttribute('aria-roledescription', 'map');
+    element.setAttribute('aria-label', label);
+    const isLively = !this.#isReduced;
+    this.#leaflet = L.map(element, {
+      attributionControl: false, zoomControl: false, minZoom: 2, maxZoom: tiles?.maxZoom ?? CLOSEST, center: [START.latitude, START.longitude],
+      zoom: START.zoom, zoomAnimation: isLively, fadeAnimation: isLively && tiles !== null, inertia: isLively, worldCopyJump: true,
+    });
+    this.#ground = tiles
+      ? L.tileLayer(tiles.url, { attribution: tiles.attribution, maxZoom: tiles.maxZoom ?? CLOSEST })
+      : cityLayer(PALETTES[this.#theme.name]);
+    this.#ground.addTo(this.#leaflet);
+    element.classList.toggle('waybill-map-has-tiles', tiles !== null);
+    L.control.scale({ imperial: false, maxWidth: 90, position: 'bottomleft' }).addTo(this.#leaflet);
+    L.control.attribution({ prefix: false }).addAttribution(tiles ? '' : 'Demo city, drawn by hand').addTo(this.#leaflet);
+    if (zoomButtons) L.control.zoom({ position: zoomButtons, zoomInText: '+', zoomOutText: '−' }).addTo(this.#leaflet);
+    this.#overlay = new Overlay(this.#leaflet, (context, view, now) => this.#paint(context, view, now));
+    this.#unwatch = watchPicks(this.#leaflet, { dotAt: (x, y) => this.#dots.at(x, y, this.#overlay.view()), onDot, onPick });
+    this.#leaflet.on('dragstart', () => this.follow(null));
+    this.#size.observe(element);
+    this.#paintTheme();
+  }
+
+  /** All places that are shown from now on. @param {Place[]} places */
+  setPlaces(places) {
+    this.#places.set(places);
+    this.#overlay.draw();
+  }
+
+  /**
+   * The way that was come, up to the drawn position of a dot. @param {TrailPoint[]} points
+   * @param {string} [dotId] without it, the dot that is the only one, if there is one
+   */
+  setTrail(points, dotId) {
+    this.#trail.set(points, dotId);
+    this.#overlay.draw();
+  }
+
+  /** @param {TrailPoint} point */
+  extendTrail(point) {
+    this.#trail.add(point);
+    this.#overlay.draw();
+  }
+
+  /** The way that is planned. @param {Point[]} points */
+  setRoute(points) {
+    this.#route.set(points);
+    this.#overlay.draw();
+  }
+
+  /** A dot, new or with a new sample. @param {string} id @param {Dot} dot */
+  setDot(id, dot) {
+    this.#dots.set(id, dot, performance.now(), this.#isReduced || document.hidden);
+    this.#overlay.draw();
+  }
+
+  /** Many at once; those that are not among them stay. @param {Iterable<[string, Dot]>} dots */
+  setDots(dots) {
+    for (const [id, dot] of dots) this.setDot(id, dot);
+  }
+
+  /** @param {string} id */
+  removeDot(id) {
+    this.#dots.remove(id);
+    if (id === this.#followed) this.follow(null);
+    this.#overlay.draw();
+  }
+
+  clearDots() {
+    this.#dots.clear();
+    this.follow(null);
+    this.#overlay.draw();
+  }
+
+  /**
+   * Shows these points, or without any, all that is drawn.
+   * @param {Point[]} [points] @param {{ padding?: Padding, maxZoom?: number }} [options]
+   */
+  fit(points, { padding = 48, maxZoom = 17 } = {}) {
+    const shown = points ?? [...this.#places.points, ...this.#route.points, ...this.#trail.points, ...this.#dots.samples];
+    if (shown.length === 0) return;
+    const sides = typeof padding === 'number' ? { top: padding, right: padding, bottom: padding, left: padding } : padding;
+    const { top = 48, right = 48, bottom = 48, left = 48 } = sides;
+    this.#leaflet.fitBounds(L.latLngBounds(shown.map(({ latitude, longitude }) => [latitude, longitude])), {
+      paddingTopLeft: [left, top], paddingBottomRight: [right, bottom], maxZoom, animate: !this.#isReduced,
+    });
+  }
+
+  /** Keeps a dot near the middle, until somebody drags the map; null lets it go. @param {string | null} id */
+  follow(id) {
+    if (id === this.#followed) return;
+    this.#followed = id;
+    this.#onFollow?.(id);
+    this.#overlay.draw();
+  }
+
+  /** null follows the page and the system again. @param {'light' | 'dark' | null} name */
+  setTheme(name) {
+    this.#theme.set(name);
+  }
+
+  /** Where the dots were last drawn. @returns {DrawnDot[]} */
+  dots() {
+    return this.#dots.list(toEarth);
+  }
+
+  /** What is drawn of the trail, the dot at its end included. @returns {Point[]} */
+  trail() {
+    return this.#trail.drawn(this.#trailDot()).map(({ x, y }) => toEarth(x, y));
+  }
+
+  /** How often the overlay was drawn. */
+  get frames() {
+    return this.#overlay.frames;
+  }
+
+  /** Leaflet's own map, for what is not provided for here. */
+  get leaflet() {
+    return this.#leaflet;
+  }
+
+  destroy() {
+    this.#off.abort();
+    this.#size.disconnect();
+    this.#theme.destroy();
+    this.#unwatch();
+    this.#overlay.destroy();
+    this.#leaflet.remove();
+    this.#element.classList.remove('waybill-map', 'waybill-map-has-tiles');
+    for (const name of ['role', 'aria-roledescription', 'aria-label', 'data-map-theme']) this.#element.removeAttribute(name);
+  }
+
+  #trailDot() {
+    return this.#dots.glideOf(this.#trail.dotId ?? this.#dots.only);
+  }
+
+  #paint(context, view, now) {
+    const palette = PALETTES[this.#theme.name];
+    const isMoving = this.#dots.step(now);
+    this.#route.draw(context, view, palette);
+    this.#trail.draw(context, view, palette, this.#trailDot());
+    this.#places.draw(context, view, palette);
+    this.#dots.draw(context, view, palette);
+    if (this.#followed !== null) this.#centre(view);
+    return isMoving;
+  }
+
+  /** Brings the followed dot back to the middle when it is about to leave it. */
+  #centre(view) {
+    const glide = this.#dots.glideOf(this.#followed);
+    if (!glide || this.#leaflet._animatingZoom) return;
+    const [x, y] = [glide.x * view.scale + view.x - view.width / 2, glide.y * view.scale + view.y - view.height / 2];
+    if (Math.abs(x) > view.width / 4 || Math.abs(y) > view.height / 4) {
+      this.#leaflet.panBy([x, y], { animate: !this.#isReduced, duration: 0.6 });
+    }
+  }
+
+  #reduce(isReduced) {
+    this.#isReduced = isReduced;
+    if (isReduced) this.#dots.finish();
+    this.#overlay.draw();
+  }
+
+  #paintTheme() {
+    this.#element.dataset.mapTheme = this.#theme.name;
+    this.#ground.setPalette?.(PALETTES[this.#theme.name]);
+    this.#overlay.draw();
+  }
+}
+
+/** @param {HTMLElement} element @param {MapOptions} options */
+export function createMap(element, options) {
+  return new WaybillMap(element, options);
+}

@@ -1,0 +1,133 @@
+// What a dot looks like, painted once for each look and then copied: hundreds of dots are then hundreds of copies.
+
+const HALF = 26;
+
+function circle(context, radius) {
+  context.beginPath();
+  context.arc(0, 0, radius, 0, 2 * Math.PI);
+}
+
+/** What points ahead, outside of the circle. */
+function beak(context, radius) {
+  context.beginPath();
+  context.moveTo(0, -radius - 9);
+  context.lineTo(6, -radius - 0.5);
+  context.lineTo(-6, -radius - 0.5);
+  context.closePath();
+}
+
+function colourOf({ kind, freshness, busy }, palette) {
+  if (freshness === 'lost') return palette.dot.lost;
+  return busy && kind === 'partner' ? palette.dot.busy : palette.dot[kind];
+}
+
+export function radiusOf({ kind, selected }) {
+  return { mine: 10, partner: 8, other: 6.5 }[kind] + (selected ? 2 : 0);
+}
+
+function paint(context, look, palette) {
+  const [radius, colour] = [radiusOf(look), colourOf(look, palette)];
+  const isLost = look.freshness === 'lost';
+  if (look.selected || (look.kind === 'mine' && !isLost)) {
+    context.fillStyle = colour;
+    context.globalAlpha = look.selected ? 0.26 : 0.18;
+    circle(context, radius + 11);
+    context.fill();
+    context.globalAlpha = 1;
+  }
+  if (look.selected) {
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    circle(context, radius + 11);
+    context.stroke();
+  }
+  context.lineJoin = 'round';
+  context.fillStyle = palette.rim;
+  context.save();
+  context.shadowColor = palette.shade;
+  context.shadowBlur = 6 * context.getTransform().a;
+  if (look.hasBeak) {
+    beak(context, radius);
+    context.strokeStyle = palette.rim;
+    context.lineWidth = 4;
+    context.stroke();
+  }
+  circle(context, radius + 2.5);
+  context.fill();
+  context.restore();
+  if (look.hasBeak) {
+    beak(context, radius);
+    context.fillStyle = colour;
+    context.fill();
+    circle(context, radius + 2);
+    context.fillStyle = palette.rim;
+    context.fill();
+  }
+  circle(context, radius);
+  context.fillStyle = isLost ? palette.rim : colour;
+  context.fill();
+  if (isLost) {
+    circle(context, radius - 1.5);
+    context.strokeStyle = colour;
+    context.lineWidth = 3;
+    context.stroke();
+  } else if (look.freshness === 'stale') {
+    context.globalAlpha = 0.5;
+    context.fillStyle = palette.rim;
+    context.fill();
+    context.globalAlpha = 0.75;
+    context.strokeStyle = colour;
+    context.lineWidth = 1.8;
+    context.setLineDash([3.4, 3.2]);
+    circle(context, radius + 5);
+    context.stroke();
+  } else if (look.kind === 'mine') {
+    context.fillStyle = palette.rim;
+    circle(context, 3.4);
+    context.fill();
+  }
+}
+
+export class Sprites {
+  #made = new Map();
+  #palette;
+  #density;
+
+  /** Forgets them all when the colours or the screen have changed. */
+  use(palette, density) {
+    if (palette === this.#palette && density === this.#density) return;
+    this.#palette = palette;
+    this.#density = density;
+    this.#made.clear();
+  }
+
+  #get(look) {
+    const key = `${look.kind} ${look.freshness} ${look.busy} ${look.selected} ${look.hasBeak}`;
+    let sprite = this.#made.get(key);
+    if (!sprite) {
+      sprite = document.createElement('canvas');
+      sprite.width = 2 * HALF * this.#density;
+      sprite.height = 2 * HALF * this.#density;
+      const context = sprite.getContext('2d');
+      context.scale(this.#density, this.#density);
+      context.translate(HALF, HALF);
+      paint(context, look, this.#palette);
+      this.#made.set(key, sprite);
+    }
+    return sprite;
+  }
+
+  /** Copies one to where its middle should be, turned by `degrees`. */
+  draw(context, look, x, y, degrees) {
+    const [sprite, density] = [this.#get(look), this.#density];
+    if (look.hasBeak) {
+      const angle = (degrees * Math.PI) / 180;
+      const [cos, sin] = [Math.cos(angle) * density, Math.sin(angle) * density];
+      context.setTransform(cos, sin, -sin, cos, x * density, y * density);
+      context.drawImage(sprite, -HALF, -HALF, 2 * HALF, 2 * HALF);
+      context.setTransform(density, 0, 0, density, 0, 0);
+    } else {
+      context.drawImage(sprite, x - HALF, y - HALF, 2 * HALF, 2 * HALF);
+    }
+  }
+}

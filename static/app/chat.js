@@ -137,7 +137,7 @@ export function Chat({ session, client, group, order, other, isOpen }) {
     ${isOpen
       ? html`<form class="composer" onSubmit=${send}>
           <label class="sr" for="chat-text">${t('chat.to', { name: other })}</label>
-          <textarea id="chat-text" rows="1" maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
+          <textarea id="chat-text" rows="1" autofocus maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
           <button class="icon-button filled" aria-label=${t('chat.send')} title=${t('chat.send')} disabled=${!text.trim()}><${Icon} name="send" /></button>
         </form>`
       : html`<p class="muted center">${t('chat.closed')}</p>`}

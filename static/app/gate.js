@@ -2,8 +2,8 @@
 
 import { html, useEffect, useState } from './view.js';
 import { config } from './config.js';
-import { explain, language, t } from './i18n.js';
-import { ActionButton, Icon } from './ui.js';
+import { language, t } from './i18n.js';
+import { ActionButton, Icon, Refusal } from './ui.js';
 
 function Demo({ session, demo }) {
   const people = demo.users.filter(({ role }) => role === session.face);
@@ -39,9 +39,8 @@ function Form({ session, isNew, onSwitch }) {
     ${isNew && html`<label>${t('gate.name')}<input name="name" autocomplete="name" required maxlength="100" /></label>`}
     <label>${t('gate.email')}<input name="email" type="email" autocomplete="username" required /></label>
     <label>${t('gate.password')}<input name="password" type="password" autocomplete=${isNew ? 'new-password' : 'current-password'} required minlength=${isNew ? 10 : 1} /></label>
-    ${error && html`<p class="error" role="alert">${other ? t('gate.other_face', { role: t(`role.${other}`) }) : explain(error)}
-      ${other && html` <a href=${`/${other}`}>${t('gate.go_there')}</a>`}
-      ${(error.body?.errors ?? []).map(({ field, message }) => html`<br />${field}: ${message}`)}</p>`}
+    ${other && html`<p class="error" role="alert">${t('gate.other_face', { role: t(`role.${other}`) })} <a href=${`/${other}`}>${t('gate.go_there')}</a></p>`}
+    ${error && !other && html`<${Refusal} error=${error} />`}
     <button class="button primary" disabled=${isBusy} aria-busy=${isBusy}>${t(isNew ? 'gate.register' : 'gate.log_in')}</button>
     ${onSwitch && html`<button type="button" class="link" onClick=${onSwitch}>${t(isNew ? 'gate.have_account' : 'gate.no_account')}</button>`}
   </form>`;

@@ -16,8 +16,8 @@ export class Inbox {
   #client;
   #href;
 
-  /** `href` gives the link of a notification within the face. */
-  constructor({ session, client, href }) {
+  /** `href` gives the link of a notification within the face; `screen` is the path of the inbox. */
+  constructor({ session, client, href, screen }) {
     this.#session = session;
     this.#client = client;
     this.#href = href;
@@ -26,7 +26,10 @@ export class Inbox {
     group.on('unread_count', ({ count }) => this.unread.set(count));
     group.on('notification', ({ notification }) => {
       this.list.set((list) => ({ ...list, items: [notification, ...list.items.filter(({ id }) => id !== notification.id)].slice(0, KEPT) }));
-      toast({ title: notification.title, text: notification.message, href: href(notification) ?? undefined });
+      const target = href(notification);
+      // Who looks at what it is about sees it there.
+      const isSeen = [target, screen].includes(location.pathname) && document.visibilityState === 'visible';
+      if (!isSeen) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
     });
     // What came in between is in the list alone.
     group.on('resync', () => { if (this.list.value.items.length > 0) this.load(); });

@@ -4,10 +4,28 @@ import { html, useEffect, useRef, useState } from './view.js';
 import { config } from './config.js';
 import { t } from './i18n.js';
 
+/** What lies on top of it: buttons, and on a phone the edge of the pane below, pixels. */
+const PADDING = { top: 64, right: 72, bottom: 56, left: 48 };
+
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** `dots` are pairs of an id and a dot; `places` and `trail` as `createMap` takes them. */
-export function MapView({ label, places = [], dots = [], trail = [], onPick = null, onDot = null, fitTo = null }) {
+/** What follows in `after` on all of `before` that is still in it; null where something has come in between. */
+function added(before, after) {
+  if (before.length === 0 || after.length === 0) return null;
+  const last = after.lastIndexOf(before.at(-1));
+  const dropped = before.indexOf(after[0]);
+  return last >= 0 && dropped >= 0 && last + 1 + dropped === before.length ? after.slice(last + 1) : null;
+}
+
+/** Leaflet takes an attribution for markup; this server's is text. */
+function asText(text) {
+  const element = document.createElement('span');
+  element.textContent = text;
+  return element.innerHTML;
+}
+
+/** `dots` are pairs of an id and a dot; `places` and `trail` as `createMap` takes them; `trailOf` is the dot that draws the trail. */
+export function MapView({ label, places = [], dots = [], trail = [], trailOf = null, onPick = null, onDot = null, fitTo = null }) {
   const element = useRef(null);
   const map = useRef(null);
   const [state, setState] = useState('loading');
@@ -21,7 +39,7 @@ export function MapView({ label, places = [], dots = [], trail = [], onPick = nu
       if (!isThere) return;
       map.current = createMap(element.current, {
         label,
-        tiles,
+        tiles: tiles && { ...tiles, attribution: asText(tiles.attribution) },
         reducedMotion: reducedMotion.matches,
         onPick: onPick ? (point) => handlers.current.onPick?.(point) : undefined,
         onDot: onDot ? (id) => handlers.current.onDot?.(id) : undefined,
@@ -45,9 +63,16 @@ export function MapView({ label, places = [], dots = [], trail = [], onPick = nu
   useEffect(() => {
     if (state !== 'ready') return;
     const points = fitTo ?? [...places, ...dots.map(([, dot]) => dot)];
-    if (points.length > 0) map.current.fit(points);
+    if (points.length > 0) map.current.fit(points, { padding: PADDING });
   }, [state, placesKey, fitKey, dots.length]);
-  useEffect(() => { if (state === 'ready') map.current.setTrail(trail); }, [state, trail]);
+  const drawn = useRef(null);
+  useEffect(() => {
+    if (state !== 'ready') return;
+    const more = drawn.current && added(drawn.current, trail);
+    if (more) more.forEach((point) => map.current.extendTrail(point));
+    else map.current.setTrail(trail, trailOf ?? undefined);
+    drawn.current = trail;
+  }, [state, trail]);
   useEffect(() => { if (state === 'ready') map.current.setDots(dots); }, [state, dots]);
 
   return html`<div class="map-box" data-state=${state}><div class="map" ref=${element}></div>

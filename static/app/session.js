@@ -103,7 +103,7 @@ export class Session {
   }
 
   async register({ email, password, name, locale }) {
-    const { access, refresh, user } = await send('POST', '/auth/register', { body: { email, password, name, locale } });
+    const { access, refresh, user } = await send('POST', '/auth/register', { body: { email, password, name, locale, role: this.face } });
     this.#keep({ access, refresh }, user);
   }
 

@@ -78,8 +78,8 @@ export function ActionButton({ onPress, children, kind = 'primary', disabled = f
 
 const toasts = new Store([]);
 let count = 0;
-const SHOWN = 6000;
-const AT_ONCE = 3;
+const SHOWN = 5000;
+const AT_ONCE = 2;
 
 /** Says something for a few seconds: `{kind: 'info' | 'error', title, text?, href?}`. */
 export function toast(what) {
@@ -137,6 +137,14 @@ export const Empty = ({ icon = 'box', title, children }) => html`<div class="emp
 /** What could not be loaded, and another try. */
 export const Failed = ({ error, onRetry }) => html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
   <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
+
+/** Why something was refused: each field that is wrong, or what else it was. */
+export function Refusal({ error, children }) {
+  const fields = error.body?.errors ?? [];
+  return html`<p class="error" role="alert">${fields.length > 0
+    ? fields.map(({ field, message }) => html`<span key=${field} class="line">${field}: ${message}</span>`)
+    : explain(error)} ${children}</p>`;
+}
 
 /**
  * What a call gives: `{value, error, isLoading, reload, set}`. Asked again when `key` changes; a late answer to an earlier

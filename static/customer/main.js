@@ -37,7 +37,7 @@ function hrefOf({ data }) {
 function begin() {
   const live = connect(session);
   const { client } = live;
-  const inbox = new Inbox({ session, client, href: hrefOf });
+  const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const parts = { session, router, client, live, inbox };
   return {
     ...parts,

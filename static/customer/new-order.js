@@ -3,10 +3,10 @@
 import { html, useEffect, useMemo, useState } from '../app/view.js';
 import { config } from '../app/config.js';
 import { minorUnits, money } from '../app/format.js';
-import { explain, t } from '../app/i18n.js';
+import { t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { itemsTotal } from '../app/order.js';
-import { ActionButton, Icon, IconButton, Loading, toast, useLoaded } from '../app/ui.js';
+import { ActionButton, Icon, IconButton, Loading, Refusal, useLoaded } from '../app/ui.js';
 
 const ADDRESS = 500;
 
@@ -43,9 +43,15 @@ function OwnItems({ items, currency, onChange }) {
 
 /** A place: on the map, and its address in words. */
 function PlaceField({ label, place, isActive, onFocus, onAddress }) {
+  // On a phone the map is above, and out of sight by now.
+  const pick = () => {
+    onFocus();
+    scrollTo({ top: 0 });
+    document.querySelector('.map')?.focus();
+  };
   return html`<div class=${isActive ? 'place-field active' : 'place-field'}>
     <label>${label}<input value=${place.address} maxlength=${ADDRESS} placeholder=${t('new.address')} onFocus=${onFocus} onInput=${(event) => onAddress(event.target.value)} /></label>
-    <button type="button" class="link" aria-pressed=${isActive} onClick=${onFocus}>${place.latitude === undefined ? t('new.pick') : t('new.picked')}</button></div>`;
+    <button type="button" class="link" onClick=${pick}>${place.latitude === undefined ? t('new.pick') : t('new.picked')}</button></div>`;
 }
 
 const nothing = { address: '' };
@@ -62,10 +68,10 @@ export function NewOrder({ face }) {
   const [amounts, setAmounts] = useState({});
   const [own, setOwn] = useState([{ name: '', quantity: '1', price: '' }]);
   const [notes, setNotes] = useState('');
-  const [method, setMethod] = useState('wallet');
+  const [wanted, setMethod] = useState(null);
   const [problem, setProblem] = useState(null);
   // One order, however often the button is pressed or the connection breaks; another one once something is changed.
-  const key = useMemo(() => crypto.randomUUID(), [shop, pickup, dropoff, amounts, own, notes, method]);
+  const key = useMemo(() => crypto.randomUUID(), [shop, pickup, dropoff, amounts, own, notes, wanted]);
   const currency = wallet?.currency ?? 'USD';
   useEffect(() => { if (settings && shops.length === 0) setActive('pickup'); }, [settings]);
 
@@ -73,6 +79,7 @@ export function NewOrder({ face }) {
     ? shop.menu.filter(({ name }) => amounts[name] > 0).map(({ name, price }) => ({ name, quantity: amounts[name], unit_price: price }))
     : own.filter(({ name }) => name.trim()).map(({ name, quantity, price }) => ({ name: name.trim(), quantity: Number(quantity), unit_price: minorUnits(price, currency) }));
   const total = itemsTotal(items);
+  const method = wanted ?? (wallet && wallet.balance > 0 && wallet.balance >= total ? 'wallet' : 'cash');
   const isPriced = items.length > 0 && items.every(({ unit_price: price, quantity }) => price !== null && Number.isInteger(quantity) && quantity > 0);
   const isPlaced = (place) => place.latitude !== undefined && place.address.trim() !== '';
   const isReady = isPriced && isPlaced(pickup) && isPlaced(dropoff);
@@ -120,8 +127,7 @@ export function NewOrder({ face }) {
         <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${method === name} onChange=${() => setMethod(name)} />
           ${t(`payment.${name}`)}${name === 'wallet' && wallet ? ` · ${money({ amount: wallet.balance, currency })}` : ''}</label>`)}</fieldset>
         <dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${money({ amount: total, currency })}</dd></div><div><dt>${t('new.delivery')}</dt><dd class="muted">${t('new.delivery_text')}</dd></div></dl>
-        ${problem && html`<p class="error" role="alert">${explain(problem)}${problem.code === 'insufficient_funds' ? html` <a href=${router.href('/wallet')}>${t('wallet.top_up')}</a>` : ''}
-          ${(problem.body?.errors ?? []).map(({ field, message }) => html`<br />${field}: ${message}`)}</p>`}
+        ${problem && html`<${Refusal} error=${problem}>${problem.code === 'insufficient_funds' && html`<a href=${router.href('/wallet')}>${t('wallet.top_up')}</a>`}</${Refusal}>`}
         <div class="sticky"><${ActionButton} kind="primary wide big" disabled=${!isReady} onPress=${place}>${t('new.place')}</${ActionButton}></div>`}
     </section>
   </div>`;

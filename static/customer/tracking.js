@@ -1,6 +1,6 @@
 // One order, live: where the partner is, when it comes, what happened, and what one may do about it.
 
-import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
+import { html, useEffect, useMemo, useState } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
@@ -9,7 +9,7 @@ import { MapView } from '../app/map-view.js';
 import {
   STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText, withEta, withLocation, withUpdate,
 } from '../app/order.js';
-import { ActionButton, Dialog, Failed, Icon, IconButton, Loading, toast, useLoaded, useNow } from '../app/ui.js';
+import { ActionButton, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 
 const TRAIL_KEPT = 2000;
 
@@ -69,7 +69,8 @@ class Watched {
 function Eta({ order }) {
   const now = useNow(1000);
   const { eta, location } = order;
-  if (!eta) return null;
+  // Whoever is there is expected no longer.
+  if (!eta || order.status === 'arrived') return null;
   const left = (new Date(eta.arrives_at) - now) / 1000;
   const freshness = location ? freshnessOf(location, now) : 'lost';
   const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
@@ -153,11 +154,6 @@ function Payment({ session, order }) {
   </dl>`;
 }
 
-function headOf(order) {
-  if (order.status === 'cancelled' || order.status === 'failed') return 'close';
-  return order.status === 'delivered' || order.status === 'completed' ? 'check' : 'bicycle';
-}
-
 export function Tracking({ face, orderId, isChatOpen }) {
   const { session, client, router } = face;
   const watched = useMemo(() => new Watched(face, orderId), [orderId]);
@@ -167,12 +163,10 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const trail = useStore(watched.trail);
   const now = useNow(5000);
   const [isCancelling, setCancelling] = useState(false);
-  const unread = useRef(0);
   const home = router.href(`/orders/${orderId}`);
   useEffect(() => { if (order) face.orders.put(order); }, [order?.version]);
   useEffect(() => watched.group.on('chat_message', ({ message }) => {
     if (isChatOpen || message.sender.id === session.user.value.id) return;
-    unread.current += 1;
     toast({ title: message.sender.name, text: message.text, href: `${home}/chat` });
   }), [watched, isChatOpen]);
 
@@ -183,12 +177,12 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const dot = location && isShown(order) && {
     ...location, freshness: freshnessOf(location, now), kind: 'partner', selected: true, label: order.partner?.name,
   };
-  const places = [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: order.pickup.address }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: order.dropoff.address }];
+  const places = [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: t('order.pickup') }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: t('order.dropoff') }];
   const canCancel = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived'].includes(order.status);
   const confirm = () => session.post(`/orders/${order.id}/transitions`, { to: 'completed', version: order.version }, { key: `complete ${order.id}` });
 
   return html`<div class="with-map">
-    <div class="map-pane"><${MapView} label=${t('order.map')} places=${places} dots=${dot ? [['partner', dot]] : []} trail=${trail} /></div>
+    <div class="map-pane"><${MapView} label=${t('order.map')} places=${places} dots=${dot ? [['partner', dot]] : []} trail=${trail} trailOf="partner" /></div>
     <section class="pane">
       <header class="pane-head">
         <a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a>

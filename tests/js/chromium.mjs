@@ -65,6 +65,7 @@ class Browser {
   #socket;
   #count = 0;
   #calls = new Map();
+  #listeners = new Set();
   /** What pages have complained of. */
   complaints = [];
 
@@ -73,11 +74,17 @@ class Browser {
     socket.onmessage = ({ data }) => {
       const { id, result, error, method, params } = JSON.parse(data);
       if (method === 'Runtime.exceptionThrown') this.complaints.push(params.exceptionDetails);
+      if (method) this.#listeners.forEach((listener) => listener(method, params));
       const call = this.#calls.get(id);
       this.#calls.delete(id);
       if (error) call?.reject(new Error(error.message));
       else call?.resolve(result);
     };
+  }
+
+  /** Calls `listener` with each event of any tab, from now on. */
+  listen(listener) {
+    this.#listeners.add(listener);
   }
 
   send(method, params = {}, sessionId = undefined) {

@@ -254,6 +254,8 @@ export async function startWire(t, server) {
 class Wire {
   #port;
   #pairs = new Set();
+  /** Clients whose connection is a WebSocket by now. */
+  #talking = new Set();
   #server;
   #lose = null;
   /** WebSocket handshakes that were sent. */
@@ -280,6 +282,13 @@ class Wire {
     this.isDown = false;
   }
 
+  /** Says something to the client in the server's stead. */
+  say(frame) {
+    const text = Buffer.from(JSON.stringify(frame));
+    const head = text.length < 126 ? Buffer.from([0x81, text.length]) : Buffer.from([0x81, 126, text.length >> 8, text.length & 0xff]);
+    for (const client of this.#talking) client.write(Buffer.concat([head, text]));
+  }
+
   /** Loses the next frame to the client that `fits`; the promise tells when that has happened. */
   lose(fits) {
     return soon(new Promise((resolve) => { this.#lose = { fits, resolve }; }), `a frame to lose: ${fits}`);
@@ -302,6 +311,7 @@ class Wire {
       socket.on('error', () => {});
       socket.on('close', () => {
         this.#pairs.delete(pair);
+        this.#talking.delete(client);
         pair.forEach((one) => one.destroy());
       });
     }
@@ -324,6 +334,7 @@ class Wire {
         isUpgraded = true;
         client.write(kept.subarray(0, end + 4));
         kept = kept.subarray(end + 4);
+        this.#talking.add(client);
       }
       for (let size = frameSize(kept); size !== null && kept.length >= size; size = frameSize(kept)) {
         const frame = kept.subarray(0, size);

@@ -1,0 +1,272 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { startChromium } from './chromium.mjs';
+import { Face } from './face.mjs';
+import { startServer, startWire } from './support.mjs';
+
+const SHOP = { latitude: 41.3953, longitude: 2.1619 };
+
+/** A server with its pages, a browser, and the people of a story. */
+async function stage(t, settings = {}) {
+  const server = await startServer(t, { WAYBILL_PAYMENT_PROVIDER: 'test', ...settings });
+  const [browser, partner, admin] = [await startChromium(t), await server.user('partner'), await server.user('admin')];
+  const { partner_id: partnerId } = await partner.call('GET', '/me');
+  t.after(() => assert.deepEqual(browser.complaints, []));
+  return { server, browser, partner, admin, partnerId };
+}
+
+/** Registers somebody new by the page. */
+async function register(server, browser, name, options) {
+  const face = await Face.open(browser, `${server.url}/customer`, options);
+  await face.press('New here? Create an account');
+  await face.write('Name', name);
+  await face.write('E-mail', `${name.toLowerCase().replaceAll(' ', '.')}@example.test`);
+  await face.write('Password', 'correct horse battery');
+  await face.press('Create an account');
+  await face.see(`Hello ${name.split(' ')[0]}`);
+  return face;
+}
+
+async function placeByMap(face) {
+  await face.press('New order');
+  await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
+  const middle = (part) => face.run((y) => {
+    scrollTo(0, 0);
+    const box = document.querySelector('.map').getBoundingClientRect();
+    return { x: box.x + box.width / 2, y: box.y + box.height * y };
+  }, part);
+  await face.write('Pick-up', 'Carrer de Provença 261');
+  await face.pressAt(await middle(0.5));
+  await face.write('Drop-off', 'Carrer de Mallorca 304');
+  await face.pressAt(await middle(0.3));
+  await face.write('What', 'Soup');
+  await face.write('Price of one', '6,50');
+  await face.press('Place the order');
+  await face.see('Looking for a partner');
+  const path = await face.run(() => location.pathname);
+  return path.split('/').at(-1);
+}
+
+const stepper = ({ partner }, orderId) => (to, more = {}) => partner.call('POST', `/orders/${orderId}/transitions`, { to, ...more });
+
+const locate = ({ partner }, orderId, point) => partner.call('POST', '/partner/locations', {
+  points: [{ ...point, timestamp: new Date().toISOString(), order_id: orderId, heading: 45 }],
+});
+
+test('a customer registers, pays in, orders on the map, sees it come, writes, gets it and rates it', async (t) => {
+  const story = await stage(t);
+  const { server, browser, partner, admin, partnerId } = story;
+  const face = await register(server, browser, 'Ada Puig');
+
+  await face.press('Wallet');
+  await face.press('Top up');
+  await face.press('$50.00');
+  await face.press('Top up by $50.00');
+  await face.until(() => document.querySelector('.balance .figure')?.textContent === '$50.00');
+  await face.press('Orders');
+
+  const orderId = await placeByMap(face);
+  const other = await Face.open(browser, `${server.url}/customer/orders/${orderId}`, { width: 1440, height: 900 });
+  await other.see('Looking for a partner');
+  assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 1, 'two tabs, one socket');
+
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const one of [face, other]) await one.see('partner 1 takes your order');
+  const code = await face.run(() => document.querySelector('.code .figure').textContent);
+  assert.match(code, /^\d{4}$/);
+
+  const step = stepper(story, orderId);
+  await step('en_route');
+  await locate(story, orderId, { latitude: SHOP.latitude + 0.01, longitude: SHOP.longitude });
+  for (const one of [face, other]) {
+    await one.see('partner 1 is on the way to the pick-up');
+    await one.until(() => document.querySelector('.eta .figure'));
+  }
+
+  await face.press('Chat');
+  await face.write('Message to partner 1', 'The bell is broken, call ada@example.test');
+  await face.press('Send');
+  await face.see('contact details hidden');
+  const { items: [message] } = await partner.call('GET', `/orders/${orderId}/messages`);
+  assert.equal(message.sender.name, 'Ada Puig');
+  await partner.call('POST', `/orders/${orderId}/messages/read`, { up_to: message.id });
+  await face.see('read');
+  await partner.call('POST', `/orders/${orderId}/messages`, { text: 'I will knock.', client_id: 'one' });
+  await face.see('I will knock.');
+  await face.key('Escape');
+  await face.until(() => !document.querySelector('dialog'));
+
+  for (const to of ['arrived', 'picked_up', 'in_transit']) await step(to);
+  await face.see('partner 1 is on the way to you');
+  await step('delivered', { code });
+  await face.press('Yes, all there');
+  await face.see('How was partner 1?');
+  await face.press('5 stars');
+  await face.press('Send');
+  await face.see('Thank you for your rating');
+  await other.see('Completed');
+
+  await face.press('Notifications');
+  await face.see('Mark all as read');
+  await face.press('Mark all as read');
+  await face.until(() => !document.querySelector('.bell .badge'));
+  await other.until(() => !document.querySelector('.bell .badge'));
+});
+
+test('a server that is killed in the middle costs nothing, and what is written offline is sent once', async (t) => {
+  const story = await stage(t);
+  const { server, browser, partner, admin, partnerId } = story;
+  const face = await register(server, browser, 'Bruno Soler');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  await face.see('partner 1 takes your order');
+
+  await server.kill();
+  await face.see('Not connected');
+  await server.start();
+  await stepper(story, orderId)('en_route');
+  await face.see('partner 1 is on the way to the pick-up');
+  await face.seeNot('Not connected');
+
+  await face.press('Chat');
+  await face.see('Write to partner 1');
+  await face.tab.setOffline(true);
+  await face.see('You are offline');
+  await face.write('Message to partner 1', 'Third floor');
+  await face.press('Send');
+  await face.see('sending');
+  await face.tab.setOffline(false);
+  await face.seeNot('sending');
+  const { items } = await partner.call('GET', `/orders/${orderId}/messages`);
+  assert.deepEqual(items.map(({ text }) => text), ['Third floor']);
+});
+
+test('a page outlives its token, and a log-out on one tab is one on all', async (t) => {
+  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '2' });
+  const face = await register(server, browser, 'Carla Vidal');
+  const first = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).access);
+  await face.until((access) => JSON.parse(localStorage.getItem('waybill.customer')).access !== access, first, 'another token');
+  await face.press('Wallet');
+  await face.see('No movements yet');
+  const other = await Face.open(browser, `${server.url}/customer/settings`);
+  await other.press('Log out');
+  await other.see('Log in');
+  await face.see('Log in');
+});
+
+test('an order can be placed with the keyboard alone', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await register(server, browser, 'Dora Mas', { width: 1440, height: 900 });
+  const type = async (name, text) => {
+    await face.tabTo(name);
+    await face.tab.send('Input.insertText', { text });
+  };
+  await face.tabTo('New order');
+  await face.key('Enter');
+  await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
+  await type('Pick-up', 'Carrer de Provença 261');
+  await face.tabTo('Pick on the map');
+  await face.key('Enter');
+  await face.key('Enter');
+  await face.see('On the map');
+  await type('Drop-off', 'Carrer de Mallorca 304');
+  await face.tabTo('Pick on the map');
+  await face.key('Enter');
+  await face.key('Enter');
+  await face.until(() => !document.body.innerText.includes('Pick on the map'));
+  await type('What', 'Soup');
+  await type('Price of one', '6.50');
+  await face.tabTo('Cash');
+  await face.key(' ');
+  await face.tabTo('Place the order');
+  await face.key('Enter');
+  await face.see('Looking for a partner');
+});
+
+test('no screen has a fault that axe-core knows of, in light and dark, in English and German', async (t) => {
+  const story = await stage(t);
+  const { server, browser, admin, partnerId } = story;
+  const face = await register(server, browser, 'Eva Roig');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  await stepper(story, orderId)('en_route');
+  await locate(story, orderId, SHOP);
+  const screens = {
+    '/': 'Hello', '/new': 'Place the order', '/wallet': 'To spend', '/inbox': 'Mark all as read', '/settings': 'What you are told',
+    [`/orders/${orderId}`]: 'Hand-over code', [`/orders/${orderId}/chat`]: 'Write to',
+  };
+  for (const scheme of ['light', 'dark']) {
+    await face.prefer(scheme);
+    for (const [path, text] of Object.entries(screens)) {
+      await face.go(`/customer${path}`);
+      await face.see(text);
+      await face.until(() => !document.querySelector('.loading'));
+      assert.deepEqual(await face.faults(), [], `${path} in ${scheme}`);
+    }
+  }
+  await face.run(() => localStorage.setItem('waybill.language', 'de'));
+  await face.go('/customer');
+  await face.see('Hallo Eva');
+  assert.equal(await face.run(() => document.documentElement.lang), 'de');
+  assert.deepEqual(await face.faults(), [], 'in German');
+});
+
+test('a page that is left open for 10,000 positions does not grow', async (t) => {
+  const story = await stage(t);
+  const { server, browser, admin, partnerId } = story;
+  const wire = await startWire(t, server);
+  const face = await register({ url: wire.url }, browser, 'Fina Pons');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  await stepper(story, orderId)('en_route');
+  await face.see('partner 1 is on the way to the pick-up');
+  await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
+
+  const group = `order_${orderId}`;
+  const begin = Date.now();
+  let count = 0;
+  const envelope = () => ({ group, id: crypto.randomUUID(), at: new Date().toISOString() });
+  // A partner's own are shown once a second; these come as fast as the page takes them.
+  const positions = async (number, minutes) => {
+    for (const end = count + number; count < end; count += 1) {
+      wire.say({
+        type: 'location', ...envelope(), timestamp: new Date(begin + count).toISOString(), age: 0, freshness: 'live', heading: count % 360, speed: 5,
+        accuracy: 5, latitude: SHOP.latitude + (count % 1000) / 1e5, longitude: SHOP.longitude + (count % 77) / 1e5,
+      });
+    }
+    const arrives = new Date(Date.now() + minutes * 60_000 + 20_000).toISOString();
+    wire.say({
+      type: 'eta', ...envelope(),
+      eta: { arrives_at: arrives, promised_at: arrives, seconds: 60, distance: 500, age: 0, freshness: 'live', late_risk: 'none', source: 'estimate', to: 'pickup' },
+    });
+    await face.see(`${minutes} min`);
+  };
+  const used = async () => {
+    await face.tab.send('HeapProfiler.collectGarbage');
+    return (await face.tab.send('Runtime.getHeapUsage')).usedSize;
+  };
+  // What is kept for the trail is bounded, and full by then.
+  await positions(3_000, 31);
+  const before = await used();
+  await positions(10_000, 42);
+  const grown = (await used()) - before;
+  assert.ok(grown < 1_000_000, `it grew by ${grown} bytes`);
+});
+
+test('a customer can use the page before 150 KB have come, and the map comes after', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await register(server, browser, 'Gina Valls');
+  const sizes = new Map();
+  const names = new Map();
+  browser.listen((method, params) => {
+    if (method === 'Network.responseReceived') names.set(params.requestId, new URL(params.response.url).pathname);
+    if (method === 'Network.loadingFinished') sizes.set(params.requestId, params.encodedDataLength);
+  });
+  await face.tab.send('Network.setCacheDisabled', { cacheDisabled: true });
+  await face.go('/customer');
+  await face.see('No orders yet');
+  const loaded = [...sizes].map(([id, size]) => [names.get(id) ?? '', size]);
+  const total = loaded.reduce((sum, [, size]) => sum + size, 0);
+  assert.ok(loaded.length > 10 && total > 20_000 && total < 150_000, `${total} bytes: ${JSON.stringify(loaded)}`);
+  assert.ok(!loaded.some(([name]) => /leaflet\.js|map\/map\.js/.test(name)), 'the map is not among them');
+});

@@ -86,7 +86,9 @@ class WaybillMap {
   #onFollow;
   #isReduced;
   #off = new AbortController();
-  #size = new ResizeObserver(() => this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true }));
+  #size = new ResizeObserver(() => this.#resized());
+  /** What to show when the element has got a size. */
+  #fitLater = null;
   #unwatch;
 
   constructor(frame, options) {
@@ -185,6 +187,11 @@ class WaybillMap {
   fit(points, { padding = 48, maxZoom = 17 } = {}) {
     const shown = points ?? [...this.#places.points, ...this.#route.points, ...this.#trail.points, ...this.#dots.samples];
     if (shown.length === 0) return;
+    const { x: width, y: height } = this.#leaflet.getSize();
+    if (width === 0 || height === 0) {
+      this.#fitLater = () => this.fit(points, { padding, maxZoom });
+      return;
+    }
     const sides = typeof padding === 'number' ? { top: padding, right: padding, bottom: padding, left: padding } : padding;
     const { top = 48, right = 48, bottom = 48, left = 48 } = sides;
     this.#leaflet.fitBounds(L.latLngBounds(shown.map(({ latitude, longitude }) => [latitude, longitude])), {
@@ -271,6 +278,14 @@ class WaybillMap {
     this.#leaflet.panBy = (offset, options) => (
       panBy.call(this.#leaflet, offset, this.#isReduced ? { ...options, animate: false } : options)
     );
+  }
+
+  #resized() {
+    this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true });
+    const { x: width, y: height } = this.#leaflet.getSize();
+    if (width === 0 || height === 0 || !this.#fitLater) return;
+    this.#fitLater();
+    this.#fitLater = null;
   }
 
   #reduce(isReduced) {

@@ -358,6 +358,26 @@ test('fit shows all that is drawn beside what covers the map, and follow keeps a
   for (const { x, y } of seen) assert.ok(x >= 40 && x <= 760 && y >= 40 && y <= 350, `${x} ${y}`);
 });
 
+test('a map that is made before it has a size shows what it should when it has one', async (t) => {
+  const { tab, create } = await openMap(t, null);
+  await tab.run(() => { document.querySelector('#map').style.height = '0'; });
+  await create({ reducedMotion: true });
+  const { x, y, width, height } = await tab.run(async () => {
+    const map = globalThis.made;
+    const far = await globalThis.at(40, 3);
+    map.setPlaces([{ id: 'a', kind: 'pin', ...far }]);
+    map.fit();
+    document.querySelector('#map').style.height = '300px';
+    const where = () => map.leaflet.latLngToContainerPoint([far.latitude, far.longitude]);
+    await globalThis.until(() => Math.abs(where().x - 400) < 5);
+    const canvas = document.querySelector('.waybill-map-overlay');
+    await globalThis.until(() => canvas.height === 300);
+    return { ...where(), width: canvas.width, height: canvas.height };
+  });
+  assert.ok(Math.abs(x - 400) < 2 && Math.abs(y - 150) < 2, `${x} ${y}`);
+  assert.deepEqual([width, height], [800, 300]);
+});
+
 test('while the map zooms, what is drawn zooms with the ground, and keeps its size', async (t) => {
   const { tab } = await openMap(t, { reducedMotion: false });
   const { seen, ends } = await tab.run(async () => {
@@ -468,6 +488,7 @@ test('a page that is left open does not grow', async (t) => {
   const before = await heap();
   await tab.run(update, { count: 10_000, from: 2_000 });
   const after = await heap();
+  t.diagnostic(`${after - before} bytes more after 10,000 updates, of ${after}`);
   assert.ok(after - before < 200_000, `${after - before} bytes more`);
   const { dots, trail } = await tab.run(() => ({ dots: globalThis.made.dots().length, trail: globalThis.made.trail().length }));
   assert.equal(dots, 100);

@@ -1,5 +1,6 @@
 // How many moving dots stay smooth: for some numbers of dots, all of which move all the time, each with a new sample
-// every second, the time from frame to frame and the time that the page's own script takes of it.
+// every second, the time from frame to frame, the time that the page's own script takes of it, and the processor time of
+// the whole browser for a frame, which tells more than the rest where others use the machine, too.
 //
 //   node --experimental-websocket --no-warnings tests/js/dots.bench.mjs [width height density [seconds]]
 
@@ -27,9 +28,10 @@ async function move({ count, seconds: length }) {
   // Samples come by tenths of a second, as they do from a server: each dot has one a second.
   const began = performance.now();
   const [frames, scripts] = [[], []];
-  let [last, tenth] = [began, 0];
+  let [last, tenth, all] = [began, 0, 0];
   while (performance.now() - began < length * 1000) {
     await globalThis.frame();
+    all += 1;
     const now = performance.now();
     if (tenth > 10) frames.push(now - last);
     last = now;
@@ -38,7 +40,7 @@ async function move({ count, seconds: length }) {
     }
     if (tenth > 10) scripts.push(globalThis.overlayTimes.at(-1) ?? 0);
   }
-  return { frames, scripts };
+  return { frames, scripts, all };
 }
 
 function quantile(values, share) {
@@ -46,7 +48,7 @@ function quantile(values, share) {
 }
 
 const ends = [];
-const { tab } = await openMap({ after: (end) => ends.push(end) }, { reducedMotion: false }, { width, height });
+const { tab, browser } = await openMap({ after: (end) => ends.push(end) }, { reducedMotion: false }, { width, height });
 await tab.send('Emulation.setDeviceMetricsOverride', { width, height, deviceScaleFactor: density, mobile: false });
 // What the drawing asks a frame for is what is timed.
 await tab.run(() => {
@@ -58,14 +60,22 @@ await tab.run(() => {
     globalThis.overlayTimes.push(performance.now() - began);
   });
 });
+/** Milliseconds of processor time that the browser's processes have taken. */
+async function processorTime() {
+  const { processInfo } = await browser.send('SystemInfo.getProcessInfo');
+  return 1000 * processInfo.reduce((sum, { cpuTime }) => sum + cpuTime, 0);
+}
+
 console.log(`${width}×${height} at ${density}, ${seconds} s each; milliseconds`);
-console.log('dots  frames/s  frame: median   p95  script: median   p95');
+console.log('dots  frames/s  frame: median   p95  script: median   p95  processor');
 for (const count of COUNTS) {
-  const { frames, scripts } = await tab.run(move, { count, seconds });
+  const before = await processorTime();
+  const { frames, scripts, all } = await tab.run(move, { count, seconds });
+  const spent = (await processorTime()) - before;
   const rate = (1000 * frames.length) / frames.reduce((sum, one) => sum + one, 0);
   console.log([
     String(count).padStart(4), rate.toFixed(1).padStart(9), quantile(frames, 0.5).padStart(14), quantile(frames, 0.95).padStart(5),
-    quantile(scripts, 0.5).padStart(15), quantile(scripts, 0.95).padStart(5),
+    quantile(scripts, 0.5).padStart(15), quantile(scripts, 0.95).padStart(5), (spent / all).toFixed(1).padStart(10),
   ].join(' '));
 }
 for (const end of ends) await end();

@@ -10,15 +10,15 @@ const ALLEY = 9;
 const BORDER = 8;
 const BENT = 20;
 
-/** Numbers from 0 to 1, the same ones for the same seed. */
+/** Numbers from 0 to 1, the same ones for the same seed: Lehmer's, the first few thrown away. */
 export function random(seed) {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+  let state = (Math.abs(seed) % 2_147_483_646) + 1;
+  const next = () => {
+    state = (state * 48_271) % 2_147_483_647;
+    return state / 2_147_483_647;
   };
+  for (let count = 0; count < 4; count += 1) next();
+  return next;
 }
 
 /** What of a polygon is where `x * a + y * b <= c`. */
@@ -85,7 +85,10 @@ function fill([x, y], outline, lines, [, , , bearing, length, depth], next) {
       const size = length * (0.55 + 1.1 * next());
       const [left, right] = [along + ALLEY / 2, along + size - ALLEY / 2];
       along += size;
-      let block = [place(left, top), place((left + right) / 2, top), place(right, top), place(right, bottom), place((left + right) / 2, bottom), place(left, bottom)];
+      const middle = (left + right) / 2;
+      let block = [
+        ...[left, middle, right].map((u) => place(u, top)), ...[right, middle, left].map((u) => place(u, bottom)),
+      ];
       for (const [a, b, c] of lines) {
         if (block.length > 2 && block.some((point) => point[0] * a + point[1] * b > c)) block = cut(block, a, b, c);
       }

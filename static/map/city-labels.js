@@ -151,7 +151,7 @@ function place(zoom) {
 }
 
 /** The names of a zoom level: each with its middle in pixels from the anchor, and how to write it. */
-export function labelsAt(zoom) {
+function labelsAt(zoom) {
   if (!caches.has(zoom)) caches.set(zoom, place(zoom));
   return caches.get(zoom);
 }

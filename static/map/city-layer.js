@@ -64,7 +64,7 @@ function paintTile(tile, palette, { x, y, z }) {
 }
 
 const CityLayer = L.GridLayer.extend({
-  options: { minZoom: 2, maxZoom: 19, keepBuffer: 1, updateInterval: 100 },
+  options: { minZoom: 2, maxZoom: 19, keepBuffer: 1, updateInterval: 100, updateWhenIdle: false, updateWhenZooming: false },
 
   initialize(palette, options) {
     L.GridLayer.prototype.initialize.call(this, options);

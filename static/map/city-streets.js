@@ -1,14 +1,11 @@
 // The streets of the Eixample in the plane of plane.js. Their names are the real ones, and the grid is nearly so. Those
-// in which the simulator rides (`DEMO`) are those of city.rs; how far others lead and how wide they are is roughly right
-// at best, and from Glòries on towards the Besòs even the order of the names is only about right.
-
-/** Streets along the sea have numbers from the sea inland, cross streets from the south-west on; these are the simulator's. */
-export const DEMO = { streets: 6, crossStreets: 7 };
+// in which the simulator rides (0 to 5 along the sea, 0 to 6 across) are those of city.rs; how far others lead and how
+// wide they are is roughly right at best, and from Glòries on towards the Besòs even the order of names is only about right.
 
 /** How wide a street is of which nothing else is said, metres. */
 export const STREET = 20;
 
-/** Streets along the sea: number, name, from and to which cross street, and how wide. */
+/** Streets along the sea, their numbers from the sea inland: number, name, from and to which cross street, and how wide. */
 export const ALONG = [
   [-13, 'Avinguda del Litoral', 13, 37],
   [-12, "Avinguda d'Icària", 12, 30],
@@ -44,7 +41,7 @@ export const ALONG = [
   [9, 'Carrer de Buenos Aires', -10.8, -6],
 ];
 
-/** Cross streets, the same way: from and to which street along the sea. */
+/** Cross streets, their numbers from the south-west on, the same way: from and to which street along the sea. */
 export const ACROSS = [
   [-14, 'Carrer de Tarragona', -2.6, 4, 30],
   [-13, 'Carrer de Llançà', -3.4, 1.5],

@@ -150,7 +150,6 @@ function makeSea(coast) {
 function makeCity() {
   const coast = onEarth(COAST);
   return {
-    coast,
     sea: makeSea(coast),
     beaches: BEACHES.map(([from, to]) => coast.slice(from, to + 1)),
     piers: PIERS.map(onEarth),

@@ -15,6 +15,7 @@ const STANDING = 2;
 // How fast a dot turns: so much of the rest in each millisecond.
 const TURNING = 0.008;
 const SIZE = 60;
+const CROWD = 150;
 
 function rankOf({ kind, selected }) {
   return (selected ? 3 : 0) + { other: 0, partner: 1, mine: 2 }[kind];
@@ -111,12 +112,16 @@ export class Dots {
   draw(context, view, palette) {
     this.#sprites.use(palette, view.density);
     this.#ordered ??= [...this.#dots.values()].sort((one, other) => rankOf(one.look) - rankOf(other.look));
+    const isCrowd = this.#ordered.length > CROWD;
+    context.save();
+    context.setTransform(1, 0, 0, 1, 0, 0);
     for (const dot of this.#ordered) {
       const [x, y] = [dot.glide.x * view.scale + view.x, dot.glide.y * view.scale + view.y];
       if (x < -SIZE || y < -SIZE || x > view.width + SIZE || y > view.height + SIZE) continue;
       dot.look.hasBeak = dot.isUnderWay && dot.look.freshness === 'live' && dot.angle !== null;
-      this.#sprites.draw(context, dot.look, x, y, dot.angle);
+      this.#sprites.draw(context, dot.look, x, y, dot.angle, isCrowd);
     }
+    context.restore();
     for (const dot of this.#ordered) {
       if (!dot.look.selected || !dot.label) continue;
       const [x, y] = [dot.glide.x * view.scale + view.x, dot.glide.y * view.scale + view.y];

@@ -8,7 +8,7 @@
 //   map.setDot('courier', { latitude, longitude, timestamp, heading, freshness: 'live', kind: 'mine' });
 //   map.fit(undefined, { padding: { bottom: 320 } });
 //
-// The page links static/vendor/leaflet.css and static/map/map.css, and gives the element a height. It works under
+// The page links static/vendor/leaflet.css and static/map/map.css, and gives the element a height; the map fills it. It works under
 // `default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:`; a tile server has to be added to
 // `img-src`.
 //
@@ -71,7 +71,8 @@ function toEarth(x, y) {
  */
 
 class WaybillMap {
-  #element;
+  #frame;
+  #element = document.createElement('div');
   #leaflet;
   #ground;
   #overlay;
@@ -81,15 +82,19 @@ class WaybillMap {
   #trail = new Trail();
   #dots = new Dots();
   #followed = null;
+  #isCentring = false;
   #onFollow;
   #isReduced;
   #off = new AbortController();
-  #size = new ResizeObserver(() => this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true }));
+  #size = new ResizeObserver(() => this.#resized());
+  /** What to show when the element has got a size. */
+  #fitLater = null;
   #unwatch;
 
-  constructor(element, options) {
+  constructor(frame, options) {
     const { label, tiles = null, onPick, onDot, onFollow, reducedMotion, zoomButtons = 'topright' } = options;
-    this.#element = element;
+    const element = this.#element;
+    this.#frame = frame;
     this.#onFollow = onFollow;
     const query = matchMedia('(prefers-reduced-motion: reduce)');
     this.#isReduced = reducedMotion ?? query.matches;
@@ -97,15 +102,18 @@ class WaybillMap {
       query.addEventListener('change', () => this.#reduce(query.matches), { signal: this.#off.signal });
     }
     this.#theme = new Theme(() => this.#paintTheme());
-    element.classList.add('waybill-map');
+    element.className = 'waybill-map';
     element.setAttribute('role', 'application');
     element.setAttribute('aria-roledescription', 'map');
     element.setAttribute('aria-label', label);
+    frame.classList.add('waybill-map-frame');
+    frame.append(element);
     const isLively = !this.#isReduced;
     this.#leaflet = L.map(element, {
       attributionControl: false, zoomControl: false, minZoom: 2, maxZoom: tiles?.maxZoom ?? CLOSEST, center: [START.latitude, START.longitude],
       zoom: START.zoom, zoomAnimation: isLively, fadeAnimation: isLively && tiles !== null, inertia: isLively, worldCopyJump: true,
     });
+    this.#calm();
     this.#ground = tiles
       ? L.tileLayer(tiles.url, { attribution: tiles.attribution, maxZoom: tiles.maxZoom ?? CLOSEST })
       : cityLayer(PALETTES[this.#theme.name]);
@@ -179,6 +187,11 @@ class WaybillMap {
   fit(points, { padding = 48, maxZoom = 17 } = {}) {
     const shown = points ?? [...this.#places.points, ...this.#route.points, ...this.#trail.points, ...this.#dots.samples];
     if (shown.length === 0) return;
+    const { x: width, y: height } = this.#leaflet.getSize();
+    if (width === 0 || height === 0) {
+      this.#fitLater = () => this.fit(points, { padding, maxZoom });
+      return;
+    }
     const sides = typeof padding === 'number' ? { top: padding, right: padding, bottom: padding, left: padding } : padding;
     const { top = 48, right = 48, bottom = 48, left = 48 } = sides;
     this.#leaflet.fitBounds(L.latLngBounds(shown.map(({ latitude, longitude }) => [latitude, longitude])), {
@@ -225,9 +238,11 @@ class WaybillMap {
     this.#theme.destroy();
     this.#unwatch();
     this.#overlay.destroy();
+    // Or Leaflet would end a zoom of a map that is gone, and fail.
+    this.#leaflet._animatingZoom = false;
     this.#leaflet.remove();
-    this.#element.classList.remove('waybill-map', 'waybill-map-has-tiles');
-    for (const name of ['role', 'aria-roledescription', 'aria-label', 'data-map-theme']) this.#element.removeAttribute(name);
+    this.#element.remove();
+    this.#frame.classList.remove('waybill-map-frame');
   }
 
   #trailDot() {
@@ -248,11 +263,29 @@ class WaybillMap {
   /** Brings the followed dot back to the middle when it is about to leave it. */
   #centre(view) {
     const glide = this.#dots.glideOf(this.#followed);
-    if (!glide || this.#leaflet._animatingZoom) return;
+    if (!glide || this.#isCentring) return;
     const [x, y] = [glide.x * view.scale + view.x - view.width / 2, glide.y * view.scale + view.y - view.height / 2];
     if (Math.abs(x) > view.width / 4 || Math.abs(y) > view.height / 4) {
-      this.#leaflet.panBy([x, y], { animate: !this.#isReduced, duration: 0.6 });
+      this.#isCentring = true;
+      this.#leaflet.once('moveend', () => { this.#isCentring = false; });
+      this.#leaflet.panBy([x, y], { duration: 0.6 });
     }
+  }
+
+  /** Pans of the keyboard, too, are at once with reduced motion. */
+  #calm() {
+    const { panBy } = this.#leaflet;
+    this.#leaflet.panBy = (offset, options) => (
+      panBy.call(this.#leaflet, offset, this.#isReduced ? { ...options, animate: false } : options)
+    );
+  }
+
+  #resized() {
+    this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true });
+    const { x: width, y: height } = this.#leaflet.getSize();
+    if (width === 0 || height === 0 || !this.#fitLater) return;
+    this.#fitLater();
+    this.#fitLater = null;
   }
 
   #reduce(isReduced) {

@@ -50,15 +50,15 @@ export class Overlay {
   /** How the world at zoom 0 lies on the canvas at this moment. */
   view(now = performance.now()) {
     const map = this.#map;
-    const zoom = map.getZoom();
-    const [origin, pane] = [map.getPixelOrigin(), map.layerPointToContainerPoint([0, 0])];
-    const view = { scale: 2 ** zoom, x: pane.x - origin.x, y: pane.y - origin.y };
     if (this.#zooming) {
-      const { to, start } = this.#zooming;
+      // Leaflet is where it will be already.
+      const { from, to, start } = this.#zooming;
       const share = zoomed(Math.min(1, Math.max(0, now - start) / ZOOMING));
-      for (const key of ['scale', 'x', 'y']) view[key] += (to[key] - view[key]) * share;
+      const between = (key) => from[key] + (to[key] - from[key]) * share;
+      return { ...this.#view, scale: between('scale'), x: between('x'), y: between('y') };
     }
-    return Object.assign(view, this.#view);
+    const [origin, pane] = [map.getPixelOrigin(), map.layerPointToContainerPoint([0, 0])];
+    return { ...this.#view, scale: 2 ** map.getZoom(), x: pane.x - origin.x, y: pane.y - origin.y };
   }
 
   destroy() {
@@ -93,7 +93,7 @@ export class Overlay {
 
   #zooms = ({ center, zoom }) => {
     const { x, y } = this.#map.project(center, zoom).subtract(this.#map.getSize().divideBy(2));
-    this.#zooming = { to: { scale: 2 ** zoom, x: -x, y: -y }, start: performance.now() };
+    this.#zooming = { from: this.view(), to: { scale: 2 ** zoom, x: -x, y: -y }, start: performance.now() };
     this.draw();
   };
 

@@ -1,10 +1,13 @@
 // What a click, a tap or a key picks: a dot where one is near, or else a place.
 
+// Centimetres are more than a finger tells.
+const rounded = (degrees) => Math.round(degrees * 1e6) / 1e6;
+
 /** Calls `onDot(id)` and `onPick({ latitude, longitude })`; either may be missing. Gives what ends it. */
 export function watchPicks(map, { dotAt, onDot, onPick }) {
   const element = map.getContainer();
   const off = new AbortController();
-  const place = ({ lat, lng }) => ({ latitude: lat, longitude: map.wrapLatLng([lat, lng]).lng });
+  const place = ({ lat, lng }) => ({ latitude: rounded(lat), longitude: rounded(map.wrapLatLng([lat, lng]).lng) });
 
   const clicked = ({ containerPoint, latlng }) => {
     const id = onDot && dotAt(containerPoint.x, containerPoint.y);

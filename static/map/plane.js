@@ -5,7 +5,7 @@
 /** From one street to the next, metres. */
 export const BLOCK = 133;
 /** The crossing of Carrer de Provença and Passeig de Gràcia. */
-export const ANCHOR = { latitude: 41.3953, longitude: 2.1619, along: 2 * BLOCK, inland: 4 * BLOCK };
+const ANCHOR = { latitude: 41.3953, longitude: 2.1619, along: 2 * BLOCK, inland: 4 * BLOCK };
 
 const DEGREE = 111_195;
 const RADIANS = Math.PI / 180;
@@ -22,12 +22,6 @@ export function position(along, inland) {
     latitude: ANCHOR.latitude + (a * COS + i * SIN) / DEGREE,
     longitude: ANCHOR.longitude + (a * SIN - i * COS) / EAST,
   };
-}
-
-/** The point of the plane for one of the earth: `[along, inland]`. */
-export function spot(latitude, longitude) {
-  const [north, east] = [(latitude - ANCHOR.latitude) * DEGREE, (longitude - ANCHOR.longitude) * EAST];
-  return [ANCHOR.along + east * SIN + north * COS, ANCHOR.inland + north * SIN - east * COS];
 }
 
 /** Web Mercator at zoom 0, in pixels of the one tile that the world is there. */

@@ -3,9 +3,10 @@
 import { millis } from './smoothing.js';
 import { world } from './plane.js';
 
-// Beyond this many points the older ones are thinned out, to so many.
+// Beyond this many points those that were passed are thinned out, to so many; of those ahead the newest are kept.
 const MOST = 600;
 const FEWER = 400;
+const AHEAD = MOST - FEWER;
 const EQUATOR = 40_075_016;
 const NEAR = 1.5;
 
@@ -46,13 +47,8 @@ function simplified(points, tolerance) {
 }
 
 function thinned(points) {
-  if (points.length <= MOST) return points;
-  let tolerance = 2 * metreAt(points[0].latitude);
-  let fewer = simplified(points, tolerance);
-  while (fewer.length > FEWER) {
-    tolerance *= 2;
-    fewer = simplified(fewer, tolerance);
-  }
+  let fewer = points;
+  for (let metres = 2; fewer.length > FEWER; metres *= 2) fewer = simplified(fewer, metres * metreAt(points[0].latitude));
   return fewer;
 }
 
@@ -73,11 +69,13 @@ export class Trail {
   #points = [];
   /** How many points the dot has passed. */
   #passed = 0;
+  #hasDot = false;
   /** The dot that is at its end, or undefined. */
   dotId;
 
   set(points, dotId) {
-    this.#points = thinned(points.map(toPoint));
+    this.#points = points.map(toPoint);
+    if (points.length > MOST) this.#points = thinned(this.#points);
     this.#passed = 0;
     this.dotId = dotId;
   }
@@ -88,9 +86,10 @@ export class Trail {
     if (last && Math.hypot(next.x - last.x, next.y - last.y) < NEAR * metreAt(next.latitude)) return;
     this.#points.push(next);
     if (this.#points.length > MOST) {
-      const ahead = this.#points.slice(this.#passed).slice(-FEWER);
-      this.#points = [...thinned(this.#points.slice(0, this.#passed)), ...ahead];
-      this.#passed = this.#points.length - ahead.length;
+      const passed = this.#hasDot ? this.#passed : this.#points.length - 1;
+      const behind = thinned(this.#points.slice(0, passed));
+      this.#points = [...behind, ...this.#points.slice(passed).slice(-AHEAD)];
+      this.#passed = this.#hasDot ? behind.length : 0;
     }
   }
 
@@ -100,6 +99,7 @@ export class Trail {
 
   /** What is drawn: the points that the dot (a Glide, or null) has passed, and then the dot. */
   drawn(glide) {
+    this.#hasDot = glide !== null;
     if (!glide) return this.#points;
     // A point without a time was where the dot's newest sample is.
     for (let index = this.#points.length - 1; index >= 0 && this.#points[index].time === null; index -= 1) {

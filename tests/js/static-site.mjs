@@ -12,7 +12,7 @@ const FOLDERS = { static: new URL('../../static/', import.meta.url), pages: new 
 /** Serves `/static/…` and `/pages/…`; `t` (or whatever has `after`) ends it. */
 export async function startStaticSite(t) {
   const site = http.createServer(async (request, answer) => {
-    const [, folder, name] = /^\/(static|pages)\/([\w./-]+)$/.exec(request.url) ?? [];
+    const [, folder, name] = /^\/(static|pages)\/([\w./-]+)(\?.*)?$/.exec(request.url) ?? [];
     const type = name && !name.includes('..') && TYPES[extname(name)];
     const body = type ? await readFile(new URL(name, FOLDERS[folder])).catch(() => null) : null;
     answer.writeHead(body === null ? 404 : 200, {

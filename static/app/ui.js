@@ -178,11 +178,17 @@ export function useNow(milliseconds = 1000) {
   return now;
 }
 
-/** How the connection is, where that is worth a word. */
+/** A connection that is made in less than this is not worth a word, milliseconds. */
+const QUICK = 1000;
+
+/** How the connection is, where that is worth a word. It lies on top: nothing moves when it comes and goes. */
 export function Connection({ state, onRetry }) {
   const { name, retryAt, reason } = useStore(state);
-  const now = useNow(1000);
-  if (name === 'open') return null;
+  const since = useRef(Date.now());
+  const now = useNow(500);
+  useEffect(() => { if (name === 'open') since.current = Infinity; else since.current = Math.min(since.current, Date.now()); }, [name]);
+  const isQuick = name === 'connecting' || reason === 'new' ? now - since.current < QUICK || since.current === Infinity : false;
+  if (name === 'open' || isQuick) return null;
   const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
   const key = name === 'closed' ? `connection.${reason}` : `connection.${name}`;
   const canRetry = name === 'waiting' || (name === 'closed' && reason !== 'unauthorized');

@@ -200,7 +200,7 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
     for (const [path, text] of Object.entries(screens)) {
       await face.go(`/customer${path}`);
       await face.see(text);
-      await face.until(() => !document.querySelector('.loading'));
+      await face.until(() => !document.querySelector('.loading') && document.querySelector('.bell .badge'));
       assert.deepEqual(await face.faults(), [], `${path} in ${scheme}`);
     }
   }

@@ -47,7 +47,7 @@ function PlaceField({ label, place, isActive, onFocus, onAddress }) {
   const pick = () => {
     onFocus();
     scrollTo({ top: 0 });
-    document.querySelector('.map')?.focus();
+    document.querySelector('.leaflet-container')?.focus();
   };
   return html`<div class=${isActive ? 'place-field active' : 'place-field'}>
     <label>${label}<input value=${place.address} maxlength=${ADDRESS} placeholder=${t('new.address')} onFocus=${onFocus} onInput=${(event) => onAddress(event.target.value)} /></label>

@@ -161,18 +161,20 @@ test('an order can be placed with the keyboard alone', async (t) => {
     await face.tabTo(name);
     await face.tab.send('Input.insertText', { text });
   };
+  const pickMiddle = async () => {
+    await face.tabTo('Pick on the map');
+    await face.key('Enter');
+    await face.until(() => document.activeElement.matches('.leaflet-container'));
+    await face.key('Enter');
+  };
   await face.tabTo('New order');
   await face.key('Enter');
   await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
   await type('Pick-up', 'Carrer de Provença 261');
-  await face.tabTo('Pick on the map');
-  await face.key('Enter');
-  await face.key('Enter');
+  await pickMiddle();
   await face.see('On the map');
   await type('Drop-off', 'Carrer de Mallorca 304');
-  await face.tabTo('Pick on the map');
-  await face.key('Enter');
-  await face.key('Enter');
+  await pickMiddle();
   await face.until(() => !document.body.innerText.includes('Pick on the map'));
   await type('What', 'Soup');
   await type('Price of one', '6.50');

@@ -14,12 +14,13 @@ RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml --tes
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
 NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
 # What the database makes no difference to is run once; nor does it to how sharp the simulator's eyes are.
-NOT_ALIKE = -E 'not test(/^(beside_django|command_line|contact_details|documents|frames|handshakes|tidy|tokens|simulation::(words|a_hand_over|a_crowd))/)'
+NOT_ALIKE = -E 'not test(/^(beside_django|command_line|contact_details|documents|frames|handshakes|tidy|tokens|simulation::(words|a_hand_over|a_crowd|a_server|what_nobody))/)'
 else
 RUN_TESTS = $(CARGO) test --locked
 NOT_INSTANCES = -- --skip instances:: --skip chaos::
 NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip contact_details:: --skip documents:: --skip frames:: \
-	--skip handshakes:: --skip tidy:: --skip tokens:: --skip simulation::words --skip simulation::a_hand_over --skip simulation::a_crowd
+	--skip handshakes:: --skip tidy:: --skip tokens:: --skip simulation::words --skip simulation::a_hand_over --skip simulation::a_crowd \
+	--skip simulation::a_server --skip simulation::what_nobody
 endif
 
 .DEFAULT_GOAL := help

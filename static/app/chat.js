@@ -4,6 +4,8 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from './view.js';
 import { clock } from './format.js';
 import { explain, t } from './i18n.js';
 import { Failed, Icon, Loading, toast } from './ui.js';
+import { useStore } from './store.js';
+import { uuid } from '../js/waybill-parts.js';
 
 const MAX = 2000;
 /** Nothing tells that somebody has stopped writing, milliseconds. */
@@ -65,15 +67,19 @@ function useTyping(group, me) {
   return isTyping;
 }
 
-/** `other` is the name of whom one writes with; `isOpen` whether one still may. */
-export function Chat({ session, client, group, order, other, isOpen }) {
+/**
+ * `other` is the name of whom one writes with; `isOpen` whether one still may; `pending` a store of what is on its way, which outlives
+ * this dialog; `onClosed` is called when the server says that nothing can be written any more.
+ */
+export function Chat({ session, client, group, order, other, isOpen, pending: store, onClosed }) {
   const me = session.user.value.id;
   const { messages, readUpTo, isLoading, error, next, load } = useMessages({ session, group, orderId: order.id, me });
   const isTyping = useTyping(group, me);
   const [text, setText] = useState('');
-  const [pending, setPending] = useState([]);
+  const pending = useStore(store).filter((one) => one.orderId === order.id);
   const list = useRef(null);
   const told = useRef(0);
+  const wasShown = useRef(false);
   const last = messages.at(-1);
 
   // What is on the screen is read.
@@ -86,7 +92,13 @@ export function Chat({ session, client, group, order, other, isOpen }) {
     document.addEventListener('visibilitychange', read);
     return () => document.removeEventListener('visibilitychange', read);
   }, [last?.id]);
-  useLayoutEffect(() => { list.current?.scrollTo(0, list.current.scrollHeight); }, [last?.id, pending.length, isTyping]);
+  useLayoutEffect(() => {
+    const { scrollHeight, scrollTop, clientHeight } = list.current;
+    // Who reads what was written before stays there.
+    const isAtEnd = scrollHeight - scrollTop - clientHeight < 160 || !wasShown.current;
+    if (isAtEnd) list.current.scrollTo(0, scrollHeight);
+    wasShown.current = Boolean(last);
+  }, [last?.id, pending.length, isTyping]);
 
   const type = (event) => {
     setText(event.target.value);
@@ -101,16 +113,18 @@ export function Chat({ session, client, group, order, other, isOpen }) {
     if (!words) return;
     setText('');
     told.current = 0;
-    const clientId = crypto.randomUUID();
-    setPending((before) => [...before, { clientId, text: words }]);
+    const clientId = uuid();
+    store.set((before) => [...before, { clientId, orderId: order.id, text: words }]);
     try {
       await client.chat(order.id, words, { clientId });
     } catch (failure) {
+      // The page goes; what was written is kept, and sent later.
+      if (failure.code === 'closed') return;
       setText((now) => now || words);
-      toast({ kind: 'error', title: explain(failure) });
-    } finally {
-      setPending((before) => before.filter((one) => one.clientId !== clientId));
+      if (failure.code === 'chat_closed') onClosed();
+      else toast({ kind: 'error', title: explain(failure) });
     }
+    store.set((before) => before.filter((one) => one.clientId !== clientId));
   };
   const onKey = (event) => {
     if (event.key === 'Enter' && !event.shiftKey && !event.isComposing) send(event);
@@ -120,7 +134,7 @@ export function Chat({ session, client, group, order, other, isOpen }) {
   const lastRead = mine.findLast((message) => readUpTo && message.id <= readUpTo);
 
   return html`<div class="chat">
-    <ol class="messages" ref=${list} tabindex="0" aria-label=${t('chat.messages')}>
+    <div class="messages" ref=${list} tabindex="0" role="log" aria-label=${t('chat.messages')}><ol>
       ${next && html`<li class="center"><button type="button" class="link" disabled=${isLoading} onClick=${() => load(next)}>${t('chat.earlier')}</button></li>`}
       ${error && html`<li><${Failed} error=${error} onRetry=${() => load()} /></li>`}
       ${!error && isLoading && messages.length === 0 && html`<li><${Loading} /></li>`}
@@ -133,7 +147,7 @@ export function Chat({ session, client, group, order, other, isOpen }) {
       ${pending.filter((one) => !written.has(one.clientId)).map((one) => html`<li key=${one.clientId} class="message mine pending">
         <span class="bubble">${one.text}</span><span class="meta">${t('chat.sending')}</span></li>`)}
       ${isTyping && html`<li class="message typing" role="status"><span class="bubble"><span class="sr">${t('chat.typing', { name: other })}</span><i></i><i></i><i></i></span></li>`}
-    </ol>
+    </ol></div>
     ${isOpen
       ? html`<form class="composer" onSubmit=${send}>
           <label class="sr" for="chat-text">${t('chat.to', { name: other })}</label>

@@ -1,5 +1,6 @@
 // Amounts, times and distances, as their reader writes them and in the reader's time zone.
 
+import { digitsOf } from './config.js';
 import { locale, t } from './i18n.js';
 
 const made = new Map();
@@ -11,14 +12,21 @@ function format(kind, options) {
   return made.get(key);
 }
 
+/** As the server counts them; before it has told, as the browser does. */
+function currencyFormat(currency) {
+  const digits = digitsOf.get(currency);
+  const fixed = digits === undefined ? {} : { minimumFractionDigits: digits, maximumFractionDigits: digits };
+  return format(Intl.NumberFormat, { style: 'currency', currency, ...fixed });
+}
+
 export function money({ amount, currency }) {
-  const currencies = format(Intl.NumberFormat, { style: 'currency', currency });
+  const currencies = currencyFormat(currency);
   return currencies.format(amount / 10 ** currencies.resolvedOptions().maximumFractionDigits);
 }
 
 /** Minor units of what somebody has typed, or null. A comma is as good as a point. */
 export function minorUnits(text, currency) {
-  const digits = format(Intl.NumberFormat, { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
+  const digits = currencyFormat(currency).resolvedOptions().maximumFractionDigits;
   const [, whole, part = ''] = /^\s*(\d{1,9})(?:[.,](\d*))?\s*$/.exec(text) ?? [];
   if (whole === undefined || part.length > digits) return null;
   return Number(whole + part.padEnd(digits, '0'));

@@ -2,11 +2,13 @@
 
 import { html, useEffect } from './view.js';
 import { Store, useStore } from './store.js';
-import { t } from './i18n.js';
+import { explain, t } from './i18n.js';
+import { merged } from './merge.js';
 import { ago } from './format.js';
 import { Empty, Failed, Icon, Loading, toast, useNow } from './ui.js';
 
-const KEPT = 200;
+/** What was read stays so. */
+const isRead = ({ read_at: readAt }) => Boolean(readAt);
 
 /** What a user has been told, kept up to date by the user's group. */
 export class Inbox {
@@ -15,6 +17,8 @@ export class Inbox {
   #session;
   #client;
   #href;
+  #isAsked = false;
+  #turn = 0;
 
   /** `href` gives the link of a notification within the face; `screen` is the path of the inbox. */
   constructor({ session, client, href, screen }) {
@@ -25,14 +29,14 @@ export class Inbox {
     this.group = group;
     group.on('unread_count', ({ count }) => this.unread.set(count));
     group.on('notification', ({ notification }) => {
-      this.list.set((list) => ({ ...list, items: [notification, ...list.items.filter(({ id }) => id !== notification.id)].slice(0, KEPT) }));
+      this.list.set((list) => ({ ...list, items: merged(list.items, [notification], isRead) }));
       const target = href(notification);
       // Who looks at what it is about sees it there.
       const isSeen = [target, screen].includes(location.pathname) && document.visibilityState === 'visible';
       if (!isSeen) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
     });
-    // What came in between is in the list alone.
-    group.on('resync', () => { if (this.list.value.items.length > 0) this.load(); });
+    // What came before the joining is in the list alone.
+    group.on('snapshot', () => { if (this.#isAsked) this.load(); });
   }
 
   href(notification) {
@@ -41,13 +45,21 @@ export class Inbox {
 
   /** The newest, or those after what there is. */
   async load({ more = false } = {}) {
-    const { next, items } = this.list.value;
+    this.#isAsked = true;
+    const own = ++this.#turn;
+    const { next } = this.list.value;
     this.list.set((list) => ({ ...list, isLoading: true, error: null }));
     try {
       const page = await this.#session.get(`/notifications?limit=30${more && next ? `&cursor=${encodeURIComponent(next)}` : ''}`);
-      this.list.set({ items: more ? [...items, ...page.items] : page.items, next: page.next_cursor ?? null, isLoading: false, error: null });
+      if (own !== this.#turn) return;
+      this.list.set((list) => ({
+        items: merged(list.items, page.items, isRead),
+        next: more || !list.next ? page.next_cursor ?? null : list.next,
+        isLoading: false,
+        error: null,
+      }));
     } catch (error) {
-      this.list.set((list) => ({ ...list, isLoading: false, error }));
+      if (own === this.#turn) this.list.set((list) => ({ ...list, isLoading: false, error }));
     }
   }
 
@@ -104,7 +116,7 @@ export function InboxScreen({ inbox }) {
   useEffect(() => { inbox.load(); }, [inbox]);
   return html`<section class="screen">
     <header class="screen-head"><h1 tabindex="-1">${t('inbox.title')}</h1>
-      <button type="button" class="button quiet" disabled=${unread === 0} onClick=${() => inbox.markAllRead().catch(() => {})}>${t('inbox.read_all')}</button></header>
+      <button type="button" class="button quiet" disabled=${unread === 0} onClick=${() => inbox.markAllRead().catch((problem) => toast({ kind: 'error', title: explain(problem) }))}>${t('inbox.read_all')}</button></header>
     ${error && html`<${Failed} error=${error} onRetry=${() => inbox.load()} />`}
     ${!error && items.length === 0 && (isLoading ? html`<${Loading} lines=${5} />` : html`<${Empty} icon="bell" title=${t('inbox.empty')} />`)}
     <ul class="notes">${items.map((one) => html`<${Notification} key=${one.id} inbox=${inbox} notification=${one} now=${now} />`)}</ul>

@@ -55,7 +55,9 @@ export function MapView({ label, places = [], dots = [], trail = [], trailOf = n
   }, []);
 
   const placesKey = JSON.stringify(places);
-  const fitKey = JSON.stringify(fitTo);
+  // By where they are: what they are called moves nothing.
+  const where = (points) => JSON.stringify(points?.map(({ latitude, longitude }) => [latitude, longitude]));
+  const fitKey = where(fitTo ?? places);
   useEffect(() => {
     if (state !== 'ready') return;
     map.current.setPlaces(places);
@@ -64,7 +66,7 @@ export function MapView({ label, places = [], dots = [], trail = [], trailOf = n
     if (state !== 'ready') return;
     const points = fitTo ?? [...places, ...dots.map(([, dot]) => dot)];
     if (points.length > 0) map.current.fit(points, { padding: PADDING });
-  }, [state, placesKey, fitKey, dots.length]);
+  }, [state, fitKey, dots.length]);
   const drawn = useRef(null);
   useEffect(() => {
     if (state !== 'ready') return;
@@ -73,8 +75,18 @@ export function MapView({ label, places = [], dots = [], trail = [], trailOf = n
     else map.current.setTrail(trail, trailOf ?? undefined);
     drawn.current = trail;
   }, [state, trail]);
-  useEffect(() => { if (state === 'ready') map.current.setDots(dots); }, [state, dots]);
+  const [count, setCount] = useState(0);
+  const named = useRef([]);
+  useEffect(() => {
+    if (state !== 'ready') return;
+    const ids = dots.map(([id]) => id);
+    // Whoever is not to be seen any more leaves no dot behind.
+    named.current.filter((id) => !ids.includes(id)).forEach((id) => map.current.removeDot(id));
+    map.current.setDots(dots);
+    named.current = ids;
+    setCount(map.current.dots().length);
+  }, [state, dots]);
 
-  return html`<div class="map-box" data-state=${state}><div class="map" ref=${element}></div>
+  return html`<div class="map-box" data-state=${state} data-dots=${count}><div class="map" ref=${element}></div>
     ${state === 'failed' && html`<p class="map-failed" role="alert">${t('map.failed')}</p>`}</div>`;
 }

@@ -6,7 +6,9 @@ import { t } from './i18n.js';
 export const STEPS = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived', 'picked_up', 'in_transit', 'delivered', 'completed'];
 const ENDS = ['completed', 'cancelled', 'failed'];
 const SHOWN = ['en_route', 'arrived', 'picked_up', 'in_transit'];
-const CHATTED = ['assigned', ...SHOWN, 'delivered', 'completed'];
+/** What a partner is on the way to; nowhere while it is there. */
+const LEG = { en_route: 'pickup', picked_up: 'dropoff', in_transit: 'dropoff' };
+const CHATTED = ['assigned', ...SHOWN, 'delivered', 'completed', 'cancelled', 'failed'];
 /** Older than this is stale, and lost, seconds; as the server says it. */
 const [STALE, LOST] = [20, 120];
 
@@ -25,6 +27,8 @@ export function withUpdate(order, update) {
   if (status === 'confirmed') next.partner = null;
   // Nobody is to be seen any more, or somebody else.
   if (!isShown(next)) Object.assign(next, { location: null, eta: null });
+  // It is of another way.
+  if (next.eta && next.eta.to !== LEG[status]) next.eta = null;
   return next;
 }
 
@@ -34,7 +38,7 @@ export function withLocation(order, { type, group, id, at, ...location }) {
   return { ...order, location: { ...location, heardAt: Date.now() } };
 }
 
-export const withEta = (order, { eta }) => (order && isShown(order) ? { ...order, eta: { ...eta, heardAt: Date.now() } } : order);
+export const withEta = (order, { eta }) => (order && eta.to === LEG[order.status] ? { ...order, eta: { ...eta, heardAt: Date.now() } } : order);
 
 /** How old a position is now, seconds: as the server said, and the time since. */
 export function ageOf(location, now = Date.now()) {

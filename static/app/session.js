@@ -1,5 +1,7 @@
 // Who is logged in, and REST calls in that name. Each face has a log-in of its own, which all of its tabs share.
 
+import { tokenClaims } from '../js/waybill.js';
+import { clearToasts } from './toasts.js';
 import { Store } from './store.js';
 
 /** An answer that is no success; `code` is stable (docs/rest.md). */
@@ -46,19 +48,21 @@ async function send(method, path, { access, body, key, language } = {}) {
   return parsed;
 }
 
-/** A token's end, milliseconds. */
-function endOf(token) {
-  try {
-    const [, payload] = token.split('.');
-    return JSON.parse(atob(payload.replaceAll('-', '+').replaceAll('_', '/'))).exp * 1000;
-  } catch {
-    return 0;
-  }
+/** Sooner than this before its end a token is renewed, and after half of its life at the latest, milliseconds. */
+const MARGIN = 30_000;
+
+/** Whether a token that came at `at` is to be renewed. By how long it lasts, since this clock may be wrong. */
+function isStale(token, at) {
+  const { iat, exp } = tokenClaims(token);
+  const life = (exp - iat) * 1000;
+  const age = Date.now() - at;
+  return !(age >= 0 && age < Math.max(life - MARGIN, life / 2));
 }
 
 export class Session {
   #key;
   #tokens = null;
+  #renewing = null;
 
   /** The user, or null. */
   user = new Store(null);
@@ -80,14 +84,14 @@ export class Session {
     } catch {
       // What is there is not ours.
     }
-    this.#tokens = kept ? { access: kept.access, refresh: kept.refresh } : null;
+    this.#tokens = kept ? { access: kept.access, refresh: kept.refresh, at: kept.at ?? 0 } : null;
     const { value: user } = this.user;
     if (user?.id !== kept?.user?.id) this.user.set(kept?.user ?? null);
   }
 
   #keep(tokens, user) {
-    this.#tokens = tokens;
-    if (tokens) localStorage.setItem(this.#key, JSON.stringify({ ...tokens, user }));
+    this.#tokens = tokens && { ...tokens, at: Date.now() };
+    if (tokens) localStorage.setItem(this.#key, JSON.stringify({ ...this.#tokens, user }));
     else localStorage.removeItem(this.#key);
     this.user.set(user);
   }
@@ -109,6 +113,7 @@ export class Session {
 
   /** Forgets the log-in, here and on the server. */
   async logOut() {
+    clearToasts();
     const tokens = this.#tokens;
     this.#keep(null, null);
     if (tokens) await send('POST', '/auth/logout', { body: { refresh: tokens.refresh } }).catch(() => {});
@@ -117,26 +122,38 @@ export class Session {
   /** An access token for the client; with `fresh` another one than before. */
   async token({ fresh }) {
     if (!this.#tokens) throw Object.assign(new Error('logged out'), { status: 401 });
-    const { access } = this.#tokens;
-    return fresh || endOf(access) - Date.now() < 30_000 ? this.#renew(access) : access;
+    const { access, at } = this.#tokens;
+    return fresh || isStale(access, at) ? this.#renew(access) : access;
   }
 
   /** A refresh token is good for one use, whichever tab uses it: one of them renews, and the others wait for it. */
-  async #renew(old) {
+  #renew(old) {
+    this.#renewing ??= this.#renewOnce(old).finally(() => { this.#renewing = null; });
+    return this.#renewing;
+  }
+
+  #renewOnce(old) {
     const renew = async () => {
       this.#read();
       const tokens = this.#tokens;
       if (!tokens) throw Object.assign(new Error('logged out'), { status: 401 });
       if (tokens.access !== old) return tokens.access;
+      // Somebody may log out, or another one in, while the answer is under way.
+      const isStill = () => {
+        this.#read();
+        return this.#tokens?.refresh === tokens.refresh;
+      };
       try {
         const { access, refresh } = await send('POST', '/auth/refresh', { body: { refresh: tokens.refresh } });
+        if (!isStill()) throw Object.assign(new Error('logged out'), { status: 401 });
         this.#keep({ access, refresh }, this.user.value);
         return access;
       } catch (problem) {
-        if (problem.status === 401 || problem.status === 403) this.#keep(null, null);
+        if ((problem.status === 401 || problem.status === 403) && isStill()) this.#keep(null, null);
         throw problem;
       }
     };
+    // Pages that are no secure context have no locks; there, two tabs may still renew at once.
     return navigator.locks ? navigator.locks.request(`${this.#key} renewal`, renew) : renew();
   }
 
@@ -145,13 +162,17 @@ export class Session {
    * Throws a `Problem`, or `Unreachable`.
    */
   async call(method, path, body, { key } = {}) {
+    const { id } = this.user.value ?? {};
     const access = await this.token({ fresh: false });
     const language = document.documentElement.lang;
     try {
       return await send(method, path, { access, body, key, language });
     } catch (problem) {
       if (problem.status !== 401) throw problem;
-      return send(method, path, { access: await this.#renew(access), body, key, language });
+      const fresh = await this.#renew(access);
+      // Not in another one's name.
+      if (this.user.value?.id !== id) throw problem;
+      return send(method, path, { access: fresh, body, key, language });
     }
   }
 

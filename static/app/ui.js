@@ -1,8 +1,11 @@
 // The parts that all faces are made of.
 
 import { html, useEffect, useRef, useState } from './view.js';
-import { Store, useStore } from './store.js';
+import { useStore } from './store.js';
 import { explain, t } from './i18n.js';
+import { Toasts, toast } from './toasts.js';
+
+export { Toasts, toast };
 
 /** Drawn on a grid of 24 by 24, in the colour of the text around it. */
 const ICONS = {
@@ -57,52 +60,23 @@ export const IconButton = ({ icon, label, ...rest }) => html`
  */
 export function ActionButton({ onPress, children, kind = 'primary', disabled = false, ...rest }) {
   const [isBusy, setBusy] = useState(false);
+  const [error, setError] = useState(null);
   const isThere = useRef(true);
   useEffect(() => () => { isThere.current = false; }, []);
   const press = async () => {
     setBusy(true);
+    setError(null);
     try {
       await onPress();
-    } catch (error) {
-      toast({ kind: 'error', title: explain(error) });
+    } catch (problem) {
+      if (isThere.current) setError(problem);
     } finally {
       if (isThere.current) setBusy(false);
     }
   };
   return html`<button type="button" class="button ${kind}" disabled=${disabled || isBusy} aria-busy=${isBusy} onClick=${press} ...${rest}>
     ${children}${isBusy && html`<span class="spinner" aria-hidden="true"></span>`}
-  </button>`;
-}
-
-// ---------------------------------------------------------------- what is said for a moment
-
-const toasts = new Store([]);
-let count = 0;
-const SHOWN = 5000;
-const AT_ONCE = 2;
-
-/** Says something for a few seconds: `{kind: 'info' | 'error', title, text?, href?}`. */
-export function toast(what) {
-  const id = ++count;
-  toasts.set((all) => [...all, { ...what, id }].slice(-AT_ONCE));
-  setTimeout(() => dismiss(id), SHOWN);
-}
-
-const dismiss = (id) => toasts.set((all) => all.filter((one) => one.id !== id));
-
-/** Where they appear; once in each face. Announced to those who hear the page. */
-export function Toasts() {
-  const all = useStore(toasts);
-  return html`<div class="toasts" role="status" aria-live="polite">
-    ${all.map(({ id, kind = 'info', title, text, href }) => html`
-      <div key=${id} class="toast ${kind}">
-        <div class="toast-text">
-          ${href ? html`<a href=${href} onClick=${() => dismiss(id)}><strong>${title}</strong></a>` : html`<strong>${title}</strong>`}
-          ${text && html`<span>${text}</span>`}
-        </div>
-        <${IconButton} icon="close" label=${t('dismiss')} onClick=${() => dismiss(id)} />
-      </div>`)}
-  </div>`;
+  </button>${error && html`<${Refusal} error=${error} />`}`;
 }
 
 // ---------------------------------------------------------------- what lies on top
@@ -123,6 +97,7 @@ export function Dialog({ title, onClose, children, wide = false }) {
       <header class="dialog-head"><h2 id="dialog-title">${title}</h2><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></header>
       ${children}
     </div>
+    <${Toasts} isInDialog=${true} />
   </dialog>`;
 }
 
@@ -192,7 +167,7 @@ export function Connection({ state, onRetry }) {
   const seconds = Math.max(0, Math.ceil((retryAt - now) / 1000));
   const key = name === 'closed' ? `connection.${reason}` : `connection.${name}`;
   const canRetry = name === 'waiting' || (name === 'closed' && reason !== 'unauthorized');
-  return html`<p class="connection" role="status" data-state=${name}><span class="lamp" aria-hidden="true"></span>
-    <span>${t(key, { seconds })}</span>
+  return html`<p class="connection" data-state=${name}><span class="lamp" aria-hidden="true"></span>
+    <span role="status">${t(key)}</span>${name === 'waiting' && html`<span>${t('connection.again', { seconds })}</span>`}
     ${canRetry && html`<button type="button" class="link" onClick=${onRetry}>${t('try_now')}</button>`}</p>`;
 }

@@ -1,19 +1,20 @@
 // Placing an order: from where, what, to where, and how it is paid.
 
-import { html, useEffect, useMemo, useState } from '../app/view.js';
+import { html, useEffect, useState } from '../app/view.js';
 import { config } from '../app/config.js';
 import { minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
+import { useKey } from '../app/key.js';
 import { MapView } from '../app/map-view.js';
 import { itemsTotal } from '../app/order.js';
-import { ActionButton, Icon, IconButton, Loading, Refusal, useLoaded } from '../app/ui.js';
+import { ActionButton, Failed, Icon, IconButton, Loading, Refusal, useLoaded } from '../app/ui.js';
 
 const ADDRESS = 500;
 
 /** A shop of the demo, with what it sells. */
 function Shops({ shops, chosen, onChoose }) {
-  return html`<ul class="choice-list" role="radiogroup" aria-label=${t('new.shop')}>${shops.map((shop) => html`<li key=${shop.name}>
-    <button type="button" role="radio" aria-checked=${chosen?.name === shop.name} class="choice" onClick=${() => onChoose(shop)}>
+  return html`<ul class="choice-list" aria-label=${t('new.shop')}>${shops.map((shop) => html`<li key=${shop.name}>
+    <button type="button" aria-pressed=${chosen?.name === shop.name} class="choice" onClick=${() => onChoose(shop)}>
       <span class="avatar" aria-hidden="true">${shop.name.slice(0, 1)}</span>
       <span class="row-text"><strong>${shop.name}</strong><span class="muted clip">${shop.menu.map(({ name }) => name).join(', ')}</span></span></button></li>`)}</ul>`;
 }
@@ -58,8 +59,8 @@ const nothing = { address: '' };
 
 export function NewOrder({ face }) {
   const { session, router, orders } = face;
-  const { value: settings, isLoading } = useLoaded(config, 'config');
-  const { value: wallet } = useLoaded(() => session.get('/wallet'), 'wallet');
+  const { value, error, isLoading, reload } = useLoaded(() => Promise.all([config(), session.get('/wallet')]), 'new order');
+  const [settings, wallet] = value ?? [];
   const shops = settings?.demo?.shops ?? [];
   const [shop, setShop] = useState(null);
   const [pickup, setPickup] = useState(nothing);
@@ -70,9 +71,7 @@ export function NewOrder({ face }) {
   const [notes, setNotes] = useState('');
   const [wanted, setMethod] = useState(null);
   const [problem, setProblem] = useState(null);
-  // One order, however often the button is pressed or the connection breaks; another one once something is changed.
-  const key = useMemo(() => crypto.randomUUID(), [shop, pickup, dropoff, amounts, own, notes, wanted]);
-  const currency = wallet?.currency ?? 'USD';
+  const currency = settings?.currencies[0].code ?? 'USD';
   useEffect(() => { if (settings && shops.length === 0) setActive('pickup'); }, [settings]);
 
   const items = shop
@@ -82,6 +81,9 @@ export function NewOrder({ face }) {
   const method = wanted ?? (wallet && wallet.balance > 0 && wallet.balance >= total ? 'wallet' : 'cash');
   const isPriced = items.length > 0 && items.every(({ unit_price: price, quantity }) => price !== null && Number.isInteger(quantity) && quantity > 0);
   const isPlaced = (place) => place.latitude !== undefined && place.address.trim() !== '';
+  const body = { items, pickup, dropoff, notes: notes.trim() || null, payment_method: method, currency };
+  // One order, however often the button is pressed or the connection breaks; another one once something is changed.
+  const key = useKey(body);
   const isReady = isPriced && isPlaced(pickup) && isPlaced(dropoff);
 
   const choose = (next) => {
@@ -97,7 +99,7 @@ export function NewOrder({ face }) {
   const place = async () => {
     setProblem(null);
     try {
-      const order = await session.post('/orders', { items, pickup, dropoff, notes: notes.trim() || null, payment_method: method, currency }, { key });
+      const order = await session.post('/orders', body, { key });
       orders.put(order);
       router.go(`/orders/${order.id}`);
     } catch (failure) {
@@ -116,6 +118,7 @@ export function NewOrder({ face }) {
     <section class="pane">
       <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1">${t('customer.new_order')}</h1></header>
       ${isLoading && html`<${Loading} />`}
+      ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
       ${shops.length > 0 && html`<h2>${t('new.from')}</h2><${Shops} shops=${shops} chosen=${shop} onChoose=${choose} />`}
       ${settings && shops.length === 0 && html`<h2>${t('new.from')}</h2><${PlaceField} label=${t('order.pickup')} place=${pickup} isActive=${active === 'pickup'} onFocus=${() => setActive('pickup')}
         onAddress=${(address) => setPickup((before) => ({ ...before, address }))} />`}

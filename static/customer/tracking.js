@@ -1,6 +1,6 @@
 // One order, live: where the partner is, when it comes, what happened, and what one may do about it.
 
-import { html, useEffect, useMemo, useState } from '../app/view.js';
+import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
@@ -9,7 +9,7 @@ import { MapView } from '../app/map-view.js';
 import {
   STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText, withEta, withLocation, withUpdate,
 } from '../app/order.js';
-import { ActionButton, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
+import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 
 const TRAIL_KEPT = 2000;
 
@@ -18,8 +18,10 @@ class Watched {
   order = new Store(null);
   error = new Store(null);
   trail = new Store([]);
+  isChatClosed = new Store(false);
   #session;
   #orderId;
+  #off;
 
   constructor({ session, client }, orderId) {
     this.#session = session;
@@ -27,7 +29,7 @@ class Watched {
     this.group = client.subscribe(`order_${orderId}`);
     this.group.ready.catch((error) => this.error.set(error));
     this.group.on('order_status', ({ order }) => {
-      this.order.set({ ...order, location: order.location && { ...order.location, heardAt: Date.now() }, eta: order.eta && { ...order.eta, heardAt: Date.now() } });
+      this.#take(order);
       this.#loadTrail();
     });
     this.group.on('order_update', ({ update }) => {
@@ -43,6 +45,28 @@ class Watched {
     this.group.on('trail', ({ points }) => this.#extend(points));
     this.group.on('eta', (frame) => this.order.set((order) => withEta(order, frame)));
     this.group.on('ended', (error) => { if (error) this.error.set(error); });
+    this.group.on('chat_closed', () => this.isChatClosed.set(true));
+    // Positions and ETAs are not repeated after a break, so they are read.
+    let wasOpen = client.state.name === 'open';
+    this.#off = client.on('state', ({ name }) => {
+      if (name === 'open' && !wasOpen && this.order.value) this.#read();
+      wasOpen = name === 'open';
+    });
+  }
+
+  #take(order) {
+    const heardAt = Date.now();
+    this.order.set({ ...order, location: order.location && { ...order.location, heardAt }, eta: order.eta && { ...order.eta, heardAt } });
+  }
+
+  async #read() {
+    try {
+      const order = await this.#session.get(`/orders/${this.#orderId}`);
+      if (order.version >= (this.order.value?.version ?? 0)) this.#take(order);
+      this.#loadTrail();
+    } catch {
+      // It is heard of by the connection.
+    }
   }
 
   #extend(points) {
@@ -61,6 +85,7 @@ class Watched {
   }
 
   close() {
+    this.#off();
     this.group.close();
   }
 }
@@ -69,9 +94,9 @@ class Watched {
 function Eta({ order }) {
   const now = useNow(1000);
   const { eta, location } = order;
-  // Whoever is there is expected no longer.
-  if (!eta || order.status === 'arrived') return null;
-  const left = (new Date(eta.arrives_at) - now) / 1000;
+  if (!eta) return null;
+  // By how long the server said that it takes, since this clock may be wrong.
+  const left = eta.seconds - (now - eta.heardAt) / 1000;
   const freshness = location ? freshnessOf(location, now) : 'lost';
   const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
   const age = location ? Math.round(ageOf(location, now)) : 0;
@@ -81,7 +106,7 @@ function Eta({ order }) {
     ${late >= 2
       ? html`<p class="warn"><${Icon} name="clock" size=${18} />${t('eta.late', { time: clock(eta.promised_at), minutes: minutes(late * 60) })}</p>`
       : html`<p class="muted">${t('eta.promised', { time: clock(eta.promised_at) })}${eta.late_risk === 'likely' ? ` · ${t('eta.at_risk')}` : ''}</p>`}
-    ${freshness !== 'live' && html`<p class="warn" role="status"><${Icon} name="alert" size=${18} />${t(`seen.${freshness}`, { age: age < 90 ? `${age} s` : minutes(age) })}</p>`}
+    ${freshness !== 'live' && html`<p class="warn"><${Icon} name="alert" size=${18} />${t(`seen.${freshness}`, { age: age < 90 ? `${age} s` : minutes(age) })}</p>`}
   </div>`;
 }
 
@@ -112,12 +137,11 @@ function Rating({ session, order }) {
     try {
       setGiven(await session.post(`/orders/${order.id}/rating`, { stars, comment: comment.trim() || null }));
     } catch (problem) {
-      // Somebody, on another device, was faster.
       if (problem.code !== 'already_rated') throw problem;
-      setGiven({ stars });
+      setGiven('before');
     }
   };
-  if (given) return html`<section class="card center"><${Icon} name="check" /><p>${t('rating.thanks')}</p></section>`;
+  if (given) return html`<section class="card center"><${Icon} name="check" /><p>${t(given === 'before' ? 'rating.before' : 'rating.thanks')}</p></section>`;
   return html`<section class="card form">
     <h2>${t('rating.title', { name: order.partner?.name ?? t('a_partner') })}</h2>
     <fieldset class="stars"><legend class="sr">${t('rating.stars')}</legend>${[1, 2, 3, 4, 5].map((count) => html`
@@ -128,8 +152,10 @@ function Rating({ session, order }) {
   </section>`;
 }
 
-function Cancel({ session, order, onClose }) {
+function Cancel({ session, order: latest, onClose }) {
   const [reason, setReason] = useState('');
+  // As it was when it was decided: what has changed meanwhile may cost something.
+  const [order] = useState(latest);
   const hasFee = order.status === 'arrived';
   const cancel = async () => {
     await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
@@ -161,9 +187,12 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const order = useStore(watched.order);
   const error = useStore(watched.error);
   const trail = useStore(watched.trail);
+  const isChatClosed = useStore(watched.isChatClosed);
   const now = useNow(5000);
   const [isCancelling, setCancelling] = useState(false);
   const home = router.href(`/orders/${orderId}`);
+  const heading = useRef(null);
+  useEffect(() => { if (document.activeElement === document.body) heading.current?.focus(); }, [Boolean(order)]);
   useEffect(() => { if (order) face.orders.put(order); }, [order?.version]);
   useEffect(() => watched.group.on('chat_message', ({ message }) => {
     if (isChatOpen || message.sender.id === session.user.value.id) return;
@@ -186,7 +215,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
     <section class="pane">
       <header class="pane-head">
         <a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a>
-        <h1 tabindex="-1" class="clip-2">${statusText(order)}</h1>
+        <h1 tabindex="-1" class="clip-2" ref=${heading}>${statusText(order)}</h1>
       </header>
       <p class="sr" role="status">${statusText(order)}</p>
       <${Eta} order=${order} />
@@ -210,7 +239,9 @@ export function Tracking({ face, orderId, isChatOpen }) {
     </section>
     ${isCancelling && html`<${Cancel} session=${session} order=${order} onClose=${() => setCancelling(false)} />`}
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${() => router.go(`/orders/${orderId}`)}>
-      <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')} isOpen=${isChatted(order)} />
+      <${Connection} state=${face.live.state} onRetry=${() => client.connect()} />
+      <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')}
+        pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />
     </${Dialog}>`}
   </div>`;
 }

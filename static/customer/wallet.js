@@ -4,41 +4,51 @@ import { html, useEffect, useState } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
 import { minorUnits, money, moment } from '../app/format.js';
 import { t } from '../app/i18n.js';
+import { useKey } from '../app/key.js';
+import { merged } from '../app/merge.js';
 import { ActionButton, Dialog, Empty, Failed, Icon, Loading, toast } from '../app/ui.js';
 
-const KEPT = 300;
-/** What is offered at a press, whole units of the currency. */
+/** What is offered at a press, major units of a currency that has hundredths. */
 const AMOUNTS = [10, 25, 50];
 
 export class Wallet {
   state = new Store({ wallet: null, entries: [], next: null, isLoading: false, error: null });
   #session;
+  #turn = 0;
 
   constructor({ session, group }) {
     this.#session = session;
     group.on('wallet_update', ({ wallet, entry }) => this.#take(wallet, entry));
-    group.on('resync', () => { if (this.state.value.wallet) this.load(); });
+    group.on('snapshot', () => { if (this.state.value.wallet) this.load(); });
   }
 
   #take(wallet, entry) {
     this.state.set((state) => (state.wallet?.currency === wallet.currency
-      ? { ...state, wallet: { ...state.wallet, ...wallet }, entries: [entry, ...state.entries.filter(({ id }) => id !== entry.id)].slice(0, KEPT) }
+      ? { ...state, wallet: { ...state.wallet, ...wallet }, entries: merged(state.entries, [entry]) }
       : state));
     // What is set aside changes with it.
-    this.#session.get('/wallet').then((whole) => this.state.set((state) => ({ ...state, wallet: whole })), () => {});
+    if (this.state.value.wallet) this.load();
   }
 
   async load({ more = false } = {}) {
-    const { next, entries } = this.state.value;
+    const own = ++this.#turn;
+    const { next } = this.state.value;
     this.state.set((state) => ({ ...state, isLoading: true, error: null }));
     try {
       const [wallet, page] = await Promise.all([
         this.#session.get('/wallet'),
         this.#session.get(`/wallet/entries?limit=30${more && next ? `&cursor=${encodeURIComponent(next)}` : ''}`),
       ]);
-      this.state.set({ wallet, entries: more ? [...entries, ...page.items] : page.items, next: page.next_cursor ?? null, isLoading: false, error: null });
+      if (own !== this.#turn) return;
+      this.state.set((state) => ({
+        wallet,
+        entries: merged(state.entries, page.items),
+        next: more || !state.next ? page.next_cursor ?? null : state.next,
+        isLoading: false,
+        error: null,
+      }));
     } catch (error) {
-      this.state.set((state) => ({ ...state, isLoading: false, error }));
+      if (own === this.#turn) this.state.set((state) => ({ ...state, isLoading: false, error }));
     }
   }
 
@@ -50,10 +60,13 @@ export class Wallet {
   }
 }
 
+/** How much of a currency is offered in place of one that has hundredths: yen and forints are small. */
+const wholeOf = (currency) => (minorUnits('1', currency) === 1 ? 100 : 1);
+
 function TopUp({ wallet, currency, onClose }) {
   const [text, setText] = useState('');
-  const [key] = useState(() => crypto.randomUUID());
   const amount = minorUnits(text, currency);
+  const key = useKey({ amount, currency });
   const press = async () => {
     const { status, failure } = await wallet.topUp(amount, currency, key);
     if (status === 'failed') {
@@ -66,7 +79,7 @@ function TopUp({ wallet, currency, onClose }) {
   return html`<${Dialog} title=${t('wallet.top_up')} onClose=${onClose}>
     <div class="form">
       <div class="choices" role="group" aria-label=${t('wallet.amount')}>
-        ${AMOUNTS.map((whole) => html`<button key=${whole} type="button" class="chip" aria-pressed=${text === String(whole)} onClick=${() => setText(String(whole))}>
+        ${AMOUNTS.map((whole) => whole * wholeOf(currency)).map((whole) => html`<button key=${whole} type="button" class="chip" aria-pressed=${text === String(whole)} onClick=${() => setText(String(whole))}>
           ${money({ amount: minorUnits(String(whole), currency), currency })}</button>`)}
       </div>
       <label>${t('wallet.amount')} (${currency})

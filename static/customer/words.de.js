@@ -47,7 +47,7 @@ export default {
   'order.code': 'Übergabecode',
   'order.code_text': 'Nennen Sie ihn, wenn Sie alles bekommen haben.',
   'order.got_it': 'Haben Sie alles bekommen?',
-  'order.got_it_text': 'Nach einem Tag wird von selbst abgeschlossen.',
+  'order.got_it_text': 'Nach einiger Zeit wird von selbst abgeschlossen.',
   'order.got_it_yes': 'Ja, alles da',
   'order.your_partner': 'Ihr Partner',
   'order.places': 'Von und nach',
@@ -71,6 +71,7 @@ export default {
   'rating.count': { one: '{count} Stern', other: '{count} Sterne' },
   'rating.comment': 'Ein Wort dazu (freiwillig)',
   'rating.send': 'Senden',
+  'rating.before': 'Sie haben diese Bestellung schon bewertet.',
   'rating.thanks': 'Danke für Ihre Bewertung',
 
   'wallet.title': 'Guthaben',

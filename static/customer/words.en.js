@@ -47,7 +47,7 @@ export default {
   'order.code': 'Hand-over code',
   'order.code_text': 'Tell it when you have got everything.',
   'order.got_it': 'Did you get everything?',
-  'order.got_it_text': 'It is completed by itself after a day.',
+  'order.got_it_text': 'It is completed by itself after a while.',
   'order.got_it_yes': 'Yes, all there',
   'order.your_partner': 'Your partner',
   'order.places': 'From and to',
@@ -71,6 +71,7 @@ export default {
   'rating.count': { one: '{count} star', other: '{count} stars' },
   'rating.comment': 'A word about it (optional)',
   'rating.send': 'Send',
+  'rating.before': 'You have rated this order already.',
   'rating.thanks': 'Thank you for your rating',
 
   'wallet.title': 'Wallet',

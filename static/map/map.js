@@ -115,7 +115,12 @@ class WaybillMap {
     });
     this.#calm();
     this.#ground = tiles
-      ? L.tileLayer(tiles.url, { attribution: tiles.attribution, maxZoom: tiles.maxZoom ?? CLOSEST })
+      ? L.tileLayer(tiles.url, {
+        attribution: tiles.attribution,
+        maxZoom: tiles.maxZoom ?? CLOSEST,
+        // Some serve no page that does not say where it is, which is all that they are told.
+        referrerPolicy: 'strict-origin-when-cross-origin',
+      })
       : cityLayer(PALETTES[this.#theme.name]);
     this.#ground.addTo(this.#leaflet);
     element.classList.toggle('waybill-map-has-tiles', tiles !== null);

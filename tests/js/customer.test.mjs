@@ -90,7 +90,7 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   const { items: [message] } = await partner.call('GET', `/orders/${orderId}/messages`);
   assert.equal(message.sender.name, 'Ada Puig');
   await partner.call('POST', `/orders/${orderId}/messages/read`, { up_to: message.id });
-  await face.see('read');
+  await face.until(() => [...document.querySelectorAll('.message.mine .meta')].some((meta) => meta.textContent.includes('· read')));
   await partner.call('POST', `/orders/${orderId}/messages`, { text: 'I will knock.', client_id: 'one' });
   await face.see('I will knock.');
   await face.key('Escape');
@@ -213,6 +213,61 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
   assert.deepEqual(await face.faults(), [], 'in German');
 });
 
+test('who looks at the demo is somebody at one press, and orders from a shop', async (t) => {
+  const server = await startServer(t, {}, ['--demo', '--demo-idle']);
+  const browser = await startChromium(t);
+  const face = await Face.open(browser, `${server.url}/customer`);
+  await face.see('Be Ada Puig');
+  assert.deepEqual(await face.faults(), [], 'the gate');
+  await face.press('Be Ada Puig');
+  await face.see('No orders yet');
+  await face.press('New order');
+  await face.press('Ramen Nit');
+  await face.press('One Miso ramen more');
+  await face.press('One Miso ramen more');
+  await face.write('Drop-off', 'Carrer de València 250');
+  await face.press('Pick on the map');
+  const middle = await face.run(() => {
+    const box = document.querySelector('.map').getBoundingClientRect();
+    return { x: box.x + box.width / 2, y: box.y + box.height * 0.4 };
+  });
+  await face.pressAt(middle);
+  await face.see('$25.60');
+  assert.deepEqual(await face.faults(), [], 'a shop');
+  await face.press('Place the order');
+  await face.see('Looking for a partner');
+  await face.press('Cancel the order');
+  await face.see('Cancelling is free now.');
+  assert.deepEqual(await face.faults(), [], 'the dialog');
+  await face.press('Cancel the order');
+  await face.until(() => document.querySelector('h1').textContent === 'Cancelled');
+  await face.press('Wallet');
+  await face.press('Top up');
+  assert.deepEqual(await face.faults(), [], 'another dialog');
+  await face.write('Amount (USD)', '12,50');
+  await face.press('Top up by $12.50');
+  // There is no payment provider, and that is said where it was asked for.
+  await face.until(() => document.querySelector('dialog[open] .error'));
+});
+
+test('when an order is over, or is given back, nothing is left of where its partner was', async (t) => {
+  const story = await stage(t);
+  const { server, browser, partner, admin, partnerId } = story;
+  const face = await register(server, browser, 'Hana Lis');
+  const orderId = await placeByMap(face);
+  const dots = () => face.until(() => document.querySelector('.map-box')?.dataset.dots ?? 'none');
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  const step = stepper(story, orderId);
+  await step('en_route');
+  await locate(story, orderId, { latitude: SHOP.latitude + 0.01, longitude: SHOP.longitude });
+  await face.until(() => document.querySelector('.map-box').dataset.dots === '1');
+  for (const to of ['arrived', 'picked_up', 'in_transit']) await step(to);
+  await partner.call('POST', `/orders/${orderId}/transitions`, { to: 'delivered', note: 'at the door' });
+  await face.see('Delivered');
+  await face.until(() => document.querySelector('.map-box').dataset.dots === '0');
+  assert.equal(await dots(), '0');
+});
+
 test('a page that is left open for 10,000 positions does not grow', async (t) => {
   const story = await stage(t);
   const { server, browser, admin, partnerId } = story;
@@ -239,7 +294,7 @@ test('a page that is left open for 10,000 positions does not grow', async (t) =>
     const arrives = new Date(Date.now() + minutes * 60_000 + 20_000).toISOString();
     wire.say({
       type: 'eta', ...envelope(),
-      eta: { arrives_at: arrives, promised_at: arrives, seconds: 60, distance: 500, age: 0, freshness: 'live', late_risk: 'none', source: 'estimate', to: 'pickup' },
+      eta: { arrives_at: arrives, promised_at: arrives, seconds: minutes * 60 + 20, distance: 500, age: 0, freshness: 'live', late_risk: 'none', source: 'estimate', to: 'pickup' },
     });
     await face.see(`${minutes} min`);
   };

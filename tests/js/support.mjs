@@ -74,9 +74,9 @@ async function freePort() {
 }
 
 /** A server of its own for a test, gone when that ends. */
-export async function startServer(t, settings = {}) {
+export async function startServer(t, settings = {}, options = []) {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-js-'));
-  const server = new Server(folder, await freePort(), settings);
+  const server = new Server(folder, await freePort(), settings, options);
   t.after(async () => {
     await server.kill();
     await rm(folder, { recursive: true, force: true });
@@ -89,12 +89,14 @@ class Server {
   #child = null;
   #folder;
   #settings;
+  #options;
   #count = 0;
 
-  constructor(folder, port, settings) {
+  constructor(folder, port, settings, options) {
     this.#folder = folder;
     this.port = port;
     this.#settings = settings;
+    this.#options = options;
     this.url = `http://127.0.0.1:${port}`;
   }
 
@@ -112,7 +114,7 @@ class Server {
   }
 
   async start() {
-    const child = spawn(BINARY, ['serve'], { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(BINARY, ['serve', ...this.#options], { env: this.#env, stdio: ['ignore', 'pipe', 'inherit'] });
     this.#child = child;
     const lines = createInterface({ input: child.stdout });
     const ready = new Promise((resolve, reject) => {

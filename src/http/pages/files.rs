@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use actix_web::http::StatusCode;
 use actix_web::http::header::{self, HeaderMap};
@@ -69,9 +69,14 @@ impl Files {
         if folder.is_some() || cfg!(debug_assertions) {
             return Self::Read(folder);
         }
-        let names = Embedded::iter();
-        let kept = names.filter_map(|name| Some((name.to_string(), embedded(&name)?)));
-        Self::Kept(Arc::new(kept.collect()))
+        // For all threads that serve: there are many, and to compress takes a moment.
+        static KEPT: OnceLock<Arc<HashMap<String, File>>> = OnceLock::new();
+        let kept = KEPT.get_or_init(|| {
+            let names = Embedded::iter();
+            let kept = names.filter_map(|name| Some((name.to_string(), embedded(&name)?.compressed())));
+            Arc::new(kept.collect())
+        });
+        Self::Kept(Arc::clone(kept))
     }
 
     /// The file at this path below `static/`.
@@ -120,25 +125,37 @@ fn in_short(digest: &[u8]) -> String {
 }
 
 impl File {
-    /// A file with these contents.
+    /// A file with these contents, which is compressed when somebody wants it so.
     pub(super) fn new(media_type: &'static str, bytes: Vec<u8>) -> Self {
         let digest = in_short(&Sha256::digest(&bytes));
-        let is_compressed = media_type == "image/png";
-        let gzip = (!is_compressed && bytes.len() >= COMPRESS_FROM).then(|| gzip(&bytes)).flatten();
-        Self { media_type, bytes: bytes.into(), gzip, digest }
+        Self { media_type, bytes: bytes.into(), gzip: None, digest }
+    }
+
+    /// The same, compressed once for all who want it so.
+    pub(super) fn compressed(self) -> Self {
+        let gzip = self.gzip();
+        Self { gzip, ..self }
     }
 
     /// The same with another text in it.
     pub(super) fn with(&self, change: impl FnOnce(&str) -> String) -> Self {
         let text = String::from_utf8_lossy(&self.bytes);
-        Self::new(self.media_type, change(&text).into_bytes())
+        Self::new(self.media_type, change(&text).into_bytes()).compressed()
+    }
+
+    fn gains_by_gzip(&self) -> bool {
+        self.media_type != "image/png" && self.bytes.len() >= COMPRESS_FROM
+    }
+
+    fn gzip(&self) -> Option<Bytes> {
+        self.gzip.clone().or_else(|| self.gains_by_gzip().then(|| gzip(&self.bytes)).flatten())
     }
 
     /// The answer to a request for it; 304 where the browser has it (RFC 9110, section 13.1.2).
     pub(super) fn answer(&self, request: &HttpRequest, keep: Keep) -> HttpResponse {
-        let gzip = self.gzip.as_ref().filter(|_| takes_gzip(request.headers()));
+        let is_gzip = self.gains_by_gzip() && takes_gzip(request.headers());
         // What is compressed is another representation, and so has another tag.
-        let etag = format!("\"{}{}\"", self.digest, if gzip.is_some() { "-gzip" } else { "" });
+        let etag = format!("\"{}{}\"", self.digest, if is_gzip { "-gzip" } else { "" });
         let known = request.headers().get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let is_known = known.is_some_and(|tags| {
             tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag || tag.trim() == "*")
@@ -158,8 +175,8 @@ impl File {
             return answer.finish();
         }
         answer.content_type(self.media_type);
-        match gzip {
-            Some(gzip) => answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(gzip.clone()),
+        match is_gzip.then(|| self.gzip()).flatten() {
+            Some(gzip) => answer.insert_header((header::CONTENT_ENCODING, "gzip")).body(gzip),
             None => answer.body(self.bytes.clone()),
         }
     }

@@ -14,6 +14,7 @@ use serde::Serialize;
 use url::Url;
 
 use crate::domain::geo::Place;
+use crate::domain::money::Currency;
 use crate::domain::principal::Role;
 
 use self::files::{File, Files, Keep};
@@ -34,6 +35,8 @@ pub struct PageSettings {
     pub tiles: Option<Tiles>,
     /// The people of the demo, if there is one.
     pub demo: Option<DemoLogins>,
+    /// What orders may be paid in, the usual one first.
+    pub currencies: Vec<Currency>,
 }
 
 /// A server of map tiles.
@@ -94,6 +97,17 @@ struct Config<'a> {
     demo: Option<&'a DemoLogins>,
     /// Null without a server of tiles.
     tiles: Option<&'a Tiles>,
+    /// What orders may be paid in, the usual one first. Browsers differ in how many digits some have, so that is told.
+    currencies: &'a [CurrencyView],
+}
+
+/// How a currency is counted.
+#[derive(Debug, Clone, Serialize)]
+struct CurrencyView {
+    /// ISO 4217.
+    code: Currency,
+    /// Digits after the decimal point.
+    digits: u32,
 }
 
 /// The routes of pages and their files. For the root of the site.
@@ -120,8 +134,15 @@ pub fn routes(settings: PageSettings) -> impl FnOnce(&mut web::ServiceConfig) {
                 .route(web::get().to(answer.clone()))
                 .route(web::head().to(answer)),
         );
+        let counted = settings.currencies.iter();
+        let currencies: Vec<CurrencyView> =
+            counted.map(|code| CurrencyView { code: *code, digits: code.minor_digits() }).collect();
         let answer = move || {
-            let told = Config { demo: settings.demo.as_ref(), tiles: settings.tiles.as_ref() };
+            let told = Config {
+                demo: settings.demo.as_ref(),
+                tiles: settings.tiles.as_ref(),
+                currencies: &currencies,
+            };
             let mut answer = json(StatusCode::OK, &told);
             answer.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             std::future::ready(answer)
@@ -348,14 +369,17 @@ mod tests {
             (told, policy.to_owned())
         };
         let (told, policy) = config(PageSettings::default()).await;
-        assert_eq!(told, serde_json::json!({"demo": null, "tiles": null}));
+        assert_eq!(told, serde_json::json!({"demo": null, "tiles": null, "currencies": []}));
         assert!(policy.contains("img-src 'self' data:;"), "{policy}");
         let tiles =
             Tiles { url: "https://tiles.example/{z}/{x}/{y}{r}.png".into(), attribution: "them".into() };
-        let settings = PageSettings { demo: Some(logins()), tiles: Some(tiles), folder: None };
+        let currencies = vec!["HUF".parse().expect("one"), "JPY".parse().expect("one")];
+        let settings = PageSettings { demo: Some(logins()), tiles: Some(tiles), folder: None, currencies };
         let (told, policy) = config(settings).await;
         assert_eq!(told["demo"]["users"][0]["role"], "customer");
         assert_eq!(told["tiles"]["attribution"], "them");
+        let counted = serde_json::json!([{"code": "HUF", "digits": 2}, {"code": "JPY", "digits": 0}]);
+        assert_eq!(told["currencies"], counted);
         assert!(policy.contains("img-src 'self' data: https://tiles.example;"), "{policy}");
     }
 

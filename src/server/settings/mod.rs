@@ -266,7 +266,9 @@ impl Settings {
     pub fn pages(&self, demo: Option<DemoLogins>) -> PageSettings {
         let tiles =
             self.map_tiles.clone().map(|url| Tiles { url, attribution: self.map_attribution.clone() });
-        PageSettings { folder: self.static_folder.clone(), tiles, demo }
+        let more = self.more_currencies.iter().map(|(currency, _)| *currency);
+        let currencies = std::iter::once(self.currency).chain(more).collect();
+        PageSettings { folder: self.static_folder.clone(), tiles, demo, currencies }
     }
 
     /// What sessions need to know.

@@ -176,11 +176,17 @@ pub(super) fn secret(text: &str) -> Parsed<Secret> {
     Ok(Secret::new(text))
 }
 
+pub(super) fn folder(text: &str) -> Parsed<PathBuf> {
+    let folder = PathBuf::from(text);
+    if folder.is_dir() { Ok(folder) } else { Err("expected a folder that is there".into()) }
+}
+
 #[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
 pub(super) fn text(text: &str) -> Parsed<String> {
     Ok(text.to_owned())
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
 }

@@ -135,7 +135,7 @@ settings! {
     "WAYBILL_MAP_ATTRIBUTION" Plain map_attribution: String = "", parse::text;
 
     /// Folder with the files of the pages, read each time, for working on them. Without it, those in the binary.
-    "WAYBILL_STATIC" Plain static_folder: Option<PathBuf> = "", |text| parse::optional(text, parse::path);
+    "WAYBILL_STATIC" Plain static_folder: Option<PathBuf> = "", |text| parse::optional(text, parse::folder);
 
     /// Signs tokens (HS256); at least 32 bytes. Made and kept beside an SQLite database when it is not set; needed with PostgreSQL.
     "WAYBILL_JWT_SECRET" Hidden jwt_secret: Option<Secret> = "", |text| parse::optional(text, parse::secret);

@@ -45,7 +45,9 @@ function Ask({ onAnswer, onClose }) {
 }
 
 /** The switch, and what it means. */
-export function Duty({ face: { availability, sharing, queue } }) {
+export function Duty({ face: { availability, sharing, queue, live } }) {
+  const isConnected = useStore(live.state).name === 'open';
+  const { kind, pace } = useStore(sharing.state);
   const { online, since, error } = useStore(availability.state);
   const { orders, offers } = useStore(queue.state);
   const [isBusy, setBusy] = useState(false);
@@ -73,8 +75,10 @@ export function Duty({ face: { availability, sharing, queue } }) {
   };
   const known = online !== null;
   const text = !known ? (error ? explain(error) : t('loading'))
-    : online ? t(offers.length > 0 ? 'duty.leaves_offers' : 'duty.online_text', { time: clock(since) })
-      : t(orders.length > 0 ? 'duty.offline_busy' : 'duty.offline_text');
+    : online && offers.length > 0 ? t('duty.leaves_offers')
+    : kind === 'on' && isConnected ? t('sharing.on', { seconds: pace })
+    : online ? t('duty.online_text', { time: clock(since) })
+    : t(orders.length > 0 ? 'duty.offline_busy' : 'duty.offline_text');
   return html`<div class="duty" data-online=${String(online)}>
     <span class="duty-lamp" aria-hidden="true"></span>
     <span class="row-text"><strong id="duty-state" role="status">${known ? t(online ? 'duty.online' : 'duty.offline') : '…'}</strong><span class="muted" id="duty-text">${text}</span></span>

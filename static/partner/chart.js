@@ -26,9 +26,9 @@ function load() {
 const nameOf = (day, weekday) => new Intl.DateTimeFormat(locale(), { weekday }).format(day);
 const digitsOf = (currency) => new Intl.NumberFormat(locale(), { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
 
-/** Round amounts, without decimals where none are needed. */
+/** Whole amounts, so that they fit side by side; the table has them exactly. */
 const short = (value, currency) => new Intl.NumberFormat(locale(), {
-  style: 'currency', currency, maximumFractionDigits: Number.isInteger(value) ? 0 : digitsOf(currency), minimumFractionDigits: 0,
+  style: 'currency', currency, currencyDisplay: 'narrowSymbol', maximumFractionDigits: 0,
 }).format(value);
 
 function options({ Plot, width, days, values, today, currency }) {
@@ -85,7 +85,7 @@ export function Chart({ days, amounts, currency, today }) {
     };
     const again = () => draw().catch(() => { if (isThere) setFailed(true); });
     again();
-    const size = new ResizeObserver(() => plot.current && plot.current.width !== box.current.clientWidth && again());
+    const size = new ResizeObserver(() => { if (box.current && plot.current && plot.current.width !== box.current.clientWidth) again(); });
     size.observe(box.current);
     // Colours on a canvas do not change by themselves.
     const theme = new MutationObserver(again);

@@ -31,15 +31,15 @@ function Later({ orders, router }) {
     <span class="row-text"><span class="clip">${order.pickup.address}</span><span class="muted clip">${t(`now.${order.status}`)} · ${order.customer.name}</span></span><${Icon} name="next" size=${18} /></a></li>`)}</ul>`;
 }
 
-export function Drive({ face, onShowOffers }) {
+export function Drive({ face, arePutAside, onShowOffers }) {
   const { queue, router } = face;
   const { isLoaded, orders } = useStore(queue.state);
   const [present, ...later] = orders;
-  return html`<div class="with-map">
+  return html`<div class=${present ? 'with-map busy' : 'with-map'}>
     <div class="map-pane"><${OrderMap} key=${present?.id ?? ''} face=${face} order=${present} /></div>
     <section class="pane">
       <section class="card duty-card" aria-label=${t('duty.title')}><${Duty} face=${face} /><${SharingLine} face=${face} /></section>
-      <${PutAside} face=${face} onShow=${onShowOffers} />
+      ${arePutAside && html`<${PutAside} face=${face} onShow=${onShowOffers} />`}
       ${!isLoaded && html`<h1 class="sr" tabindex="-1">${t('drive.title')}</h1><${Loading} lines=${3} />`}
       ${isLoaded && (present ? html`<${Present} key=${present.id} face=${face} orderId=${present.id} />` : html`<${Idle} face=${face} />`)}
       ${later.length > 0 && html`<${Later} orders=${later} router=${router} />`}

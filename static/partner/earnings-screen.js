@@ -68,7 +68,9 @@ export function EarningsScreen({ face: { earnings, router } }) {
       <div class="card"><span class="muted">${t('earnings.week')}</span><strong class="figure">${figure(earned.week)}</strong></div>
     </div>
     <section class="card"><h2>${t('earnings.chart')}</h2>
-      <${Chart} days=${weekOf().slice(0, -1)} amounts=${earned.days} currency=${currency} today=${(new Date().getDay() + 6) % 7} /></section>
+      ${earned.days.some((amount) => amount > 0)
+        ? html`<${Chart} days=${weekOf().slice(0, -1)} amounts=${earned.days} currency=${currency} today=${(new Date().getDay() + 6) % 7} />`
+        : html`<p class="muted">${t('earnings.no_week')}</p>`}</section>
     <div class="card balance"><span class="muted">${t('earnings.balance')}</span><strong class="figure">${figure(balance)}</strong>
       ${owed > 0 && html`<p class="muted">${t('earnings.owed', { amount: figure(owed) })}</p>`}
       <button type="button" class="button primary" disabled=${balance <= 0} onClick=${() => setPaying(true)}><${Icon} name="bank" />${t('payout.title')}</button></div>

@@ -10,7 +10,7 @@ import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
 import '../app/theme.js';
-import { Connection, Icon, Toasts } from '../app/ui.js';
+import { Connection, Icon, Toasts, toast } from '../app/ui.js';
 import { Alerts, alertOffer } from './alert.js';
 import { Availability } from './availability.js';
 import { ServerClock } from './clock.js';
@@ -50,6 +50,7 @@ function begin() {
   const sharing = new Sharing({ session, client, queue, availability });
   const earnings = new Earnings({ session, group: queue.group });
   queue.onOffer(alertOffer);
+  queue.onLoss((order, status) => toast({ title: t(`over.${status}`), text: order.pickup.address }));
   const end = () => {
     sharing.end();
     availability.end();
@@ -58,11 +59,11 @@ function begin() {
   return { session, router, client, live, clock, inbox, queue, availability, sharing, earnings, end };
 }
 
-function screen(path, face, onShowOffers) {
+function screen(path, face, offers) {
   const order = Router.match('/orders/:id', path) ?? Router.match('/orders/:id/chat', path);
   if (order) return html`<${OrderScreen} key=${order.id} face=${face} orderId=${order.id} isChatOpen=${path.endsWith('/chat')} />`;
   switch (path) {
-    case '/': return html`<${Drive} face=${face} onShowOffers=${onShowOffers} />`;
+    case '/': return html`<${Drive} face=${face} ...${offers} />`;
     case '/earnings': return html`<${EarningsScreen} face=${face} />`;
     case '/inbox': return html`<${InboxScreen} inbox=${face.inbox} />`;
     case '/settings': return html`<${Settings} session=${session}><${Alerts} /></${Settings}>`;
@@ -93,7 +94,7 @@ function Face() {
       <${Bell} inbox=${face.inbox} href=${router.href('/inbox')} />
     </header>
     <${Connection} state=${face.live.state} onRetry=${() => face.client.connect()} />
-    <main>${screen(path, face, () => setHidden(false))}</main>
+    <main>${screen(path, face, { arePutAside: isHidden, onShowOffers: () => setHidden(false) })}</main>
     <${Offers} face=${face} isHidden=${isHidden} onHide=${() => setHidden(true)} onAccepted=${() => router.go('/')} />`;
 }
 

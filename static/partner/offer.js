@@ -77,7 +77,7 @@ function Open({ face, offer, count, onNext, onAccepted, onHide }) {
       ${count > 1 && html`<button type="button" class="button quiet offer-count" onClick=${onNext}>${t('offer.others', { count: count - 1 })}<${Icon} name="next" size=${18} /></button>`}
       <div class="offer-hide"><${IconButton} icon="close" label=${t('offer.hide')} onClick=${onHide} /></div></div>
     <div class="offer-body">
-      <div class="offer-head"><div><h2 id="offer-title">${t('offer.title')}</h2><p class="figure">${money(earnings)}</p><p class="muted">${t('offer.for_you')}${order.payment_method === 'cash' ? ` · ${t('offer.cash', { amount: money(order.price) })}` : ''}</p></div>
+      <div class="offer-head"><div><h2 id="offer-title">${t('offer.title')}</h2><p class="figure">${money(earnings)}</p><p class="muted">${t(`offer.${order.payment_method}`, { amount: money(order.price) })}</p></div>
         <${Ring} left=${left} whole=${end - timeOf(offer.id)} /></div>
       <${Way} offer=${offer} here=${here} />
       <p class="muted clip-2 offer-items">${items}</p>
@@ -86,7 +86,7 @@ function Open({ face, offer, count, onNext, onAccepted, onHide }) {
       ${isDeclining
         ? html`<${Decline} isBusy=${busy !== null} onBack=${() => setDeclining(false)} onDecline=${(reason) => answer('decline', () => queue.decline(offer, reason))} />`
         : html`<div class="offer-answer">
-            <button type="button" ref=${accept} class="button primary big" disabled=${busy !== null || isOver} aria-busy=${busy === 'accept'} onClick=${() => answer('accept', () => queue.accept(offer))}>
+            <button type="button" ref=${accept} autofocus class="button primary big" disabled=${busy !== null || isOver} aria-busy=${busy === 'accept'} onClick=${() => answer('accept', () => queue.accept(offer))}>
               <${Icon} name="check" />${t('offer.accept')}${busy === 'accept' && html`<span class="spinner" aria-hidden="true"></span>`}</button>
             <button type="button" class="button quiet" disabled=${busy !== null} onClick=${() => setDeclining(true)}>${t('offer.decline')}</button></div>`}
     </div>`;
@@ -101,7 +101,7 @@ function Ended({ offer, reason, onClose }) {
     <h2 id="offer-title" role="alert">${t(`ended.${reason}`)}</h2>
     <p class="muted">${t(`ended.${reason}_text`)}</p>
     <p class="muted clip-2">${offer.order.pickup.address} · ${money(offer.earnings)}</p>
-    <button type="button" ref=${button} class="button primary big" onClick=${onClose}>${t('ended.ok')}</button>
+    <button type="button" ref=${button} autofocus class="button primary big" onClick=${onClose}>${t('ended.ok')}</button>
   </div>`;
 }
 

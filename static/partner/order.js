@@ -9,7 +9,7 @@ import { MapView } from '../app/map-view.js';
 import { isChatted, isShown } from '../app/order.js';
 import { Dialog, Icon, Loading, toast, useNow } from '../app/ui.js';
 import { metresBetween, ownDot, placesOf, wayTo } from './places.js';
-import { Steps } from './steps.js';
+import { Return, Steps } from './steps.js';
 import { useWatched } from './watched.js';
 
 const WAY = ['assigned', 'en_route', 'arrived', 'picked_up', 'in_transit', 'delivered'];
@@ -49,10 +49,12 @@ function Target({ order, here }) {
 }
 
 function Contents({ order, earnings }) {
+  const isDue = order.payment_method === 'cash' && WAY.indexOf(order.status) < WAY.indexOf('delivered');
+  const payment = isDue ? html`<strong>${t('order.collect', { amount: money(order.price) })}</strong>` : t(`order.by_${order.payment_method}`);
   return html`<section class="card"><h2>${t('order.items')}</h2>
     <ul class="contents">${order.items.map(({ name, quantity }, index) => html`<li key=${index}><strong class="amount">${quantity} ×</strong><span>${name}</span></li>`)}</ul>
     <dl class="facts">
-      <div><dt>${t('order.payment')}</dt><dd>${order.payment_method === 'cash' ? html`<strong>${t('order.collect', { amount: money(order.price) })}</strong>` : t('order.paid')}</dd></div>
+      <div><dt>${t('order.payment')}</dt><dd>${payment}</dd></div>
       ${earnings && html`<div><dt>${t('order.earns')}</dt><dd class="amount">${money(earnings)}</dd></div>`}
     </dl></section>`;
 }
@@ -82,6 +84,7 @@ function Panel({ face, watched, order, back }) {
       ${isChatted({ ...order, partner: order.partner ?? {} }) && html`<a class="button quiet" href=${router.href(`/orders/${order.id}/chat`)}><${Icon} name="chat" />${t('chat.title')}</a>`}</section>
     ${BEFORE_PICKUP.includes(order.status) && html`<p class="then muted"><${Icon} name="pin" size=${18} /><span>${t('order.then', { address: order.dropoff.address })}</span></p>`}
     <${Contents} order=${order} earnings=${queue.earningsOf(order.id)} />
+    ${order.status === 'assigned' && html`<${Return} face=${face} order=${order} onOrder=${put} />`}
     <${Steps} face=${face} order=${order} onOrder=${put} />`;
 }
 
@@ -113,7 +116,7 @@ export function OrderScreen({ face, orderId, isChatOpen }) {
   const home = router.href('/');
   if (error) return html`<section class="screen"><h1 tabindex="-1">${t('order.not_yours')}</h1><p class="muted">${explain(error)}</p><p><a href=${home}>${t('drive.title')}</a></p></section>`;
   if (!order) return html`<section class="screen"><h1 class="sr" tabindex="-1">${t('order.title')}</h1><${Loading} lines=${5} /></section>`;
-  return html`<div class="with-map">
+  return html`<div class="with-map busy">
     <div class="map-pane"><${OrderMap} face=${face} order=${order} /></div>
     <section class="pane"><${Panel} face=${face} watched=${watched} order=${order} back=${home} /></section>
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.customer.name })} onClose=${() => router.go(`/orders/${orderId}`)}>

@@ -10,6 +10,9 @@ const UNANSWERED = ['timeout', 'disconnected', 'not_connected', 'closed'];
 /** What is worth a word when an offer ends by itself. */
 const TOLD = ['taken', 'expired', 'withdrawn', 'over'];
 
+/** An order that is this is nobody's to carry out. */
+const LOST = ['cancelled', 'failed'];
+
 const rank = ({ status }) => FARTHEST_FIRST.indexOf(status);
 const byTurn = (one, other) => rank(one) - rank(other) || (one.id < other.id ? -1 : 1);
 
@@ -25,6 +28,7 @@ export class Queue {
   #client;
   #earnings = new Map();
   #onOffer = new Set();
+  #onLoss = new Set();
 
   constructor({ session, client }) {
     this.#session = session;
@@ -43,12 +47,33 @@ export class Queue {
     });
     group.on('assignment_closed', ({ offer_id: id, reason }) => this.#end(id, reason));
     group.on('queue_update', ({ action, order_id: id, order }) => {
-      if (action === 'removed') this.#remove(id);
+      if (action === 'removed') this.#lose(id, order?.status);
       else if (order) this.put(order);
     });
-    group.on('order_update', ({ update }) => this.state.set((state) => ({
-      ...state, orders: state.orders.map((order) => withUpdate(order, update)).toSorted(byTurn),
-    })));
+    group.on('order_update', ({ update }) => {
+      const known = this.#order(update.order_id);
+      if (!known || update.version <= known.version) return;
+      if (LOST.includes(update.status)) this.#lose(known.id, update.status);
+      else this.put(withUpdate(known, update));
+    });
+  }
+
+  #order(id) {
+    return this.state.value.orders.find((order) => order.id === id);
+  }
+
+  /** What is in hand no longer, without the partner's doing: what the partner does is known by then. */
+  #lose(id, status) {
+    const order = this.#order(id);
+    if (!order) return;
+    this.state.set((state) => ({ ...state, orders: state.orders.filter((one) => one !== order) }));
+    this.#onLoss.forEach((listener) => listener(order, LOST.includes(status) ? status : 'confirmed'));
+  }
+
+  /** Calls `listener` with each order that is taken away, and what it has become, until the function that this gives is called. */
+  onLoss(listener) {
+    this.#onLoss.add(listener);
+    return () => this.#onLoss.delete(listener);
   }
 
   /** Calls `listener` with each new offer, until the function that this gives is called. */
@@ -74,15 +99,10 @@ export class Queue {
     this.ended.set((ended) => ended.filter(({ offer }) => offer.id !== id));
   }
 
-  #remove(id) {
-    this.state.set((state) => ({ ...state, orders: state.orders.filter((order) => order.id !== id) }));
-  }
-
   /** An order that is known whole; an older picture of it is passed over. */
   put(order) {
     this.state.set((state) => {
-      const known = state.orders.find(({ id }) => id === order.id);
-      if (known && known.version > order.version) return state;
+      if (this.#order(order.id)?.version > order.version) return state;
       const others = state.orders.filter(({ id }) => id !== order.id);
       return { ...state, orders: rank(order) < 0 ? others : [...others, order].toSorted(byTurn) };
     });

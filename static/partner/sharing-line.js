@@ -9,7 +9,7 @@ import { Icon, useNow } from '../app/ui.js';
 const BAD = ['denied', 'insecure', 'impossible', 'lost', 'ask'];
 
 export function SharingLine({ face: { sharing, live } }) {
-  const { kind, pace } = useStore(sharing.state);
+  const { kind } = useStore(sharing.state);
   const here = useStore(sharing.here);
   const kept = useStore(sharing.kept);
   const connection = useStore(live.state);
@@ -17,11 +17,12 @@ export function SharingLine({ face: { sharing, live } }) {
   const isBad = BAD.includes(kind);
   const isCut = connection.name !== 'open';
   const text = {
-    on: isCut ? t('sharing.keeping') : t('sharing.on', { seconds: pace, metres: Math.round(here?.accuracy ?? 0) }),
+    on: isCut ? t('sharing.keeping') : t('sharing.sending'),
     lost: here ? t('sharing.lost_since', { ago: ago(here.timestamp, now) }) : t('sharing.lost'),
   }[kind] ?? t(`sharing.${kind}`);
-  if (kind === 'off' && kept === 0) return null;
-  return html`<div class="sharing" data-kind=${kind}>
+  // Where all is well, the line about availability says so.
+  if (kept === 0 && (kind === 'off' || (kind === 'on' && !isCut))) return null;
+  return html`<div class="sharing" data-kind=${kind === 'on' && isCut ? 'keeping' : kind}>
     <${Icon} name=${isBad ? 'alert' : 'locate'} size=${18} />
     <div><p role="status">${text}</p>
       ${kind === 'denied' && html`<details><summary>${t('sharing.how')}</summary><p>${t('sharing.how_text')}</p></details>`}

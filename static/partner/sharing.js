@@ -6,13 +6,17 @@ import { isUnderWay } from './queue.js';
 
 /** Until the server has said otherwise, seconds. */
 const PACE = 15;
-/** How long a device may look for its position, milliseconds. */
-const PATIENCE = 20_000;
+/** What was measured before is of no use. */
+const FRESH = { enableHighAccuracy: true, maximumAge: 0 };
+/** How long a device may look for its position when asked, milliseconds. */
+const PATIENCE = 8000;
+/** Whoever was slower than this stood, metres a second; and is taken to stand there for so long, milliseconds. */
+const [WALK, STILL] = [0.7, 600_000];
 /** What went out this long before a connection broke may not have arrived, milliseconds. */
 const UNSURE = 60_000;
 const BATCH = 100;
 const RETRY = 30_000;
-const [DENIED] = [1];
+const [DENIED, TIMEOUT] = [1, 3];
 
 const sampleOf = ({ coords, timestamp }) => {
   // NaN is how some devices say that they do not know; null goes as well.
@@ -43,6 +47,8 @@ export class Sharing {
   #fix = null;
   #takenAt = 0;
   #taken = null;
+  #movedAt = 0;
+  #isAsking = false;
   #sent = [];
   #isAllowed = false;
   #isSending = false;
@@ -104,8 +110,11 @@ export class Sharing {
     if (this.#watch !== null || !navigator.geolocation) return;
     this.#say('waiting');
     permission().then((how) => { if (how === 'granted' && this.state.value.kind === 'waiting') this.#say('searching'); });
-    const options = { enableHighAccuracy: true, maximumAge: 0, timeout: PATIENCE };
-    this.#watch = navigator.geolocation.watchPosition((fix) => this.#measured(fix), (error) => this.#failed(error), options);
+    const measured = (fix) => {
+      this.#movedAt = Date.now();
+      this.#measured(fix);
+    };
+    this.#watch = navigator.geolocation.watchPosition(measured, (error) => this.#failed(error), FRESH);
     this.#arm();
   }
 
@@ -144,21 +153,40 @@ export class Sharing {
     this.#arm();
   }
 
-  /** Who stands still is not measured anew by itself, but has to be heard of. */
+  /** Sends what was measured when its time has come, and asks anew shortly before where nothing was. */
   #arm() {
     clearTimeout(this.#timer);
     if (this.#watch === null) return;
-    const wait = Math.max(0, this.#takenAt + this.state.value.pace * 1000 - Date.now());
-    this.#timer = setTimeout(() => {
-      if (this.#fix && this.#fix.timestamp !== this.#taken) {
-        this.#take();
-        return;
-      }
-      navigator.geolocation.getCurrentPosition((fix) => this.#measured(fix), (error) => this.#failed(error), {
-        enableHighAccuracy: true, maximumAge: 0, timeout: PATIENCE,
-      });
-      this.#timer = setTimeout(() => this.#arm(), this.state.value.pace * 1000);
-    }, wait);
+    const pace = this.state.value.pace * 1000;
+    const wait = this.#takenAt + pace - Date.now();
+    const hasNew = this.#fix !== null && this.#fix.timestamp !== this.#taken;
+    const lead = Math.min(PATIENCE, pace / 2);
+    this.#timer = setTimeout(() => (hasNew ? this.#take() : this.#ask(lead)), Math.max(0, hasNew ? wait : wait - lead));
+  }
+
+  /** Of who stands still nothing is told by itself, and yet the server has to hear. */
+  #ask(timeout) {
+    if (this.#isAsking) return;
+    this.#isAsking = true;
+    const answered = (work) => {
+      this.#isAsking = false;
+      if (this.#watch === null) return;
+      work();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.#arm(), this.state.value.kind === 'on' ? 0 : PATIENCE);
+    };
+    // Some answer with what they measured last, and its time: it holds now, or they would not.
+    const now = ({ coords, timestamp }) => this.#measured({ coords, timestamp: Math.max(timestamp, Date.now()) });
+    const failed = (error) => {
+      if (error.code === TIMEOUT && this.#isStanding) now(this.#fix);
+      else this.#failed(error);
+    };
+    navigator.geolocation.getCurrentPosition((fix) => answered(() => now(fix)), (error) => answered(() => failed(error)), { ...FRESH, timeout });
+  }
+
+  /** No news from a device that was standing, and has not said that it lost its way, is that it stands there still. */
+  get #isStanding() {
+    return this.#fix !== null && this.state.value.kind === 'on' && !(this.#fix.coords.speed > WALK) && Date.now() - this.#movedAt < STILL;
   }
 
   #take() {

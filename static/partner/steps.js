@@ -39,14 +39,14 @@ function useStep({ session, queue }, order, onOrder) {
       return false;
     }
   };
-  return { take, problem };
+  return { take, problem, clear: () => setProblem(null) };
 }
 
 const Problem = ({ problem }) => (problem ? html`<p class="error" role="alert">${problem}</p>` : null);
 
 /** Proof that it was handed over: the customer's code, or words where nobody has it. */
 function Deliver({ face, order, onOrder, onClose }) {
-  const { take, problem } = useStep(face, order, onOrder);
+  const { take, problem, clear } = useStep(face, order, onOrder);
   const [code, setCode] = useState('');
   const [note, setNote] = useState('');
   const [isNote, setIsNote] = useState(false);
@@ -71,7 +71,7 @@ function Deliver({ face, order, onOrder, onClose }) {
         <p class="muted" id="code-hint">${t('deliver.code_hint', { name: order.customer.name })}</p>`}
     <${Problem} problem=${problem} />
     <${ActionButton} kind="primary big" disabled=${!isReady} onPress=${deliver}><${Icon} name="check" />${t('step.do_delivered')}</${ActionButton}>
-    <button type="button" class="link" onClick=${() => setIsNote(!isNote)}>${t(isNote ? 'deliver.with_code' : 'deliver.without_code')}</button>
+    <button type="button" class="link" onClick=${() => { setIsNote(!isNote); clear(); }}>${t(isNote ? 'deliver.with_code' : 'deliver.without_code')}</button>
   </form></${Dialog}>`;
 }
 
@@ -97,18 +97,22 @@ function GiveBack({ face, order, onOrder, onClose }) {
 
 export function Steps({ face, order, onOrder }) {
   const { take, problem } = useStep(face, order, onOrder);
-  const [open, setOpen] = useState(null);
+  const [isOpen, setOpen] = useState(false);
   const to = NEXT[order.status];
   if (!to) return null;
-  const close = () => setOpen(null);
   const words = html`<${Icon} name=${ICONS[to]} />${t(`step.do_${to}`)}`;
   return html`<div class="next-step">
     <${Problem} problem=${problem} />
     ${to === 'delivered'
-      ? html`<button type="button" class="button primary wide big" onClick=${() => setOpen('deliver')}>${words}</button>`
+      ? html`<button type="button" class="button primary wide big" onClick=${() => setOpen(true)}>${words}</button>`
       : html`<${ActionButton} key=${to} kind="primary wide big" onPress=${() => take({ to }, `step ${order.id} ${to} ${order.version}`)}>${words}</${ActionButton}>`}
-    ${order.status === 'assigned' && html`<button type="button" class="button quiet wide danger-text" onClick=${() => setOpen('back')}>${t('back.title')}</button>`}
-    ${open === 'deliver' && html`<${Deliver} face=${face} order=${order} onOrder=${onOrder} onClose=${close} />`}
-    ${open === 'back' && html`<${GiveBack} face=${face} order=${order} onOrder=${onOrder} onClose=${close} />`}
+    ${isOpen && html`<${Deliver} face=${face} order=${order} onOrder=${onOrder} onClose=${() => setOpen(false)} />`}
   </div>`;
+}
+
+/** While it is not begun, it can be given back. */
+export function Return({ face, order, onOrder }) {
+  const [isOpen, setOpen] = useState(false);
+  return html`<button type="button" class="button quiet wide danger-text" onClick=${() => setOpen(true)}>${t('back.title')}</button>
+    ${isOpen && html`<${GiveBack} face=${face} order=${order} onOrder=${onOrder} onClose=${() => setOpen(false)} />`}`;
 }

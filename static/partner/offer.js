@@ -124,7 +124,11 @@ export function Offers({ face, isHidden, onHide, onAccepted }) {
     const element = dialog.current;
     const before = document.activeElement;
     element.showModal();
-    return () => { element.close(); before?.focus?.(); };
+    return () => {
+      element.close();
+      const next = () => document.querySelector('.put-aside') ?? (before.isConnected && before !== document.body ? before : document.querySelector('main h1'));
+      requestAnimationFrame(() => next()?.focus());
+    };
   }, [isShown]);
   if (!isShown) return null;
   const close = () => (shown ? onHide() : queue.dismiss(last.offer.id));

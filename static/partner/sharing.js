@@ -61,9 +61,19 @@ export class Sharing {
     this.#queue = queue;
     this.#positions = new Positions(session.user.value.id);
     const look = () => this.#look(availability.state.value.online === true || queue.state.value.orders.length > 0);
+    // Whoever sets off is expected from then on: not from the next turn.
+    let [known, isFirst] = ['', true];
+    const setOff = () => {
+      const now = queue.state.value.orders.filter(isUnderWay).map(({ id }) => id).sort().join();
+      if (now !== known && now !== '' && !isFirst) {
+        this.#takenAt = 0;
+        if (this.#watch !== null) this.#ask(PATIENCE / 4);
+      }
+      [known, isFirst] = [now, false];
+    };
     this.#offs = [
       availability.state.watch(look),
-      queue.state.watch(look),
+      queue.state.watch(() => { look(); setOff(); }),
       queue.group.on('cadence', ({ interval }) => this.#setPace(interval)),
       client.on('state', (state) => this.#connected(state.name === 'open')),
     ];
@@ -153,15 +163,19 @@ export class Sharing {
     this.#arm();
   }
 
-  /** Sends what was measured when its time has come, and asks anew shortly before where nothing was. */
+  get #wait() {
+    return Math.max(0, this.#takenAt + this.state.value.pace * 1000 - Date.now());
+  }
+
+  /** Looks shortly before the next one is due whether there is a fresh one, and asks for it where there is not. */
   #arm() {
     clearTimeout(this.#timer);
     if (this.#watch === null) return;
-    const pace = this.state.value.pace * 1000;
-    const wait = this.#takenAt + pace - Date.now();
-    const hasNew = this.#fix !== null && this.#fix.timestamp !== this.#taken;
-    const lead = Math.min(PATIENCE, pace / 2);
-    this.#timer = setTimeout(() => (hasNew ? this.#take() : this.#ask(lead)), Math.max(0, hasNew ? wait : wait - lead));
+    const lead = Math.min(PATIENCE, this.state.value.pace * 500);
+    this.#timer = setTimeout(() => {
+      if (this.#fix && Date.now() - this.#fix.timestamp < lead) this.#timer = setTimeout(() => this.#take(), this.#wait);
+      else this.#ask(lead);
+    }, Math.max(0, this.#wait - lead));
   }
 
   /** Of who stands still nothing is told by itself, and yet the server has to hear. */
@@ -171,9 +185,13 @@ export class Sharing {
     const answered = (work) => {
       this.#isAsking = false;
       if (this.#watch === null) return;
+      const before = this.#fix;
       work();
+      if (this.#watch === null) return;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.#arm(), this.state.value.kind === 'on' ? 0 : PATIENCE);
+      if (this.#fix === before) this.#timer = setTimeout(() => this.#arm(), PATIENCE);
+      else if (this.#fix.timestamp === this.#taken) this.#arm();
+      else this.#timer = setTimeout(() => this.#take(), this.#wait);
     };
     // Some answer with what they measured last, and its time: it holds now, or they would not.
     const now = ({ coords, timestamp }) => this.#measured({ coords, timestamp: Math.max(timestamp, Date.now()) });

@@ -80,7 +80,7 @@ test('a partner goes online, takes an offer, carries it out, and is paid', async
   await face.see('This is not the customer’s code');
   await face.write('The customer’s code', code);
   await face.press('Hand over');
-  await face.see('Delivered');
+  await face.see('It is paid once the customer confirms');
   await customer.call('POST', `/orders/${order.id}/transitions`, { to: 'completed' });
 
   await face.press('Earnings');
@@ -224,7 +224,7 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
   const { code } = await customer.call('GET', `/orders/${order.id}`);
   await face.write('The customer’s code', code);
   await face.press('Hand over');
-  await face.see('Delivered');
+  await face.see('Waiting for an order');
   await customer.call('POST', `/orders/${order.id}/transitions`, { to: 'completed' });
   await face.go('/partner/earnings');
   await face.until(() => document.querySelector('.chart-box canvas'));

@@ -35,7 +35,8 @@ function Preferences({ session }) {
     })}</tr>`)}</tbody></table></div>`;
 }
 
-export function Settings({ session }) {
+/** `children` is what a face has to be set of its own. */
+export function Settings({ session, children }) {
   const user = useStore(session.user);
   useStore(languageStore);
   const [shown, setShown] = useState(theme());
@@ -50,6 +51,7 @@ export function Settings({ session }) {
       <label>${t('settings.theme')}<select value=${shown} onChange=${(event) => { setTheme(event.target.value); setShown(event.target.value); }}>
         ${['system', 'light', 'dark'].map((name) => html`<option key=${name} value=${name}>${t(`theme.${name}`)}</option>`)}</select></label>
     </div>
+    ${children}
     <h2>${t('settings.notifications')}</h2>
     <${Preferences} session=${session} />
   </section>`;

@@ -24,7 +24,8 @@ use super::extract::json;
 /// Where pages find what differs from server to server.
 const CONFIG: &str = "/app/config";
 /// Where pages are: path, and the file below `static/` that is shown at it and, of a face, at all paths below it.
-const PAGES: [(&str, &str); 2] = [("/", "index.html"), ("/customer", "customer/index.html")];
+const PAGES: [(&str, &str); 3] =
+    [("/", "index.html"), ("/customer", "customer/index.html"), ("/partner", "partner/index.html")];
 
 /// What pages can be told.
 #[derive(Debug, Clone, Default)]

@@ -4,7 +4,7 @@ import { html, useEffect, useLayoutEffect, useRef, useState } from './view.js';
 import { clock } from './format.js';
 import { explain, t } from './i18n.js';
 import { Failed, Icon, Loading, toast } from './ui.js';
-import { useStore } from './store.js';
+import { Store, useStore } from './store.js';
 import { uuid } from '../js/waybill-parts.js';
 
 const MAX = 2000;
@@ -65,6 +65,15 @@ function useTyping(group, me) {
     return () => { end(); offs.forEach((off) => off()); };
   }, [group]);
   return isTyping;
+}
+
+/** What is on its way, as a store for `Chat`; what the client has given up is told. */
+export function watchUnsent(client) {
+  client.on('given_up', ({ frame, ...problem }) => {
+    const why = explain(problem);
+    toast({ kind: 'error', title: t('chat.not_sent'), text: frame.text ? `“${frame.text.slice(0, 80)}”: ${why}` : why });
+  });
+  return new Store([]);
 }
 
 /**

@@ -1,8 +1,9 @@
 // The customer's face: order something, see it come, pay for it.
 
 import { html, render, useEffect, useMemo } from '../app/view.js';
-import { Store, useStore } from '../app/store.js';
-import { addWords, explain, languageStore, t } from '../app/i18n.js';
+import { useStore } from '../app/store.js';
+import { addWords, languageStore, t } from '../app/i18n.js';
+import { watchUnsent } from '../app/chat.js';
 import { Gate } from '../app/gate.js';
 import { Bell, Inbox, InboxScreen } from '../app/inbox.js';
 import { connect } from '../app/live.js';
@@ -10,7 +11,7 @@ import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
 import '../app/theme.js';
-import { Connection, Icon, Toasts, toast } from '../app/ui.js';
+import { Connection, Icon, Toasts } from '../app/ui.js';
 import { Home } from './home.js';
 import { NewOrder } from './new-order.js';
 import { Orders } from './orders.js';
@@ -37,16 +38,13 @@ function hrefOf({ data }) {
 function begin() {
   const live = connect(session);
   const { client } = live;
-  client.on('given_up', ({ frame, code, message }) => {
-    toast({ kind: 'error', title: t('chat.not_sent'), text: frame.text ? `“${frame.text.slice(0, 80)}”: ${explain({ code, message })}` : explain({ code, message }) });
-  });
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const parts = { session, router, client, live, inbox };
   return {
     ...parts,
     orders: new Orders({ session, group: inbox.group }),
     wallet: new Wallet({ session, group: inbox.group }),
-    pending: new Store([]),
+    pending: watchUnsent(client),
     end: () => live.close(),
   };
 }

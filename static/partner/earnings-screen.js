@@ -1,6 +1,7 @@
 // The screen of what was earned, and paying it out.
 
-import { html, useEffect, useMemo, useState } from '../app/view.js';
+import { html, useEffect, useState } from '../app/view.js';
+import { useKey } from '../app/key.js';
 import { useStore } from '../app/store.js';
 import { minorUnits, money, moment } from '../app/format.js';
 import { t } from '../app/i18n.js';
@@ -14,7 +15,7 @@ function PayOut({ earnings, view, onClose }) {
   const [problem, setProblem] = useState(null);
   const amount = text === null ? balance : minorUnits(text, currency);
   const isTooMuch = amount > balance;
-  const key = useMemo(() => crypto.randomUUID(), [amount]);
+  const key = useKey(amount);
   const press = async () => {
     setProblem(null);
     try {

@@ -32,7 +32,7 @@ export class Earnings {
   constructor({ session, group }) {
     this.#session = session;
     group.on('earnings_update', ({ earnings, entry }) => this.#take(earnings, entry));
-    group.on('resync', () => { if (this.state.value.view) this.load(); });
+    group.on('snapshot', () => { if (this.state.value.view) this.load(); });
   }
 
   #take(balance, entry) {

@@ -3,6 +3,7 @@
 import { html, render, useEffect, useMemo, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { addWords, languageStore, t } from '../app/i18n.js';
+import { watchUnsent } from '../app/chat.js';
 import { Gate } from '../app/gate.js';
 import { Bell, Inbox, InboxScreen } from '../app/inbox.js';
 import { connect } from '../app/live.js';
@@ -56,7 +57,8 @@ function begin() {
     availability.end();
     live.close();
   };
-  return { session, router, client, live, clock, inbox, queue, availability, sharing, earnings, end };
+  const pending = watchUnsent(client);
+  return { session, router, client, live, pending, clock, inbox, queue, availability, sharing, earnings, end };
 }
 
 function screen(path, face, offers) {

@@ -1,6 +1,6 @@
 // An order in hand: where to go now, what to take, who waits for it, and the next step.
 
-import { html, useEffect } from '../app/view.js';
+import { html, useEffect, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
@@ -113,6 +113,8 @@ export function OrderScreen({ face, orderId, isChatOpen }) {
   const { session, client, router } = face;
   const { watched, order, error } = useWatched(face, orderId);
   useMessages(face, watched, orderId, isChatOpen);
+  const [isChatClosed, setChatClosed] = useState(false);
+  useEffect(() => watched.group.on('chat_closed', () => setChatClosed(true)), [watched]);
   const home = router.href('/');
   if (error) return html`<section class="screen"><h1 tabindex="-1">${t('order.not_yours')}</h1><p class="muted">${explain(error)}</p><p><a href=${home}>${t('drive.title')}</a></p></section>`;
   if (!order) return html`<section class="screen"><h1 class="sr" tabindex="-1">${t('order.title')}</h1><${Loading} lines=${5} /></section>`;
@@ -120,7 +122,8 @@ export function OrderScreen({ face, orderId, isChatOpen }) {
     <div class="map-pane"><${OrderMap} face=${face} order=${order} /></div>
     <section class="pane"><${Panel} face=${face} watched=${watched} order=${order} back=${home} /></section>
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.customer.name })} onClose=${() => router.go(`/orders/${orderId}`)}>
-      <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.customer.name} isOpen=${isChatted({ ...order, partner: order.partner ?? {} })} />
+      <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.customer.name} pending=${face.pending}
+        isOpen=${isChatted({ ...order, partner: order.partner ?? {} }) && !isChatClosed} onClosed=${() => setChatClosed(true)} />
     </${Dialog}>`}
   </div>`;
 }

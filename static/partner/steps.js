@@ -1,6 +1,7 @@
 // The next step of an order, as one big button, and what it asks for.
 
-import { html, useMemo, useState } from '../app/view.js';
+import { html, useState } from '../app/view.js';
+import { useKey } from '../app/key.js';
 import { money } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { ActionButton, Dialog, Icon, toast } from '../app/ui.js';
@@ -51,7 +52,7 @@ function Deliver({ face, order, onOrder, onClose }) {
   const [note, setNote] = useState('');
   const [isNote, setIsNote] = useState(false);
   // One hand-over, however often the button is pressed; another one with other words.
-  const key = useMemo(() => crypto.randomUUID(), [code, note, isNote, order.version]);
+  const key = useKey([code, note, isNote, order.version]);
   const isReady = isNote ? note.trim() !== '' : /^\d{4}$/.test(code);
   const deliver = async () => {
     if (!await take({ to: 'delivered', ...(isNote ? { note: note.trim() } : { code }) }, key)) return;
@@ -79,7 +80,7 @@ function Deliver({ face, order, onOrder, onClose }) {
 function GiveBack({ face, order, onOrder, onClose }) {
   const { take, problem } = useStep(face, order, onOrder);
   const [reason, setReason] = useState('');
-  const key = useMemo(() => crypto.randomUUID(), [reason, order.version]);
+  const key = useKey([reason, order.version]);
   const give = async () => {
     if (!await take({ to: 'confirmed', reason: reason.trim() }, key)) return;
     toast({ title: t('back.done') });

@@ -226,6 +226,7 @@ test('who looks at the demo is somebody at one press, and orders from a shop', a
   await face.press('One Miso ramen more');
   await face.press('One Miso ramen more');
   await face.write('Drop-off', 'Carrer de València 250');
+  await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
   await face.press('Pick on the map');
   const middle = await face.until(() => {
     const box = document.querySelector('.map').getBoundingClientRect();

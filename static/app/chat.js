@@ -87,6 +87,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
   const [text, setText] = useState('');
   const pending = useStore(store).filter((one) => one.orderId === order.id);
   const list = useRef(null);
+  const field = useRef(null);
   const told = useRef(0);
   const wasShown = useRef(false);
   const last = messages.at(-1);
@@ -118,8 +119,10 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
   };
   const send = async (event) => {
     event.preventDefault();
-    const words = text.trim();
+    // From the field itself: what is typed is drawn a moment later.
+    const words = field.current.value.trim();
     if (!words) return;
+    field.current.value = '';
     setText('');
     told.current = 0;
     const clientId = uuid();
@@ -160,7 +163,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
     ${isOpen
       ? html`<form class="composer" onSubmit=${send}>
           <label class="sr" for="chat-text">${t('chat.to', { name: other })}</label>
-          <textarea id="chat-text" rows="1" autofocus maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
+          <textarea id="chat-text" rows="1" autofocus ref=${field} maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
           <button class="icon-button filled" aria-label=${t('chat.send')} title=${t('chat.send')} disabled=${!text.trim()}><${Icon} name="send" /></button>
         </form>`
       : html`<p class="muted center">${t('chat.closed')}</p>`}

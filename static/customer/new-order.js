@@ -22,24 +22,25 @@ function Shops({ shops, chosen, onChoose }) {
 function Menu({ shop, currency, amounts, onChange }) {
   return html`<ul class="rows card">${shop.menu.map(({ name, price }) => {
     const count = amounts[name] ?? 0;
-    const set = (next) => onChange({ ...amounts, [name]: Math.min(99, Math.max(0, next)) });
+    // From what there is by then: fingers are faster than screens.
+    const add = (more) => onChange((before) => ({ ...before, [name]: Math.min(99, Math.max(0, (before[name] ?? 0) + more)) }));
     return html`<li key=${name} class="row"><span class="row-text"><span>${name}</span><span class="muted">${money({ amount: price, currency })}</span></span>
-      <span class="stepper"><${IconButton} icon="minus" label=${t('new.less', { name })} disabled=${count === 0} onClick=${() => set(count - 1)} />
+      <span class="stepper"><${IconButton} icon="minus" label=${t('new.less', { name })} disabled=${count === 0} onClick=${() => add(-1)} />
         <output aria-label=${t('new.count_of', { name })}>${count}</output>
-        <${IconButton} icon="plus" label=${t('new.more', { name })} onClick=${() => set(count + 1)} /></span></li>`;
+        <${IconButton} icon="plus" label=${t('new.more', { name })} onClick=${() => add(1)} /></span></li>`;
   })}</ul>`;
 }
 
 /** Items by name and price, where there is no menu. */
 function OwnItems({ items, currency, onChange }) {
-  const set = (index, change) => onChange(items.map((item, at) => (at === index ? { ...item, ...change } : item)));
+  const set = (index, change) => onChange((before) => before.map((item, at) => (at === index ? { ...item, ...change } : item)));
   return html`<div class="form">${items.map((item, index) => html`<fieldset key=${index} class="item"><legend class="sr">${t('new.item', { count: index + 1 })}</legend>
       <label>${t('new.what')}<input value=${item.name} maxlength="200" onInput=${(event) => set(index, { name: event.target.value })} /></label>
       <label>${t('new.quantity')}<input type="number" min="1" max="999" value=${item.quantity} onInput=${(event) => set(index, { quantity: event.target.value })} /></label>
       <label>${t('new.price')} (${currency})<input inputmode="decimal" value=${item.price} aria-invalid=${item.price !== '' && minorUnits(item.price, currency) === null} onInput=${(event) => set(index, { price: event.target.value })} /></label>
-      ${items.length > 1 && html`<${IconButton} icon="close" label=${t('new.remove')} onClick=${() => onChange(items.filter((_, at) => at !== index))} />`}
+      ${items.length > 1 && html`<${IconButton} icon="close" label=${t('new.remove')} onClick=${() => onChange((before) => before.filter((_, at) => at !== index))} />`}
     </fieldset>`)}
-    <button type="button" class="button quiet" onClick=${() => onChange([...items, { name: '', quantity: '1', price: '' }])}><${Icon} name="plus" />${t('new.another')}</button></div>`;
+    <button type="button" class="button quiet" onClick=${() => onChange((before) => [...before, { name: '', quantity: '1', price: '' }])}><${Icon} name="plus" />${t('new.another')}</button></div>`;
 }
 
 /** A place: on the map, and its address in words. */

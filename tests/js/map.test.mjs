@@ -391,20 +391,33 @@ test('while the map zooms, what is drawn zooms with the ground, and keeps its si
       const { data, width } = canvas.getContext('2d').getImageData(0, 300, canvas.width, 1);
       return Array.from({ length: width }, (_, x) => x).filter((x) => data[4 * x] === 0x17 && data[4 * x + 1] === 0x21 && data[4 * x + 3] === 255);
     };
-    let isOver = false;
-    map.leaflet.once('zoomend', () => { isOver = true; });
-    map.leaflet.setZoom(map.leaflet.getZoom() + 1);
-    const rows = [];
-    while (!isOver) {
+    const zoom = map.leaflet.getZoom();
+    const once = async () => {
+      map.leaflet.setZoom(zoom, { animate: false });
       await globalThis.frame();
-      rows.push(dark());
-    }
-    return { seen: rows.map((row) => [row[0], row.length]), ends: [520, 640] };
+      let isOver = false;
+      map.leaflet.once('zoomend', () => { isOver = true; });
+      map.leaflet.setZoom(zoom + 1);
+      const rows = [];
+      while (!isOver) {
+        await globalThis.frame();
+        rows.push(dark());
+      }
+      return rows.map((row) => [row[0], row.length]);
+    };
+    // It takes a quarter of a second, in which a busy machine may draw nothing.
+    const times = [];
+    while (times.length < 3 || (times.length < 20 && !times.some((rows) => rows.length > 5))) times.push(await once());
+    return { seen: times, ends: [520, 640] };
   });
-  const middles = seen.map(([left, width]) => left + width / 2);
-  assert.ok(middles.every((x, index) => x >= (middles[index - 1] ?? ends[0]) - 1.5 && x <= ends[1] + 1.5), `${middles}`);
-  assert.ok(middles.some((x) => x > ends[0] + 10 && x < ends[1] - 10), `no way in between: ${middles}`);
-  for (const [, width] of seen) assert.ok(width >= 12 && width <= 16, `${width} wide`);
+  const middlesOf = (rows) => rows.map(([left, width]) => left + width / 2);
+  for (const rows of seen) {
+    const middles = middlesOf(rows);
+    assert.ok(middles.every((x, index) => x >= (middles[index - 1] ?? ends[0]) - 1.5 && x <= ends[1] + 1.5), `${middles}`);
+    for (const [, width] of rows) assert.ok(width >= 12 && width <= 16, `${width} wide`);
+  }
+  const all = seen.flatMap(middlesOf);
+  assert.ok(all.some((x) => x > ends[0] + 10 && x < ends[1] - 10), `no way in between: ${all}`);
 });
 
 test('the theme is that of the system, of the page, or as told', async (t) => {

@@ -3,7 +3,7 @@
 import { html, useEffect } from './view.js';
 import { Store, useStore } from './store.js';
 import { explain, t } from './i18n.js';
-import { merged } from './merge.js';
+import { Paged } from './paged.js';
 import { ago } from './format.js';
 import { Empty, Failed, Icon, Loading, toast, useNow } from './ui.js';
 
@@ -13,60 +13,39 @@ const isRead = ({ read_at: readAt }) => Boolean(readAt);
 /** What a user has been told, kept up to date by the user's group. */
 export class Inbox {
   unread = new Store(0);
-  list = new Store({ items: [], next: null, isLoading: false, error: null });
+  list;
   #session;
   #client;
   #href;
-  #isAsked = false;
-  #turn = 0;
 
   /** `href` gives the link of a notification within the face; `screen` is the path of the inbox. */
   constructor({ session, client, href, screen }) {
     this.#session = session;
     this.#client = client;
     this.#href = href;
+    this.list = new Paged((query) => session.get(`/notifications?limit=30${query}`), isRead);
     const group = client.subscribe(`user_${session.user.value.id}`);
     this.group = group;
     group.on('unread_count', ({ count }) => this.unread.set(count));
     group.on('notification', ({ notification }) => {
-      this.list.set((list) => ({ ...list, items: merged(list.items, [notification], isRead) }));
+      this.list.put(notification);
       const target = href(notification);
       // Who looks at what it is about sees it there.
       const isSeen = [target, screen].includes(location.pathname) && document.visibilityState === 'visible';
       if (!isSeen) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
     });
     // What came before the joining is in the list alone.
-    group.on('snapshot', () => { if (this.#isAsked) this.load(); });
+    group.on('snapshot', () => { if (this.list.isAsked) this.list.load(); });
   }
 
   href(notification) {
     return this.#href(notification);
   }
 
-  /** The newest, or those after what there is. */
-  async load({ more = false } = {}) {
-    this.#isAsked = true;
-    const own = ++this.#turn;
-    const { next } = this.list.value;
-    this.list.set((list) => ({ ...list, isLoading: true, error: null }));
-    try {
-      const page = await this.#session.get(`/notifications?limit=30${more && next ? `&cursor=${encodeURIComponent(next)}` : ''}`);
-      if (own !== this.#turn) return;
-      this.list.set((list) => ({
-        items: merged(list.items, page.items, isRead),
-        next: more || !list.next ? page.next_cursor ?? null : list.next,
-        isLoading: false,
-        error: null,
-      }));
-    } catch (error) {
-      if (own === this.#turn) this.list.set((list) => ({ ...list, isLoading: false, error }));
-    }
-  }
-
   markRead(notification) {
     if (notification.read_at) return;
     const at = new Date().toISOString();
-    this.#mark((one) => (one.id === notification.id ? { ...one, read_at: at } : one));
+    this.list.change((one) => (one.id === notification.id ? { ...one, read_at: at } : one));
     // Kept until it is done, also while there is no connection.
     this.#client.markRead(notification.id).catch(() => {});
   }
@@ -74,12 +53,8 @@ export class Inbox {
   async markAllRead() {
     const { count } = await this.#session.post('/notifications/read_all');
     const at = new Date().toISOString();
-    this.#mark((one) => ({ ...one, read_at: one.read_at ?? at }));
+    this.list.change((one) => ({ ...one, read_at: one.read_at ?? at }));
     this.unread.set(count);
-  }
-
-  #mark(change) {
-    this.list.set((list) => ({ ...list, items: list.items.map(change) }));
   }
 }
 
@@ -110,16 +85,16 @@ function Notification({ inbox, notification, now }) {
 
 /** All of them. */
 export function InboxScreen({ inbox }) {
-  const { items, next, isLoading, error } = useStore(inbox.list);
+  const { items, next, isLoading, error } = useStore(inbox.list.state);
   const unread = useStore(inbox.unread);
   const now = useNow(30_000);
-  useEffect(() => { inbox.load(); }, [inbox]);
+  useEffect(() => { inbox.list.load(); }, [inbox]);
   return html`<section class="screen">
     <header class="screen-head"><h1 tabindex="-1">${t('inbox.title')}</h1>
       <button type="button" class="button quiet" disabled=${unread === 0} onClick=${() => inbox.markAllRead().catch((problem) => toast({ kind: 'error', title: explain(problem) }))}>${t('inbox.read_all')}</button></header>
-    ${error && html`<${Failed} error=${error} onRetry=${() => inbox.load()} />`}
+    ${error && html`<${Failed} error=${error} onRetry=${() => inbox.list.load()} />`}
     ${!error && items.length === 0 && (isLoading ? html`<${Loading} lines=${5} />` : html`<${Empty} icon="bell" title=${t('inbox.empty')} />`)}
     <ul class="notes">${items.map((one) => html`<${Notification} key=${one.id} inbox=${inbox} notification=${one} now=${now} />`)}</ul>
-    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => inbox.load({ more: true })}>${t('more')}</button>`}
+    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => inbox.list.load({ more: true })}>${t('more')}</button>`}
   </section>`;
 }

@@ -30,7 +30,7 @@ function Past({ order, href }) {
 }
 
 export function Home({ face: { orders, router, session } }) {
-  const { items, next, isLoading, error } = useStore(orders.list);
+  const { items, next, isLoading, error } = useStore(orders.state);
   const active = items.filter((order) => !isOver(order));
   const past = items.filter(isOver);
   const href = ({ id }) => router.href(`/orders/${id}`);

@@ -5,51 +5,39 @@ import { Store, useStore } from '../app/store.js';
 import { minorUnits, money, moment } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
-import { merged } from '../app/merge.js';
+import { Paged } from '../app/paged.js';
 import { ActionButton, Dialog, Empty, Failed, Icon, Loading, toast } from '../app/ui.js';
 
 /** What is offered at a press, major units of a currency that has hundredths. */
 const AMOUNTS = [10, 25, 50];
 
 export class Wallet {
-  state = new Store({ wallet: null, entries: [], next: null, isLoading: false, error: null });
+  /** What it holds; null before that is known. */
+  account = new Store(null);
+  entries;
   #session;
-  #turn = 0;
 
   constructor({ session, group }) {
     this.#session = session;
+    this.entries = new Paged(async (query) => {
+      const [account, page] = await Promise.all([session.get('/wallet'), session.get(`/wallet/entries?limit=30${query}`)]);
+      this.account.set(account);
+      return page;
+    });
     group.on('wallet_update', ({ wallet, entry }) => this.#take(wallet, entry));
-    group.on('snapshot', () => { if (this.state.value.wallet) this.load(); });
+    group.on('snapshot', () => { if (this.entries.isAsked) this.load(); });
   }
 
   #take(wallet, entry) {
-    this.state.set((state) => (state.wallet?.currency === wallet.currency
-      ? { ...state, wallet: { ...state.wallet, ...wallet }, entries: merged(state.entries, [entry]) }
-      : state));
+    if (wallet.currency !== this.account.value?.currency) return;
+    this.account.set((account) => ({ ...account, ...wallet }));
+    this.entries.put(entry);
     // What is set aside changes with it.
-    if (this.state.value.wallet) this.load();
+    this.load();
   }
 
-  async load({ more = false } = {}) {
-    const own = ++this.#turn;
-    const { next } = this.state.value;
-    this.state.set((state) => ({ ...state, isLoading: true, error: null }));
-    try {
-      const [wallet, page] = await Promise.all([
-        this.#session.get('/wallet'),
-        this.#session.get(`/wallet/entries?limit=30${more && next ? `&cursor=${encodeURIComponent(next)}` : ''}`),
-      ]);
-      if (own !== this.#turn) return;
-      this.state.set((state) => ({
-        wallet,
-        entries: merged(state.entries, page.items),
-        next: more || !state.next ? page.next_cursor ?? null : state.next,
-        isLoading: false,
-        error: null,
-      }));
-    } catch (error) {
-      if (own === this.#turn) this.state.set((state) => ({ ...state, isLoading: false, error }));
-    }
+  load(options) {
+    return this.entries.load(options);
   }
 
   /** Asks the payment provider for money. */
@@ -90,7 +78,8 @@ function TopUp({ wallet, currency, onClose }) {
 }
 
 export function WalletScreen({ face: { wallet, router } }) {
-  const { wallet: known, entries, next, isLoading, error } = useStore(wallet.state);
+  const known = useStore(wallet.account);
+  const { items: entries, next, isLoading, error } = useStore(wallet.entries.state);
   const [isTopUp, setTopUp] = useState(false);
   useEffect(() => { wallet.load(); }, [wallet]);
   if (error && !known) return html`<section class="screen"><h1 tabindex="-1">${t('wallet.title')}</h1><${Failed} error=${error} onRetry=${() => wallet.load()} /></section>`;

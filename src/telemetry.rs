@@ -2,12 +2,18 @@
 //!
 //! One set a server, handed to whoever counts; there is no global.
 
+mod window;
+
 use std::sync::Arc;
 
+use prometheus::core::Collector;
+use prometheus::proto::{Metric, MetricFamily};
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
     Opts, Registry, TextEncoder,
 };
+
+pub use window::Buckets;
 
 /// All figures of one server.
 #[derive(Debug, Clone)]
@@ -202,6 +208,24 @@ impl Metrics {
         }))
     }
 
+    /// Open WebSocket sessions, whatever the endpoint.
+    #[must_use]
+    pub fn sessions_in_all(&self) -> i64 {
+        sum(&self.sessions.collect(), |metric| metric.get_gauge().get_value()) as i64
+    }
+
+    /// Group actors of all kinds.
+    #[must_use]
+    pub fn groups_in_all(&self) -> i64 {
+        sum(&self.groups.collect(), |metric| metric.get_gauge().get_value()) as i64
+    }
+
+    /// Database jobs that failed, for whatever reason.
+    #[must_use]
+    pub fn database_failures_in_all(&self) -> u64 {
+        sum(&self.database_failures.collect(), |metric| metric.get_counter().get_value()) as u64
+    }
+
     /// All figures in Prometheus' text format (version 0.0.4).
     ///
     /// # Errors
@@ -211,6 +235,11 @@ impl Metrics {
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         Ok(text)
     }
+}
+
+/// What the members of families come to together.
+fn sum(families: &[MetricFamily], value: impl Fn(&Metric) -> f64) -> f64 {
+    families.iter().flat_map(MetricFamily::get_metric).map(value).sum()
 }
 
 #[cfg(test)]

@@ -27,6 +27,13 @@ macro_rules! ids {
             pub fn new() -> Self {
                 Self(Uuid::now_v7())
             }
+
+            /// Not above any id that is made at this time or later, and above those made before.
+            #[must_use]
+            pub fn first_of(at: Timestamp) -> Self {
+                let millis = u64::try_from(at.as_millis()).unwrap_or(0);
+                Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
+            }
         }
 
         impl Default for $name {
@@ -88,15 +95,6 @@ ids! {
     TransactionId
     /// Money on its way from or to the payment provider.
     TransferId
-}
-
-impl OrderId {
-    /// Not above any id that is made at this time or later, and above those made before.
-    #[must_use]
-    pub fn first_of(at: Timestamp) -> Self {
-        let millis = u64::try_from(at.as_millis()).unwrap_or(0);
-        Self(uuid::Builder::from_unix_timestamp_millis(millis, &[0; 10]).into_uuid())
-    }
 }
 
 /// The event that tells of the end of an offer bears the offer's id: there is one.

@@ -10,6 +10,7 @@ pub mod contact;
 pub mod deadline;
 pub mod dispatch;
 pub mod eta;
+pub mod exception;
 pub mod geo;
 pub mod geofence;
 pub mod group;

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod accounts;
+pub mod admin;
 pub mod chat;
 pub mod dispatch;
 pub mod docs;
@@ -34,4 +35,5 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     earnings::routes(config);
     payments::routes(config);
     partner::routes(config);
+    admin::routes(config);
 }

@@ -12,8 +12,8 @@ use utoipa::openapi::{ContentBuilder, ObjectBuilder, Ref, RefOr, Required, Schem
 use utoipa::{Modify, OpenApi};
 
 use super::{
-    accounts, chat, dispatch, docs, earnings, error, events, notifications, ops, orders, partner, payments,
-    wallet,
+    accounts, admin, chat, dispatch, docs, earnings, error, events, notifications, ops, orders, partner,
+    payments, wallet,
 };
 
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -49,6 +49,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
         earnings::earnings_entries, earnings::get_pay_out,
+        admin::overview, admin::partners, admin::users, admin::positions, admin::activity, admin::exceptions,
+        admin::claims, admin::claim, admin::release,
         payments::payment, payments::refund, payments::webhook,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use crate::domain::ids::{OrderId, PartnerId, UserId};
-use crate::domain::order::OrderStatus;
+use crate::domain::order::{InvalidName, OrderStatus};
 use crate::domain::principal::Role;
 use crate::protocol::server::to_json;
 use crate::protocol::views::OrderView;
@@ -36,8 +36,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct OrderQuery {
-    /// Only in this status.
-    status: Option<OrderStatus>,
+    /// Only in this status; of several, with commas between them, in one of these.
+    #[param(value_type = Option<String>, example = "en_route,arrived")]
+    status: Option<Statuses>,
+    /// `true`: only those that have not ended; `false`: only those that have.
+    active: Option<bool>,
     /// Only of this partner.
     partner_id: Option<PartnerId>,
     /// Only of this customer.
@@ -46,6 +49,19 @@ pub struct OrderQuery {
     limit: Option<i64>,
     /// Where the page before ended.
     cursor: Option<String>,
+}
+
+/// Statuses with commas between them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(try_from = "String")]
+struct Statuses(Vec<OrderStatus>);
+
+impl TryFrom<String> for Statuses {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.split(',').map(str::parse).collect::<Result<_, _>>().map(Self)
+    }
 }
 
 /// A page of orders, newest first.
@@ -89,9 +105,21 @@ pub async fn list(
     caller: Caller,
     query: Query<OrderQuery>,
 ) -> Result<HttpResponse, ApiError> {
-    let OrderQuery { status, partner_id, customer_id, limit, cursor } = query.0;
+    let OrderQuery { status, active, partner_id, customer_id, limit, cursor } = query.0;
     let page = Page::<OrderId>::new(limit, cursor.as_deref())?;
-    let filter = Filter { status, partner_id, customer_id, before: page.before, in_hand: false };
+    let named = status.map(|Statuses(named)| named);
+    let is_asked = |status: &OrderStatus| {
+        named.as_ref().is_none_or(|named| named.contains(status))
+            && active.is_none_or(|active| active != status.is_end())
+    };
+    let asks_some = named.is_some() || active.is_some();
+    let statuses: Vec<OrderStatus> =
+        OrderStatus::ALL.into_iter().filter(|status| asks_some && is_asked(status)).collect();
+    if asks_some && statuses.is_empty() {
+        // Such as those that are cancelled and have not ended.
+        return Ok(json(StatusCode::OK, &OrderPage { items: Vec::new(), next_cursor: None }));
+    }
+    let filter = Filter { statuses, partner_id, customer_id, before: page.before, in_hand: false };
     let found = orders::list(&app, caller.0, filter, page.fetch()).await?;
     let (items, next_cursor) = page::cut(found, &page, |order| order.id);
     Ok(json(StatusCode::OK, &OrderPage { items, next_cursor }))

@@ -11,6 +11,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, FamilyId, InstanceId, OrderId, PartnerId, SessionId, UserId};
 use crate::domain::time::Timestamp;
 
+use super::admin::{InstanceHealth, ViewingView};
 use super::client::LocationSample;
 use super::close::CloseReason;
 use super::ephemeral::PresentView;
@@ -301,6 +302,10 @@ pub enum Say {
         /// Which.
         orders: Vec<OrderId>,
     },
+    /// How it is; said every 2 s.
+    Health(Box<InstanceHealth>),
+    /// An admin there has an order on the screen, or none any more.
+    Viewing(ViewingView),
     /// Where partners are, whether or not they are under way.
     Positions {
         /// One for each partner.

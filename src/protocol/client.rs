@@ -132,6 +132,11 @@ pub enum ClientFrame {
         /// Up to which message; all without one.
         up_to: Option<MessageId>,
     },
+    /// Which order the screen of an admin shows.
+    View {
+        /// Which; none any more without one.
+        order_id: Option<OrderId>,
+    },
     /// A fresh access token, to stay connected past the old one's end.
     Auth {
         /// The token.
@@ -157,6 +162,7 @@ impl ClientFrame {
             Self::Chat { .. } => ClientKind::Chat,
             Self::Typing { .. } => ClientKind::Typing,
             Self::ChatRead { .. } => ClientKind::ChatRead,
+            Self::View { .. } => ClientKind::View,
             Self::Auth { .. } => ClientKind::Auth,
             Self::Ping => ClientKind::Ping,
         }

@@ -6,6 +6,7 @@ use utoipa::ToSchema;
 use crate::domain::ids::UserId;
 use crate::domain::principal::Role;
 
+use super::admin::{ExceptionView, HealthView, PartnerPositionView, ViewingView};
 use super::server::to_json;
 use super::views::{EtaView, LocationView};
 
@@ -54,6 +55,29 @@ pub enum EphemeralFrame<'a> {
         left: Option<PresentView>,
         /// Sessions in the group.
         count: usize,
+    },
+    /// How the instances are; every 2 s.
+    Health {
+        /// All of them, and together.
+        health: &'a HealthView,
+    },
+    /// Where partners are who have moved; once a second at most, and all of them every 30 s. `GET /api/v1/admin/positions` tells
+    /// where to begin.
+    Positions {
+        /// At most 1,000; of more, several frames.
+        positions: &'a [PartnerPositionView],
+    },
+    /// Orders that somebody should look at: all of them, the oldest trouble first, at most 200. When they change, and at least
+    /// every 10 s.
+    Exceptions {
+        /// What is wrong, and who looks after it.
+        exceptions: &'a [ExceptionView],
+    },
+    /// An admin has an order on the screen, or none any more. What is not told again within 45 s holds no more.
+    Viewing {
+        /// Who, and which order.
+        #[serde(flatten)]
+        viewing: &'a ViewingView,
     },
 }
 

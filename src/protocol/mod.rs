@@ -2,6 +2,7 @@
 //!
 //! Invariant: shapes and text only. Nothing here knows a database, a socket or an actor.
 
+pub mod admin;
 pub mod asyncapi;
 pub mod channel;
 pub mod client;

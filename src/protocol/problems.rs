@@ -49,6 +49,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(404, "not_found", "There is no such thing, or the caller may not know of it."),
     http(404, "route_not_found", "There is nothing at this path."),
     http(405, "method_not_allowed", "The resource does not take this method; `Allow` names what it takes."),
+    http(409, "already_claimed", "Another admin looks after the order, whom `claim` names."),
     http(409, "already_rated", "The order has its rating."),
     http(409, "amount_differs", "The event is about another amount than the transfer that it names."),
     http(
@@ -78,6 +79,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(409, "not_delivered", "An order is rated once it was delivered."),
     http(409, "nothing_to_refund", "Nothing was paid for the order that was not given back."),
     http(409, "offer_closed", "The offer cannot be accepted any more; `reason` says why."),
+    http(409, "order_over", "The order was completed or cancelled: nobody need look after it any more."),
     http(
         409,
         "refund_too_large",

@@ -1,12 +1,9 @@
 //! What a group stands at, for those who join it.
 
-use std::collections::BTreeMap;
-
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::domain::ids::UserId;
-
+use super::admin::DashboardView;
 use super::server::to_json;
 use super::views::{OfferView, OrderView};
 
@@ -36,21 +33,6 @@ pub enum SnapshotFrame<'a> {
         /// The figures.
         dashboard: &'a DashboardView,
     },
-}
-
-/// The whole operation at a glance.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct DashboardView {
-    /// How many orders stand in each status.
-    pub orders: BTreeMap<&'static str, i64>,
-    /// The latest orders, newest first.
-    pub recent: Vec<OrderView>,
-    /// Open sessions on this instance.
-    pub sessions: usize,
-    /// Users with at least one session. From 200 on, who has some on two instances counts twice.
-    pub users_online: usize,
-    /// Some of them, at most 200.
-    pub online: Vec<UserId>,
 }
 
 impl SnapshotFrame<'_> {

@@ -7,7 +7,7 @@ use tokio::sync::oneshot;
 use crate::jobs::{announcements, deadlines, transfers};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
-use crate::services::{alone, leadership, others, relay, tracking};
+use crate::services::{alone, console, leadership, others, relay, tracking};
 
 use super::ServerError;
 
@@ -43,6 +43,7 @@ impl Background {
         background.add("the trails of orders", |stop| tracking::run_trails(app.clone(), stop));
         background.add("the positions of partners", |stop| tracking::run_positions(app.clone(), stop));
         background.add("the tracking of partners", |stop| tracking::run(app.clone(), stop));
+        background.add("what admins are told", |stop| console::run(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));
         background.add("the asking after transfers of money", |stop| transfers::run(app.clone(), stop));

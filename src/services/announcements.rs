@@ -10,10 +10,10 @@ use crate::domain::ids::AnnouncementId;
 use crate::domain::notification::{Line, NotificationContent, Paragraph};
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::Event;
 use crate::store::announcements::{self as rows, Announcement};
 
 use super::app::{App, Reply, Tx};
+use super::console;
 use super::error::{Checks, ServiceError};
 use super::idempotency::Idempotency;
 use super::notifications;
@@ -73,13 +73,7 @@ fn store(tx: &mut Tx<'_>, who: Principal, new: &NewAnnouncement) -> Result<Annou
         reached: None,
     };
     rows::insert(tx.conn(), &announcement, who.user_id)?;
-    tx.emit(&Event::Activity {
-        user_id: Some(who.user_id),
-        role: Some(who.role),
-        action: "announced",
-        order_id: None,
-        at: announcement.created_at,
-    });
+    console::note(tx, (who.user_id, who.role), "announced", None)?;
     let Announcement { id, title, text, created_at, reached: _ } = announcement;
     Ok(AnnouncementView { id, title, text, created_at })
 }

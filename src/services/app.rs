@@ -26,6 +26,7 @@ use crate::store::{Conn, Store};
 use crate::telemetry::Metrics;
 
 use super::accounts::{Guard, PrincipalCache};
+use super::console::Console;
 use super::deadlines::Alarm;
 use super::error::ServiceError;
 use super::idempotency::{self, Idempotency};
@@ -68,6 +69,8 @@ pub struct ServiceSettings {
     pub rate_limits: bool,
     /// WebSocket handshakes that this instance takes in a second.
     pub handshakes_per_second: u32,
+    /// What people call this instance: host, address and process.
+    pub instance_name: String,
     /// Keys of back ends that may publish, beside those in the database.
     pub service_keys: Vec<ServiceKey>,
     /// What is set about money.
@@ -109,6 +112,7 @@ struct Inner {
     last_seen: LastSeen,
     service_key_uses: Uses,
     tracking: Tracking,
+    console: Console,
     outbox_bell: Notify,
     alarm: Alarm,
     recorder: Recorder,
@@ -204,6 +208,7 @@ impl App {
             last_seen: LastSeen::default(),
             service_key_uses: Uses::default(),
             tracking,
+            console: Console::default(),
             outbox_bell: Notify::new(),
             alarm: Alarm::default(),
             recorder: Recorder::default(),
@@ -262,6 +267,11 @@ impl App {
     #[must_use]
     pub fn tracking(&self) -> &Tracking {
         &self.inner.tracking
+    }
+
+    /// What is remembered for admins.
+    pub(super) fn console(&self) -> &Console {
+        &self.inner.console
     }
 
     /// Whether this server is going away: it takes no new sessions.

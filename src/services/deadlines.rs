@@ -23,7 +23,7 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, chat, dispatch, money, orders as use_cases, tracking};
+use super::{accounts, chat, console, dispatch, money, orders as use_cases, tracking};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
@@ -296,7 +296,8 @@ fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
         + idempotency::purge(tx.conn(), now.before(KEPT))?
         + tracking::purge(tx)?
         + dispatch::purge(tx)?
-        + money::purge(tx)?;
+        + money::purge(tx)?
+        + console::purge(tx)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))?;
     // Last, since it remembers that it was done.

@@ -8,7 +8,7 @@ pub mod announcements;
 pub mod app;
 pub mod chat;
 mod clock;
-pub mod dashboard;
+pub mod console;
 pub mod deadlines;
 pub mod dispatch;
 pub mod error;

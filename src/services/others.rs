@@ -7,6 +7,7 @@ use crate::domain::time::Timestamp;
 use crate::protocol::channel::{Dot, Say};
 
 use super::app::App;
+use super::console;
 
 /// Runs until `stop` resolves.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
@@ -48,6 +49,8 @@ fn heed(app: &App, say: Say) {
         Say::Watched { orders } => app.tracking().note_watched(orders, Instant::now()),
         Say::Positions { partners } => app.tracking().positions().note_judged(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
+        Say::Health(health) => app.console().note_health(*health, Instant::now()),
+        Say::Viewing(viewing) => console::note_viewing(app, viewing),
         // Said on when an instance has come, which knows of nobody yet but those who are in the database.
         Say::Here(_) => app.tracking().positions().tell_again(Timestamp::now()),
         // The bridge deals with these.

@@ -69,6 +69,7 @@ impl TestApp {
         let euros = Tariff { base_fee: 250, fee_per_km: 70, cancellation_fee: 200 };
         let euro = "EUR".parse().expect("a code");
         let mut settings = ServiceSettings {
+            instance_name: "test".into(),
             refresh_lifetime: Duration::from_secs(24 * 3600),
             auto_confirm: true,
             complete_after: Duration::from_secs(24 * 3600),

@@ -17,7 +17,10 @@ mod threads;
 mod writer;
 
 pub mod accounts;
+pub mod activities;
 pub mod announcements;
+pub mod claims;
+pub mod console;
 pub mod deadlines;
 pub mod deliveries;
 pub mod demo;
@@ -169,6 +172,12 @@ impl Store {
     pub async fn probe(&self) -> Result<(), StoreError> {
         self.read(connection::probe).await?;
         self.write(connection::probe_writing).await
+    }
+
+    /// Whether the database is in this process.
+    #[must_use]
+    pub fn is_embedded(&self) -> bool {
+        self.inner.writer.is_some()
     }
 
     /// Ends the writer once it has done what waits.

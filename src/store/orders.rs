@@ -149,6 +149,16 @@ pub fn find(conn: &mut Conn, order_id: OrderId) -> Result<Option<Order>, StoreEr
         .transpose()
 }
 
+/// Those of these orders that exist, in no order.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_all(conn: &mut Conn, ids: &[OrderId]) -> Result<Vec<Order>, StoreError> {
+    let names = ids.iter().map(ToString::to_string);
+    let rows = joined!().filter(orders::id.eq_any(names)).select(columns!()).load::<Row>(conn)?;
+    rows.into_iter().map(Order::try_from).collect()
+}
+
 /// An order by id, which nobody else can change until the transaction ends.
 ///
 /// # Errors
@@ -207,10 +217,10 @@ pub(super) fn is_over(table: &str) -> String {
 }
 
 /// Which orders a list is to hold.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Filter {
-    /// Only in this status.
-    pub status: Option<OrderStatus>,
+    /// Only in one of these; in any without one.
+    pub statuses: Vec<OrderStatus>,
     /// Only of this customer.
     pub customer_id: Option<UserId>,
     /// Only of this partner.
@@ -227,8 +237,9 @@ pub struct Filter {
 /// When the database fails.
 pub fn list(conn: &mut Conn, filter: &Filter, limit: i64) -> Result<Vec<Order>, StoreError> {
     let mut query = joined!().select(columns!()).order(orders::id.desc()).limit(limit).into_boxed();
-    if let Some(status) = filter.status {
-        query = query.filter(orders::status.eq(status.as_str()));
+    if !filter.statuses.is_empty() {
+        let statuses = filter.statuses.iter().map(|status| status.as_str());
+        query = query.filter(orders::status.eq_any(statuses));
     }
     if let Some(customer_id) = filter.customer_id {
         query = query.filter(orders::customer_id.eq(customer_id.to_string()));

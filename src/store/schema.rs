@@ -278,11 +278,27 @@ tables! {
         id -> Text,
         received_at -> BigInt,
     } }
+    { activities (id) {
+        id -> Text,
+        user_id -> Nullable<Text>,
+        role -> Nullable<Text>,
+        action -> Text,
+        order_id -> Nullable<Text>,
+        at -> BigInt,
+    } }
+    { claims (order_id) {
+        order_id -> Text,
+        user_id -> Text,
+        at -> BigInt,
+        until -> BigInt,
+    } }
 }
 
 diesel::joinable!(partners -> users (user_id));
 diesel::joinable!(orders -> users (customer_id));
 diesel::joinable!(messages -> users (sender_id));
+diesel::joinable!(claims -> users (user_id));
+diesel::joinable!(claims -> orders (order_id));
 diesel::joinable!(deliveries -> notifications (notification_id));
 diesel::joinable!(refresh_families -> users (user_id));
 diesel::joinable!(refresh_tokens -> refresh_families (family_id));
@@ -292,6 +308,8 @@ diesel::allow_tables_to_appear_in_same_query!(ledger_accounts, ledger_entries, l
 diesel::allow_tables_to_appear_in_same_query!(
     users,
     partners,
+    activities,
+    claims,
     orders,
     order_steps,
     ratings,

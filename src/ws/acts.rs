@@ -12,7 +12,7 @@ use crate::services::app::App;
 use crate::services::chat::{self, NewMessage, Posted};
 use crate::services::dispatch::{self, Answered, Decline};
 use crate::services::error::ServiceError;
-use crate::services::{notifications, tracking};
+use crate::services::{console, notifications, tracking};
 
 /// One thing to do. Its events are the answer.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,6 +31,8 @@ pub(super) enum Act {
     Write { order_id: OrderId, message: NewMessage },
     /// Show that the user is writing about an order.
     Type { order_id: OrderId },
+    /// Show the admins which order this one looks at.
+    View { order_id: Option<OrderId> },
     /// Note how far the user has read what was written about an order.
     MarkChatRead { order_id: OrderId, up_to: Option<MessageId> },
 }
@@ -75,6 +77,7 @@ pub(super) async fn perform(
         }
         Act::Write { order_id, message } => chat::post(app, who, order_id, message).await.map(echo),
         Act::Type { order_id } => chat::typing(app, who, order_id).await.map(|()| None),
+        Act::View { order_id } => console::view(app, who, order_id).await.map(|()| None),
         Act::MarkChatRead { order_id, up_to } => {
             chat::mark_read(app, who, order_id, up_to).await.map(|()| None)
         }

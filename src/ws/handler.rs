@@ -217,14 +217,15 @@ fn on_client_frame(
         ClientFrame::Unsubscribe { group } => unsubscribe(state, group, boxed.as_deref()),
         ClientFrame::Location { samples, is_batch, sent_at } => {
             let act = Act::Locate { samples, is_batch, sent_at };
-            as_partner(state, act, boxed, "only partners send their location", now)
+            as_role(state, Role::Partner, act, boxed, "only partners send their location", now)
         }
         ClientFrame::Accept { offer_id } => {
-            as_partner(state, Act::Accept { offer_id }, boxed, "only partners accept offers", now)
+            let act = Act::Accept { offer_id };
+            as_role(state, Role::Partner, act, boxed, "only partners accept offers", now)
         }
         ClientFrame::Decline { offer_id, reason } => {
             let act = Act::Decline { offer_id, reason };
-            as_partner(state, act, boxed, "only partners decline offers", now)
+            as_role(state, Role::Partner, act, boxed, "only partners decline offers", now)
         }
         ClientFrame::Chat { order_id, text, client_id } => {
             act(Act::Write { order_id, message: NewMessage { text, client_id } }, boxed)
@@ -235,19 +236,24 @@ fn on_client_frame(
         // It was shown a moment ago.
         ClientFrame::Typing { .. } => Vec::new(),
         ClientFrame::ChatRead { order_id, up_to } => act(Act::MarkChatRead { order_id, up_to }, boxed),
+        ClientFrame::View { order_id } => {
+            let act = Act::View { order_id };
+            as_role(state, Role::Admin, act, boxed, "only admins say what they look at", now)
+        }
         ClientFrame::Auth { token } => vec![Effect::Renew { token, reference: boxed }],
         ClientFrame::Ping => vec![Effect::Send(Control::Pong { reference: boxed.as_deref() }.to_text())],
     }
 }
 
-fn as_partner(
+fn as_role(
     state: &mut State,
+    role: Role,
     what: Act,
     reference: Reference,
     otherwise: &str,
     now: Instant,
 ) -> Vec<Effect> {
-    if state.principal.role == Role::Partner {
+    if state.principal.role == role {
         return act(what, reference);
     }
     let (code, message) = ("role_not_allowed", otherwise.into());

@@ -196,6 +196,7 @@ impl Session {
             | Act::Decline { .. }
             | Act::Locate { .. }
             | Act::Type { .. }
+            | Act::View { .. }
             | Act::MarkChatRead { .. } => {
                 ctx.spawn(self.perform(act, reference));
             }

@@ -8,7 +8,7 @@ use crate::protocol::snapshot::SnapshotFrame;
 use crate::services::app::App;
 use crate::services::dispatch::{self, QueueView};
 use crate::services::error::ServiceError;
-use crate::services::{dashboard, notifications, orders, tracking};
+use crate::services::{console, notifications, orders, tracking};
 
 /// What a group stands at.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(super) async fn open(app: &App, who: Principal, group: GroupKey) -> Result<S
             (SnapshotFrame::Queue { offers: &offers, orders: &orders }.to_text(), i64::MIN)
         }
         GroupKey::Admin => {
-            let dashboard = dashboard::read(app).await?;
+            let dashboard = console::overview(app).await?;
             (SnapshotFrame::Dashboard { dashboard: &dashboard }.to_text(), i64::MIN)
         }
     };

@@ -1,7 +1,10 @@
 // Made by tests/js/frame-types.mjs from the AsyncAPI document of the server. Do not edit.
 
-/** What somebody did, for admins. */
-export type ActivityView = { action: string; at: Timestamp; order_id?: OrderId | null; role?: Role | null; user_id?: UserId | null };
+/** What somebody did. */
+export type ActivityView = { action: string; at: Timestamp; id: EventId; name?: string | null; order_id?: OrderId | null; role?: Role | null; user_id?: UserId | null };
+
+/** That an admin looks after an order, so that no two do. */
+export type ClaimView = { at: Timestamp; name: string; order_id: OrderId; until: Timestamp; user_id: UserId };
 
 /** An ISO 4217 currency code: three upper-case letters. */
 export type Currency = string;
@@ -10,7 +13,13 @@ export type Currency = string;
 export type CustomerView = { id: UserId; name: string };
 
 /** The whole operation at a glance. */
-export type DashboardView = { online: UserId[]; orders: Record<string, number>; recent: OrderView[]; sessions: number; users_online: number };
+export type DashboardView = { claims: ClaimView[]; exceptions: ExceptionView[]; health: HealthView; last_day: LastDayView; online: UserId[]; orders: Record<string, number>; partners: PartnerCounts; recent: OrderView[]; sessions: number; users_online: number; viewing: ViewingView[] };
+
+/** The database, as seen from an instance. */
+export type DatabaseHealth = { kind: DatabaseKind; latency?: LatencyView | null; ok: boolean; queue: number };
+
+/** Which database. */
+export type DatabaseKind = 'sqlite' | 'postgres';
 
 /** What a partner has earned. */
 export type EarningsBalance = { balance: number; currency: Currency; today: number; week: number };
@@ -33,17 +42,41 @@ export type EventEnvelope = { at: Timestamp; epoch: string; group: GroupKey; id:
 /** An event, for de-duplication on the client. */
 export type EventId = string;
 
+/** What is wrong. */
+export type ExceptionKind = 'unconfirmed' | 'no_partner' | 'stuck' | 'late' | 'silent' | 'failed';
+
+/** An order that somebody should look at. */
+export type ExceptionView = { claim?: ClaimView | null; customer: CustomerView; kind: ExceptionKind; order_id: OrderId; partner?: PartnerView | null; seconds: number; since: Timestamp; status: OrderStatus };
+
 /** Whether a position can be taken for the present one. */
 export type Freshness = 'live' | 'stale' | 'lost';
 
 /** A group: `user_{id}`, `partner_{id}`, `order_{id}` or `admin_dashboard`. */
 export type GroupKey = string;
 
+/** All instances together. */
+export type HealthTotal = { connections: number; cpu: number; deliveries_per_second: number; groups: number; instances: number; memory: number; outbox_waiting: number; users: number };
+
+/** How the instances are. */
+export type HealthView = { at: Timestamp; instances: InstanceHealth[]; total: HealthTotal };
+
+/** How one instance is. Rates and latencies are of the last 2 seconds. */
+export type InstanceHealth = { connections: number; cpu?: number | null; database: DatabaseHealth; deliveries_per_second: number; groups: number; id: InstanceId; latency?: LatencyView | null; memory?: number | null; name: string; outbox_waiting: number; publishes: boolean; redis: RedisHealth; uptime: number; users: number; version: string };
+
+/** One run of one server. */
+export type InstanceId = string;
+
 /** One line of an order. */
 export type Item = { name: string; quantity: number; unit_price: number };
 
+/** What became of orders in the last 24 hours: each is counted for each of these steps that it took then. */
+export type LastDayView = { cancelled: number; completed: number; failed: number; placed: number };
+
 /** How likely it is that a promise will be broken. */
 export type LateRisk = 'none' | 'possible' | 'likely';
+
+/** Milliseconds, to within a factor of two: from the buckets of a histogram. */
+export type LatencyView = { p50: number; p99: number };
 
 /** What the partner is on the way to. */
 export type Leg = 'pickup' | 'dropoff';
@@ -93,8 +126,14 @@ export type OrderUpdate = { order_id: OrderId; partner?: PartnerView | null; pre
 /** An order, for one viewer. */
 export type OrderView = { code?: string | null; created_at: Timestamp; customer: CustomerView; dropoff: Place; eta?: EtaView | null; id: OrderId; items: Item[]; location?: LocationView | null; notes?: string | null; partner?: PartnerView | null; payment_method: PaymentMethod; pickup: Place; price: Money; status: OrderStatus; updated_at: Timestamp; version: number };
 
+/** Partners who want offers. */
+export type PartnerCounts = { busy: number; idle: number; online: number };
+
 /** The partner profile of a user whose role is `partner`. */
 export type PartnerId = string;
+
+/** Where a partner was last seen. */
+export type PartnerPositionView = { accuracy?: number | null; latitude: number; longitude: number; partner_id: PartnerId; timestamp: Timestamp };
 
 /** A partner as the other side of an order sees it: no contact details. */
 export type PartnerView = { id: PartnerId; name: string };
@@ -119,6 +158,9 @@ export type PresentView = { role: Role; user_id: UserId };
 
 /** What became of an order in a partner's queue, which holds what is assigned to the partner and not delivered yet. */
 export type QueueAction = 'added' | 'changed' | 'removed';
+
+/** Redis, as seen from an instance. */
+export type RedisHealth = 'up' | 'down' | 'none';
 
 /** What a user is allowed to be. */
 export type Role = 'customer' | 'partner' | 'admin';
@@ -150,6 +192,9 @@ export type TransferId = string;
 /** A person with an account, whatever the role. */
 export type UserId = string;
 
+/** Which order an admin has on the screen. */
+export type ViewingView = { name: string; order_id?: OrderId | null; user_id: UserId };
+
 /** What a wallet holds. */
 export type WalletBalance = { balance: number; currency: Currency };
 
@@ -171,6 +216,8 @@ export interface ServerFrames {
   chat_message: { message: MessageView; type: 'chat_message' } & (EventEnvelope | EphemeralEnvelope);
   /** Somebody has read what was written about the order. */
   chat_read: { type: 'chat_read'; up_to: MessageId; user_id: UserId } & EventEnvelope;
+  /** An admin began or ceased to look after an order. */
+  claim: { by: UserId; claim?: ClaimView | null; order_id: OrderId; type: 'claim' } & EventEnvelope;
   /** Of `admin_dashboard`: the whole operation at a glance. */
   dashboard: { dashboard: DashboardView; type: 'dashboard' } & SnapshotEnvelope;
   /** Money moved in or out of the partner's earnings. */
@@ -179,6 +226,10 @@ export interface ServerFrames {
   error: { code: string; message: string; ref?: string | null; type: 'error' };
   /** When the partner of an order is expected. Told when that moved by 30 s or more, or is another kind of news. */
   eta: { eta: EtaView; type: 'eta' } & EphemeralEnvelope;
+  /** Orders that somebody should look at: all of them, the oldest trouble first, at most 200. When they change, and at least every 10 s. */
+  exceptions: { exceptions: ExceptionView[]; type: 'exceptions' } & EphemeralEnvelope;
+  /** How the instances are; every 2 s. */
+  health: { health: HealthView; type: 'health' } & EphemeralEnvelope;
   /** Where the partner of an order is. */
   location: LocationView & { type: 'location' } & EphemeralEnvelope;
   /** A notification came into the inbox. */
@@ -193,6 +244,8 @@ export interface ServerFrames {
   payment: { payment: PaymentView; type: 'payment' } & EventEnvelope;
   /** Answers `ping`. */
   pong: { ref?: string | null; type: 'pong' };
+  /** Where partners are who have moved; once a second at most, and all of them every 30 s. `GET /api/v1/admin/positions` tells where to begin. */
+  positions: { positions: PartnerPositionView[]; type: 'positions' } & EphemeralEnvelope;
   /** Who is listening to the group: `members` once, on joining, and then who `joined` or `left`. Told in groups of up to 32 sessions. */
   presence: { count: number; joined?: PresentView | null; left?: PresentView | null; members?: PresentView[] | null; type: 'presence' } & EphemeralEnvelope;
   /** Of `partner_{id}`: what there is to do. */
@@ -213,6 +266,8 @@ export interface ServerFrames {
   unread_count: { count: number; type: 'unread_count' } & (EphemeralEnvelope | SnapshotEnvelope);
   /** A subscription has ended. */
   unsubscribed: { code?: string | null; group: GroupKey; ref?: string | null; type: 'unsubscribed' };
+  /** An admin has an order on the screen, or none any more. What is not told again within 45 s holds no more. */
+  viewing: ViewingView & { type: 'viewing' } & EphemeralEnvelope;
   /** Money moved in or out of the wallet. */
   wallet_update: { entry: EntryView; type: 'wallet_update'; wallet: WalletBalance } & EventEnvelope;
   /** First frame of `/ws/`. */
@@ -247,6 +302,8 @@ export interface ClientFrames {
   typing: { order_id: OrderId; ref?: string | null; type: 'typing' };
   /** Stop listening to a group. `unsubscribed` answers. */
   unsubscribe: { group: GroupKey; ref?: string | null; type: 'unsubscribe' };
+  /** Which order the screen of an admin shows: told to all admins as `viewing`. Say it again every 20 s while that is so; it is forgotten after 45 s. Not answered when all is well. */
+  view: { order_id?: OrderId | null; ref?: string | null; type: 'view' };
 }
 
 /** A frame that another back end published. */

@@ -14,6 +14,7 @@ mod beside_django;
 mod chaos;
 mod chat;
 mod command_line;
+mod console;
 mod contact_details;
 mod dispatch;
 mod documents;

@@ -1,5 +1,7 @@
 //! One of each frame, always the same: what the document shows, and what it asks who hears what.
 
+mod admin;
+
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
@@ -21,7 +23,7 @@ use crate::protocol::ephemeral::{EphemeralFrame, PresentView};
 use crate::protocol::event::{Event, QueueAction, chat_frame, offer_frame};
 use crate::protocol::money::{EarningsBalance, EntryView, PaymentView, WalletBalance};
 use crate::protocol::server::Control;
-use crate::protocol::snapshot::{DashboardView, SnapshotFrame};
+use crate::protocol::snapshot::SnapshotFrame;
 use crate::protocol::views::{
     CustomerView, EtaView, Freshness, LocationView, MessageView, NotificationView, OfferView, OrderUpdate,
     OrderView, PartnerView, SenderView, TrailPointView,
@@ -180,7 +182,7 @@ pub(super) fn events() -> Vec<Event> {
         created_at: at(),
         read_at: None,
     };
-    vec![
+    let events = [
         Event::OrderCreated { order: Box::new(OrderView { partner: None, ..order(OrderStatus::Pending) }) },
         Event::OrderUpdated { update, customer_id: user_id, partner_id: Some(partner_id()) },
         Event::QueueUpdated {
@@ -208,14 +210,8 @@ pub(super) fn events() -> Vec<Event> {
             entry: entry(MovementKind::Capture, 1488, 1488),
         },
         Event::PaymentChanged { payment: payment() },
-        Event::Activity {
-            user_id: Some(user_id),
-            role: Some(Role::Customer),
-            action: "placed_order",
-            order_id: Some(order_id()),
-            at: at(),
-        },
-    ]
+    ];
+    events.into_iter().chain(admin::events()).collect()
 }
 
 /// One of each ephemeral frame, and a group of each kind that it goes to.
@@ -229,6 +225,7 @@ pub(super) fn with_ephemeral(mut show: impl FnMut(GroupKey, &EphemeralFrame<'_>)
         EphemeralFrame::Presence { members: Some(vec![present]), joined: None, left: None, count: 1 };
     show(order_group(), &presence);
     show(GroupKey::Admin, &presence);
+    admin::with_ephemeral(&mut show);
 }
 
 /// Events that one session may get by itself, as the answer to what it has asked for.
@@ -245,14 +242,7 @@ pub(super) fn with_snapshots(mut show: impl FnMut(GroupKey, &SnapshotFrame<'_>))
     show(order_group(), &SnapshotFrame::OrderStatus { order: &order });
     let orders = std::slice::from_ref(&order);
     show(GroupKey::Partner(partner_id()), &SnapshotFrame::Queue { offers: &[offer()], orders });
-    let dashboard = DashboardView {
-        orders: BTreeMap::from([(OrderStatus::EnRoute.as_str(), 1)]),
-        recent: vec![order.clone()],
-        sessions: 3,
-        users_online: 2,
-        online: vec![customer_id(), id("c2")],
-    };
-    show(GroupKey::Admin, &SnapshotFrame::Dashboard { dashboard: &dashboard });
+    show(GroupKey::Admin, &SnapshotFrame::Dashboard { dashboard: &admin::dashboard() });
 }
 
 /// A frame of another back end, without its envelope.
@@ -320,6 +310,7 @@ pub(super) fn client(kind: ClientKind) -> Value {
         }),
         ClientKind::Typing => json!({"order_id": order_id()}),
         ClientKind::ChatRead => json!({"order_id": order_id(), "up_to": message().id}),
+        ClientKind::View => json!({"order_id": order_id()}),
         ClientKind::Auth => json!({"token": "eyJhbGciOiJIUzI1NiJ9…"}),
         ClientKind::MarkAllRead | ClientKind::Ping => json!({"ref": "9"}),
     };

@@ -180,6 +180,12 @@ frames! {
         /// Up to which message; without it, all.
         up_to: Option<MessageId>,
     }
+    /// Which order the screen of an admin shows: told to all admins as `viewing`. Say it again every 20 s while that is so; it is
+    /// forgotten after 45 s. Not answered when all is well.
+    "view" View {
+        /// Which; `null` or left out for none any more.
+        order_id: Option<OrderId>,
+    }
     /// A fresh access token, to stay connected past the old one's end. `authenticated` answers.
     "auth" Auth {
         /// An access token of the same user and role.
@@ -239,6 +245,10 @@ pub(super) fn read_body(kind: ClientKind, text: &str) -> Result<ClientFrame, Str
         ClientKind::ChatRead => {
             let wire::ChatRead { order_id, up_to, .. } = read(text)?;
             ClientFrame::ChatRead { order_id, up_to }
+        }
+        ClientKind::View => {
+            let wire::View { order_id, .. } = read(text)?;
+            ClientFrame::View { order_id }
         }
         ClientKind::Auth => {
             let wire::Auth { token, .. } = read(text)?;

@@ -385,6 +385,8 @@ impl Handler<Called> for Bridge {
             | Say::Positions { .. }
             | Say::Watched { .. }
             | Say::Counted { .. }
+            | Say::Health(_)
+            | Say::Viewing(_)
                 if is_own =>
             {
                 return;
@@ -395,7 +397,9 @@ impl Handler<Called> for Bridge {
             | Say::Dots { .. }
             | Say::Positions { .. }
             | Say::Watched { .. }
-            | Say::Counted { .. } => {}
+            | Say::Counted { .. }
+            | Say::Health(_)
+            | Say::Viewing(_) => {}
         }
         self.heed(say, ctx);
     }

@@ -190,15 +190,21 @@ impl Settings {
         };
         let tls = RedisTls { authorities, identity: certificate.zip(key) };
         let servers = RedisServers::new(url, tls).map_err(refused)?;
-        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
-        let name = format!("{host}, {}, process {}", self.listen, std::process::id());
+        let name = self.instance_name();
         Ok(Some(BridgeSettings { servers, prefix: self.redis_prefix.clone(), name }))
+    }
+
+    /// What people call this instance.
+    fn instance_name(&self) -> String {
+        let host = rustix::system::uname().nodename().to_string_lossy().into_owned();
+        format!("{host}, {}, process {}", self.listen, std::process::id())
     }
 
     /// What the use cases need to know.
     #[must_use]
     pub fn services(&self) -> ServiceSettings {
         ServiceSettings {
+            instance_name: self.instance_name(),
             refresh_lifetime: self.refresh_lifetime,
             auto_confirm: self.auto_confirm,
             trail_flush: self.trail_flush,

@@ -7,9 +7,9 @@ use crate::domain::ids::{PartnerId, UserId};
 use crate::domain::locale::Locale;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::Event;
 use crate::protocol::views::UserView;
 use crate::services::app::App;
+use crate::services::console;
 use crate::services::error::{Checks, ServiceError};
 use crate::services::passwords::{MAX_CHARS, MIN_CHARS};
 use crate::store::Store;
@@ -72,13 +72,7 @@ pub async fn register(app: &App, registration: Registration) -> Result<LoggedIn,
                 return Ok(None);
             }
             let tokens = open(&app, tx, &row)?;
-            tx.emit(&Event::Activity {
-                user_id: Some(row.id),
-                role: Some(row.role),
-                action: "registered",
-                order_id: None,
-                at: tx.now(),
-            });
+            console::note(tx, (row.id, row.role), "registered", None)?;
             Ok(Some(LoggedIn { user: view(&row), tokens }))
         }
     });

@@ -17,6 +17,7 @@ use crate::protocol::close::CloseReason;
 use crate::protocol::event::Event;
 use crate::protocol::views::UserView;
 use crate::services::app::{App, Tx};
+use crate::services::console;
 use crate::services::error::ServiceError;
 use crate::services::tokens::{MAX_LEEWAY, MintError, Minted, RefreshToken};
 use crate::store::accounts as rows;
@@ -87,13 +88,7 @@ pub async fn log_in(app: &App, log_in: LogIn) -> Result<LoggedIn, ServiceError> 
         let app = app.clone();
         move |tx| {
             let tokens = open(&app, tx, &user)?;
-            tx.emit(&Event::Activity {
-                user_id: Some(user.id),
-                role: Some(user.role),
-                action: "logged_in",
-                order_id: None,
-                at: tx.now(),
-            });
+            console::note(tx, (user.id, user.role), "logged_in", None)?;
             Ok(LoggedIn { user: view(&user), tokens })
         }
     });

@@ -7,8 +7,8 @@ use crate::domain::dispatch::OfferStatus;
 use crate::domain::ids::PartnerId;
 use crate::domain::principal::Principal;
 use crate::domain::time::Timestamp;
-use crate::protocol::event::Event;
 use crate::services::app::App;
+use crate::services::console;
 use crate::services::error::ServiceError;
 use crate::store::dispatch as rows;
 use crate::store::positions;
@@ -64,13 +64,8 @@ pub async fn set_availability(
     app.write(move |tx| {
         let at = tx.now();
         if rows::set_availability(tx.conn(), partner_id, online, at)? {
-            tx.emit(&Event::Activity {
-                user_id: Some(who.user_id),
-                role: Some(who.role),
-                action: if online { "went_online" } else { "went_offline" },
-                order_id: None,
-                at,
-            });
+            let action = if online { "went_online" } else { "went_offline" };
+            console::note(tx, (who.user_id, who.role), action, None)?;
         }
         if !online {
             positions::forget(tx.conn(), partner_id)?;

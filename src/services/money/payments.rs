@@ -17,7 +17,7 @@ use crate::services::app::{App, Reply, ServiceSettings, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::notifications::Letters;
-use crate::services::{notifications, orders};
+use crate::services::{console, notifications, orders};
 use crate::store::ledger::Decision;
 use crate::store::payments::{self as rows, Payment};
 use crate::store::{StoreError, ledger, orders as order_rows};
@@ -300,13 +300,7 @@ pub async fn refund(
         let payment = save(tx, payment)?;
         let content = NotificationContent::RefundIssued { order_id, amount };
         notifications::add(tx, order.customer_id, &content)?;
-        tx.emit(&Event::Activity {
-            user_id: Some(who.user_id),
-            role: Some(who.role),
-            action: "refunded",
-            order_id: Some(order_id),
-            at: tx.now(),
-        });
+        console::note(tx, (who.user_id, who.role), "refunded", Some(order_id))?;
         Ok(payment)
     })
     .await

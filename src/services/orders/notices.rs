@@ -94,6 +94,27 @@ fn withdrawn(
     Some((partner.user_id, NotificationContent::AssignmentWithdrawn { order_id: order.id, cause }))
 }
 
+/// What an admin's step is called among activities.
+pub(super) fn activity(order: &Order, from: OrderStatus) -> &'static str {
+    match (order.status, from) {
+        (OrderStatus::Confirmed, OrderStatus::Assigned) => "took_back_order",
+        (OrderStatus::Confirmed, _) => "confirmed_order",
+        (OrderStatus::Assigned, _) => "assigned_order",
+        (OrderStatus::Cancelled, _) => "cancelled_order",
+        (OrderStatus::Failed, _) => "failed_order",
+        (
+            OrderStatus::Pending
+            | OrderStatus::EnRoute
+            | OrderStatus::Arrived
+            | OrderStatus::PickedUp
+            | OrderStatus::InTransit
+            | OrderStatus::Delivered
+            | OrderStatus::Completed,
+            _,
+        ) => "changed_order",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

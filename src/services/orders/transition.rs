@@ -13,7 +13,7 @@ use crate::domain::group::GroupKey;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::money::Money;
 use crate::domain::order::{Assignee, Demand, Order, OrderStatus, Party, StepRefused, find_step};
-use crate::domain::principal::Principal;
+use crate::domain::principal::{Principal, Role};
 use crate::domain::time::Timestamp;
 use crate::protocol::event::{Event, QueueAction};
 use crate::protocol::server::to_json;
@@ -22,7 +22,7 @@ use crate::services::app::{App, Reply, Tx};
 use crate::services::error::{Checks, ServiceError};
 use crate::services::idempotency::Idempotency;
 use crate::services::notifications::Letters;
-use crate::services::{dispatch, money, notifications};
+use crate::services::{console, dispatch, money, notifications};
 use crate::store::{orders as rows, users};
 
 use super::notices::{self, Circumstances};
@@ -362,6 +362,9 @@ fn take_unnotified(
     let withdrawn = set_deadlines(tx, &order, from, before.as_ref(), taken.party)?;
     let reason = words.reason.as_deref().map(masked);
     save_step(tx.conn(), &order, Some(from), taken.party, taken.by, words, position)?;
+    if let (Party::Admin, Some(by)) = (taken.party, taken.by) {
+        console::note(tx, (by, Role::Admin), notices::activity(&order, from), Some(order.id))?;
+    }
     let settled = money::settle(tx, &order, from, taken.party)?;
     announce(tx, &order, from, before.as_ref(), reason.clone())?;
     let commission = tx.settings().money.commission;

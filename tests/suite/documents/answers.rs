@@ -80,6 +80,7 @@ async fn every_operation_answers_as_documented() {
     partners(&app, &mut walk).await;
     wallet(&app, &mut walk).await;
     inbox(&app, &mut walk).await;
+    console(&app, &mut walk).await;
     others(&app, &mut walk).await;
     let all: BTreeSet<Operation> = walk.document.operations().into_iter().collect();
     let left: Vec<_> = all.difference(&walk.seen).collect();
@@ -214,6 +215,25 @@ async fn inbox(app: &TestApp, walk: &mut Walk) {
     let admin = app.as_user(&app.admin().await);
     let words = json!({"title": "Closed tomorrow", "text": "We are back the day after."});
     walk.post(&admin, "/api/v1/admin/announcements", words).await;
+}
+
+async fn console(app: &TestApp, walk: &mut Walk) {
+    let admin = app.as_user(&app.admin().await);
+    let (_, partner, order) = app.assigned_order().await;
+    let point = json!({"latitude": 52.52, "longitude": 13.4, "timestamp": Timestamp::now()});
+    let points = json!({"points": [point]});
+    app.as_user(&partner).post("/partner/locations", points).await.expect(202);
+    let failed = app.place_order(&app.customer().await).await;
+    let step = format!("/orders/{}/transitions", text(&failed, "id"));
+    admin.post(&step, json!({"to": "failed"})).await.expect(200);
+    let claim = |order: &Value| format!("/api/v1/orders/{{order_id={}}}/claim", text(order, "id"));
+    walk.post(&admin, &claim(&order), json!({})).await;
+    walk.post(&admin, &claim(&failed), json!({})).await;
+    for path in ["overview", "partners", "users", "positions", "activity", "exceptions", "claims"] {
+        let answer = walk.get(&admin, &format!("/api/v1/admin/{path}")).await;
+        assert!(answer["items"].as_array().is_none_or(|items| !items.is_empty()), "{path}: {answer}");
+    }
+    walk.call(&admin, "DELETE", &claim(&order), None).await;
 }
 
 async fn others(app: &TestApp, walk: &mut Walk) {

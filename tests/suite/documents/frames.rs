@@ -204,6 +204,10 @@ async fn every_frame_is_as_documented() {
     dashboard.until("order_created", api).await;
     dashboard.until("payment", api).await;
     dashboard.until("activity", api).await;
+    app.as_user(&admin).post(&format!("/orders/{id}/claim"), json!({})).await.expect(200);
+    dashboard.until("claim", api).await;
+    dashboard.send(json!({"type": "view", "order_id": id}), api).await;
+    dashboard.until("viewing", api).await;
     if support::redis::forget(app.database(), "admin_dashboard") {
         let customer = app.customer().await;
         app.place_order(&customer).await;

@@ -3,6 +3,7 @@
 
 mod alone;
 mod clocks;
+mod console;
 mod deadlines;
 mod death;
 mod dispatch;

@@ -51,6 +51,11 @@ impl Client {
         self.call(Method::PUT, &format!("/api/v1{path}"), &[], Some(body)).await
     }
 
+    /// Deletes what is at a path below `/api/v1`.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.call(Method::DELETE, &format!("/api/v1{path}"), &[], None).await
+    }
+
     /// Any call; `path` is all of it. Each comes in through a connection of its own.
     pub async fn call(
         &self,

@@ -1,0 +1,3 @@
+DROP INDEX orders_ended;
+DROP TABLE claims;
+DROP TABLE activities;

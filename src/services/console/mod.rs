@@ -1,0 +1,147 @@
+//! What admins see and do beside the calls that everybody has: the whole operation at a glance, how the instances are,
+//! exceptions and who looks after them, what people did.
+//!
+//! What changes all the time (health, positions, exceptions) is worked out on each instance for the admins who listen there,
+//! and costs nothing where none does.
+
+mod activity;
+mod claims;
+mod exceptions;
+mod health;
+mod overview;
+mod people;
+mod process;
+mod viewing;
+
+pub use activity::activities;
+pub(super) use activity::{note, purge};
+pub use claims::{NewClaim, claim, claims, release};
+pub use exceptions::exceptions;
+pub use overview::overview;
+pub use people::{partners, positions, users};
+pub(super) use viewing::note as note_viewing;
+pub use viewing::view;
+
+use std::collections::HashMap;
+use std::pin::pin;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use crate::domain::group::GroupKey;
+use crate::domain::ids::{EventId, InstanceId, PartnerId, UserId};
+use crate::domain::time::Timestamp;
+use crate::protocol::admin::{InstanceHealth, PartnerPositionView, ViewingView};
+use crate::protocol::channel::{PartnerPosition, Say};
+use crate::protocol::ephemeral::EphemeralFrame;
+
+use super::app::App;
+
+/// Positions are told so often.
+const TICK: Duration = Duration::from_secs(1);
+/// Health and exceptions are worked out each time after so many ticks.
+const LOOK: u64 = 2;
+/// All positions are told again after so many ticks: a session that fell behind may have missed a change.
+const ALL_POSITIONS: u64 = 30;
+/// Exceptions are told again after so many ticks although they are the same: the times in them have gone on.
+const SAME_EXCEPTIONS: u64 = 10;
+/// Positions in one frame.
+const POSITIONS: usize = 1_000;
+
+/// What is remembered for admins.
+#[derive(Debug, Default)]
+pub struct Console {
+    /// How each instance is, this one included, and when it said so.
+    health: Mutex<HashMap<InstanceId, (InstanceHealth, Instant)>>,
+    /// Which order each admin has on the screen, and when that was said.
+    viewing: Mutex<HashMap<UserId, (ViewingView, Instant)>>,
+}
+
+impl Console {
+    /// Takes what another instance says of itself.
+    pub(super) fn note_health(&self, health: InstanceHealth, at: Instant) {
+        health::note(&self.health, health, at);
+    }
+}
+
+/// Looks and tells until `stop` resolves.
+pub async fn run(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut ticks = actix_web::rt::time::interval(TICK);
+    let mut telling = Telling::new(&app);
+    loop {
+        tokio::select! {
+            () = &mut stop => return,
+            _ = ticks.tick() => telling.tick(&app).await,
+        }
+    }
+}
+
+/// What was told, so that only what is new is told again.
+#[derive(Debug)]
+struct Telling {
+    sampler: health::Sampler,
+    number: u64,
+    positions: HashMap<PartnerId, Timestamp>,
+    exceptions: exceptions::Told,
+}
+
+impl Telling {
+    fn new(app: &App) -> Self {
+        Self {
+            sampler: health::Sampler::new(app),
+            number: 0,
+            positions: HashMap::new(),
+            exceptions: exceptions::Told::default(),
+        }
+    }
+
+    async fn tick(&mut self, app: &App) {
+        self.number += 1;
+        let is_look = self.number.is_multiple_of(LOOK);
+        if is_look {
+            let health = self.sampler.look(app).await;
+            app.console().note_health(health.clone(), Instant::now());
+            // Always, since admins may be on another instance.
+            app.groups().tell(Say::Health(Box::new(health)));
+        }
+        if !has_admins(app) {
+            self.positions.clear();
+            self.exceptions = exceptions::Told::default();
+            return;
+        }
+        self.tell_positions(app);
+        if is_look {
+            tell(app, "health", &EphemeralFrame::Health { health: &health::view(app) });
+            let repeats = self.number.is_multiple_of(SAME_EXCEPTIONS);
+            self.exceptions.tell(app, repeats).await;
+        }
+    }
+
+    fn tell_positions(&mut self, app: &App) {
+        if self.number.is_multiple_of(ALL_POSITIONS) {
+            self.positions.clear();
+        }
+        let seen = app.tracking().positions().all(Timestamp::now());
+        let is_new = |seen: &&PartnerPosition| self.positions.get(&seen.partner_id) != Some(&seen.at);
+        let new: Vec<PartnerPositionView> = seen.iter().filter(is_new).map(Into::into).collect();
+        self.positions = seen.iter().map(|seen| (seen.partner_id, seen.at)).collect();
+        for (index, positions) in new.chunks(POSITIONS).enumerate() {
+            tell(app, &format!("positions-{index}"), &EphemeralFrame::Positions { positions });
+        }
+    }
+}
+
+/// Whether an admin listens on this instance, or did a moment ago.
+fn has_admins(app: &App) -> bool {
+    app.metrics().groups.with_label_values(&["admin"]).get() > 0
+}
+
+/// Tells the admins who listen on this instance.
+fn tell(app: &App, slot: &str, frame: &EphemeralFrame<'_>) {
+    let told =
+        app.groups().publish_here(GroupKey::Admin, EventId::new(), slot.into(), frame.to_text().into());
+    if let Err(error) = told {
+        // The next one tells more.
+        log::debug!("admins are not told of {slot}: {error}");
+    }
+}

@@ -8,6 +8,8 @@ use super::time::Timestamp;
 /// An order that is under way whose partner has not been heard of for so long is an exception. It is longer than an app that
 /// spares its battery waits between two samples.
 pub const SILENT_AFTER: Duration = Duration::from_secs(60);
+/// An arrival that is expected after the promise by less is no exception: a minute at a door is not worth anybody's look.
+pub const LATE_BY: Duration = Duration::from_secs(60);
 /// For how long a failed order is one.
 pub const FAILED_FOR: Duration = Duration::from_secs(3600);
 
@@ -21,7 +23,7 @@ pub enum ExceptionKind {
     NoPartner,
     /// Its partner has not set off for 10 minutes.
     Stuck,
-    /// Its partner will be later than was promised.
+    /// Its partner is expected a minute or more after the promise.
     Late,
     /// Its partner has not been heard of for a minute.
     Silent,

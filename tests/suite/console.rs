@@ -7,7 +7,7 @@ use waybill::store::StoreError;
 
 use crate::support::steps::text;
 use crate::support::{Socket, TestApp, TestUser};
-use crate::tracking::{PICKUP, frame, point};
+use crate::tracking::{PICKUP, frame, north, point};
 
 fn items(list: &Value) -> &[Value] {
     list["items"].as_array().expect("a list")
@@ -212,7 +212,7 @@ async fn an_order_that_stands_still_is_an_exception() {
     assert_eq!(found().await, []);
     age(&app, &order, 61).await;
     assert_eq!(found().await, is("silent"), "nothing was heard of its partner");
-    let mut here = point(PICKUP, Timestamp::now());
+    let mut here = point(north(PICKUP, 2_000.0), Timestamp::now());
     here["order_id"] = json!(order);
     let heard = app.as_user(&partner).post("/partner/locations", json!({"points": [here]})).await.expect(202);
     assert_eq!(heard["accepted"], 1, "{heard}");

@@ -3,8 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::domain::eta::LateRisk;
-use crate::domain::exception::{ExceptionKind, FAILED_FOR, SILENT_AFTER, by_status};
+use crate::domain::exception::{ExceptionKind, FAILED_FOR, LATE_BY, SILENT_AFTER, by_status};
 use crate::domain::ids::OrderId;
 use crate::domain::order::{Order, Party};
 use crate::domain::time::Timestamp;
@@ -76,9 +75,9 @@ fn troubles(app: &App, standing: &Standing, now: Timestamp) -> Vec<Trouble> {
             found.push(trouble(ExceptionKind::Silent, seen));
         }
         let eta = app.last_seen().eta(order_id, status, now);
-        if let Some(eta) = eta.filter(|eta| eta.late_risk == LateRisk::Likely) {
-            let seconds = eta.arrives_at.since(eta.promised_at).as_secs();
-            found.push(Trouble { order_id, kind: ExceptionKind::Late, since: eta.promised_at, seconds });
+        let late = eta.map(|eta| (eta.promised_at, eta.arrives_at.since(eta.promised_at)));
+        if let Some((since, late)) = late.filter(|(_, late)| *late >= LATE_BY) {
+            found.push(Trouble { order_id, kind: ExceptionKind::Late, since, seconds: late.as_secs() });
         }
     }
     found

@@ -10,13 +10,13 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
 # Half as many again as there are cores: most tests wait for something now and then.
-RUN_TESTS = $(CARGO) nextest run --locked --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 3 / 2)))
+RUN_TESTS = $(CARGO) nextest run --locked --no-default-features --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 3 / 2)))
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
 NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
 # What the database makes no difference to is run once; nor does it to how sharp the simulator's eyes are.
 NOT_ALIKE = -E 'not test(/^(beside_django|command_line|contact_details|documents|frames|handshakes|tidy|tokens|simulation::(words|a_hand_over|a_crowd|a_server|what_nobody))/)'
 else
-RUN_TESTS = $(CARGO) test --locked
+RUN_TESTS = $(CARGO) test --locked --no-default-features
 NOT_INSTANCES = -- --skip instances:: --skip chaos::
 NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip contact_details:: --skip documents:: --skip frames:: \
 	--skip handshakes:: --skip tidy:: --skip tokens:: --skip simulation::words --skip simulation::a_hand_over --skip simulation::a_crowd \
@@ -48,8 +48,8 @@ test: ## Run the lints and every test: on SQLite, and through the front door on 
 
 # With the services running. Tests of the lower rooms use both databases by themselves.
 unit-and-suite:
-	$(CARGO) test --locked --quiet --benches --no-run
-	$(CARGO) test --locked --quiet --doc
+	$(CARGO) test --locked --no-default-features --quiet --benches --no-run
+	$(CARGO) test --locked --no-default-features --quiet --doc
 	$(RUN_TESTS) $(NOT_INSTANCES)
 	tests/node
 	WAYBILL_TEST_DATABASE=postgres $(RUN_TESTS) --test suite $(NOT_ALIKE)

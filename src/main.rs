@@ -14,6 +14,7 @@ use waybill::server::demo::DemoOptions;
 use waybill::tools::load::LoadArgs;
 use waybill::tools::simulate::SimulateArgs;
 
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -152,13 +152,14 @@ pub fn routes(settings: PageSettings) -> impl FnOnce(&mut web::ServiceConfig) {
     }
 }
 
-/// What the pages may do (Content Security Policy Level 3). Their own WebSocket counts as `'self'`.
+/// What the pages may do (Content Security Policy Level 3). Their own WebSocket counts as `'self'`; the page at `/` shows the faces
+/// side by side, in frames.
 fn policy(tiles: Option<&Tiles>) -> HeaderValue {
     let url = tiles.and_then(|tiles| Url::parse(&tiles.url).ok());
     let tiles = url.map_or_else(String::new, |url| format!(" {}", url.origin().ascii_serialization()));
     let text = format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:{tiles}; connect-src 'self'; \
-         manifest-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+         manifest-src 'self'; worker-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'"
     );
     // An origin is ASCII.
     HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("default-src 'none'"))

@@ -3,8 +3,10 @@
 import { merged } from './merge.js';
 import { Store } from './store.js';
 
-/** In place of a cursor: what follows is read from the beginning. */
-const CUT = 'cut';
+/** In place of a cursor: what follows was cut off, and is found from the beginning. */
+const CUT = Symbol('cut');
+
+const cursor = (next) => `&cursor=${encodeURIComponent(next)}`;
 
 export class Paged {
   /** What is known, where to go on (null: nowhere), and how the last reading went. */
@@ -13,6 +15,7 @@ export class Paged {
   #isNewer;
   #most;
   #turn = 0;
+  #isRead = false;
 
   /**
    * `read(query)` gives a page; of two versions of an item `isNewer(one, other)` tells which counts. Of what comes by itself no
@@ -31,12 +34,12 @@ export class Paged {
 
   /** Takes in an item that is known whole. */
   put(item) {
-    this.state.set((list) => {
-      const items = merged(list.items, [item], this.#isNewer);
-      if (items.length <= this.#most) return { ...list, items };
-      // The cursor was for what followed on the last one; without it, what was cut off is read from the beginning.
-      return { ...list, items: items.slice(0, Math.ceil(this.#most / 2)), next: list.next ?? CUT };
-    });
+    this.state.set((list) => this.#cut({ ...list, items: merged(list.items, [item], this.#isNewer) }));
+  }
+
+  #cut(list) {
+    if (list.items.length <= this.#most) return list;
+    return { ...list, items: list.items.slice(0, Math.ceil(this.#most / 2)), next: CUT };
   }
 
   /** Forgets an item. */
@@ -52,20 +55,33 @@ export class Paged {
   /** Reads the newest page, or the one after the last. Of several that are under way the latest counts. */
   async load({ more = false } = {}) {
     const own = ++this.#turn;
-    const { next } = this.state.value;
-    const isOn = more && next && next !== CUT;
+    const { next, items } = this.state.value;
     this.state.set((list) => ({ ...list, isLoading: true, error: null }));
+    const take = (change) => {
+      if (own === this.#turn) this.state.set((list) => ({ ...list, ...change(list), isLoading: false, error: null }));
+    };
     try {
-      const page = await this.#read(isOn ? `&cursor=${encodeURIComponent(next)}` : '');
-      if (own !== this.#turn) return;
-      this.state.set((list) => ({ ...(isOn ? this.#after(list, page) : this.#anew(list, page)), isLoading: false, error: null }));
+      if (!more || !next) {
+        const page = await this.#read('');
+        take((list) => this.#anew(list, page));
+      } else {
+        const page = next === CUT ? await this.#readBeyond(items.at(-1)?.id) : await this.#read(cursor(next));
+        take((list) => ({ items: merged(list.items, page.items, this.#isNewer), next: page.next_cursor ?? null }));
+      }
     } catch (error) {
       if (own === this.#turn) this.state.set((list) => ({ ...list, isLoading: false, error }));
     }
   }
 
-  #after(list, page) {
-    return { items: merged(list.items, page.items, this.#isNewer), next: page.next_cursor ?? null };
+  /** All pages down to the one that goes beyond an item. */
+  async #readBeyond(id) {
+    const items = [];
+    let page = { items: [], next_cursor: '' };
+    do {
+      page = await this.#read(page.next_cursor ? cursor(page.next_cursor) : '');
+      items.push(...page.items);
+    } while (page.next_cursor && page.items.at(-1)?.id >= id);
+    return { items, next_cursor: page.next_cursor };
   }
 
   /** The newest page, and what is known before and after it. */
@@ -74,6 +90,8 @@ export class Paged {
     // What has come since is newer than it; what is older follows on it only where it reaches down to that.
     const isJoined = !last || !next || list.items.some(({ id }) => id === last.id);
     const kept = isJoined ? list.items : list.items.filter(({ id }) => id > last.id);
-    return { items: merged(kept, page.items, this.#isNewer), next: isJoined && list.next && list.next !== CUT ? list.next : next };
+    const isKnown = isJoined && this.#isRead;
+    this.#isRead = true;
+    return this.#cut({ items: merged(kept, page.items, this.#isNewer), next: isKnown ? list.next : next });
   }
 }

@@ -29,7 +29,7 @@ export class Dots {
 
   /** Takes a sample; one that is older than what is known changes nothing. */
   set(id, sample, now, isJump) {
-    const { latitude, longitude, heading, timestamp = Date.now(), freshness, kind, busy, alarm, label, selected } = sample;
+    const { latitude, longitude, heading, timestamp = Date.now(), freshness, kind, busy, alarm, small, label, selected } = sample;
     const [x, y] = world(latitude, longitude);
     const time = millis(timestamp);
     if (![x, y, time].every(Number.isFinite)) throw new TypeError(`a dot needs a position and a timestamp: ${JSON.stringify(sample)}`);
@@ -45,7 +45,7 @@ export class Dots {
     }
     const look = {
       kind: KINDS.includes(kind) ? kind : 'partner', freshness: STATES.includes(freshness) ? freshness : 'live',
-      busy: busy === true, alarm: alarm === true, selected: selected === true, hasBeak: false,
+      busy: busy === true, alarm: alarm === true, small: small === true, selected: selected === true, hasBeak: false,
     };
     if (!dot.look || rankOf(dot.look) !== rankOf(look)) this.#ordered = null;
     Object.assign(dot, { look, label });

@@ -49,6 +49,7 @@ function toEarth(x, y) {
  * @property {'partner' | 'mine' | 'other' | 'pickup' | 'dropoff'} kind the last two are where an order is to be fetched or brought
  * @property {boolean} [busy]
  * @property {boolean} [alarm] somebody should look at it
+ * @property {boolean} [small] one of so many that they would hide each other; not while it is selected
  * @property {string} [label] shown beside it while it is selected
  * @property {boolean} [selected]
  *

@@ -10,10 +10,11 @@ function circle(context, radius) {
 
 /** What points ahead, outside of the circle. */
 function beak(context, radius) {
+  const share = Math.min(1, radius / 8);
   context.beginPath();
-  context.moveTo(0, -radius - 9);
-  context.lineTo(6, -radius - 0.5);
-  context.lineTo(-6, -radius - 0.5);
+  context.moveTo(0, -radius - 9 * share);
+  context.lineTo(6 * share, -radius - 0.5);
+  context.lineTo(-6 * share, -radius - 0.5);
   context.closePath();
 }
 
@@ -27,8 +28,9 @@ function colourOf({ kind, freshness, busy, alarm }, palette) {
   return busy && kind === 'partner' ? palette.dot.busy : palette.dot[kind];
 }
 
-export function radiusOf({ kind, selected }) {
-  return { mine: 10, partner: 8, other: 6.5, pickup: 6, dropoff: 6 }[kind] + (selected ? 2 : 0);
+export function radiusOf({ kind, selected, small }) {
+  const radius = { mine: 10, partner: 8, other: 6.5, pickup: 6, dropoff: 6 }[kind];
+  return selected ? radius + 2 : small ? radius * 0.65 : radius;
 }
 
 /** How far from its middle a dot reaches, its shadow included. */
@@ -148,7 +150,7 @@ export class Sprites {
 
   /** The sprite of a look, turned by a whole number of `1 / TURNS` turns. */
   #get(look, turns) {
-    const key = `${look.kind} ${look.freshness} ${look.busy} ${look.alarm} ${look.selected} ${look.hasBeak} ${turns}`;
+    const key = `${look.kind} ${look.freshness} ${look.busy} ${look.alarm} ${look.small} ${look.selected} ${look.hasBeak} ${turns}`;
     let sprite = this.#made.get(key);
     if (!sprite) {
       sprite = document.createElement('canvas');

@@ -78,9 +78,10 @@ export function watchUnsent(client) {
 
 /**
  * `other` is the name of whom one writes with; `isOpen` whether one still may; `pending` a store of what is on its way, which outlives
- * this dialog; `onClosed` is called when the server says that nothing can be written any more.
+ * this dialog; `onClosed` is called when the server says that nothing can be written any more. In a dialog of its own the field
+ * `takesFocus`.
  */
-export function Chat({ session, client, group, order, other, isOpen, pending: store, onClosed }) {
+export function Chat({ session, client, group, order, other, isOpen, pending: store, onClosed, takesFocus = true }) {
   const me = session.user.value.id;
   const { messages, readUpTo, isLoading, error, next, load } = useMessages({ session, group, orderId: order.id, me });
   const isTyping = useTyping(group, me);
@@ -163,7 +164,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
     ${isOpen
       ? html`<form class="composer" onSubmit=${send}>
           <label class="sr" for="chat-text">${t('chat.to', { name: other })}</label>
-          <textarea id="chat-text" rows="1" autofocus ref=${field} maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
+          <textarea id="chat-text" rows="1" autofocus=${takesFocus} ref=${field} maxlength=${MAX} placeholder=${t('chat.to', { name: other })} value=${text} onInput=${type} onKeyDown=${onKey}></textarea>
           <button class="icon-button filled" aria-label=${t('chat.send')} title=${t('chat.send')} disabled=${!text.trim()}><${Icon} name="send" /></button>
         </form>`
       : html`<p class="muted center">${t('chat.closed')}</p>`}

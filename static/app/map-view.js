@@ -24,8 +24,14 @@ function asText(text) {
   return element.innerHTML;
 }
 
-/** `dots` are pairs of an id and a dot; `places` and `trail` as `createMap` takes them; `trailOf` is the dot that draws the trail. */
-export function MapView({ label, places = [], dots = [], trail = [], trailOf = null, onPick = null, onDot = null, fitTo = null }) {
+const none = [];
+
+/**
+ * `dots` are pairs of an id and a dot; `places` and `trail` as `createMap` takes them; `trailOf` is the dot that draws the trail.
+ * Who draws dots without this one's help, since there are many and they move all the time, does so by `onMap(map)`, which is
+ * called once there is one, and gives what ends that.
+ */
+export function MapView({ label, places = none, dots = none, trail = none, trailOf = null, onPick = null, onDot = null, onMap = null, fitTo = null }) {
   const element = useRef(null);
   const map = useRef(null);
   const [state, setState] = useState('loading');
@@ -34,6 +40,7 @@ export function MapView({ label, places = [], dots = [], trail = [], trailOf = n
 
   useEffect(() => {
     let isThere = true;
+    let end = null;
     const load = async () => {
       const [{ createMap }, { tiles }] = await Promise.all([import('../map/map.js'), config()]);
       if (!isThere) return;
@@ -44,11 +51,13 @@ export function MapView({ label, places = [], dots = [], trail = [], trailOf = n
         onPick: onPick ? (point) => handlers.current.onPick?.(point) : undefined,
         onDot: onDot ? (id) => handlers.current.onDot?.(id) : undefined,
       });
+      end = onMap?.(map.current);
       setState('ready');
     };
     load().catch(() => { if (isThere) setState('failed'); });
     return () => {
       isThere = false;
+      end?.();
       map.current?.destroy();
       map.current = null;
     };

@@ -1,94 +1,14 @@
 // One order, live: where the partner is, when it comes, what happened, and what one may do about it.
 
 import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
-import { Store, useStore } from '../app/store.js';
+import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
-import {
-  STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText, withEta, withLocation, withUpdate,
-} from '../app/order.js';
+import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText } from '../app/order.js';
 import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
-
-const TRAIL_KEPT = 2000;
-
-/** What is known of one order, and its subscription. */
-class Watched {
-  order = new Store(null);
-  error = new Store(null);
-  trail = new Store([]);
-  isChatClosed = new Store(false);
-  #session;
-  #orderId;
-  #off;
-
-  constructor({ session, client }, orderId) {
-    this.#session = session;
-    this.#orderId = orderId;
-    this.group = client.subscribe(`order_${orderId}`);
-    this.group.ready.catch((error) => this.error.set(error));
-    this.group.on('order_status', ({ order }) => {
-      this.#take(order);
-      this.#loadTrail();
-    });
-    this.group.on('order_update', ({ update }) => {
-      const before = this.order.value;
-      this.order.set((order) => withUpdate(order, update));
-      if (before && !isShown(before) && isShown(this.order.value)) this.trail.set([]);
-    });
-    this.group.on('location', (frame) => {
-      this.order.set((order) => withLocation(order, frame));
-      const { latitude, longitude, timestamp } = frame;
-      if (this.order.value?.location?.timestamp === timestamp) this.#extend([{ latitude, longitude, timestamp }]);
-    });
-    this.group.on('trail', ({ points }) => this.#extend(points));
-    this.group.on('eta', (frame) => this.order.set((order) => withEta(order, frame)));
-    this.group.on('ended', (error) => { if (error) this.error.set(error); });
-    this.group.on('chat_closed', () => this.isChatClosed.set(true));
-    // Positions and ETAs are not repeated after a break, so they are read.
-    let wasOpen = client.state.name === 'open';
-    this.#off = client.on('state', ({ name }) => {
-      if (name === 'open' && !wasOpen && this.order.value) this.#read();
-      wasOpen = name === 'open';
-    });
-  }
-
-  #take(order) {
-    const heardAt = Date.now();
-    this.order.set({ ...order, location: order.location && { ...order.location, heardAt }, eta: order.eta && { ...order.eta, heardAt } });
-  }
-
-  async #read() {
-    try {
-      const order = await this.#session.get(`/orders/${this.#orderId}`);
-      if (order.version >= (this.order.value?.version ?? 0)) this.#take(order);
-      this.#loadTrail();
-    } catch {
-      // It is heard of by the connection.
-    }
-  }
-
-  #extend(points) {
-    this.trail.set((trail) => [...trail, ...points].sort((one, other) => (one.timestamp < other.timestamp ? -1 : 1)).slice(-TRAIL_KEPT));
-  }
-
-  async #loadTrail() {
-    try {
-      const { geometry, properties } = await this.#session.get(`/orders/${this.#orderId}/track`);
-      const times = properties?.times ?? [];
-      const points = (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
-      this.trail.set((known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))].slice(-TRAIL_KEPT));
-    } catch {
-      // The map does without.
-    }
-  }
-
-  close() {
-    this.#off();
-    this.group.close();
-  }
-}
+import { Watched } from '../app/watched.js';
 
 /** When the partner is expected, and what that is worth. */
 function Eta({ order }) {

@@ -2,11 +2,11 @@
 
 import { world } from './plane.js';
 import { Glide, millis, turn } from './smoothing.js';
-import { radiusOf, Sprites } from './sprites.js';
+import { isStop, radiusOf, Sprites } from './sprites.js';
 import { drawTag } from './tags.js';
 import { metreAt } from './trail.js';
 
-const KINDS = ['partner', 'mine', 'other'];
+const KINDS = ['partner', 'mine', 'other', 'pickup', 'dropoff'];
 const STATES = ['live', 'stale', 'lost'];
 // A finger hits what is so near, in pixels: 44 across.
 const FINGER = 22;
@@ -17,8 +17,8 @@ const TURNING = 0.008;
 const SIZE = 60;
 const CROWD = 150;
 
-function rankOf({ kind, selected }) {
-  return (selected ? 3 : 0) + { other: 0, partner: 1, mine: 2 }[kind];
+function rankOf({ kind, selected, alarm }) {
+  return (selected ? 4 : 0) + (alarm ? 1.5 : 0) + { pickup: 0, dropoff: 0, other: 0, partner: 1, mine: 2 }[kind];
 }
 
 export class Dots {
@@ -29,7 +29,7 @@ export class Dots {
 
   /** Takes a sample; one that is older than what is known changes nothing. */
   set(id, sample, now, isJump) {
-    const { latitude, longitude, heading, timestamp = Date.now(), freshness, kind, busy, label, selected } = sample;
+    const { latitude, longitude, heading, timestamp = Date.now(), freshness, kind, busy, alarm, small, label, selected } = sample;
     const [x, y] = world(latitude, longitude);
     const time = millis(timestamp);
     if (![x, y, time].every(Number.isFinite)) throw new TypeError(`a dot needs a position and a timestamp: ${JSON.stringify(sample)}`);
@@ -45,7 +45,7 @@ export class Dots {
     }
     const look = {
       kind: KINDS.includes(kind) ? kind : 'partner', freshness: STATES.includes(freshness) ? freshness : 'live',
-      busy: busy === true, selected: selected === true, hasBeak: false,
+      busy: busy === true, alarm: alarm === true, small: small === true, selected: selected === true, hasBeak: false,
     };
     if (!dot.look || rankOf(dot.look) !== rankOf(look)) this.#ordered = null;
     Object.assign(dot, { look, label });
@@ -118,7 +118,7 @@ export class Dots {
     for (const dot of this.#ordered) {
       const [x, y] = [dot.glide.x * view.scale + view.x, dot.glide.y * view.scale + view.y];
       if (x < -SIZE || y < -SIZE || x > view.width + SIZE || y > view.height + SIZE) continue;
-      dot.look.hasBeak = dot.isUnderWay && dot.look.freshness === 'live' && dot.angle !== null;
+      dot.look.hasBeak = dot.isUnderWay && !isStop(dot.look) && dot.look.freshness === 'live' && dot.angle !== null;
       this.#sprites.draw(context, dot.look, x, y, dot.angle, isCrowd);
     }
     context.restore();

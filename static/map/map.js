@@ -46,8 +46,10 @@ function toEarth(x, y) {
  * @property {string | number | Date} [timestamp] of the sample; without it, now. What is older than what is known is left out;
  *   with the same one only the look changes.
  * @property {'live' | 'stale' | 'lost'} freshness
- * @property {'partner' | 'mine' | 'other'} kind
+ * @property {'partner' | 'mine' | 'other' | 'pickup' | 'dropoff'} kind the last two are where an order is to be fetched or brought
  * @property {boolean} [busy]
+ * @property {boolean} [alarm] somebody should look at it
+ * @property {boolean} [small] one of so many that they would hide each other; not while it is selected
  * @property {string} [label] shown beside it while it is selected
  * @property {boolean} [selected]
  *

@@ -10,20 +10,27 @@ function circle(context, radius) {
 
 /** What points ahead, outside of the circle. */
 function beak(context, radius) {
+  const share = Math.min(1, radius / 8);
   context.beginPath();
-  context.moveTo(0, -radius - 9);
-  context.lineTo(6, -radius - 0.5);
-  context.lineTo(-6, -radius - 0.5);
+  context.moveTo(0, -radius - 9 * share);
+  context.lineTo(6 * share, -radius - 0.5);
+  context.lineTo(-6 * share, -radius - 0.5);
   context.closePath();
 }
 
-function colourOf({ kind, freshness, busy }, palette) {
+/** Where an order is to be fetched or brought: it moves from the one to the other, and that is all. */
+export const isStop = ({ kind }) => kind === 'pickup' || kind === 'dropoff';
+
+function colourOf({ kind, freshness, busy, alarm }, palette) {
+  if (alarm) return palette.pin;
+  if (isStop({ kind })) return palette[kind];
   if (freshness === 'lost') return palette.dot.lost;
   return busy && kind === 'partner' ? palette.dot.busy : palette.dot[kind];
 }
 
-export function radiusOf({ kind, selected }) {
-  return { mine: 10, partner: 8, other: 6.5 }[kind] + (selected ? 2 : 0);
+export function radiusOf({ kind, selected, small }) {
+  const radius = { mine: 10, partner: 8, other: 6.5, pickup: 6, dropoff: 6 }[kind];
+  return selected ? radius + 2 : small ? radius * 0.65 : radius;
 }
 
 /** How far from its middle a dot reaches, its shadow included. */
@@ -31,7 +38,41 @@ function reachOf(look) {
   return radiusOf(look) + (look.selected || look.kind === 'mine' ? 14 : look.hasBeak ? 12 : 8);
 }
 
+/** A small square, so that it is no partner for those either who do not tell colours apart. */
+function paintStop(context, look, palette) {
+  const [radius, colour] = [radiusOf(look), colourOf(look, palette)];
+  const square = (half) => {
+    context.beginPath();
+    context.roundRect(-half, -half, 2 * half, 2 * half, half / 2.5);
+  };
+  if (look.selected || look.alarm) {
+    context.strokeStyle = colour;
+    context.lineWidth = 2;
+    square(radius + 6);
+    context.stroke();
+  }
+  context.save();
+  context.shadowColor = palette.shade;
+  context.shadowBlur = 5 * context.getTransform().a;
+  context.fillStyle = palette.rim;
+  square(radius + 2);
+  context.fill();
+  context.restore();
+  context.fillStyle = colour;
+  square(radius);
+  context.fill();
+  // As the pins have it: what is fetched is a ring, what is brought a square.
+  context.fillStyle = palette.onPlace;
+  if (look.kind === 'pickup') circle(context, radius / 2.2);
+  else square(radius / 2.4);
+  context.fill();
+}
+
 function paint(context, look, palette) {
+  if (isStop(look)) {
+    paintStop(context, look, palette);
+    return;
+  }
   const [radius, colour] = [radiusOf(look), colourOf(look, palette)];
   const isLost = look.freshness === 'lost';
   if (look.selected || (look.kind === 'mine' && !isLost)) {
@@ -109,7 +150,7 @@ export class Sprites {
 
   /** The sprite of a look, turned by a whole number of `1 / TURNS` turns. */
   #get(look, turns) {
-    const key = `${look.kind} ${look.freshness} ${look.busy} ${look.selected} ${look.hasBeak} ${turns}`;
+    const key = `${look.kind} ${look.freshness} ${look.busy} ${look.alarm} ${look.small} ${look.selected} ${look.hasBeak} ${turns}`;
     let sprite = this.#made.get(key);
     if (!sprite) {
       sprite = document.createElement('canvas');

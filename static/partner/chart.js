@@ -3,26 +3,10 @@
 import { html, useEffect, useRef, useState } from '../app/view.js';
 import { locale, t } from '../app/i18n.js';
 import { money } from '../app/format.js';
+import { loadPlot, watchTheme } from '../app/plot.js';
 
 const HEIGHT = 220;
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
-const dark = matchMedia('(prefers-color-scheme: dark)');
-
-/** The library and its style sheet are for this screen alone. */
-let asked = null;
-function load() {
-  asked ??= new Promise((resolve, reject) => {
-    const sheet = document.createElement('link');
-    sheet.rel = 'stylesheet';
-    sheet.href = new URL('../vendor/uplot.css', import.meta.url).href;
-    sheet.onload = resolve;
-    sheet.onerror = reject;
-    document.head.append(sheet);
-  }).then(() => import('../vendor/uplot.js')).then(({ default: Plot }) => Plot);
-  asked.catch(() => { asked = null; });
-  return asked;
-}
-
 const nameOf = (day, weekday) => new Intl.DateTimeFormat(locale(), { weekday }).format(day);
 const digitsOf = (currency) => new Intl.NumberFormat(locale(), { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
 
@@ -74,7 +58,7 @@ export function Chart({ days, amounts, currency, today }) {
   useEffect(() => {
     let isThere = true;
     const draw = async () => {
-      const Plot = await load();
+      const Plot = await loadPlot();
       if (!isThere || !box.current) return;
       plot.current?.destroy();
       const data = [
@@ -87,15 +71,11 @@ export function Chart({ days, amounts, currency, today }) {
     again();
     const size = new ResizeObserver(() => { if (box.current && plot.current && plot.current.width !== box.current.clientWidth) again(); });
     size.observe(box.current);
-    // Colours on a canvas do not change by themselves.
-    const theme = new MutationObserver(again);
-    theme.observe(document.documentElement, { attributes: true, attributeFilter: ['data-theme'] });
-    dark.addEventListener('change', again);
+    const unwatch = watchTheme(again);
     return () => {
       isThere = false;
       size.disconnect();
-      theme.disconnect();
-      dark.removeEventListener('change', again);
+      unwatch();
       plot.current?.destroy();
       plot.current = null;
     };

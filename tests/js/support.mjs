@@ -13,7 +13,7 @@ export const BINARY = process.env.WAYBILL_TEST_BINARY
   ?? new URL('../../target/debug/waybill', import.meta.url).pathname;
 const SERVICE_KEY = 'a-key-for-tests-of-the-client';
 const PATIENCE = 15_000;
-const PASSWORD = 'correct horse battery';
+export const PASSWORD = 'correct horse battery';
 
 /** A promise that is not waited for without end. */
 export function soon(promise, what, patience = PATIENCE) {
@@ -156,16 +156,16 @@ class Server {
     return parsed;
   }
 
-  async user(role) {
+  async user(role, name = role === 'admin' ? 'Root' : undefined) {
     this.#count += 1;
     const email = `${role}${this.#count}@example.test`;
     if (role === 'admin') {
-      const command = ['user', 'add', '--email', email, '--name', 'Root', '--role', 'admin', '--password-stdin'];
+      const command = ['user', 'add', '--email', email, '--name', name, '--role', 'admin', '--password-stdin'];
       const made = spawnSync(BINARY, command, { env: this.#env, input: `${PASSWORD}\n` });
       if (made.status !== 0) throw new Error(String(made.stderr));
       return new User(this, await this.call('POST', '/auth/login', { body: { email, password: PASSWORD } }));
     }
-    const body = { email, password: PASSWORD, name: `${role} ${this.#count}`, role };
+    const body = { email, password: PASSWORD, name: name ?? `${role} ${this.#count}`, role };
     return new User(this, await this.call('POST', '/auth/register', { body }));
   }
 
@@ -189,6 +189,7 @@ class User {
   constructor(server, { user, access, refresh }) {
     this.#server = server;
     this.id = user.id;
+    this.email = user.email;
     this.partnerId = user.partner_id;
     this.access = access;
     this.refresh = refresh;

@@ -24,8 +24,12 @@ use super::extract::json;
 /// Where pages find what differs from server to server.
 const CONFIG: &str = "/app/config";
 /// Where pages are: path, and the file below `static/` that is shown at it and, of a face, at all paths below it.
-const PAGES: [(&str, &str); 3] =
-    [("/", "index.html"), ("/customer", "customer/index.html"), ("/partner", "partner/index.html")];
+const PAGES: [(&str, &str); 4] = [
+    ("/", "index.html"),
+    ("/customer", "customer/index.html"),
+    ("/partner", "partner/index.html"),
+    ("/admin", "admin/index.html"),
+];
 
 /// What pages can be told.
 #[derive(Debug, Clone, Default)]

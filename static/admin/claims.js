@@ -1,0 +1,78 @@
+// Who looks after which order, so that no two admins do the same.
+
+import { Store } from '../app/store.js';
+import { t } from '../app/i18n.js';
+import { toast } from '../app/ui.js';
+
+/** A claim ends by itself; who still looks after the order says so again in time, milliseconds. */
+const RENEW_EVERY = 15 * 60_000;
+
+export class Claims {
+  /** By order. */
+  state = new Store(new Map());
+  #session;
+  #every;
+
+  constructor({ session, group, href }) {
+    this.#session = session;
+    group.on('dashboard', ({ dashboard }) => this.state.set(new Map(dashboard.claims.map((claim) => [claim.order_id, claim]))));
+    group.on('claim', ({ order_id: orderId, claim, by }) => {
+      const before = this.state.value.get(orderId);
+      this.#put(orderId, claim);
+      const isTaken = before?.user_id === this.#me && claim && claim.user_id !== this.#me && by !== this.#me;
+      if (isTaken) toast({ title: t('claim.taken_over', { name: claim.name }), href: href(orderId) });
+    });
+    this.#every = setInterval(() => this.#forget(), 60_000);
+  }
+
+  get #me() {
+    return this.#session.user.value?.id;
+  }
+
+  #put(orderId, claim) {
+    this.state.set((claims) => {
+      const next = new Map(claims);
+      if (claim) next.set(orderId, claim);
+      else next.delete(orderId);
+      return next;
+    });
+  }
+
+  /** What has ended by itself. */
+  #forget() {
+    const now = new Date().toISOString();
+    const held = [...this.state.value].filter(([, { until }]) => until > now);
+    if (held.length < this.state.value.size) this.state.set(new Map(held));
+  }
+
+  isMine(claim) {
+    return claim?.user_id === this.#me;
+  }
+
+  /** With `from`, from that admin, on purpose. Whose it is by then is seen in any case. */
+  async claim(orderId, from) {
+    try {
+      this.#put(orderId, await this.#session.post(`/orders/${orderId}/claim`, from ? { from } : {}));
+    } catch (problem) {
+      if (problem.code === 'already_claimed' && problem.body.claim) this.#put(orderId, problem.body.claim);
+      throw problem;
+    }
+  }
+
+  async release(orderId) {
+    await this.#session.delete(`/orders/${orderId}/claim`);
+    this.#put(orderId, null);
+  }
+
+  /** Keeps a claim for as long as somebody looks at its order. Gives what ends that. */
+  keep(orderId) {
+    const timer = setInterval(() => {
+      if (this.isMine(this.state.value.get(orderId))) this.claim(orderId).catch(() => {});
+    }, RENEW_EVERY);
+    return () => clearInterval(timer);
+  }
+
+  end() {
+    clearInterval(this.#every);
+  }
+}

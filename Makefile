@@ -24,10 +24,10 @@ NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip contact_detai
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help run cluster test check unit-and-suite bench chaos soak fmt vendor
+.PHONY: help run cluster test check unit-and-suite bench chaos soak fmt vendor screenshots
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 run: ## Serve a demo on http://127.0.0.1:8000, with SQLite in data/
 	$(CARGO) run --locked -- serve --demo
@@ -78,6 +78,10 @@ ifdef KIT
 else
 	benches/load
 endif
+
+screenshots: ## Take pictures of every screen, at two sizes, light and dark, into docs/screenshots
+	$(CARGO) build --locked
+	tests/node tests/js/screenshots.mjs
 
 vendor: ## Fetch the libraries of the pages from the npm registry, in their pinned versions
 	static/vendor/get

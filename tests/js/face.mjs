@@ -136,6 +136,15 @@ export class Face {
     });
   }
 
+  /** Waits until the browser has come to `path` by a page's own doing. */
+  async arrive(path) {
+    const there = async () => {
+      const isThere = (wanted) => location.pathname === wanted && document.readyState === 'complete';
+      while (!(await this.run(isThere, path).catch(() => false)));
+    };
+    await soon(there(), `to be at ${path}`, 20_000);
+  }
+
   /** Goes to a page of its own accord, as by typing its address. */
   async go(path) {
     await this.run((to) => {

@@ -8,7 +8,8 @@ use utoipa::{IntoParams, ToSchema};
 use crate::domain::ids::{EventId, OrderId, UserId};
 use crate::domain::principal::Role;
 use crate::protocol::admin::{
-    ActivityView, ClaimView, DashboardView, ExceptionView, PartnerPositionView, PartnerRowView, UserRowView,
+    ActivityView, ClaimView, DashboardView, ExceptionView, HealthView, PartnerPositionView, PartnerRowView,
+    UserRowView,
 };
 use crate::services::app::App;
 use crate::services::console::{self, NewClaim};
@@ -27,6 +28,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/admin/partners").route(web::get().to(partners)))
         .service(web::resource("/admin/users").route(web::get().to(users)))
         .service(web::resource("/admin/positions").route(web::get().to(positions)))
+        .service(web::resource("/admin/health").route(web::get().to(health)))
         .service(web::resource("/admin/activity").route(web::get().to(activity)))
         .service(web::resource("/admin/exceptions").route(web::get().to(exceptions)))
         .service(web::resource("/admin/claims").route(web::get().to(claims)))
@@ -165,6 +167,25 @@ pub struct PositionList {
 pub async fn positions(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
     caller.must_be(Role::Admin)?;
     Ok(json(StatusCode::OK, &PositionList { items: console::positions(&app) }))
+}
+
+/// How the instances were.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HealthHistory {
+    /// Every 10 s, the latest last.
+    pub items: Vec<HealthView>,
+}
+
+/// Get how the instances were
+///
+/// In the last ten minutes, as far as the instance knows that answers. `health` frames on `admin_dashboard` tell how they are.
+#[utoipa::path(
+    get, path = "/api/v1/admin/health", tag = "admin", security(("bearer" = [])),
+    responses((status = 200, body = HealthHistory), (status = 403, body = Problem))
+)]
+pub async fn health(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, ApiError> {
+    caller.must_be(Role::Admin)?;
+    Ok(json(StatusCode::OK, &HealthHistory { items: console::history(&app) }))
 }
 
 /// Which activities a list is to hold.

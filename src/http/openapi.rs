@@ -49,7 +49,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         notifications::deliveries,
         wallet::wallet, wallet::entries, wallet::top_up, wallet::get_top_up, earnings::earnings, earnings::pay_out,
         earnings::earnings_entries, earnings::get_pay_out,
-        admin::overview, admin::partners, admin::users, admin::positions, admin::activity, admin::exceptions,
+        admin::overview, admin::partners, admin::users, admin::positions, admin::health, admin::activity, admin::exceptions,
         admin::claims, admin::claim, admin::release,
         payments::payment, payments::refund, payments::webhook,
         events::publish,

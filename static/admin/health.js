@@ -79,9 +79,21 @@ export class Health {
   rings = new Map([['all', new Ring()]]);
   #seen = new Map();
 
-  constructor({ group }) {
-    group.on('dashboard', ({ dashboard }) => this.#take(dashboard.health));
-    group.on('health', ({ health }) => this.#take(health));
+  /** What is told while the past is being read; null once that is there, or cannot be had. */
+  #early = [];
+
+  constructor({ group, session }) {
+    const take = (health) => {
+      if (this.#early) this.#early.push(health);
+      else this.#take(health);
+    };
+    group.on('dashboard', ({ dashboard }) => take(dashboard.health));
+    group.on('health', ({ health }) => take(health));
+    session.get('/admin/health').catch(() => ({ items: [] })).then(({ items }) => {
+      const known = [...items, ...this.#early];
+      this.#early = null;
+      known.forEach((health) => this.#take(health));
+    });
   }
 
   #take(health) {

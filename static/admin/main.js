@@ -51,7 +51,7 @@ function begin() {
   const team = new Team({ session, client, group });
   const fleet = new Fleet({ session, group });
   const activeOrders = new ActiveOrders({ session, group });
-  const health = new Health({ group });
+  const health = new Health({ group, session });
   const end = () => {
     for (const part of [claims, team, fleet, operation]) part.end();
     live.close();

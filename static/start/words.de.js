@@ -3,7 +3,7 @@
 export default {
   'start.title': 'Ein Auftrag, drei Bildschirme, kein Zweifel',
   'start.text': 'Eine Kundin bestellt, ein Partner bringt es, Admins haben alles im Blick, und alle sehen im selben Moment dasselbe.',
-  'start.together': 'Alle drei nebeneinander sehen',
+  'start.together': 'Alle drei auf einmal sehen',
   'start.leave': 'Verlassen',
   'start.alone': '{role} in einem eigenen Tab',
   'start.open': 'Öffnen',

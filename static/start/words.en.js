@@ -3,7 +3,7 @@
 export default {
   'start.title': 'One order, three screens, no doubt',
   'start.text': 'A customer orders, a partner brings it, admins watch over all of it, and everybody sees the same thing at the same moment.',
-  'start.together': 'See all three side by side',
+  'start.together': 'See all three at once',
   'start.leave': 'Leave',
   'start.alone': '{role} in a tab of its own',
   'start.open': 'Open',

@@ -25,9 +25,23 @@ test('a ring keeps the newest figures in order, and takes no more room', () => {
   assert.deepEqual([...ring.of('cpu')], [0.3, NaN, 0.5]);
 });
 
-test('an instance that is not heard of any more is gone, and after a while forgotten', () => {
+/** A session that is told of this past. */
+const past = (...items) => ({ get: () => Promise.resolve({ items: items.map((one) => one.health) }) });
+
+test('what was before the page was opened comes before what is told meanwhile', async () => {
   const said = group();
-  const kept = new Health({ group: said });
+  const kept = new Health({ group: said, session: past(health(80, [instance('a')]), health(90, [instance('a')])) });
+  said.say('dashboard', { dashboard: health(100, [instance('a')]) });
+  await Promise.resolve().then(() => {}).then(() => {});
+  said.say('health', health(102, [instance('a')]));
+  assert.deepEqual([...kept.rings.get('a').times], [80, 90, 100, 102]);
+});
+
+test('an instance that is not heard of any more is gone, and after a while forgotten', async () => {
+  const said = group();
+  const refused = { get: () => Promise.reject(new Error('away')) };
+  const kept = new Health({ group: said, session: refused });
+  await Promise.resolve().then(() => {}).then(() => {});
   said.say('dashboard', { dashboard: health(100, [instance('a'), instance('b')]) });
   said.say('health', health(102, [instance('a')]));
   const gone = () => kept.state.value.instances.filter(({ goneSince }) => goneSince !== null).map(({ id }) => id);

@@ -15,7 +15,10 @@ const WHO = { customer: 'Ada Puig', partner: 'Pol Ferrer', admin: 'Olga Roca' };
 const LIVELY = 60_000;
 
 const READY = () => document.querySelector('h1') !== null && document.querySelector('[aria-busy="true"], .loading') === null
-  && [...document.querySelectorAll('.map-box')].every((box) => box.dataset.state === 'ready');
+  && [...document.querySelectorAll('.map-box')].every((box) => box.dataset.state === 'ready')
+  && document.querySelector('.leaflet-tile:not(.leaflet-tile-loaded)') === null;
+/** After a change of size maps draw the rest of the city, milliseconds. */
+const SETTLED = 600;
 
 /** The path of the first link on the page that fits. */
 const firstLink = (pattern) => [...document.querySelectorAll('a[href]')].map((link) => link.getAttribute('href'))
@@ -65,10 +68,9 @@ async function resize(face, { width, height }, scheme) {
   await face.prefer(scheme);
 }
 
-/** What is shown has come to rest: two frames after it is ready. */
 async function rest(face) {
+  await new Promise((resolve) => { setTimeout(resolve, SETTLED); });
   await face.until(READY, undefined, 'the screen is there');
-  await face.run(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }));
 }
 
 async function each(face, name) {
@@ -102,7 +104,7 @@ async function shoot(server, browser) {
       await each(face, `${app}-${name}`);
     }
   }
-  await start.go('/#together');
+  await start.run(() => { location.hash = 'together'; });
   await start.until(() => document.querySelectorAll('iframe').length === 3, undefined, 'three apps');
   await start.until(() => [...document.querySelectorAll('iframe')].every(({ contentDocument }) => contentDocument?.querySelector('.tabs')), undefined, 'three apps with somebody in them');
   for (const scheme of SCHEMES) {

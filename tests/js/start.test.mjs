@@ -42,7 +42,7 @@ test('another person of the demo takes the place of the first', async (t) => {
 test('all three apps are alive side by side', async (t) => {
   const { server, browser } = await stage(t);
   const face = await Face.open(browser, `${server.url}/`, { width: 1440, height: 900 });
-  await face.press('See all three side by side');
+  await face.press('See all three at once');
   await face.until((look) => document.querySelectorAll('.pane').length === 3, undefined, 'three apps');
   for (const role of ['customer', 'partner', 'admin']) {
     await face.until((pane) => document.querySelector(`.pane[data-role="${pane}"] iframe`).contentDocument?.querySelector('.tabs'), role, `somebody is in as ${role}`);
@@ -62,7 +62,7 @@ test('without a demo the page leads to the apps', async (t) => {
   const { server, browser } = await stage(t, []);
   const face = await Face.open(browser, `${server.url}/`);
   await face.until(() => document.querySelectorAll('.role a').length === 3, undefined, 'three apps');
-  assert.ok(!(await face.run(() => document.body.innerText)).includes('side by side'));
+  assert.ok(!(await face.run(() => document.body.innerText)).includes('at once'));
   assert.deepEqual(await face.run(() => [...document.querySelectorAll('.role a')].map((link) => link.getAttribute('href'))), ['/customer', '/partner', '/admin']);
   await face.press('Open');
   await face.arrive('/customer');

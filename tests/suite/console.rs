@@ -58,6 +58,8 @@ async fn an_admin_is_told_every_2_seconds_how_the_server_is() {
     assert!(instance["memory"].as_u64() > Some(1_000_000), "{instance}");
     assert_eq!(instance["version"], env!("CARGO_PKG_VERSION"));
     assert!(instance["groups"].as_i64() >= Some(1), "{instance}");
+    let history = app.as_user(&admin).get("/admin/health").await.expect(200);
+    assert_eq!(items(&history)[0]["instances"][0]["id"], instance["id"], "{history}");
 }
 
 #[actix_web::test]

@@ -1,6 +1,6 @@
 //! How the instances are: each looks at itself, and tells the others.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,9 @@ use super::process::{self, CpuTime};
 
 /// An instance that has said nothing of itself for so long is left out.
 const SILENCE: Duration = Duration::from_secs(6);
+
+/// So many looks are remembered.
+const REMEMBERED: usize = 60;
 
 type Heard = HashMap<InstanceId, (InstanceHealth, Instant)>;
 
@@ -40,6 +43,26 @@ pub(super) fn view(app: &App) -> HealthView {
     let instances = living.map(|(health, _)| health.clone()).collect();
     drop(heard);
     HealthView::of(instances, Timestamp::now())
+}
+
+/// Remembers how the instances are.
+pub(super) fn remember(app: &App) {
+    let health = view(app);
+    let mut history = remembered(app);
+    history.push_back(health);
+    while history.len() > REMEMBERED {
+        history.pop_front();
+    }
+}
+
+/// How the instances were in the last ten minutes, every 10 s, as far as this one knows: the latest last.
+#[must_use]
+pub fn history(app: &App) -> Vec<HealthView> {
+    remembered(app).iter().cloned().collect()
+}
+
+fn remembered(app: &App) -> MutexGuard<'_, VecDeque<HealthView>> {
+    app.console().history.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Looks at this instance again and again, and tells what happened since the last look.

@@ -17,12 +17,13 @@ pub use activity::activities;
 pub(super) use activity::{note, purge};
 pub use claims::{NewClaim, claim, claims, release};
 pub use exceptions::exceptions;
+pub use health::history;
 pub use overview::overview;
 pub use people::{partners, positions, users};
 pub(super) use viewing::note as note_viewing;
 pub use viewing::view;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::pin::pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -30,7 +31,7 @@ use std::time::{Duration, Instant};
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, InstanceId, PartnerId, UserId};
 use crate::domain::time::Timestamp;
-use crate::protocol::admin::{InstanceHealth, PartnerPositionView, ViewingView};
+use crate::protocol::admin::{HealthView, InstanceHealth, PartnerPositionView, ViewingView};
 use crate::protocol::channel::{PartnerPosition, Say};
 use crate::protocol::ephemeral::EphemeralFrame;
 
@@ -40,6 +41,8 @@ use super::app::App;
 const TICK: Duration = Duration::from_secs(1);
 /// Health and exceptions are worked out each time after so many ticks.
 const LOOK: u64 = 2;
+/// Of the looks at health, one is remembered after so many ticks.
+const HISTORY: u64 = 10;
 /// All positions are told again after so many ticks: a session that fell behind may have missed a change.
 const ALL_POSITIONS: u64 = 30;
 /// Exceptions are told again after so many ticks although they are the same: the times in them have gone on.
@@ -52,6 +55,8 @@ const POSITIONS: usize = 1_000;
 pub struct Console {
     /// How each instance is, this one included, and when it said so.
     health: Mutex<HashMap<InstanceId, (InstanceHealth, Instant)>>,
+    /// How they were, the latest last.
+    history: Mutex<VecDeque<HealthView>>,
     /// Which order each admin has on the screen, and when that was said.
     viewing: Mutex<HashMap<UserId, (ViewingView, Instant)>>,
 }
@@ -103,6 +108,9 @@ impl Telling {
             app.console().note_health(health.clone(), Instant::now());
             // Always, since admins may be on another instance.
             app.groups().tell(Say::Health(Box::new(health)));
+            if self.number % HISTORY == LOOK {
+                health::remember(app);
+            }
         }
         if !has_admins(app) {
             self.positions.clear();

@@ -69,6 +69,7 @@ const CALLERS: &[(&str, &str, Calls)] = &[
     ("GET", "/admin/partners", ADMINS),
     ("GET", "/admin/users", ADMINS),
     ("GET", "/admin/positions", ADMINS),
+    ("GET", "/admin/health", ADMINS),
     ("GET", "/admin/activity", ADMINS),
     ("GET", "/admin/exceptions", ADMINS),
     ("GET", "/admin/claims", ADMINS),

@@ -439,6 +439,15 @@ pub const TABLE: &[Endpoint] = &[
     },
     Endpoint {
         method: "GET",
+        path: "/api/v1/admin/health",
+        caller: Caller::Admin,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
         path: "/api/v1/admin/activity",
         caller: Caller::Admin,
         status: 200,

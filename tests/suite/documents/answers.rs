@@ -229,7 +229,10 @@ async fn console(app: &TestApp, walk: &mut Walk) {
     let claim = |order: &Value| format!("/api/v1/orders/{{order_id={}}}/claim", text(order, "id"));
     walk.post(&admin, &claim(&order), json!({})).await;
     walk.post(&admin, &claim(&failed), json!({})).await;
-    for path in ["overview", "partners", "users", "positions", "activity", "exceptions", "claims"] {
+    // The first look at health is remembered after 2 s.
+    let remembered = async || !admin.get("/admin/health").await.expect(200)["items"][0].is_null();
+    app.until("health is remembered", remembered).await;
+    for path in ["health", "overview", "partners", "users", "positions", "activity", "exceptions", "claims"] {
         let answer = walk.get(&admin, &format!("/api/v1/admin/{path}")).await;
         assert!(answer["items"].as_array().is_none_or(|items| !items.is_empty()), "{path}: {answer}");
     }

@@ -80,6 +80,15 @@ pub struct Metrics {
     pub webhooks: IntCounterVec,
     /// Movements of money, by kind.
     pub movements: IntCounterVec,
+    /// Pushes that were looked at, by what became of them: `sent`; `again` for those that are tried once more; `not_needed`, `overtaken`,
+    /// `expired`, `gone` and `no_browser` for those that were not sent; `dead` for those that were given up.
+    pub pushes: IntCounterVec,
+    /// Notifications and messages that wait to be pushed, at the last look.
+    pub pushes_waiting: IntGauge,
+    /// How old the oldest message is that waits, seconds, at the last look.
+    pub pushes_oldest: IntGauge,
+    /// Messages that were given up and are kept, at the last look.
+    pub pushes_dead: IntGauge,
     /// Samples of where partners are, by outcome: `taken`, `late`, or the code of the refusal.
     pub location_samples: IntCounterVec,
 }
@@ -200,6 +209,19 @@ impl Metrics {
                 &["outcome"]
             )),
             movements: add!(IntCounterVec::new(opts("movements_total", "Movements of money."), &["kind"])),
+            pushes: add!(IntCounterVec::new(
+                opts("pushes_total", "Browser pushes, by what became of them."),
+                &["outcome"]
+            )),
+            pushes_waiting: add!(IntGauge::new("pushes_waiting", "Browser pushes that wait.")),
+            pushes_oldest: add!(IntGauge::new(
+                "pushes_oldest_seconds",
+                "Age of the oldest browser push that waits."
+            )),
+            pushes_dead: add!(IntGauge::new(
+                "pushes_dead",
+                "Browser pushes that were given up and are kept."
+            )),
             location_samples: add!(IntCounterVec::new(
                 opts("location_samples_total", "Samples of where partners are, by outcome."),
                 &["outcome"]

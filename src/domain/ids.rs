@@ -95,6 +95,10 @@ ids! {
     TransactionId
     /// Money on its way from or to the payment provider.
     TransferId
+    /// A browser's agreement to be sent pushes.
+    SubscriptionId
+    /// What is sent to one browser by a push service.
+    PushId
 }
 
 /// The event that tells of the end of an offer bears the offer's id: there is one.

@@ -23,6 +23,7 @@ pub mod notification;
 pub mod order;
 pub mod payment;
 pub mod principal;
+pub mod push;
 pub mod tariff;
 pub mod time;
 pub mod track;

@@ -51,6 +51,12 @@ impl Timestamp {
         Self(self.0.saturating_sub(millis(span)))
     }
 
+    /// From a date of HTTP, such as `Sun, 06 Nov 1994 08:49:37 GMT` (RFC 9110, section 5.6.7).
+    #[must_use]
+    pub fn of_http_date(text: &str) -> Option<Self> {
+        DateTime::parse_from_rfc2822(text.trim()).ok().map(|time| Self(time.timestamp_millis()))
+    }
+
     /// The midnight, UTC, that this day began with.
     #[must_use]
     pub fn start_of_day(self) -> Self {

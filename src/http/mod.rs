@@ -18,6 +18,7 @@ pub mod page;
 pub mod pages;
 pub mod partner;
 pub mod payments;
+pub mod push;
 pub mod settings;
 pub mod wallet;
 
@@ -36,4 +37,5 @@ pub fn api_routes(config: &mut web::ServiceConfig) {
     payments::routes(config);
     partner::routes(config);
     admin::routes(config);
+    push::routes(config);
 }

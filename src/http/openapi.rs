@@ -13,7 +13,7 @@ use utoipa::{Modify, OpenApi};
 
 use super::{
     accounts, admin, chat, dispatch, docs, earnings, error, events, notifications, ops, orders, partner,
-    payments, wallet,
+    payments, push, wallet,
 };
 
 const PROBLEM_JSON: &str = "application/problem+json";
@@ -28,6 +28,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         (name = "partners", description = "Going online, taking what is offered, and telling where one is."),
         (name = "chat", description = "What the parties of an order write to each other."),
         (name = "notifications", description = "The inbox, its unread count, and what somebody wants to hear of."),
+        (name = "push", description = "Browsers that are sent notifications while no page is open."),
         (name = "money", description = "Wallets, earnings, and how money gets there and away."),
         (name = "admin", description = "For those who watch over all of it."),
         (name = "events", description = "For other back ends, with a service key."),
@@ -52,6 +53,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         admin::overview, admin::partners, admin::users, admin::positions, admin::health, admin::activity, admin::exceptions,
         admin::claims, admin::claim, admin::release,
         payments::payment, payments::refund, payments::webhook,
+        push::key, push::subscribe, push::unsubscribe, push::list, push::requeue,
         events::publish,
         ops::healthz, ops::readyz, ops::metrics,
         docs::openapi_document, docs::asyncapi_document, docs::browse, docs::frames, docs::problems, docs::asset,

@@ -2,6 +2,7 @@
 
 pub mod announcements;
 pub mod deadlines;
+pub mod pushes;
 pub mod transfers;
 
 use std::pin::pin;

@@ -80,6 +80,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(409, "nothing_to_refund", "Nothing was paid for the order that was not given back."),
     http(409, "offer_closed", "The offer cannot be accepted any more; `reason` says why."),
     http(409, "order_over", "The order was completed or cancelled: nobody need look after it any more."),
+    http(409, "push_not_dead", "Only a push that was given up can be put back into the queue."),
     http(
         409,
         "refund_too_large",

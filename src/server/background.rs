@@ -4,7 +4,7 @@ use actix_web::rt::task::{JoinError, JoinHandle};
 use futures_util::future::select_all;
 use tokio::sync::oneshot;
 
-use crate::jobs::{announcements, deadlines, transfers};
+use crate::jobs::{announcements, deadlines, pushes, transfers};
 use crate::services::app::App;
 use crate::services::notifications::run_recorder;
 use crate::services::{alone, console, leadership, others, relay, tracking};
@@ -44,6 +44,7 @@ impl Background {
         background.add("the positions of partners", |stop| tracking::run_positions(app.clone(), stop));
         background.add("the tracking of partners", |stop| tracking::run(app.clone(), stop));
         background.add("what admins are told", |stop| console::run(app.clone(), stop));
+        background.add("the sending of pushes", |stop| pushes::run(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));
         background.add("the asking after transfers of money", |stop| transfers::run(app.clone(), stop));

@@ -35,6 +35,7 @@ use super::limits::KeyHasher;
 use super::money::MoneySettings;
 use super::notifications::Recorder;
 use super::pulse::Pulse;
+use super::push::{Push, PushSettings};
 use super::service_keys::Uses;
 use super::tokens::Tokens;
 use super::tracking::{LastSeen, Tracking};
@@ -75,6 +76,8 @@ pub struct ServiceSettings {
     pub service_keys: Vec<ServiceKey>,
     /// What is set about money.
     pub money: MoneySettings,
+    /// What is set about pushes.
+    pub push: PushSettings,
 }
 
 /// The key of another back end.
@@ -116,6 +119,7 @@ struct Inner {
     outbox_bell: Notify,
     alarm: Alarm,
     recorder: Recorder,
+    push: Push,
     draining: AtomicBool,
     relay_pulse: Pulse,
     relay_failing: Mutex<Option<Instant>>,
@@ -137,6 +141,8 @@ pub struct Tx<'conn> {
     events: Vec<NewOutboxRow>,
     /// When the first of the deadlines is due that were set.
     pub(super) first_due: Option<Timestamp>,
+    /// When there is first something to be done about pushes.
+    pub(super) first_push_due: Option<Timestamp>,
 }
 
 impl<'conn> Tx<'conn> {
@@ -212,6 +218,7 @@ impl App {
             outbox_bell: Notify::new(),
             alarm: Alarm::default(),
             recorder: Recorder::default(),
+            push: Push::default(),
             draining: AtomicBool::new(false),
             relay_pulse: Pulse::default(),
             relay_failing: Mutex::new(None),
@@ -289,6 +296,11 @@ impl App {
     #[must_use]
     pub fn recorder(&self) -> &Recorder {
         &self.inner.recorder
+    }
+
+    /// What is remembered about pushes.
+    pub(super) fn push(&self) -> &Push {
+        &self.inner.push
     }
 
     /// The outbox relay's sign of life.
@@ -382,7 +394,7 @@ impl App {
         T: Send + 'static,
     {
         let inner = Arc::clone(&self.inner);
-        let (value, events, first_due, counted) = self
+        let (value, events, first_due, first_push_due, counted) = self
             .inner
             .store
             .write(move |conn| {
@@ -394,15 +406,19 @@ impl App {
                     counted: Vec::new(),
                     events: Vec::new(),
                     first_due: None,
+                    first_push_due: None,
                 };
                 let value = job(&mut tx)?;
                 outbox::append(tx.conn, tx.now, &tx.events)?;
-                Ok::<_, ServiceError>((value, tx.events.len(), tx.first_due, tx.counted))
+                Ok::<_, ServiceError>((value, tx.events.len(), tx.first_due, tx.first_push_due, tx.counted))
             })
             .await?;
         counted.iter().for_each(IntCounter::inc);
         if let Some(due_at) = first_due {
             self.inner.alarm.set(due_at);
+        }
+        if let Some(due_at) = first_push_due {
+            self.inner.push.set(due_at);
         }
         if events > 0 {
             self.inner.outbox_bell.notify_one();

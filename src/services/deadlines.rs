@@ -23,7 +23,7 @@ use crate::store::{idempotency, orders};
 use super::app::{App, Tx};
 use super::error::ServiceError;
 use super::idempotency::KEPT;
-use super::{accounts, chat, console, dispatch, money, orders as use_cases, tracking};
+use super::{accounts, chat, console, dispatch, money, orders as use_cases, push, tracking};
 
 /// How many are taken in hand at once.
 const BATCH: i64 = 64;
@@ -289,7 +289,7 @@ fn adopt_now_and_then(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// Removes tickets, refresh tokens, kept answers, trails and the provider's events past their time, some at once.
+/// Removes tickets, refresh tokens, kept answers, trails, pushes and the provider's events past their time, some at once.
 fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
     let now = tx.now();
     let removed = accounts::purge(tx, app.tokens().access_lifetime())?
@@ -297,6 +297,7 @@ fn purge(tx: &mut Tx<'_>, app: &App) -> Result<(), ServiceError> {
         + tracking::purge(tx)?
         + dispatch::purge(tx)?
         + money::purge(tx)?
+        + push::purge(tx)?
         + console::purge(tx)?;
     let pause = if removed > 0 { PERIOD } else { PURGE_PERIOD };
     tx.set_deadline(DeadlineKind::Purge, "", None, now.after(pause))?;

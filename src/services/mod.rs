@@ -22,6 +22,7 @@ pub mod orders;
 pub mod others;
 pub mod passwords;
 pub mod pulse;
+pub mod push;
 pub mod relay;
 pub mod service_keys;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::app::{App, ServiceSettings};
 use super::error::ServiceError;
 use super::money::MoneySettings;
 use super::money::provider::TestProvider;
+use super::push::PushSettings;
 use super::tokens::{DEFAULT_ACCESS_LIFETIME, TokenSettings, Tokens};
 
 /// An [`App`] and its database, which goes with it. Needs an actix `System`.
@@ -95,6 +96,13 @@ impl TestApp {
                 commission: Commission::new(1500),
                 provider: Some(Arc::new(TestProvider::default())),
                 webhook_secrets: Vec::new(),
+            },
+            push: PushSettings {
+                delay: Duration::ZERO,
+                to_private: true,
+                contact: None,
+                attempts: 8,
+                authorities: None,
             },
         };
         change(&mut settings);

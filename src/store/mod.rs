@@ -35,6 +35,7 @@ pub mod orders;
 pub mod outbox;
 pub mod payments;
 pub mod positions;
+pub mod push;
 pub mod service_keys;
 pub mod tracks;
 pub mod transfers;

@@ -5,7 +5,7 @@
 //! of them wait for each other in a circle.
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::domain::ids::{NotificationId, OrderId, UserId};
 use crate::domain::notification::{Channel, Choice, NotificationKind};
@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 use super::Conn;
 use super::error::StoreError;
 use super::read::id;
-use super::schema::{inboxes, notification_preferences, notifications, users};
+use super::schema::{inboxes, notification_preferences, notifications};
 use super::statement::Statement;
 
 /// A notification that is about to be stored, unread.
@@ -97,15 +97,23 @@ pub struct Inbox {
 }
 
 /// What sending somebody a notification has to know.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, QueryableByName)]
 pub struct Addressee {
     /// The language, as a tag.
+    #[diesel(sql_type = Text)]
     pub locale: String,
-    /// What the user chose for that kind and channel, if anything.
-    pub choice: Option<bool>,
+    /// What the user chose for that kind in the inbox, if anything.
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub in_app: Option<bool>,
+    /// What the user chose for that kind and push, if anything.
+    #[diesel(sql_type = Nullable<Bool>)]
+    pub push: Option<bool>,
+    /// Whether a browser of the user's gets pushes.
+    #[diesel(sql_type = Bool)]
+    pub has_browser: bool,
 }
 
-/// Who is to get a notification of `kind` by `channel`; `None` when there is no such user any more.
+/// Who is to get a notification of `kind`; `None` when there is no such user any more.
 ///
 /// # Errors
 /// When the database fails.
@@ -113,20 +121,34 @@ pub fn addressee(
     conn: &mut Conn,
     user_id: UserId,
     kind: NotificationKind,
-    channel: Channel,
 ) -> Result<Option<Addressee>, StoreError> {
-    let wish = notification_preferences::user_id
-        .eq(users::id)
-        .and(notification_preferences::kind.eq(kind.as_str()))
-        .and(notification_preferences::channel.eq(channel.as_str()));
-    let row: Option<(String, Option<bool>)> = users::table
-        .left_join(notification_preferences::table.on(wish))
-        .filter(users::id.eq(user_id.to_string()))
-        .filter(users::deleted_at.is_null())
-        .select((users::locale, notification_preferences::enabled.nullable()))
-        .first(conn)
-        .optional()?;
-    Ok(row.map(|(locale, choice)| Addressee { locale, choice }))
+    // One statement for all that is needed, since each notification makes it.
+    let addressee = Statement::new(
+        "SELECT u.locale, \
+         (SELECT p.enabled FROM notification_preferences p \
+         WHERE p.user_id = u.id AND p.kind = ? AND p.channel = 'in_app') AS in_app, \
+         (SELECT p.enabled FROM notification_preferences p \
+         WHERE p.user_id = u.id AND p.kind = ? AND p.channel = 'push') AS push, \
+         EXISTS (SELECT 1 FROM push_subscriptions s WHERE s.user_id = u.id) AS has_browser \
+         FROM users u WHERE u.id = ? AND u.deleted_at IS NULL",
+    )
+    .text(kind.as_str())
+    .text(kind.as_str())
+    .text(user_id.to_string())
+    .get_result(conn)
+    .optional()?;
+    Ok(addressee)
+}
+
+/// An inbox that nobody else can change until the transaction ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, QueryableByName)]
+pub struct LockedInbox {
+    /// How many are unread.
+    #[diesel(sql_type = BigInt)]
+    pub unread: i64,
+    /// Whether a browser of the user's gets pushes.
+    #[diesel(sql_type = Bool)]
+    pub has_browser: bool,
 }
 
 /// Makes other changes of an inbox wait until this transaction ends, and gives the state that it is in until
@@ -134,13 +156,17 @@ pub fn addressee(
 ///
 /// # Errors
 /// When the database fails.
-pub fn lock_inbox(conn: &mut Conn, user_id: UserId) -> Result<Inbox, StoreError> {
-    let query = match conn {
-        Conn::Sqlite(_) => "SELECT unread, revision FROM inboxes WHERE user_id = ?",
+pub fn lock_inbox(conn: &mut Conn, user_id: UserId) -> Result<LockedInbox, StoreError> {
+    let lock = match conn {
+        Conn::Sqlite(_) => "",
         // A statement of its own, before those that look at notifications: PostgreSQL lets a statement that
         // waited for a lock see the locked row as it is now, but every other row as it was before.
-        Conn::Postgres(_) => "SELECT unread, revision FROM inboxes WHERE user_id = ? FOR UPDATE",
+        Conn::Postgres(_) => "FOR UPDATE OF i",
     };
+    let query = format!(
+        "SELECT i.unread, EXISTS (SELECT 1 FROM push_subscriptions s WHERE s.user_id = i.user_id) AS has_browser \
+         FROM inboxes i WHERE i.user_id = ? {lock}"
+    );
     let inbox = Statement::new(query).text(user_id.to_string()).get_result(conn).optional()?;
     inbox.ok_or_else(|| no_inbox(user_id))
 }

@@ -24,6 +24,7 @@ enum Value<'a> {
     Text(Cow<'a, str>),
     OptionalText(Option<String>),
     BigInt(i64),
+    OptionalBigInt(Option<i64>),
     Double(Option<f64>),
     Bool(bool),
 }
@@ -57,6 +58,13 @@ impl<'a> Statement<'a> {
 
     /// The next value.
     #[must_use]
+    pub(super) fn optional_bigint(mut self, value: Option<i64>) -> Self {
+        self.values.push(Value::OptionalBigInt(value));
+        self
+    }
+
+    /// The next value.
+    #[must_use]
     pub(super) fn double(mut self, value: impl Into<Option<f64>>) -> Self {
         self.values.push(Value::Double(value.into()));
         self
@@ -76,11 +84,13 @@ where
         + HasSqlType<Text>
         + HasSqlType<Nullable<Text>>
         + HasSqlType<BigInt>
+        + HasSqlType<Nullable<BigInt>>
         + HasSqlType<Nullable<Double>>
         + HasSqlType<Bool>,
     str: ToSql<Text, DB>,
     Option<String>: ToSql<Nullable<Text>, DB>,
     i64: ToSql<BigInt, DB>,
+    Option<i64>: ToSql<Nullable<BigInt>, DB>,
     Option<f64>: ToSql<Nullable<Double>, DB>,
     bool: ToSql<Bool, DB>,
 {
@@ -94,6 +104,9 @@ where
                         out.push_bind_param::<Nullable<Text>, Option<String>>(value)?;
                     }
                     Some(Value::BigInt(value)) => out.push_bind_param::<BigInt, i64>(value)?,
+                    Some(Value::OptionalBigInt(value)) => {
+                        out.push_bind_param::<Nullable<BigInt>, Option<i64>>(value)?;
+                    }
                     Some(Value::Double(value)) => {
                         out.push_bind_param::<Nullable<Double>, Option<f64>>(value)?;
                     }

@@ -10,6 +10,19 @@ import { Empty, Failed, Icon, Loading, toast, useNow } from './ui.js';
 /** What was read stays so. */
 const isRead = ({ read_at: readAt }) => Boolean(readAt);
 
+/** Resolves once the page is in front. */
+function whenVisible() {
+  if (document.visibilityState === 'visible') return undefined;
+  return new Promise((resolve) => {
+    const look = () => {
+      if (document.visibilityState !== 'visible') return;
+      document.removeEventListener('visibilitychange', look);
+      resolve();
+    };
+    document.addEventListener('visibilitychange', look);
+  });
+}
+
 /** What a user has been told, kept up to date by the user's group. */
 export class Inbox {
   unread = new Store(0);
@@ -33,6 +46,8 @@ export class Inbox {
       // Who looks at what it is about sees it there.
       const isSeen = [target, screen].includes(location.pathname) && document.visibilityState === 'visible';
       if (!isSeen) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
+      // It counts as shown, and is not pushed to this or another device, once somebody can have seen it.
+      return whenVisible();
     });
     // What came before the joining is in the list alone.
     group.on('snapshot', () => { if (this.list.isAsked) this.list.load(); });

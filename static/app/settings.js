@@ -3,18 +3,19 @@
 import { html, useState } from './view.js';
 import { useStore } from './store.js';
 import { language, languageStore, languages, setLanguage, t } from './i18n.js';
+import { PushSwitch } from './push.js';
 import { theme, setTheme } from './theme.js';
 import { ActionButton, Failed, Loading, toast, useLoaded } from './ui.js';
 
-const SENT = ['in_app'];
+/** The ways on which something goes out. */
+const sentTo = (push) => (push ? ['in_app', 'push'] : ['in_app']);
 
-function Preferences({ session }) {
+function Preferences({ session, push }) {
   const { value, error, reload, set } = useLoaded(() => session.get('/notifications/preferences'), 'preferences');
   if (error) return html`<${Failed} error=${error} onRetry=${reload} />`;
   if (!value) return html`<${Loading} lines=${6} />`;
   const kinds = [...new Set(value.preferences.map(({ type }) => type))];
-  // Those on which something goes out.
-  const channels = SENT.filter((channel) => value.preferences.some((one) => one.channel === channel));
+  const channels = sentTo(push).filter((channel) => value.preferences.some((one) => one.channel === channel));
   const find = (type, channel) => value.preferences.find((one) => one.type === type && one.channel === channel);
   const change = async (type, channel, enabled) => {
     const put = (is) => set((table) => ({ ...table, preferences: table.preferences.map((one) => (one.type === type && one.channel === channel ? { ...one, enabled: is } : one)) }));
@@ -35,8 +36,8 @@ function Preferences({ session }) {
     })}</tr>`)}</tbody></table></div>`;
 }
 
-/** `children` is what a face has to be set of its own. */
-export function Settings({ session, children }) {
+/** `children` is what a face has to be set of its own; `push` what it has of pushes, if anything. */
+export function Settings({ session, push, children }) {
   const user = useStore(session.user);
   useStore(languageStore);
   const [shown, setShown] = useState(theme());
@@ -52,7 +53,8 @@ export function Settings({ session, children }) {
         ${['system', 'light', 'dark'].map((name) => html`<option key=${name} value=${name}>${t(`theme.${name}`)}</option>`)}</select></label>
     </div>
     ${children}
+    ${push && html`<${PushSwitch} push=${push} />`}
     <h2>${t('settings.notifications')}</h2>
-    <${Preferences} session=${session} />
+    <${Preferences} session=${session} push=${push} />
   </section>`;
 }

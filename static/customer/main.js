@@ -6,6 +6,7 @@ import { watchUnsent } from '../app/chat.js';
 import { startFace } from '../app/frame.js';
 import { Inbox } from '../app/inbox.js';
 import { connect } from '../app/live.js';
+import { Push } from '../app/push.js';
 import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
@@ -21,6 +22,7 @@ addWords({ en, de });
 
 const session = new Session('customer');
 const router = new Router('customer');
+const push = new Push({ session, router });
 
 /** Where a notification leads. */
 function hrefOf({ data }) {
@@ -36,7 +38,7 @@ function begin() {
   const live = connect(session);
   const { client } = live;
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
-  const parts = { session, router, client, live, inbox };
+  const parts = { session, router, client, live, inbox, push };
   return {
     ...parts,
     orders: new Orders({ session, group: inbox.group }),
@@ -53,7 +55,7 @@ function screen(path, face) {
     case '/': return html`<${Home} face=${face} />`;
     case '/new': return html`<${NewOrder} face=${face} />`;
     case '/wallet': return html`<${WalletScreen} face=${face} />`;
-    case '/settings': return html`<${Settings} session=${session} />`;
+    case '/settings': return html`<${Settings} session=${session} push=${push} />`;
     default: return null;
   }
 }

@@ -7,6 +7,7 @@ import { clock, distance, minutes, money, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText } from '../app/order.js';
+import { PushCard } from '../app/push.js';
 import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 import { Watched } from '../app/watched.js';
 
@@ -140,6 +141,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
       <p class="sr" role="status">${statusText(order)}</p>
       <${Eta} order=${order} />
       <${Progress} order=${order} />
+      ${!isOver(order) && html`<${PushCard} push=${face.push} text=${t('push.order')} />`}
       ${order.code && !isOver(order) && ['picked_up', 'in_transit', 'arrived', 'en_route', 'assigned'].includes(order.status) && html`
         <section class="card code"><div><h2>${t('order.code')}</h2><p class="muted">${t('order.code_text')}</p></div><strong class="figure" aria-label=${order.code.split('').join(' ')}>${order.code}</strong></section>`}
       ${order.status === 'delivered' && html`<section class="card form"><h2>${t('order.got_it')}</h2><p class="muted">${t('order.got_it_text')}</p><${ActionButton} onPress=${confirm}><${Icon} name="check" />${t('order.got_it_yes')}</${ActionButton}></section>`}

@@ -111,4 +111,6 @@ export default {
   'new.delivery': 'Lieferung',
   'new.delivery_text': 'nach Entfernung, nach dem Bestellen angezeigt; Stornieren ist dann kostenlos',
   'new.place': 'Bestellen',
+
+  'push.order': 'Sie können diese Seite schließen. Wir geben Bescheid, wenn Ihre Bestellung unterwegs und wenn sie da ist.',
 };

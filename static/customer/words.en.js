@@ -111,4 +111,6 @@ export default {
   'new.delivery': 'Delivery',
   'new.delivery_text': 'by distance, shown once placed; cancelling is free then',
   'new.place': 'Place the order',
+
+  'push.order': 'You can close this page. We tell you when your order is on its way, and when it is there.',
 };

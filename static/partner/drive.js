@@ -4,6 +4,7 @@ import { html } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { money } from '../app/format.js';
 import { t } from '../app/i18n.js';
+import { PushCard } from '../app/push.js';
 import { Icon, Loading } from '../app/ui.js';
 import { Duty } from './availability.js';
 import { useEarned } from './earnings.js';
@@ -32,13 +33,15 @@ function Later({ orders, router }) {
 }
 
 export function Drive({ face, arePutAside, onShowOffers }) {
-  const { queue, router } = face;
+  const { availability, queue, router } = face;
+  const { online } = useStore(availability.state);
   const { isLoaded, orders } = useStore(queue.state);
   const [present, ...later] = orders;
   return html`<div class=${present ? 'with-map busy' : 'with-map'}>
     <div class="map-pane"><${OrderMap} key=${present?.id ?? ''} face=${face} order=${present} /></div>
     <section class="pane">
       <section class="card duty-card" aria-label=${t('duty.title')}><${Duty} face=${face} /><${SharingLine} face=${face} /></section>
+      ${online && html`<${PushCard} push=${face.push} text=${t('push.offers')} />`}
       ${arePutAside && html`<${PutAside} face=${face} onShow=${onShowOffers} />`}
       ${!isLoaded && html`<h1 class="sr" tabindex="-1">${t('drive.title')}</h1><${Loading} lines=${3} />`}
       ${isLoaded && (present ? html`<${Present} key=${present.id} face=${face} orderId=${present.id} />` : html`<${Idle} face=${face} />`)}

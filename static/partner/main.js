@@ -7,6 +7,7 @@ import { watchUnsent } from '../app/chat.js';
 import { startFace } from '../app/frame.js';
 import { Inbox } from '../app/inbox.js';
 import { connect } from '../app/live.js';
+import { Push } from '../app/push.js';
 import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
@@ -28,6 +29,7 @@ addWords({ en, de });
 
 const session = new Session('partner');
 const router = new Router('partner');
+const push = new Push({ session, router });
 
 /** Where a notification leads. */
 function hrefOf({ data }) {
@@ -60,7 +62,7 @@ function begin() {
     live.close();
   };
   const pending = watchUnsent(client);
-  return { session, router, client, live, pending, clock, inbox, queue, availability, sharing, earnings, arePutAside, end };
+  return { session, router, push, client, live, pending, clock, inbox, queue, availability, sharing, earnings, arePutAside, end };
 }
 
 function DriveScreen({ face }) {
@@ -77,7 +79,7 @@ function screen(path, face) {
   switch (path) {
     case '/': return html`<${DriveScreen} face=${face} />`;
     case '/earnings': return html`<${EarningsScreen} face=${face} />`;
-    case '/settings': return html`<${Settings} session=${session}><${Alerts} /></${Settings}>`;
+    case '/settings': return html`<${Settings} session=${session} push=${push}><${Alerts} /></${Settings}>`;
     default: return null;
   }
 }

@@ -194,4 +194,6 @@ export default {
   'alert.title': 'Wenn ein Angebot kommt',
   'alert.sound': 'Ton abspielen',
   'alert.shake': 'Vibrieren',
+
+  'push.offers': 'Sie erfahren von Angeboten, auch wenn diese Seite geschlossen ist.',
 };

@@ -194,4 +194,6 @@ export default {
   'alert.title': 'When an offer comes',
   'alert.sound': 'Play a sound',
   'alert.shake': 'Vibrate',
+
+  'push.offers': 'You hear of offers, also while this page is closed.',
 };

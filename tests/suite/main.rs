@@ -28,6 +28,7 @@ mod money;
 mod operating;
 mod order_machine;
 mod orders;
+mod push;
 mod recovery;
 mod repeated_steps;
 mod service_keys;

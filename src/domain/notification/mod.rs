@@ -9,7 +9,7 @@ mod content;
 mod kind;
 mod preferences;
 #[cfg(test)]
-mod samples;
+pub(crate) mod samples;
 mod templates;
 mod text;
 

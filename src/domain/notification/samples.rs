@@ -22,7 +22,7 @@ pub(super) fn with_text(typed: &str) -> Vec<NotificationContent> {
 }
 
 /// All of them.
-pub(super) fn all() -> Vec<NotificationContent> {
+pub(crate) fn all() -> Vec<NotificationContent> {
     with_text("Zoë Müller")
 }
 

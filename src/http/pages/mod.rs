@@ -31,6 +31,9 @@ const PAGES: [(&str, &str); 4] = [
     ("/admin", "admin/index.html"),
 ];
 
+/// The service worker, which gets pushes.
+const WORKER: &str = "sw.js";
+
 /// What pages can be told.
 #[derive(Debug, Clone, Default)]
 pub struct PageSettings {
@@ -131,6 +134,17 @@ pub fn routes(settings: PageSettings) -> impl FnOnce(&mut web::ServiceConfig) {
                 web::resource(places).route(web::get().to(page.clone())).route(web::head().to(page)),
             );
         }
+        // At the root of the site, since it may serve no path above its own; asked for each time, so that a browser has the
+        // present one.
+        let worker = {
+            let site = site.clone();
+            move |request: HttpRequest| std::future::ready(site.file(&request, WORKER))
+        };
+        config.service(
+            web::resource(format!("/{WORKER}"))
+                .route(web::get().to(worker.clone()))
+                .route(web::head().to(worker)),
+        );
         let answer = move |request: HttpRequest, path: web::Path<String>| {
             std::future::ready(site.file(&request, &path.into_inner()))
         };
@@ -316,6 +330,15 @@ mod tests {
         let head = call_service(&site, head).await;
         assert_eq!(head.status(), StatusCode::OK);
         assert!(body::MessageBody::size(head.response().body()) != body::BodySize::None);
+    }
+
+    #[actix_web::test]
+    async fn the_service_worker_is_at_the_root_and_never_kept() {
+        let site = init_service(App::new().configure(routes(PageSettings::default()))).await;
+        let worker = call_service(&site, TestRequest::get().uri("/sw.js").to_request()).await;
+        let header = |name: &str| worker.headers().get(name).expect("set").to_str().expect("text").to_owned();
+        assert_eq!(header("Content-Type"), "text/javascript; charset=utf-8");
+        assert_eq!(header("Cache-Control"), "no-cache");
     }
 
     #[actix_web::test]

@@ -26,6 +26,7 @@ use crate::realtime::{BridgeSettings, InvalidRedisTls, RealtimeSettings, RedisSe
 use crate::services::app::ServiceSettings;
 use crate::services::money::MoneySettings;
 use crate::services::money::provider::{Provider, TestProvider};
+use crate::services::push::PushSettings;
 use crate::services::tokens::{MAX_LEEWAY, TokenSettings};
 use crate::store::{DatabaseUrl, StoreSettings};
 use crate::ws::SessionSettings;
@@ -227,6 +228,18 @@ impl Settings {
             handshakes_per_second: self.handshakes_per_second,
             service_keys: self.service_keys.clone(),
             money: self.money(),
+            push: self.push(),
+        }
+    }
+
+    fn push(&self) -> PushSettings {
+        let page = self.public_url.as_ref().filter(|url| url.scheme() == "https");
+        PushSettings {
+            delay: self.push_delay,
+            to_private: self.push_to_private,
+            contact: self.push_contact.clone().or_else(|| page.map(ToString::to_string)),
+            attempts: self.push_attempts,
+            authorities: self.push_authorities.clone(),
         }
     }
 

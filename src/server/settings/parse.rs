@@ -16,6 +16,7 @@ use crate::http::settings::parse_networks;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
 use crate::services::money::WebhookSecret;
+use crate::services::push::Authorities;
 use crate::store::DatabaseUrl;
 
 use super::{LogFormat, PaymentProvider, Secret};
@@ -189,6 +190,23 @@ pub(super) fn text(text: &str) -> Parsed<String> {
 #[expect(clippy::unnecessary_wraps, reason = "it stands where the other parsers stand")]
 pub(super) fn path(text: &str) -> Parsed<PathBuf> {
     Ok(PathBuf::from(text))
+}
+
+/// Whom a push service may write to (RFC 8292, section 2.1).
+pub(super) fn contact(text: &str) -> Parsed<String> {
+    let is_mail = text.strip_prefix("mailto:").is_some_and(|address| address.contains('@'));
+    let is_page = Url::parse(text).is_ok_and(|url| url.scheme() == "https" && url.host().is_some());
+    if is_mail || is_page {
+        Ok(text.to_owned())
+    } else {
+        Err("expected such as mailto:ops@example.com or https://example.com/contact".into())
+    }
+}
+
+pub(super) fn authorities(text: &str) -> Parsed<Authorities> {
+    let expected = || "expected a file with certificates (PEM)".to_owned();
+    let pem = std::fs::read(text).map_err(|_| expected())?;
+    Authorities::parse(&pem).ok_or_else(expected)
 }
 
 /// Scheme, host and port of a web page (RFC 6454, section 6.1), as browsers send it.

@@ -13,6 +13,7 @@ use crate::domain::tariff::Tariff;
 use crate::realtime::RedisUrl;
 use crate::services::app::ServiceKey;
 use crate::services::money::WebhookSecret;
+use crate::services::push::Authorities;
 use crate::store::DatabaseUrl;
 
 use super::parse::{self, Parsed};
@@ -214,6 +215,21 @@ settings! {
 
     /// With what the payment provider signs its events, with commas while keys are changed. Without it, none is taken.
     "WAYBILL_PAYMENT_WEBHOOK_SECRET" Hidden payment_webhook_secrets: Vec<WebhookSecret> = "", |text| parse::list(text, parse::webhook_secret);
+
+    /// Whom push services may write to about the pushes of this server: `mailto:ops@example.com`, or a page with `https`. Without it, `WAYBILL_PUBLIC_URL` where that has `https`; Apple's service takes no push without either.
+    "WAYBILL_PUSH_CONTACT" Plain push_contact: Option<String> = "", |text| parse::optional(text, parse::contact);
+
+    /// Milliseconds after which a notification is pushed to browsers that no device has seen by then.
+    "WAYBILL_PUSH_DELAY_MS" Plain push_delay: Duration = "3000", |text| parse::millis(text, 0..=600_000);
+
+    /// How often a push is tried before it is given up and kept for an admin to look at.
+    "WAYBILL_PUSH_ATTEMPTS" Plain push_attempts: i64 = "8", |text| parse::number(text, 1..=100);
+
+    /// Whether push services may have private addresses and any port: `on` or `off`. Users name the services that this server calls: `on` lets them have it call into your own network. For tests, and for networks without the internet.
+    "WAYBILL_PUSH_TO_PRIVATE" Plain push_to_private: bool = "off", parse::switch;
+
+    /// File with the authorities (PEM) that sign push services' certificates. Without it, those of the system.
+    "WAYBILL_PUSH_CA" Plain push_authorities: Option<Authorities> = "", |text| parse::optional(text, parse::authorities);
 
     /// Seconds between two times that the trails of orders under way are written down, and three times that, at most 20, for where partners without one are; a crash loses what came since.
     "WAYBILL_TRAIL_FLUSH_SECS" Plain trail_flush: Duration = "5", |text| parse::secs(text, 1..=60);

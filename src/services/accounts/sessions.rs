@@ -21,6 +21,7 @@ use crate::services::console;
 use crate::services::error::ServiceError;
 use crate::services::tokens::{MAX_LEEWAY, MintError, Minted, RefreshToken};
 use crate::store::accounts as rows;
+use crate::store::push::subscriptions;
 use crate::store::users::{self, User};
 
 use super::email::Email;
@@ -217,6 +218,8 @@ async fn find(app: &App, hash: &str) -> Result<Option<rows::StoredToken>, Servic
 fn end(tx: &mut Tx<'_>, user_id: UserId, family_id: FamilyId) -> Result<(), ServiceError> {
     let now = tx.now();
     if rows::revoke_family(tx.conn(), family_id, now)? {
+        // Whoever sits at this browser next is not told what was this user's.
+        subscriptions::remove_of_family(tx.conn(), family_id)?;
         tx.emit(&Event::SessionsEnded { user_id, family_id: Some(family_id), reason: CloseReason::Token });
     }
     Ok(())

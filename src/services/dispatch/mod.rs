@@ -33,6 +33,7 @@ use super::app::{App, ServiceSettings, Tx};
 use super::error::ServiceError;
 use super::notifications::{self, Letters};
 use super::orders::{Taken, Words, take};
+use super::push;
 
 /// How many partners a look judges at first beside those that it is to ask; more where these are too few.
 const SPARE: usize = 50;
@@ -103,7 +104,7 @@ fn close(
     rows::close_offer(tx.conn(), offer.id, status, reason, now)?;
     let event = Event::OfferClosed { partner_id: offer.partner_id, offer_id: offer.id, reason: status };
     tx.emit_as(offer.id.into(), &event);
-    Ok(())
+    push::close_offer(tx, offer.partner_id)
 }
 
 /// An offer has been closed without being accepted: when it was the last one, others are asked.

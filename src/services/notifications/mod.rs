@@ -24,12 +24,13 @@ use crate::domain::principal::Principal;
 use crate::protocol::event::Event;
 use crate::protocol::server::to_json;
 use crate::protocol::views::NotificationView;
-use crate::store::notifications::{self as rows, Filter, Inbox, NewNotification};
+use crate::store::notifications::{self as rows, Filter, Inbox, LockedInbox, NewNotification};
 use crate::store::{Conn, deliveries};
 
 use super::app::{App, Reply, Tx};
 use super::error::ServiceError;
 use super::idempotency::Idempotency;
+use super::push;
 
 /// Notifies a user: into the inbox and, once this is committed, to the open sockets, in the user's own language.
 /// Nothing happens when the user has turned this kind off, or is gone.
@@ -41,10 +42,10 @@ use super::idempotency::Idempotency;
 /// When the database fails.
 pub fn add(tx: &mut Tx<'_>, user_id: UserId, content: &NotificationContent) -> Result<(), ServiceError> {
     let kind = content.kind();
-    let Some(addressee) = rows::addressee(tx.conn(), user_id, kind, Channel::InApp)? else {
+    let Some(addressee) = rows::addressee(tx.conn(), user_id, kind)? else {
         return Ok(());
     };
-    if !is_wanted(kind, addressee.choice) {
+    if !is_wanted(kind, Channel::InApp, addressee.in_app) {
         return Ok(());
     }
     let rendered = content.render(Locale::from_tag(&addressee.locale).unwrap_or_default());
@@ -72,6 +73,9 @@ pub fn add(tx: &mut Tx<'_>, user_id: UserId, content: &NotificationContent) -> R
     rows::insert(tx.conn(), &notification)?;
     let now = tx.now();
     deliveries::queue(tx.conn(), view.id, Channel::InApp, now)?;
+    if addressee.has_browser && is_wanted(kind, Channel::Push, addressee.push) {
+        push::plan(tx, view.id, user_id, content)?;
+    }
     let event_id = EventId::from(view.id);
     tx.emit_as(event_id, &Event::NotificationAdded { user_id, notification: Box::new(view) });
     tell_count(tx, user_id, inbox);
@@ -92,9 +96,9 @@ pub fn add_all(tx: &mut Tx<'_>, mut letters: Letters) -> Result<(), ServiceError
     letters.iter().try_for_each(|(user_id, content)| add(tx, *user_id, content))
 }
 
-fn is_wanted(kind: NotificationKind, choice: Option<bool>) -> bool {
-    let choice = choice.map(|enabled| Choice { kind, channel: Channel::InApp, enabled });
-    Preferences::from_stored(choice).allows(kind, Channel::InApp)
+fn is_wanted(kind: NotificationKind, channel: Channel, choice: Option<bool>) -> bool {
+    let choice = choice.map(|enabled| Choice { kind, channel, enabled });
+    Preferences::from_stored(choice).allows(kind, channel)
 }
 
 fn tell_count(tx: &mut Tx<'_>, user_id: UserId, inbox: Inbox) {
@@ -115,6 +119,7 @@ fn mark_read_in(tx: &mut Tx<'_>, user_id: UserId, id: NotificationId) -> Result<
     let now = tx.now();
     let inbox = rows::lock_inbox(tx.conn(), user_id)?;
     if rows::mark_read(tx.conn(), user_id, id, now)? {
+        close_pushes(tx, user_id, &inbox, false)?;
         return count_down(tx, user_id, 1);
     }
     if rows::belongs_to(tx.conn(), user_id, id)? {
@@ -137,8 +142,21 @@ fn mark_all_read_in(tx: &mut Tx<'_>, user_id: UserId) -> Result<i64, ServiceErro
     let inbox = rows::lock_inbox(tx.conn(), user_id)?;
     match rows::mark_all_read(tx.conn(), user_id, now)? {
         0 => Ok(inbox.unread),
-        read => count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX)),
+        read => {
+            close_pushes(tx, user_id, &inbox, true)?;
+            count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX))
+        }
     }
+}
+
+/// What was read is closed where it was pushed to.
+fn close_pushes(
+    tx: &mut Tx<'_>,
+    user_id: UserId,
+    inbox: &LockedInbox,
+    is_all: bool,
+) -> Result<(), ServiceError> {
+    if inbox.has_browser { push::close_read(tx, user_id, is_all) } else { Ok(()) }
 }
 
 /// Marks a user's notifications of one kind about one order as read: what they are about was seen elsewhere.
@@ -152,9 +170,10 @@ pub(super) fn mark_read_about(
     kind: NotificationKind,
 ) -> Result<(), ServiceError> {
     let now = tx.now();
-    rows::lock_inbox(tx.conn(), user_id)?;
+    let inbox = rows::lock_inbox(tx.conn(), user_id)?;
     let read = rows::mark_read_about(tx.conn(), user_id, order_id, kind, now)?;
     if read > 0 {
+        close_pushes(tx, user_id, &inbox, false)?;
         count_down(tx, user_id, i64::try_from(read).unwrap_or(i64::MAX))?;
     }
     Ok(())

@@ -75,6 +75,11 @@ const CALLERS: &[(&str, &str, Calls)] = &[
     ("GET", "/admin/claims", ADMINS),
     ("POST", "/orders/{order_id}/claim", ADMINS),
     ("DELETE", "/orders/{order_id}/claim", ADMINS),
+    ("GET", "/push/key", ALL),
+    ("POST", "/push/subscriptions", ALL),
+    ("DELETE", "/push/subscriptions", ALL),
+    ("GET", "/admin/pushes", ADMINS),
+    ("POST", "/admin/pushes/{push_id}/requeue", ADMINS),
     ("GET", "/me", ALL),
     ("GET", "/realtime/token", ALL),
 ];

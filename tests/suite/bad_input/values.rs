@@ -41,6 +41,23 @@ pub fn bad_values(kind: Kind, presence: Presence) -> Vec<(String, Refusal)> {
             named(&["7", "true", "[]", "{}", r#""""#, r#""a""#, r#""a@""#, r#""@b.org""#, r#""a b@c.org""#]);
             named(&[r#""a\u0000@b.org""#, &quoted(&format!("{}@b.org", "x".repeat(250)))]);
         }
+        Kind::Link(most) => {
+            named(&[
+                "7",
+                "true",
+                "[]",
+                "{}",
+                r#""""#,
+                r#""push""#,
+                r#""http://push.example/""#,
+                r#""https://""#,
+            ]);
+            named(&[
+                r#""https://10.0.0.1/""#,
+                &quoted(&format!("https://push.example/{}", "x".repeat(most))),
+            ]);
+        }
+        Kind::Bytes => named(&["7", "true", "[]", "{}", r#""""#, r#""AAAA""#, r#""*""#, r#""é""#]),
         Kind::Word => named(&["7", "true", "[]", "{}", r#""""#, r#""no_such_word""#, r#""ADMIN""#, r#"" ""#]),
         Kind::Id => {
             named(&["7", "true", "[]", "{}", r#""""#, r#""7""#, r#""0190163d-8694-739b-aea5-966c26f8ad9""#])

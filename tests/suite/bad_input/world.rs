@@ -31,6 +31,10 @@ pub enum Kind {
     Notes(usize),
     /// An e-mail address.
     Email,
+    /// A URL with `https` of at most so many bytes.
+    Link(usize),
+    /// base64url of so many bytes that nothing below is.
+    Bytes,
     /// One of a few words.
     Word,
     Id,
@@ -103,6 +107,8 @@ pub struct World {
     /// The partner's.
     pub pay_out: String,
     pub notification: String,
+    /// Given up.
+    pub push: String,
     /// About the order that is assigned.
     pub message: String,
     /// Two that the partner can answer.
@@ -111,7 +117,8 @@ pub struct World {
 
 impl World {
     pub async fn make() -> Self {
-        let service_keys = [("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop")];
+        let service_keys =
+            [("WAYBILL_SERVICE_KEYS", "shop:own-key-of-the-shop"), ("WAYBILL_PUSH_DELAY_MS", "0")];
         let app = TestApp::start_with(&[money::SETTINGS.as_slice(), &service_keys].concat()).await;
         let (customer, partner, admin) = (app.customer().await, app.partner().await, app.admin().await);
         let log_in = app.log_in(&customer).await;
@@ -142,6 +149,7 @@ impl World {
             app.order(&customer).await;
             *offer = text(&work.expect("assignment").await["offer"], "id");
         }
+        let push = crate::push::given_up(&app, &admin).await;
         let message = crate::chat::write(&app, &customer, &order, "Hello").await;
         let message = text(&message, "id");
         Self {
@@ -158,6 +166,7 @@ impl World {
             top_up,
             pay_out,
             notification,
+            push,
             offers,
         }
     }
@@ -173,7 +182,7 @@ impl World {
         let path = path.replace("{notification_id}", &self.notification);
         let path = path.replace("{offer_id}", &self.offers[usize::from(path.ends_with("/decline"))]);
         let path = path.replace("{topup_id}", &self.top_up).replace("{payout_id}", &self.pay_out);
-        path.replace("{provider}", "test")
+        path.replace("{provider}", "test").replace("{push_id}", &self.push)
     }
 
     pub fn authorization(&self, caller: Caller) -> String {

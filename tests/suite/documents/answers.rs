@@ -8,6 +8,7 @@ use waybill::domain::time::Timestamp;
 
 use super::{OpenApi, Operation};
 use crate::money;
+use crate::push;
 use crate::support::users::PASSWORD;
 use crate::support::{Client, TestApp, an_order};
 
@@ -72,7 +73,11 @@ fn text<'a>(value: &'a Value, member: &str) -> &'a str {
 #[actix_web::test]
 async fn every_operation_answers_as_documented() {
     let service_keys = format!("shop:{SERVICE_KEY}");
-    let settings = [money::SETTINGS.as_slice(), &[("WAYBILL_SERVICE_KEYS", service_keys.as_str())]].concat();
+    let settings = [
+        money::SETTINGS.as_slice(),
+        &[("WAYBILL_SERVICE_KEYS", service_keys.as_str()), ("WAYBILL_PUSH_DELAY_MS", "0")],
+    ]
+    .concat();
     let app = TestApp::start_with(&settings).await;
     let mut walk = Walk { document: OpenApi::of(&app).await, seen: BTreeSet::new() };
     accounts(&app, &mut walk).await;
@@ -81,6 +86,7 @@ async fn every_operation_answers_as_documented() {
     wallet(&app, &mut walk).await;
     inbox(&app, &mut walk).await;
     console(&app, &mut walk).await;
+    pushes(&app, &mut walk).await;
     others(&app, &mut walk).await;
     let all: BTreeSet<Operation> = walk.document.operations().into_iter().collect();
     let left: Vec<_> = all.difference(&walk.seen).collect();
@@ -237,6 +243,20 @@ async fn console(app: &TestApp, walk: &mut Walk) {
         assert!(answer["items"].as_array().is_none_or(|items| !items.is_empty()), "{path}: {answer}");
     }
     walk.call(&admin, "DELETE", &claim(&order), None).await;
+}
+
+async fn pushes(app: &TestApp, walk: &mut Walk) {
+    let (customer, admin) = (app.customer().await, app.admin().await);
+    let owner = app.as_user(&customer);
+    walk.get(&owner, "/api/v1/push/key").await;
+    let endpoint = "https://push.example/of-the-walk";
+    walk.post(&owner, "/api/v1/push/subscriptions", push::a_subscription(endpoint)).await;
+    let gone = json!({"endpoint": endpoint});
+    walk.call(&owner, "DELETE", "/api/v1/push/subscriptions", Some(gone)).await;
+    let given_up = push::given_up(app, &admin).await;
+    let admin = app.as_user(&admin);
+    walk.get(&admin, "/api/v1/admin/pushes?state=dead&limit=1").await;
+    walk.post(&admin, &format!("/api/v1/admin/pushes/{{push_id={given_up}}}/requeue"), json!({})).await;
 }
 
 async fn others(app: &TestApp, walk: &mut Walk) {

@@ -48,7 +48,7 @@ fn is_socket(operation: &Operation) -> bool {
 /// Pages and what they load are for people, and no interface.
 fn is_page(operation: &Operation) -> bool {
     let first = operation.path.split('/').nth(1).unwrap_or_default();
-    ["", "static", "app", "customer", "partner", "admin"].contains(&first)
+    ["", "static", "sw.js", "app", "customer", "partner", "admin"].contains(&first)
 }
 
 #[actix_web::test]

@@ -10,6 +10,7 @@ mod dispatch;
 mod money;
 mod offers;
 mod papers;
+mod pushes;
 mod redis_away;
 mod redis_cluster;
 mod redis_kinds;

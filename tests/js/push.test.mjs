@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { startChromium } from './chromium.mjs';
+import { Face } from './face.mjs';
+import { soon, startServer } from './support.mjs';
+
+/** A browser that may show notifications, and has no push service: none can be reached from here. */
+async function stage(t, permission = 'granted') {
+  const server = await startServer(t, { WAYBILL_PUSH_TO_PRIVATE: 'on' });
+  const browser = await startChromium(t);
+  const permissions = permission === 'granted' ? ['notifications'] : [];
+  await browser.send('Browser.grantPermissions', { origin: server.url, permissions });
+  t.after(() => assert.deepEqual(browser.complaints, []));
+  return { server, browser };
+}
+
+/**
+ * In place of the browser's own push service: a subscription whose endpoint is of `/push/`, kept for as long as the page lives.
+ * All else, the key and the worker among it, is real.
+ */
+const PUSH_SERVICE = `(() => {
+  let kept = null;
+  const point = async () => {
+    const pair = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
+    return new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
+  };
+  const text = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+  PushManager.prototype.getSubscription = async () => kept;
+  PushManager.prototype.subscribe = async (options) => {
+    if (options.applicationServerKey.length !== 65 || !options.userVisibleOnly) throw new TypeError('no key');
+    const endpoint = 'https://127.0.0.1:9/push/' + crypto.randomUUID();
+    const keys = { p256dh: text(await point()), auth: text(crypto.getRandomValues(new Uint8Array(16))) };
+    kept = {
+      endpoint, options, unsubscribe: async () => { kept = null; return true; },
+      toJSON: () => ({ endpoint, expirationTime: null, keys }),
+    };
+    return kept;
+  };
+})();`;
+
+async function open(server, browser, app) {
+  const face = await Face.open(browser, `${server.url}/${app}`);
+  await face.tab.send('Page.addScriptToEvaluateOnNewDocument', { source: PUSH_SERVICE });
+  await face.tab.reload();
+  await face.see('Log in');
+  return face;
+}
+
+async function register(face, name) {
+  await face.press('New here? Create an account');
+  await face.write('Name', name);
+  await face.write('E-mail', `${name.toLowerCase()}@example.test`);
+  await face.write('Password', 'correct horse battery');
+  await face.press('Create an account');
+  await face.seeNot('Password');
+}
+
+/** Calls as whoever is logged in on the page. */
+const call = (face, app, method, path, body) => face.run(async ([own, how, where, what]) => {
+  const { access } = JSON.parse(localStorage.getItem(`waybill.${own}`));
+  const headers = { Authorization: `Bearer ${access}`, 'Content-Type': 'application/json' };
+  const answer = await fetch(`/api/v1${where}`, { method: how, headers, body: what && JSON.stringify(what) });
+  return answer.status === 204 ? null : answer.json();
+}, [app, method, path, body ?? null]);
+
+const AN_ORDER = {
+  pickup: { latitude: 41.3953, longitude: 2.1619, address: 'Carrer de Provença 261' },
+  dropoff: { latitude: 41.3983, longitude: 2.1619, address: 'Carrer de Mallorca 304' },
+  items: [{ name: 'Soup', quantity: 1, unit_price: 650 }],
+  payment_method: 'cash',
+};
+
+async function order(face) {
+  const { id } = await call(face, 'customer', 'POST', '/orders', AN_ORDER);
+  return id;
+}
+
+/** The worker, and what is pushed to it as the server writes it. */
+async function worker(browser, face, app) {
+  const scope = await face.run(() => location.origin);
+  const found = new Promise((resolve) => {
+    browser.listen((method, params) => {
+      if (method !== 'ServiceWorker.workerRegistrationUpdated') return;
+      const own = params.registrations.find(({ scopeURL }) => scopeURL === `${scope}/${app}`);
+      if (own) resolve(own.registrationId);
+    });
+  });
+  await face.tab.send('ServiceWorker.enable');
+  const registrationId = await soon(found, 'the registration of the worker');
+  const push = (payload) => face.tab.send('ServiceWorker.deliverPushMessage', {
+    origin: scope, registrationId, data: JSON.stringify(payload),
+  });
+  return { push };
+}
+
+/** What is shown: the ids of notifications. */
+const shown = (face, app) => face.run(async (own) => {
+  const registration = await navigator.serviceWorker.getRegistration(`/${own}`);
+  return (await registration.getNotifications()).map(({ data, title, body, tag }) => ({ id: data.id, title, body, tag }));
+}, app);
+
+async function untilShown(face, app, count) {
+  const look = async () => {
+    let all;
+    do all = await shown(face, app); while (all.length !== count);
+    return all;
+  };
+  return soon(look(), `${count} notifications to be shown`, 30_000);
+}
+
+/** A notification of the inbox as it is pushed. */
+const payloadOf = ({ id, type, title, message, data, created_at: createdAt }, unread) => ({
+  id, type, title, message, icon: data.icon, url: data.url, tag: `order-${data.order_id}`, created_at: createdAt, unread,
+});
+
+test('a customer is asked once something is ordered, is shown what is pushed, and has it closed once it is read', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'customer');
+  await register(face, 'Ada');
+  await face.see('Hello Ada');
+  assert.equal(await face.run(async () => (await navigator.serviceWorker.getRegistrations()).length), 0, 'nobody has asked for it');
+  assert.ok(!(await face.run(() => document.body.innerText.includes('Notify me'))), 'not at the beginning');
+
+  const orderId = await order(face);
+  await face.run((path) => document.querySelector('a.brand').setAttribute('href', path), `/customer/orders/${orderId}`);
+  await face.press('waybill');
+  await face.see('You can close this page');
+  assert.deepEqual(await face.faults(), []);
+  await face.press('Notify me');
+  await face.seeNot('You can close this page');
+  assert.equal(await face.run(async () => (await navigator.serviceWorker.getRegistration('/customer')).scope), `${server.url}/customer`);
+
+  // As the server pushes it, and as it lies in the inbox.
+  const { push } = await worker(browser, face, 'customer');
+  const { items } = await call(face, 'customer', 'GET', '/notifications?type=order_confirmed');
+  await push(payloadOf(items[0], 2));
+  const [notification] = await untilShown(face, 'customer', 1);
+  assert.deepEqual(notification, { id: items[0].id, title: items[0].title, body: items[0].message, tag: `order-${orderId}` });
+  // Another one takes its own place.
+  await push({ ...payloadOf(items[0], 3), id: 'another', tag: 'another' });
+  await untilShown(face, 'customer', 2);
+  await push({ type: 'read', ids: [items[0].id], unread: 1 });
+  assert.deepEqual((await untilShown(face, 'customer', 1)).map(({ id }) => id), ['another']);
+  await push({ type: 'read_all', at: new Date().toISOString(), unread: 0 });
+  await untilShown(face, 'customer', 0);
+});
+
+test('a click leads to the order in the tab that is open, and marks it as read', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'customer');
+  await register(face, 'Bea');
+  const orderId = await order(face);
+  await face.press('Account');
+  await face.press('Notifications while the app is closed');
+  await face.see('This device is told, also while the app is closed.');
+  const { push } = await worker(browser, face, 'customer');
+  const { items } = await call(face, 'customer', 'GET', '/notifications?type=order_confirmed');
+  await push(payloadOf(items[0], 2));
+  await untilShown(face, 'customer', 1);
+  // The protocol cannot click on what the system shows: the worker says what it would say, to the same page.
+  const message = { type: 'open', id: items[0].id, path: `/orders/${orderId}` };
+  await face.run((data) => {
+    navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data }));
+  }, message);
+  await face.until((path) => location.pathname === path, `/customer/orders/${orderId}`);
+  const read = async () => {
+    let one;
+    do one = (await call(face, 'customer', 'GET', '/notifications?type=order_confirmed')).items[0]; while (!one.read_at);
+  };
+  await soon(read(), 'it to be read');
+});
+
+test('a tab that a click has opened shows the order and marks it as read', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'customer');
+  await register(face, 'Cleo');
+  const orderId = await order(face);
+  const { items } = await call(face, 'customer', 'GET', '/notifications?type=order_confirmed');
+  await face.go(`/customer/orders/${orderId}?notification=${items[0].id}`);
+  await face.see('Looking for a partner');
+  await face.until(() => location.search === '');
+  const read = async () => {
+    let one;
+    do one = (await call(face, 'customer', 'GET', '/notifications?type=order_confirmed')).items[0]; while (!one.read_at);
+  };
+  await soon(read(), 'it to be read');
+});
+
+test('who does not want it now is left alone, and the switch says how it is', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'customer');
+  await register(face, 'Dora');
+  const orderId = await order(face);
+  await face.go(`/customer/orders/${orderId}`);
+  await face.see('You can close this page');
+  await face.press('Not now');
+  await face.seeNot('You can close this page');
+  await face.tab.reload();
+  await face.see('Looking for a partner');
+  assert.ok(!(await face.run(() => document.body.innerText.includes('Notify me'))));
+
+  await face.go('/customer/settings');
+  await face.see('This device is told while the app is open.');
+  await face.press('Notifications while the app is closed');
+  await face.see('This device is told, also while the app is closed.');
+  await face.press('Notifications while the app is closed');
+  await face.see('This device is told while the app is open.');
+  assert.deepEqual(await face.faults(), []);
+});
+
+test('where the browser does not allow it nobody is asked, and the settings say so', async (t) => {
+  const { server, browser } = await stage(t, 'none');
+  const face = await open(server, browser, 'customer');
+  await register(face, 'Edda');
+  const orderId = await order(face);
+  await face.go(`/customer/orders/${orderId}`);
+  await face.see('Looking for a partner');
+  assert.ok(!(await face.run(() => document.body.innerText.includes('Notify me'))));
+  await face.go('/customer/settings');
+  await face.see('Your browser does not allow notifications of this page.');
+});
+
+test('a partner is asked when going online, and logging out closes what is shown', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'partner');
+  await register(face, 'Finn');
+  await face.see('Offline');
+  assert.ok(!(await face.run(() => document.body.innerText.includes('Notify me'))));
+  await call(face, 'partner', 'PUT', '/partner/availability', { online: true });
+  await face.tab.reload();
+  await face.see('You hear of offers');
+  // What moves the card as it appears, so that a press would miss.
+  await face.see('How to allow it');
+  await face.press('Notify me');
+  await face.seeNot('You hear of offers');
+  const { push } = await worker(browser, face, 'partner');
+  const orderId = crypto.randomUUID();
+  await push({
+    id: 'one', type: 'assignment_offered', title: 'An offer', message: 'Near you', icon: 'offer', url: '/partner/offers',
+    tag: `offer-${orderId}`, created_at: new Date().toISOString(), unread: 1,
+  });
+  await untilShown(face, 'partner', 1);
+  await face.press('Account');
+  await face.press('Log out');
+  await face.see('Password');
+  await untilShown(face, 'partner', 0);
+});

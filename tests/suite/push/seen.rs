@@ -1,0 +1,220 @@
+//! What was seen on one device is news on none: not pushed, or closed where it was.
+
+use serde_json::json;
+use waybill::domain::ids::OrderId;
+use waybill::domain::notification::NotificationContent;
+use waybill::domain::time::Timestamp;
+
+use super::service::{PushService, Reply};
+use super::{settings, start};
+use crate::dispatch::offered;
+use crate::support::TestApp;
+use crate::support::steps::text;
+
+/// Long enough for a test to do something before a push is due.
+const DELAY: &str = "1500";
+
+#[actix_web::test]
+async fn what_is_read_before_it_is_due_is_not_pushed() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    app.tell(&customer).await;
+    let id = app.inbox(&customer).await.remove(0);
+    app.read(&customer, &id).await;
+    app.until_pushed("not_needed", 1).await;
+    assert!(service.so_far().await.is_empty());
+    assert_eq!(app.push_delivery(&admin, &id).await, None, "it has not taken this channel");
+}
+
+#[actix_web::test]
+async fn what_a_device_with_an_open_socket_has_shown_is_not_pushed_and_what_it_has_not_is() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let mut screen = app.connect(&customer, "/ws/notifications/").await;
+    app.tell(&customer).await;
+    let shown = screen.expect("notification").await;
+    screen.send(json!({"type": "ack", "ids": [shown["id"]]})).await;
+    app.tell(&customer).await;
+    let missed = screen.expect("notification").await;
+    let pushed = service.next().await;
+    assert_eq!(pushed.payload["id"], missed["notification"]["id"]);
+    assert_eq!(app.pushed("not_needed").await, 1);
+}
+
+#[actix_web::test]
+async fn what_is_read_after_it_was_pushed_is_closed_on_every_device() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.customer().await;
+    for _ in 0..2 {
+        app.subscribe(&customer, &service).await;
+    }
+    app.tell(&customer).await;
+    let pushed = service.take(2).await;
+    app.notify(customer.id, NotificationContent::OrderDelivered { order_id: OrderId::new() }).await;
+    service.take(2).await;
+    app.until_pushed("sent", 4).await;
+    let id = app.inbox(&customer).await.remove(1);
+    app.read(&customer, &id).await;
+    let closings = service.take(2).await;
+    for closing in &closings {
+        assert_eq!(closing.payload, json!({"type": "read", "ids": [id], "unread": 1}));
+        let shown =
+            pushed.iter().find(|pushed| pushed.browser == closing.browser).expect("it was shown there");
+        assert_eq!(closing.header("topic"), shown.header("topic"), "it takes the place of what waits there");
+        let ttl = |message: &super::service::Received| message.header("ttl").parse::<u64>().expect("seconds");
+        assert!(ttl(closing) + 60 >= ttl(shown), "it is kept for as long as what it closes");
+    }
+    assert_ne!(closings[0].browser, closings[1].browser);
+    // Reading it again says nothing new.
+    app.read(&customer, &id).await;
+    app.tell(&customer).await;
+    assert!(service.take(2).await.iter().all(|message| message.payload["type"] == "order_confirmed"));
+}
+
+#[actix_web::test]
+async fn everything_read_at_once_is_closed_by_one_push() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    for _ in 0..3 {
+        app.tell(&customer).await;
+    }
+    service.take(3).await;
+    app.until_pushed("sent", 3).await;
+    let before = Timestamp::now();
+    app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
+    let closing = service.next().await.payload;
+    assert_eq!((&closing["type"], &closing["unread"]), (&json!("read_all"), &json!(0)), "{closing}");
+    let at: Timestamp = serde_json::from_value(closing["at"].clone()).expect("a time");
+    assert!(at >= before && at <= Timestamp::now());
+}
+
+#[actix_web::test]
+async fn what_is_read_while_it_is_on_its_way_is_closed_once_it_has_arrived() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    service.hold();
+    app.tell(&customer).await;
+    let pushed = service.next().await;
+    app.read(&customer, pushed.id()).await;
+    service.open();
+    assert_eq!(service.next().await.payload["ids"], json!([pushed.id()]));
+}
+
+#[actix_web::test]
+async fn what_may_have_arrived_before_it_failed_is_closed_too() {
+    let (app, service) = (start().await, PushService::start());
+    let (customer, admin) = (app.with_browser(app.customer().await, &service).await, app.admin().await);
+    let slowly = Reply { status: 503, headers: vec![("Retry-After", "2".into())] };
+    service.answer_next(slowly);
+    app.tell(&customer).await;
+    let pushed = service.next().await;
+    app.until_pushed("again", 1).await;
+    app.read(&customer, pushed.id()).await;
+    let closing = service.next().await;
+    assert_eq!(closing.payload["ids"], json!([pushed.id()]));
+    app.until_pushed("sent", 1).await;
+    assert_eq!(app.pushes(&admin, "closed").await.len(), 1);
+}
+
+#[actix_web::test]
+async fn two_that_are_read_one_after_the_other_are_both_closed() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    for _ in 0..10 {
+        app.tell(&customer).await;
+    }
+    service.take(10).await;
+    app.until_pushed("sent", 10).await;
+    let mut ids = app.inbox(&customer).await;
+    for id in &ids {
+        app.read(&customer, id).await;
+    }
+    let mut closed = Vec::new();
+    while closed.len() < ids.len() {
+        let payload = service.next().await.payload;
+        assert_eq!(payload["type"], "read", "{payload}");
+        closed.extend(
+            payload["ids"].as_array().expect("ids").iter().map(|id| id.as_str().expect("an id").to_owned()),
+        );
+    }
+    closed.sort();
+    ids.sort();
+    assert_eq!(closed, ids);
+}
+
+#[actix_web::test]
+async fn an_older_step_of_an_order_is_not_closed_once_a_newer_one_has_taken_its_place() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let order_id = OrderId::new();
+    app.notify(customer.id, NotificationContent::OrderConfirmed { order_id }).await;
+    let older = service.next().await;
+    app.until_pushed("sent", 1).await;
+    app.notify(customer.id, NotificationContent::OrderDelivered { order_id }).await;
+    let newer = service.next().await;
+    assert_eq!(older.header("topic"), newer.header("topic"));
+    app.until_pushed("sent", 2).await;
+    // A closing of the older one would take the newer one from a device that is away.
+    app.read(&customer, older.id()).await;
+    app.read(&customer, newer.id()).await;
+    assert_eq!(service.next().await.payload["ids"], json!([newer.id()]));
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn an_offer_that_was_declined_is_not_pushed_any_more() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
+    let partner = app.with_browser(partner, &service).await;
+    let mut work = app.at_work(&partner).await;
+    let order = app.order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    app.answer(&partner, &offer, "decline").await.expect(200);
+    app.until_pushed("not_needed", 1).await;
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn an_offer_that_was_pushed_is_closed_when_it_is_over_although_nobody_has_read_it() {
+    let (app, service) = (start().await, PushService::start());
+    let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
+    let partner = app.with_browser(partner, &service).await;
+    let mut work = app.at_work(&partner).await;
+    let order = app.order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    let pushed = service.next().await;
+    assert_eq!((&pushed.payload["type"], pushed.header("urgency")), (&json!("assignment_offered"), "high"));
+    let ttl: u64 = pushed.header("ttl").parse().expect("seconds");
+    assert!(ttl <= 30, "no longer than the offer: {ttl}");
+    app.until_pushed("sent", 1).await;
+    app.answer(&partner, &offer, "accept").await.expect(200);
+    let closing = service.next().await;
+    assert_eq!(closing.payload, json!({"type": "read", "ids": [pushed.id()], "unread": 1}));
+}
+
+#[actix_web::test]
+async fn an_offer_that_ends_while_its_push_waits_is_not_sent() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
+    let partner = app.with_browser(partner, &service).await;
+    let others = app.partners_online(4).await;
+    service.hold();
+    for other in &others {
+        app.subscribe(other, &service).await;
+        app.tell(other).await;
+    }
+    service.take(4).await;
+    let mut work = app.at_work(&partner).await;
+    let order = app.order(&customer).await;
+    let offer = offered(&mut work, &order).await;
+    app.until_pushes(&admin, "queued", 5).await;
+    app.answer(&partner, &offer, "decline").await.expect(200);
+    service.open();
+    app.until_pushed("not_needed", 1).await;
+    app.until_pushed("sent", 4).await;
+    assert!(service.so_far().await.is_empty());
+    let dropped = app.pushes(&admin, "dropped").await;
+    assert_eq!(text(&dropped[0], "user_id"), partner.id.to_string());
+}

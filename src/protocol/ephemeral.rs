@@ -64,7 +64,7 @@ pub enum EphemeralFrame<'a> {
     /// Where partners are who have moved; once a second at most, and all of them every 30 s. `GET /api/v1/admin/positions` tells
     /// where to begin.
     Positions {
-        /// At most 1,000; of more, several frames.
+        /// At most 250; of more, several frames.
         positions: &'a [PartnerPositionView],
     },
     /// Orders that somebody should look at: all of them, the oldest trouble first, at most 200. When they change, and at least

@@ -44,6 +44,7 @@ impl Background {
         background.add("the positions of partners", |stop| tracking::run_positions(app.clone(), stop));
         background.add("the tracking of partners", |stop| tracking::run(app.clone(), stop));
         background.add("what admins are told", |stop| console::run(app.clone(), stop));
+        background.add("what admins are to look at", |stop| console::run_exceptions(app.clone(), stop));
         background.add("the sending of pushes", |stop| pushes::run(app.clone(), stop));
         background.add("announcements", |stop| announcements::run(app.clone(), stop));
         background.add("the deadlines", |stop| deadlines::run(app.clone(), stop));

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::realtime::Overloaded;
-use crate::store::StoreError;
+use crate::store::{JobError, StoreError};
 
 /// One field that is wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, utoipa::ToSchema)]
@@ -186,6 +186,24 @@ impl ServiceError {
             }
             Self::Store(StoreError::Migration(_) | StoreError::Corrupt { .. } | StoreError::Query(_))
             | Self::Internal(_) => "Something went wrong on the server; the log has the request's id.".into(),
+        }
+    }
+}
+
+impl JobError for ServiceError {
+    fn of_database(&self) -> Option<&StoreError> {
+        match self {
+            Self::Store(error) => Some(error),
+            Self::Invalid(_)
+            | Self::Unauthenticated { .. }
+            | Self::Forbidden { .. }
+            | Self::NotFound { .. }
+            | Self::Conflict { .. }
+            | Self::Limited { .. }
+            | Self::Draining
+            | Self::CutOff
+            | Self::Overloaded(_)
+            | Self::Internal(_) => None,
         }
     }
 }

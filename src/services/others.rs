@@ -50,7 +50,7 @@ fn heed(app: &App, say: Say) {
         Say::Positions { partners } => app.tracking().positions().note_judged(&partners),
         Say::Counted { limit, key } => app.guard().count_from_elsewhere(&limit, key, Instant::now()),
         Say::Health(health) => app.console().note_health(*health, Instant::now()),
-        Say::Viewing(viewing) => console::note_viewing(app, viewing),
+        Say::Viewing(viewing) => console::note_viewing(app, viewing, Instant::now()),
         // Said on when an instance has come, which knows of nobody yet but those who are in the database.
         Say::Here(_) => app.tracking().positions().tell_again(Timestamp::now()),
         // The bridge deals with these.

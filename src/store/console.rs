@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Bool, Double, Nullable, Text};
+use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
 use crate::domain::ids::{OrderId, PartnerId, UserId};
 use crate::domain::order::OrderStatus;
@@ -14,7 +14,7 @@ use crate::protocol::admin::{LastDayView, PartnerCounts, RatingSummary};
 use super::Conn;
 use super::error::StoreError;
 use super::read::{id, optional_id, parsed};
-use super::schema::orders;
+use super::schema::{orders, ratings};
 use super::statement::Statement;
 
 /// How an order stands, and since when.
@@ -131,6 +131,8 @@ pub fn standings(conn: &mut Conn, failed_since: Timestamp, limit: i64) -> Result
         .load(conn)?;
     let failed: Vec<(String, String, i64)> = orders::table
         .filter(orders::status.eq(OrderStatus::Failed.as_str()))
+        // In the words of the index on these.
+        .filter(diesel::dsl::sql::<Bool>("orders.status IN ('completed', 'cancelled', 'failed')"))
         .filter(orders::updated_at.ge(failed_since.as_millis()))
         .select((orders::id, orders::status, orders::updated_at))
         .order(orders::updated_at)
@@ -170,7 +172,10 @@ fn people(columns: &str, from: &str, list: &People, limit: i64) -> Statement<'st
     // Few texts: each condition is there or not.
     let mut text = format!("SELECT {columns} FROM {from} WHERE users.deleted_at IS NULL");
     if list.text.is_some() {
-        text.push_str(" AND (LOWER(users.name) LIKE ? ESCAPE '\\' OR users.email LIKE ? ESCAPE '\\')");
+        // The database makes both small, since SQLite knows only ASCII letters.
+        text.push_str(
+            " AND (LOWER(users.name) LIKE LOWER(?) ESCAPE '\\' OR users.email LIKE LOWER(?) ESCAPE '\\')",
+        );
     }
     if list.role.is_some() {
         text.push_str(" AND users.role = ?");
@@ -188,7 +193,7 @@ fn people(columns: &str, from: &str, list: &People, limit: i64) -> Statement<'st
     text.push_str(" ORDER BY users.id DESC LIMIT ?");
     let mut statement = Statement::new(text);
     if let Some(part) = &list.text {
-        let escaped = part.to_lowercase().replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
+        let escaped = part.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
         let pattern = format!("%{escaped}%");
         statement = statement.text(pattern.clone()).text(pattern);
     }
@@ -222,10 +227,6 @@ struct PartnerSqlRow {
     online: bool,
     #[diesel(sql_type = BigInt)]
     online_changed_at: i64,
-    #[diesel(sql_type = Nullable<Double>)]
-    stars: Option<f64>,
-    #[diesel(sql_type = BigInt)]
-    ratings: i64,
 }
 
 /// Partners, newest account first.
@@ -233,16 +234,12 @@ struct PartnerSqlRow {
 /// # Errors
 /// When the database fails.
 pub fn partners(conn: &mut Conn, list: &People, limit: i64) -> Result<Vec<PartnerRow>, StoreError> {
-    let stars = "(SELECT AVG(CAST(ratings.stars AS DOUBLE PRECISION)) FROM ratings INNER JOIN orders \
-                 ON orders.id = ratings.order_id WHERE orders.partner_id = partners.id) AS stars";
-    let counted = "(SELECT COUNT(*) FROM ratings INNER JOIN orders ON orders.id = ratings.order_id \
-                   WHERE orders.partner_id = partners.id) AS ratings";
-    let columns = format!(
-        "partners.id AS id, users.id AS user_id, users.name AS name, users.email AS email, partners.online AS online, \
-         partners.online_changed_at AS online_changed_at, {stars}, {counted}"
-    );
+    let columns = "partners.id AS id, users.id AS user_id, users.name AS name, users.email AS email, \
+                   partners.online AS online, partners.online_changed_at AS online_changed_at";
     let from = "users INNER JOIN partners ON partners.user_id = users.id";
-    let rows: Vec<PartnerSqlRow> = people(&columns, from, list, limit).load(conn)?;
+    let rows: Vec<PartnerSqlRow> = people(columns, from, list, limit).load(conn)?;
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let ratings = ratings(conn, &ids)?;
     let partner = |row: PartnerSqlRow| {
         Ok(PartnerRow {
             id: id("partners.id", &row.id)?,
@@ -251,10 +248,24 @@ pub fn partners(conn: &mut Conn, list: &People, limit: i64) -> Result<Vec<Partne
             email: row.email,
             online: row.online,
             online_changed_at: Timestamp::from_millis(row.online_changed_at),
-            rating: row.stars.map(|average| RatingSummary { average, count: row.ratings }),
+            rating: ratings.get(&row.id).copied(),
         })
     };
     rows.into_iter().map(partner).collect()
+}
+
+/// What customers say of these partners.
+fn ratings(conn: &mut Conn, partners: &[&str]) -> Result<HashMap<String, RatingSummary>, StoreError> {
+    let rows: Vec<(Option<String>, i64, Option<i64>)> = ratings::table
+        .inner_join(orders::table.on(orders::id.eq(ratings::order_id)))
+        .filter(orders::partner_id.eq_any(partners))
+        .group_by(orders::partner_id)
+        .select((orders::partner_id, diesel::dsl::count_star(), diesel::dsl::sum(ratings::stars)))
+        .load(conn)?;
+    let summary = |(partner_id, count, stars): (Option<String>, i64, Option<i64>)| {
+        Some((partner_id?, RatingSummary { average: stars? as f64 / count as f64, count }))
+    };
+    Ok(rows.into_iter().filter_map(summary).collect())
 }
 
 #[derive(QueryableByName)]

@@ -41,6 +41,18 @@ impl StoreError {
     }
 }
 
+/// An error that a job on the database may fail with.
+pub trait JobError: From<StoreError> + Send + 'static {
+    /// The database's, if it is one of those: what was asked for was refused otherwise.
+    fn of_database(&self) -> Option<&StoreError>;
+}
+
+impl JobError for StoreError {
+    fn of_database(&self) -> Option<&StoreError> {
+        Some(self)
+    }
+}
+
 /// Parts of the messages with which SQLite and libpq say that the fault is not the query's. Neither gives
 /// Diesel a code for them.
 const UNAVAILABLE: [&str; 17] = [

@@ -46,7 +46,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use connection::at_one_moment;
 pub use connection::{Conn, DatabaseUrl, InvalidDatabaseUrl};
-pub use error::StoreError;
+pub use error::{JobError, StoreError};
 
 use prometheus::IntGauge;
 
@@ -121,7 +121,7 @@ impl Store {
     where
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: JobError,
     {
         self.timed("read", self.on_pool(job)).await
     }
@@ -135,7 +135,7 @@ impl Store {
     where
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: JobError,
     {
         match &self.inner.writer {
             Some(writer) => self.timed("write", writer.run(job, self.inner.wait)).await,
@@ -147,7 +147,7 @@ impl Store {
     where
         F: FnOnce(&mut Conn) -> Result<T, E> + Send + 'static,
         T: Send + 'static,
-        E: From<StoreError> + Send + 'static,
+        E: JobError,
     {
         let pool = self.inner.pool.clone();
         let job = move || {
@@ -157,12 +157,19 @@ impl Store {
         self.inner.threads.run(self.inner.wait, job).await?
     }
 
-    async fn timed<T, E>(&self, kind: &str, job: impl Future<Output = Result<T, E>>) -> Result<T, E> {
+    async fn timed<T, E: JobError>(
+        &self,
+        kind: &str,
+        job: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let begin = Instant::now();
         let waiting = Waiting::new(&self.inner.metrics.database_queue);
         let outcome = job.await;
         drop(waiting);
         self.inner.metrics.database.with_label_values(&[kind]).observe(begin.elapsed().as_secs_f64());
+        if let Some(error) = outcome.as_ref().err().and_then(JobError::of_database) {
+            self.inner.metrics.database_failures.with_label_values(&[error.as_str()]).inc();
+        }
         outcome
     }
 

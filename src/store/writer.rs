@@ -150,7 +150,6 @@ fn write_all(
         if let Some(error) = &failure {
             // Whoever waits for one of them says so where that is handled.
             log::debug!("{} writes were not made: {error}", batch.len());
-            metrics.database_failures.with_label_values(&[error.as_str()]).inc();
             // What state the connection is in is not worth finding out.
             conn = None;
         }

@@ -87,6 +87,12 @@ async function worker(browser, face, app) {
   });
   await face.tab.send('ServiceWorker.enable');
   const registrationId = await soon(found, 'the registration of the worker');
+  // One that is still being installed gets no pushes.
+  const isActive = () => face.run(async (own) => (await navigator.serviceWorker.getRegistration(`/${own}`))?.active?.state === 'activated', app);
+  const active = async () => {
+    while (!(await isActive()));
+  };
+  await soon(active(), 'the worker to be active');
   const push = (payload) => face.tab.send('ServiceWorker.deliverPushMessage', {
     origin: scope, registrationId, data: JSON.stringify(payload),
   });

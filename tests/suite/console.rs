@@ -2,12 +2,15 @@
 //! looks after it, who does what.
 
 use serde_json::{Value, json};
+use waybill::domain::eta::Leg;
 use waybill::domain::time::Timestamp;
 use waybill::store::StoreError;
+use waybill::store::marks::{self, Mark};
 
 use crate::support::steps::text;
+use crate::support::users::PASSWORD;
 use crate::support::{Socket, TestApp, TestUser};
-use crate::tracking::{PICKUP, frame, north, point};
+use crate::tracking::{PICKUP, ago, frame, north, point};
 
 fn items(list: &Value) -> &[Value] {
     list["items"].as_array().expect("a list")
@@ -222,6 +225,30 @@ async fn an_order_that_stands_still_is_an_exception() {
 }
 
 #[actix_web::test]
+async fn a_partner_who_is_expected_a_minute_after_the_promise_is_an_exception() {
+    let app = TestApp::start().await;
+    let admin = app.admin().await;
+    let (_, partner, order) = app.assigned_order().await;
+    let order = text(&order, "id");
+    app.step(&partner, &order, "en_route").await;
+    let (promised, id) = (ago(120), order.parse().expect("an id"));
+    let marked = app.inner().write(move |tx| {
+        marks::set(tx.conn(), id, Mark::Promised(Leg::Pickup), promised)?;
+        Ok(marks::set(tx.conn(), id, Mark::Announced(Leg::Pickup), promised)?)
+    });
+    marked.await.expect("it is promised");
+    let mut here = point(north(PICKUP, 2_000.0), Timestamp::now());
+    here["order_id"] = json!(order);
+    app.as_user(&partner).post("/partner/locations", json!({"points": [here]})).await.expect(202);
+    let mut screen = app.connect(&admin, "/ws/admin/").await;
+    let is_late = |frame: &Value| frame["exceptions"][0]["kind"] == "late";
+    let told = screen.until_match("an order that is late", is_late).await.pop().expect("it came");
+    let late = &told["exceptions"][0];
+    assert_eq!((&late["order_id"], &late["since"]), (&json!(order), &json!(promised)));
+    assert!(late["seconds"].as_u64() > Some(120), "{late}");
+}
+
+#[actix_web::test]
 async fn admins_see_who_looks_at_which_order() {
     let app = TestApp::start().await;
     let (first, second) = (app.admin().await, app.admin().await);
@@ -275,7 +302,12 @@ async fn partners_and_users_are_found_by_name_and_by_what_they_do() {
     assert_eq!(ids(&users), [busy.id.to_string(), idle.id.to_string()]);
     let rest = list(&format!("/admin/users?limit=2&cursor={}", text(&users, "next_cursor"))).await;
     assert_eq!(ids(&rest), [customer.id.to_string(), admin.id.to_string()]);
-    let customers = list("/admin/users?role=customer").await;
+    let named =
+        json!({"email": "oe@example.org", "password": PASSWORD, "name": "Özge Yıldız", "role": "customer"});
+    app.as_nobody().post("/auth/register", named).await.expect(201);
+    let found = list("/admin/users?q=%C3%96zge%20Y").await;
+    assert_eq!(items(&found)[0]["name"], "Özge Yıldız", "as it is written, on every database");
+    let customers = list("/admin/users?role=customer&q=customer").await;
     assert_eq!(ids(&customers), [customer.id.to_string()]);
 
     app.carry_to(&busy, &order, "delivered").await;

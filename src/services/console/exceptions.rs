@@ -71,7 +71,8 @@ fn troubles(app: &App, standing: &Standing, now: Timestamp) -> Vec<Trouble> {
         by_status(status, since, now).map(|kind| trouble(kind, since)).into_iter().collect();
     if status.shows_location() {
         let seen = app.last_seen().get(order_id, now).map_or(since, |seen| seen.timestamp.max(since));
-        if now.since(seen) >= SILENT_AFTER {
+        // While Redis is away, only the instance that a partner speaks to hears of that one.
+        if now.since(seen) >= SILENT_AFTER && app.groups().away().is_none() {
             found.push(trouble(ExceptionKind::Silent, seen));
         }
         let eta = app.last_seen().eta(order_id, status, now);
@@ -95,7 +96,7 @@ impl Told {
         let exceptions = match exceptions(app).await {
             Ok(exceptions) => exceptions,
             // The next look is soon.
-            Err(error) => return log::debug!("exceptions are not known: {error}"),
+            Err(error) => return log::warn!("exceptions are not known: {error}"),
         };
         let what = exceptions.iter().map(|one| (one.order_id, one.kind, one.claim.clone())).collect();
         if repeats || self.what.as_ref() != Some(&what) {

@@ -28,6 +28,8 @@ use std::pin::pin;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use tokio::time::{Interval, MissedTickBehavior, interval};
+
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, InstanceId, PartnerId, UserId};
 use crate::domain::time::Timestamp;
@@ -45,10 +47,10 @@ const LOOK: u64 = 2;
 const HISTORY: u64 = 10;
 /// All positions are told again after so many ticks: a session that fell behind may have missed a change.
 const ALL_POSITIONS: u64 = 30;
-/// Exceptions are told again after so many ticks although they are the same: the times in them have gone on.
-const SAME_EXCEPTIONS: u64 = 10;
+/// Exceptions are told again after so many looks although they are the same: the times in them have gone on.
+const SAME_EXCEPTIONS: u64 = 5;
 /// Positions in one frame.
-const POSITIONS: usize = 1_000;
+const POSITIONS: usize = 250;
 
 /// What is remembered for admins.
 #[derive(Debug, Default)]
@@ -68,10 +70,10 @@ impl Console {
     }
 }
 
-/// Looks and tells until `stop` resolves.
+/// Looks at this instance, and tells admins of health and positions, until `stop` resolves. Waits for no database.
 pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let mut stop = pin!(stop);
-    let mut ticks = actix_web::rt::time::interval(TICK);
+    let mut ticks = every(TICK);
     let mut telling = Telling::new(&app);
     loop {
         tokio::select! {
@@ -81,23 +83,46 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     }
 }
 
+/// Tells admins of exceptions until `stop` resolves: beside the rest, which must not wait for a database that hangs.
+pub async fn run_exceptions(app: App, stop: impl Future<Output = ()>) {
+    let mut stop = pin!(stop);
+    let mut ticks = every(TICK * u32::try_from(LOOK).unwrap_or(1));
+    let (mut told, mut number) = (exceptions::Told::default(), 0_u64);
+    loop {
+        let tick = async {
+            ticks.tick().await;
+            number += 1;
+            if has_admins(&app) {
+                told.tell(&app, number.is_multiple_of(SAME_EXCEPTIONS)).await;
+            } else {
+                told = exceptions::Told::default();
+            }
+        };
+        tokio::select! {
+            () = &mut stop => return,
+            () = tick => {}
+        }
+    }
+}
+
+/// Ticks of which none is made up for: two looks in a row would see next to nothing.
+fn every(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
 /// What was told, so that only what is new is told again.
 #[derive(Debug)]
 struct Telling {
     sampler: health::Sampler,
     number: u64,
     positions: HashMap<PartnerId, Timestamp>,
-    exceptions: exceptions::Told,
 }
 
 impl Telling {
     fn new(app: &App) -> Self {
-        Self {
-            sampler: health::Sampler::new(app),
-            number: 0,
-            positions: HashMap::new(),
-            exceptions: exceptions::Told::default(),
-        }
+        Self { sampler: health::Sampler::new(app), number: 0, positions: HashMap::new() }
     }
 
     async fn tick(&mut self, app: &App) {
@@ -114,19 +139,17 @@ impl Telling {
         }
         if !has_admins(app) {
             self.positions.clear();
-            self.exceptions = exceptions::Told::default();
             return;
         }
         self.tell_positions(app);
         if is_look {
             tell(app, "health", &EphemeralFrame::Health { health: &health::view(app) });
-            let repeats = self.number.is_multiple_of(SAME_EXCEPTIONS);
-            self.exceptions.tell(app, repeats).await;
         }
     }
 
     fn tell_positions(&mut self, app: &App) {
-        if self.number.is_multiple_of(ALL_POSITIONS) {
+        let are_all = self.number.is_multiple_of(ALL_POSITIONS);
+        if are_all {
             self.positions.clear();
         }
         let seen = app.tracking().positions().all(Timestamp::now());
@@ -134,7 +157,9 @@ impl Telling {
         let new: Vec<PartnerPositionView> = seen.iter().filter(is_new).map(Into::into).collect();
         self.positions = seen.iter().map(|seen| (seen.partner_id, seen.at)).collect();
         for (index, positions) in new.chunks(POSITIONS).enumerate() {
-            tell(app, &format!("positions-{index}"), &EphemeralFrame::Positions { positions });
+            // Of their own, so that for a slow session no change takes the place of all.
+            let slot = if are_all { format!("all-positions-{index}") } else { format!("positions-{index}") };
+            tell(app, &slot, &EphemeralFrame::Positions { positions });
         }
     }
 }

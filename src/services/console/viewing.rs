@@ -29,24 +29,25 @@ pub async fn view(app: &App, who: Principal, order_id: Option<OrderId>) -> Resul
             "Only a user with the role admin may do this.",
         ));
     }
-    let user_id = who.user_id;
+    // Before the name is looked up: what is said later may be known sooner.
+    let (user_id, at) = (who.user_id, Instant::now());
     let name = app.read(move |conn| Ok(name_of(conn, user_id)?)).await?.unwrap_or_default();
     let viewing = ViewingView { user_id, name, order_id };
     app.groups().tell(Say::Viewing(viewing.clone()));
-    note(app, viewing);
+    note(app, viewing, at);
     Ok(())
 }
 
-/// Takes what an admin's session said, here or on another instance, and tells the admins who listen here.
-pub(in crate::services) fn note(app: &App, viewing: ViewingView) {
+/// Takes what an admin's session said at a time, here or on another instance, and tells the admins who listen here.
+pub(in crate::services) fn note(app: &App, viewing: ViewingView, at: Instant) {
     let now = Instant::now();
     let mut viewings = lock(app);
     viewings.retain(|_, (_, at)| now.saturating_duration_since(*at) < HOLDS);
-    if viewing.order_id.is_some() {
-        viewings.insert(viewing.user_id, (viewing.clone(), now));
-    } else {
-        viewings.remove(&viewing.user_id);
+    if viewings.get(&viewing.user_id).is_some_and(|(_, said_at)| *said_at > at) {
+        return;
     }
+    // One that looks at nothing is kept as well, so that nothing older follows.
+    viewings.insert(viewing.user_id, (viewing.clone(), at));
     drop(viewings);
     super::tell(app, &format!("viewing-{}", viewing.user_id), &EphemeralFrame::Viewing { viewing: &viewing });
 }
@@ -57,7 +58,8 @@ pub(super) fn now(app: &App) -> Vec<ViewingView> {
     let now = Instant::now();
     let viewings = lock(app);
     let holding = viewings.values().filter(|(_, at)| now.saturating_duration_since(*at) < HOLDS);
-    let mut all: Vec<ViewingView> = holding.map(|(viewing, _)| viewing.clone()).collect();
+    let looking = holding.filter(|(viewing, _)| viewing.order_id.is_some());
+    let mut all: Vec<ViewingView> = looking.map(|(viewing, _)| viewing.clone()).collect();
     drop(viewings);
     all.sort_by(|one, other| (&one.name, one.user_id).cmp(&(&other.name, other.user_id)));
     all

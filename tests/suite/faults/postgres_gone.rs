@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use actix_web::rt::spawn;
 use actix_web::rt::task::spawn_blocking;
+use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -16,10 +17,36 @@ use super::listener::{Goal, Listener};
 use super::postgres::Cluster;
 use super::stage::{Stage, ended};
 use super::writer::{Writer, check_answers, state_of};
-use crate::support::{Socket, an_order};
+use crate::support::{Socket, TestApp, an_order};
 
 /// How long it is away.
 const AWAY: Duration = Duration::from_secs(10);
+
+#[actix_web::test]
+async fn admins_are_told_that_postgres_is_away_and_that_it_is_back() {
+    let mut cluster = spawn_blocking(Cluster::start).await.expect("PostgreSQL starts");
+    let app = TestApp::start_on(cluster.database(), &[("WAYBILL_DATABASE_WAIT_MS", "500")]).await;
+    let admin = app.admin().await;
+    let mut screen = app.connect(&admin, "/ws/admin/").await;
+    screen.expect("dashboard").await;
+    let is = |ok: bool| move |frame: &Value| frame["health"]["instances"][0]["database"]["ok"] == ok;
+    screen.until_match("a database that answers", is(true)).await;
+    let cluster = spawn_blocking(move || {
+        cluster.crash();
+        cluster
+    });
+    let mut cluster = cluster.await.expect("it is gone");
+    screen.until_match("a database that does not", is(false)).await;
+    let cluster = spawn_blocking(move || {
+        cluster.resume();
+        cluster
+    });
+    let _cluster = cluster.await.expect("it is back");
+    screen.until_match("a database that answers again", is(true)).await;
+    app.as_user(&admin).get("/admin/overview").await.expect(200);
+    // Its database goes with it, as long as there is a server to remove it from.
+    drop(app);
+}
 
 #[actix_web::test]
 async fn postgres_may_go_and_come_back_under_load_and_nothing_answered_is_lost() {

@@ -9,8 +9,8 @@ NEXTEST := $(shell $(CARGO) nextest --version >/dev/null 2>&1 && echo yes)
 # Whom `make bench KIT=…` compares with.
 PEERS ?= floor uws socketio-single nchan
 ifeq ($(NEXTEST),yes)
-# Twice as many as there are cores: most tests wait for something most of the time.
-RUN_TESTS = $(CARGO) nextest run --locked --no-default-features --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 2)))
+# Half as many again as there are cores: most tests wait for something now and then, and some hold the server to its pace.
+RUN_TESTS = $(CARGO) nextest run --locked --no-default-features --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 3 / 2)))
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
 NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
 # What the database makes no difference to is run once; nor does it to how sharp the simulator's eyes are.

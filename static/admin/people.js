@@ -7,8 +7,9 @@ import { Paged } from '../app/paged.js';
 import { Empty, Failed, Icon, Loading } from '../app/ui.js';
 import { Ago, Avatar, Table, Time, number, shortId, useCalm } from './parts.js';
 
-/** The newest accounts are read again so long after something has happened that changes them, milliseconds. */
+/** Accounts are read again so long after something has happened that changes them, for each page of them, milliseconds. */
 const SOON = 2_000;
+const PAGE = 50;
 const MOST = 500;
 
 /** A list that is read again, from the beginning, when one of `actions` is heard of; `steps` where orders count, too. */
@@ -17,13 +18,13 @@ class PeopleList extends Paged {
   #timer = 0;
 
   constructor({ session, group }, path, query, { actions, steps = false }) {
-    super((more) => session.get(`${path}?limit=50${query}${more}`), undefined, { most: MOST });
+    super((more) => session.get(`${path}?limit=${PAGE}${query}${more}`), undefined, { most: MOST, isDeep: true });
     const later = () => {
       if (this.#timer || document.hidden) return;
       this.#timer = setTimeout(() => {
         this.#timer = 0;
         this.load();
-      }, SOON);
+      }, SOON * Math.max(1, Math.ceil(this.state.value.items.length / PAGE)));
     };
     this.#offs = [
       group.on('activity', ({ activity }) => { if (actions.includes(activity.action)) later(); }),

@@ -63,18 +63,6 @@ function Facts({ face, order, now }) {
   </dl>`;
 }
 
-/** Who listens to the order now: its people, and admins. */
-function usePresence(watched) {
-  const [present, setPresent] = useState(new Map());
-  useEffect(() => watched.group.on('presence', ({ members, joined, left }) => setPresent((before) => {
-    const next = members ? new Map(members.map((one) => [one.user_id, one.role])) : new Map(before);
-    if (joined) next.set(joined.user_id, joined.role);
-    if (left) next.delete(left.user_id);
-    return next;
-  })), [watched]);
-  return present;
-}
-
 function Presence({ order, present }) {
   const isThere = (role) => [...present.values()].includes(role);
   const people = [['customer', order.customer.name], ...(order.partner ? [['partner', order.partner.name]] : [])];
@@ -103,7 +91,7 @@ function Story({ face, order, watched }) {
   const exceptions = (useStore(face.operation.exceptions) ?? []).filter(({ order_id: id }) => id === order.id);
   const now = useNow(1000);
   const story = useStory(face, order, watched);
-  const present = usePresence(watched);
+  const present = useStore(watched.present);
   const replay = useMemo(() => new Replay(), [order.id]);
   const { at } = useStore(replay.state);
   const steps = story.timeline.value?.items ?? NONE;

@@ -1,4 +1,4 @@
-// One order, live: the order itself, the way that its partner came, and whether one may still write about it.
+// One order, live: the order itself, the way that its partner came, who else looks at it, and whether one may still write about it.
 
 import { isShown, withEta, withLocation, withUpdate } from './order.js';
 import { Store } from './store.js';
@@ -6,12 +6,21 @@ import { Store } from './store.js';
 /** Points of a trail that are kept. */
 const TRAIL_KEPT = 2000;
 
+function withPresence(present, { members, joined, left }) {
+  const next = members ? new Map(members.map((one) => [one.user_id, one.role])) : new Map(present);
+  if (joined) next.set(joined.user_id, joined.role);
+  if (left) next.delete(left.user_id);
+  return next;
+}
+
 /** What is known of one order, and its subscription. */
 export class Watched {
   order = new Store(null);
   error = new Store(null);
   trail = new Store([]);
   isChatClosed = new Store(false);
+  /** Roles by user: who listens to the order now, its people and admins. */
+  present = new Store(new Map());
   #session;
   #orderId;
   #off;
@@ -38,6 +47,8 @@ export class Watched {
     this.group.on('trail', ({ points }) => this.#extend(points));
     this.group.on('eta', (frame) => this.order.set((order) => withEta(order, frame)));
     this.group.on('ended', (error) => { if (error) this.error.set(error); });
+    // Who is there is told once, right behind the order: whoever begins to listen when that is drawn comes too late.
+    this.group.on('presence', (frame) => this.present.set((present) => withPresence(present, frame)));
     this.group.on('chat_closed', () => this.isChatClosed.set(true));
     // Positions and ETAs are not repeated after a break, so they are read.
     let wasOpen = client.state.name === 'open';

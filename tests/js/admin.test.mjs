@@ -169,6 +169,19 @@ test('two admins see an order come, bring it on its way, and see its whole story
   assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 4, 'one socket each');
 });
 
+test('a story says who looks at the order, also who looked before it was opened', async (t) => {
+  const story = await stage(t);
+  const order = await place(story.customer);
+  const buyer = await visit(story, 'customer', story.customer, `/orders/${order.id}`);
+  await buyer.see('Sourdough loaf');
+  const olga = await enter(story, 'Olga Roca', `/orders/${order.id}`);
+  const there = (isThere) => olga.until((wanted) => document.querySelector('.presence [data-there]')?.dataset.there === wanted, String(isThere), `the customer to be there: ${isThere}`);
+  await there(true);
+  await buyer.go('/customer');
+  await buyer.see('Hello Ada');
+  await there(false);
+});
+
 test('of two admins one looks after an exception, and the other takes it over on purpose', async (t) => {
   const story = await stage(t);
   const [olga, max] = await two(t, story);

@@ -1,5 +1,6 @@
 // Who looks after which order, so that no two admins do the same.
 
+import { serverClock } from '../app/clock.js';
 import { Store } from '../app/store.js';
 import { t } from '../app/i18n.js';
 import { toast } from '../app/ui.js';
@@ -40,7 +41,7 @@ export class Claims {
 
   /** What has ended by itself. */
   #forget() {
-    const now = new Date().toISOString();
+    const now = new Date(serverClock.now()).toISOString();
     const held = [...this.state.value].filter(([, { until }]) => until > now);
     if (held.length < this.state.value.size) this.state.set(new Map(held));
   }

@@ -58,7 +58,7 @@ export class Operation {
     group.on('activity', ({ activity: { action } }) => {
       if (['went_online', 'went_offline'].includes(action)) this.#readSoon();
     });
-    group.on('exceptions', ({ exceptions }) => this.exceptions.set(exceptions));
+    group.on('exceptions', ({ exceptions }) => this.#trouble(exceptions));
     group.on('health', ({ health: { total } }) => this.connected.set({ sessions: total.connections, users: total.users }));
     group.on('ended', (error) => { if (error) this.error.set(error); });
     group.ready.catch((error) => this.error.set(error));
@@ -74,8 +74,13 @@ export class Operation {
     this.lastDay.set(dashboard.last_day);
     this.partners.set(dashboard.partners);
     this.connected.set({ sessions: dashboard.sessions, users: dashboard.users_online });
-    this.exceptions.set(dashboard.exceptions);
+    this.#trouble(dashboard.exceptions);
     this.error.set(null);
+  }
+
+  #trouble(exceptions) {
+    const heardAt = Date.now();
+    this.exceptions.set(exceptions.map((one) => ({ ...one, heardAt })));
   }
 
   #count(what) {

@@ -3,6 +3,7 @@
 import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
+import { serverClock } from '../app/clock.js';
 import { clock, distance, minutes } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
@@ -96,7 +97,7 @@ function Story({ face, order, watched }) {
   const { at } = useStore(replay.state);
   const steps = story.timeline.value?.items ?? NONE;
   const map = useRef(null);
-  useEffect(() => replay.set(trail, steps, isOver(order) ? null : Date.now()), [replay, trail, steps, order.status]);
+  useEffect(() => replay.set(trail, steps, isOver(order) ? null : serverClock.now()), [replay, trail, steps, order.status]);
   useEffect(() => () => replay.pause(), [replay]);
   useEffect(() => team.view(order.id), [team, order.id]);
   useEffect(() => claims.keep(order.id), [claims, order.id]);

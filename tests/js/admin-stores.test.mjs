@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { look, reader, speaker } from './no-page.mjs';
 import { ActiveOrders } from '../../static/admin/active-orders.js';
+import { lasting } from '../../static/admin/exceptions.js';
+import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
+import { ServerClock, serverClock } from '../../static/app/clock.js';
 
 const order = (id, status = 'pending', version = 1) => ({ id, status, version, customer: { id: 'ada' }, partner: null });
 const step = (id, status, version, previous = 'pending') => ({ update: { order_id: id, status, previous_status: previous, version, partner: null, updated_at: '' } });
@@ -81,4 +84,42 @@ test('on a busy day the figures are read every ten seconds, and when somebody lo
   look(true);
   wait(1);
   assert.equal(answers.asked.length, before + 1);
+});
+
+const at = (milliseconds) => new Date(milliseconds).toISOString();
+const position = (id, time) => ({ partner_id: id, latitude: 41, longitude: 2, timestamp: at(time) });
+const row = (id) => ({ id, user_id: `user ${id}`, name: id, online: true });
+
+test('who has gone offline is not taken for somebody who waits for orders', async (t) => {
+  const [group, answers] = [speaker(), reader()];
+  const fleet = new Fleet({ session: { get: answers.read }, group });
+  t.after(() => fleet.end());
+  const told = [];
+  fleet.watch((moved) => told.push(moved.map(({ partner_id: id }) => `${id} ${fleet.isOnline(id)}`).join()));
+  await answers.give({ items: ['pol', 'mia', 'tom'].map((id) => position(id, Date.now())) });
+  assert.equal(fleet.isOnline('tom'), true, 'nothing is known yet');
+  await new Promise((resolve) => { setTimeout(resolve, 5); });
+  await answers.page([row('pol'), row('mia')]);
+  assert.deepEqual(['pol', 'mia', 'tom'].map((id) => fleet.isOnline(id)), [true, true, false]);
+  group.say('activity', { activity: { action: 'went_offline', user_id: 'user mia' } });
+  assert.deepEqual([fleet.isOnline('mia'), fleet.partners.get('mia').name], [false, 'mia']);
+  group.say('activity', { activity: { action: 'went_online', user_id: 'user mia' } });
+  assert.deepEqual(told, ['pol true,mia true,tom true', 'tom false', 'mia false', 'mia true']);
+});
+
+test('ages go by the clock of the server', async (t) => {
+  const lead = 30 * 60_000;
+  const [group, answers, client] = [speaker(), reader(), speaker()];
+  serverClock.follow(client);
+  client.say('frame', { at: at(Date.now() + lead) });
+  client.say('frame', { at: at(Date.now()) });
+  assert.ok(Math.abs(serverClock.now() - Date.now() - lead) < 1_000, 'what is told late says less');
+  const fleet = new Fleet({ session: { get: answers.read }, group });
+  t.after(() => fleet.end());
+  group.say('positions', { positions: [position('pol', Date.now() + lead), position('mia', Date.now())] });
+  assert.deepEqual([...fleet.positions.keys()], ['pol'], 'by that clock the other was seen half an hour ago');
+  const trouble = { since: at(Date.now() + lead - 90_000), seconds: 90, heardAt: 1_000_000 };
+  assert.equal(lasting({ kind: 'silent', ...trouble }, 1_005_000), 95);
+  assert.equal(lasting({ kind: 'late', ...trouble }, 1_005_000), 90);
+  assert.ok(Math.abs(new ServerClock().now() - Date.now()) < 1_000);
 });

@@ -23,6 +23,10 @@ export class Claims {
       const isTaken = before?.user_id === this.#me && claim && claim.user_id !== this.#me && by !== this.#me;
       if (isTaken) toast({ title: t('claim.taken_over', { name: claim.name }), href: href(orderId) });
     });
+    // It ends with the order, and nothing else tells that.
+    group.on('order_update', ({ update: { order_id: orderId, status } }) => {
+      if (['completed', 'cancelled'].includes(status) && this.state.value.has(orderId)) this.#put(orderId, null);
+    });
     this.#every = setInterval(() => this.#forget(), 60_000);
   }
 

@@ -25,7 +25,7 @@ export function ClaimLine({ face, orderId, isOver = false }) {
       toast({ kind: 'error', title: t('claim.was_faster', { name: problem.body.claim?.name ?? '' }) });
     }
   };
-  if (!claim && isOver) return null;
+  if (isOver) return null;
   return html`<div class="claim">
     ${!claim && html`<span class="claim-who muted">${t('claim.nobody')}</span>
       <${ActionButton} kind="small primary" aria-label=${`${t('claim.claim')} ${shortId(orderId)}`} onPress=${() => attempt(() => claims.claim(orderId))}>${t('claim.claim')}</${ActionButton}>`}

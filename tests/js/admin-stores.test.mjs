@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { look, reader, speaker } from './no-page.mjs';
+import { leavePage, look, reader, speaker } from './no-page.mjs';
 import { ActiveOrders } from '../../static/admin/active-orders.js';
+import { Claims } from '../../static/admin/claims.js';
 import { lasting } from '../../static/admin/exceptions.js';
 import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
+import { Team } from '../../static/admin/team.js';
 import { ServerClock, serverClock } from '../../static/app/clock.js';
 
 const order = (id, status = 'pending', version = 1) => ({ id, status, version, customer: { id: 'ada' }, partner: null });
@@ -122,4 +124,51 @@ test('ages go by the clock of the server', async (t) => {
   assert.equal(lasting({ kind: 'silent', ...trouble }, 1_005_000), 95);
   assert.equal(lasting({ kind: 'late', ...trouble }, 1_005_000), 90);
   assert.ok(Math.abs(new ServerClock().now() - Date.now()) < 1_000);
+});
+
+test('a claim ends with its order', (t) => {
+  const group = speaker();
+  const claims = new Claims({ session: { user: { value: { id: 'olga' } } }, group, href: () => '/' });
+  t.after(() => claims.end());
+  const claim = (id) => ({ order_id: id, user_id: 'olga', name: 'Olga Roca', until: at(Date.now() + 3_600_000) });
+  group.say('dashboard', { dashboard: { claims: ['1', '2', '3', '4'].map(claim) } });
+  group.say('order_update', step('1', 'completed', 2));
+  group.say('order_update', step('2', 'cancelled', 2));
+  group.say('order_update', step('3', 'failed', 2));
+  assert.deepEqual([...claims.state.value.keys()], ['3', '4']);
+});
+
+test('of an admin\'s tabs the one that is looked at says what it shows, and no other takes that back', async (t) => {
+  const said = [];
+  const session = { user: { value: { id: 'olga', name: 'Olga Roca' } }, get: () => new Promise(() => {}) };
+  const tab = (name) => {
+    const team = new Team({ session, group: speaker(), client: { on: () => () => {}, send: ({ order_id: id }) => said.push(`${name} ${id}`) } });
+    t.after(() => team.end());
+    return team;
+  };
+  const heard = () => new Promise((resolve) => { setTimeout(resolve, 50); });
+  const [one, other] = [tab('one'), tab('other')];
+  const leaveOne = one.view('1');
+  const leaveOther = other.view('2');
+  await heard();
+  leaveOne();
+  leavePage();
+  assert.deepEqual(said, ['one 1', 'other 2', 'other null'], 'what was said before by another tab is over anyway');
+  said.length = 0;
+
+  const leave = one.view('1');
+  await heard();
+  leaveOther();
+  assert.deepEqual(said, ['one 1'], 'the other has nothing to take back');
+  // Another tab comes to the front, where it says so before long.
+  look(false);
+  other.view('2');
+  assert.deepEqual(said, ['one 1'], 'a tab that nobody looks at says nothing');
+  await new Promise((resolve) => { setTimeout(resolve, 1_100); });
+  assert.deepEqual(said, ['one 1', 'one null']);
+  look(true);
+  assert.deepEqual(said.slice(2), ['one 1', 'other 2']);
+  await heard();
+  leave();
+  assert.equal(said.length, 4);
 });

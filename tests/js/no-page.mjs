@@ -20,6 +20,9 @@ export function look(isVisible) {
   page.dispatchEvent(new Event('visibilitychange'));
 }
 
+/** The page is closed. */
+export const leavePage = () => listening.dispatchEvent(new Event('pagehide'));
+
 /** A subscription, or a client, which says what it is told to. */
 export function speaker() {
   const emitter = new EventEmitter();

@@ -9,7 +9,7 @@ import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { ageOf, freshnessOf, isChatted, isOver, isShown } from '../app/order.js';
 import { Icon, Loading, useNow } from '../app/ui.js';
-import { Watched } from '../app/watched.js';
+import { Watched, pointsOf } from '../app/watched.js';
 import { ClaimLine, ExceptionTag } from './exceptions.js';
 import { Status, Time, Viewers, duration, shortId } from './parts.js';
 import { Replay, ReplayBar, stepAt } from './replay.js';
@@ -93,7 +93,7 @@ function Story({ face, order, watched }) {
   const now = useNow(1000);
   const story = useStory(face, order, watched);
   const present = useStore(watched.present);
-  const replay = useMemo(() => new Replay(), [order.id]);
+  const replay = useMemo(() => new Replay(() => session.get(`/orders/${order.id}/track?tolerance=0`).then(pointsOf)), [session, order.id]);
   const { at } = useStore(replay.state);
   const steps = story.timeline.value?.items ?? NONE;
   const map = useRef(null);

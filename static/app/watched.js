@@ -6,6 +6,15 @@ import { Store } from './store.js';
 /** Points of a trail that are kept. */
 const TRAIL_KEPT = 2000;
 
+/** The points of a track as the server gives it. */
+export function pointsOf({ geometry, properties }) {
+  const times = properties?.times ?? [];
+  return (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
+}
+
+/** What is known, behind what was read of it. */
+export const following = (points, known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))];
+
 function withPresence(present, { members, joined, left }) {
   const next = members ? new Map(members.map((one) => [one.user_id, one.role])) : new Map(present);
   if (joined) next.set(joined.user_id, joined.role);
@@ -79,10 +88,8 @@ export class Watched {
 
   async #loadTrail() {
     try {
-      const { geometry, properties } = await this.#session.get(`/orders/${this.#orderId}/track`);
-      const times = properties?.times ?? [];
-      const points = (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
-      this.trail.set((known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))].slice(-TRAIL_KEPT));
+      const points = pointsOf(await this.#session.get(`/orders/${this.#orderId}/track`));
+      this.trail.set((known) => following(points, known).slice(-TRAIL_KEPT));
     } catch {
       // The map does without.
     }

@@ -6,6 +6,7 @@ import { Claims } from '../../static/admin/claims.js';
 import { lasting } from '../../static/admin/exceptions.js';
 import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
+import { Replay } from '../../static/admin/replay.js';
 import { Team } from '../../static/admin/team.js';
 import { ServerClock, serverClock } from '../../static/app/clock.js';
 
@@ -171,4 +172,29 @@ test('of an admin\'s tabs the one that is looked at says what it shows, and no o
   await heard();
   leave();
   assert.equal(said.length, 4);
+});
+
+test('a replay goes by all points of the way, and shows what came meanwhile once it is left', async () => {
+  const answers = reader();
+  const point = (seconds, latitude) => ({ latitude, longitude: 2, timestamp: at(seconds * 1000) });
+  let [dot, trail] = [null, null];
+  const map = { setDot: (id, one) => { dot = one; }, removeDot: () => { dot = null; }, setTrail: (points) => { trail = points; } };
+  const replay = new Replay(() => answers.read('all'));
+  replay.attach(map);
+  const steps = [{ at: at(0), to: 'pending' }, { at: at(1_000_000), to: 'completed' }];
+  const known = [point(0, 40), point(100, 50)];
+  replay.set(known, steps, null);
+  replay.seek(50_000);
+  assert.equal(dot.latitude, 45, 'by what is known until the rest is');
+  await answers.give([point(0, 40), point(50, 41), point(90, 49)]);
+  assert.deepEqual([dot.latitude, dot.freshness, trail.length], [41, 'live', 4]);
+  replay.set([...known, point(110, 51), point(400, 60)], steps, null);
+  replay.seek(200_000);
+  assert.deepEqual([dot.latitude, dot.freshness], [50, 'live'], 'it stays as it was');
+  replay.leave();
+  assert.deepEqual([dot, trail.length], [null, 4]);
+  replay.seek(200_000);
+  assert.deepEqual([dot.latitude, dot.freshness], [51, 'lost']);
+  replay.leave();
+  assert.equal(answers.asked.length, 2);
 });

@@ -10,6 +10,7 @@ const kept = new Map();
 Object.assign(globalThis, listen, {
   document: page,
   localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
+  cancelAnimationFrame: () => {},
   matchMedia: () => Object.assign(new EventTarget(), { matches: false }),
 });
 Object.defineProperty(globalThis, 'navigator', { value: { languages: ['en'] }, configurable: true });

@@ -2,12 +2,15 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { leavePage, look, reader, speaker } from './no-page.mjs';
 import { ActiveOrders } from '../../static/admin/active-orders.js';
+import { ICONS } from '../../static/admin/activity.js';
 import { Claims } from '../../static/admin/claims.js';
 import { lasting } from '../../static/admin/exceptions.js';
 import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
 import { Replay } from '../../static/admin/replay.js';
 import { Team } from '../../static/admin/team.js';
+import de from '../../static/admin/words.de.js';
+import en from '../../static/admin/words.en.js';
 import { ServerClock, serverClock } from '../../static/app/clock.js';
 
 const order = (id, status = 'pending', version = 1) => ({ id, status, version, customer: { id: 'ada' }, partner: null });
@@ -197,4 +200,19 @@ test('a replay goes by all points of the way, and shows what came meanwhile once
   assert.deepEqual([dot.latitude, dot.freshness], [51, 'lost']);
   replay.leave();
   assert.equal(answers.asked.length, 2);
+});
+
+/** What the server calls what people do. */
+const ACTIONS = [
+  'registered', 'logged_in', 'announced', 'went_online', 'went_offline', 'refunded', 'claimed', 'released',
+  'confirmed_order', 'assigned_order', 'took_back_order', 'cancelled_order', 'failed_order', 'changed_order',
+];
+
+test('whatever people do has words and a picture, and nothing else has', () => {
+  const names = [...ACTIONS].sort();
+  assert.deepEqual(Object.keys(ICONS).sort(), names);
+  for (const words of [en, de]) {
+    const said = Object.keys(words).filter((key) => key.startsWith('action.')).map((key) => key.slice('action.'.length));
+    assert.deepEqual(said.sort(), names);
+  }
 });

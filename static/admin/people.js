@@ -13,20 +13,30 @@ const PAGE = 50;
 const MOST = 500;
 
 /** A list that is read again, from the beginning, when one of `actions` is heard of; `steps` where orders count, too. */
-class PeopleList extends Paged {
+export class PeopleList extends Paged {
   #offs;
   #timer = 0;
+  /** Whether something has happened while nobody looked. */
+  #isMissed = false;
 
   constructor({ session, group }, path, query, { actions, steps = false }) {
     super((more) => session.get(`${path}?limit=${PAGE}${query}${more}`), undefined, { most: MOST, isDeep: true });
     const later = () => {
+      this.#isMissed ||= document.hidden;
       if (this.#timer || document.hidden) return;
       this.#timer = setTimeout(() => {
         this.#timer = 0;
         this.load();
       }, SOON * Math.max(1, Math.ceil(this.state.value.items.length / PAGE)));
     };
+    const look = () => {
+      if (document.hidden || !this.#isMissed) return;
+      this.#isMissed = false;
+      later();
+    };
+    document.addEventListener('visibilitychange', look);
     this.#offs = [
+      () => document.removeEventListener('visibilitychange', look),
       group.on('activity', ({ activity }) => { if (actions.includes(activity.action)) later(); }),
       group.on('snapshot', () => this.load()),
       ...(steps ? [group.on('order_update', ({ update: { status } }) => { if (['assigned', 'confirmed', 'delivered', 'cancelled', 'failed'].includes(status)) later(); })] : []),

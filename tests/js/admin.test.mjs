@@ -241,6 +241,24 @@ test('an announcement reaches a customer who looks', async (t) => {
   await olga.see('announced something to everybody');
 });
 
+test('a partner who goes offline is not idle on the map', async (t) => {
+  const story = await stage(t);
+  const olga = await enter(story, 'Olga Roca');
+  await olga.until(() => document.querySelector('.fleet-map').dataset.partners === '1');
+  // The only dot, which the map is fitted to.
+  const middle = await olga.run(() => {
+    const { x, y, width, height } = document.querySelector('.fleet-map').getBoundingClientRect();
+    return { x: x + width / 2, y: y + height / 2 };
+  });
+  await olga.pressAt(middle);
+  const card = (text) => olga.until((wanted) => document.querySelector('.map-card')?.innerText.includes(wanted), text, `the partner's card to say ${text}`);
+  await card('Pol Ferrer');
+  await card('Idle');
+  await story.partner.call('PUT', '/partner/availability', { online: false });
+  await card('Offline');
+  assert.ok(!(await olga.run(() => document.querySelector('.map-card').innerText)).includes('Idle'));
+});
+
 test('people are found, and seen to come and go', async (t) => {
   const story = await stage(t);
   const { customer, partner, partnerId } = story;

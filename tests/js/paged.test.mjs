@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { reader, speaker } from './no-page.mjs';
+import { look, reader, speaker } from './no-page.mjs';
 import { OrderList } from '../../static/admin/order-list.js';
+import { PeopleList } from '../../static/admin/people.js';
 import { Paged } from '../../static/app/paged.js';
 
 /** A list of `count` items, the newest first, in pages of 10. */
@@ -131,5 +132,25 @@ test('an order that is read by itself is as its latest step says', async () => {
   group.say('order_update', step('0001', 'confirmed', 2));
   group.say('order_update', step('0001', 'assigned', 3));
   await answers.give(order('0001', 'confirmed', 2));
+  assert.deepEqual(ids(list), []);
+});
+
+test('of people who are online nobody is left who is not, also when nobody looked meanwhile', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const [group, answers] = [speaker(), reader()];
+  const list = new PeopleList({ session: { get: answers.read }, group }, '/admin/partners', '&online=true', { actions: ['went_online', 'went_offline'] });
+  t.after(() => list.end());
+  await answers.page([{ id: '0002' }, { id: '0001' }]);
+  group.say('activity', { activity: { action: 'went_offline' } });
+  t.mock.timers.tick(2_000);
+  await answers.page([{ id: '0001' }]);
+  assert.deepEqual(ids(list), [1]);
+  look(false);
+  group.say('activity', { activity: { action: 'went_offline' } });
+  t.mock.timers.tick(60_000);
+  assert.equal(answers.asked.length, 2, 'for nobody it is not read');
+  look(true);
+  t.mock.timers.tick(2_000);
+  await answers.page([]);
   assert.deepEqual(ids(list), []);
 });

@@ -154,6 +154,7 @@ test('two admins see an order come, bring it on its way, and see its whole story
   const first = await at();
   await olga.until((before) => Number(document.querySelector('.replay').dataset.at) > before, first, 'the replay to go on');
   await olga.press('Pause');
+  await olga.until(() => performance.getEntriesByType('resource').some(({ name, responseStatus }) => name.endsWith('/track?tolerance=0') && responseStatus === 200), undefined, 'all points of the way');
   for (let count = 0; count < 2; count += 1) await olga.press('To the next step');
   await olga.until(() => document.querySelector('.story-timeline [aria-current="step"]'));
   const before = await at();

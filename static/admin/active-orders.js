@@ -1,25 +1,29 @@
 // All orders that have not ended: the pins of the map.
 
 import { isOver, withUpdate } from '../app/order.js';
+import { Steps } from '../app/steps.js';
 import { Store } from '../app/store.js';
 
 /** Of more than these the newest are shown; pages of 200. */
 const PAGES = 5;
-/** Of those that have ended while a page was read, the last are remembered. */
-const ENDED = 500;
 
 export class ActiveOrders {
   /** `orders` by id; `isCut` where there are more than are read. */
   state = new Store({ orders: new Map(), isLoading: false, error: null, isCut: false });
   #session;
-  #ended = new Set();
+  #steps = new Steps();
+  /** What was placed since the latest reading began. */
+  #placed = new Set();
   #turn = 0;
   #isUsed = false;
 
   constructor({ session, group }) {
     this.#session = session;
     group.on('dashboard', () => { if (this.#isUsed) this.load(); });
-    group.on('order_created', ({ order }) => this.#put(order));
+    group.on('order_created', ({ order }) => {
+      this.#placed.add(order.id);
+      this.#put(order);
+    });
     group.on('order_update', ({ update }) => this.#step(update));
   }
 
@@ -44,9 +48,9 @@ export class ActiveOrders {
 
   #step(update) {
     const { order_id: id, status } = update;
+    this.#steps.take(update);
     if (isOver({ status })) {
-      this.#ended.add(id);
-      if (this.#ended.size > ENDED) this.#ended.delete(this.#ended.values().next().value);
+      this.#placed.delete(id);
       if (this.state.value.orders.has(id)) this.#change((orders) => orders.delete(id));
     } else if (this.state.value.orders.has(id)) {
       this.#change((orders) => orders.set(id, withUpdate(orders.get(id), update)));
@@ -55,6 +59,7 @@ export class ActiveOrders {
 
   async load() {
     const own = ++this.#turn;
+    this.#placed.clear();
     this.state.set((state) => ({ ...state, isLoading: true, error: null }));
     const read = new Map();
     let cursor = '';
@@ -69,12 +74,15 @@ export class ActiveOrders {
       if (own === this.#turn) this.state.set((state) => ({ ...state, isLoading: false, error }));
       return;
     }
-    const newest = [...read.keys()].sort().at(-1) ?? '';
     this.state.set(({ orders: known }) => {
       const orders = new Map();
-      for (const [id, order] of read) if (!this.#ended.has(id)) orders.set(id, known.get(id)?.version > order.version ? known.get(id) : order);
-      // What was placed while this was read.
-      for (const [id, order] of known) if (id > newest) orders.set(id, order);
+      for (const order of read.values()) {
+        const before = known.get(order.id);
+        const now = this.#steps.on(before?.version > order.version ? before : order);
+        if (!isOver(now)) orders.set(now.id, now);
+      }
+      // What else is known has ended unheard, but for what was placed meanwhile.
+      for (const id of this.#placed) if (known.has(id) && !orders.has(id)) orders.set(id, known.get(id));
       return { orders, isLoading: false, error: null, isCut: cursor !== null };
     });
   }

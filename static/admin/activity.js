@@ -11,9 +11,10 @@ import { Ago, Avatar, named, shortId } from './parts.js';
 const MOST = 200;
 const PAGE = 50;
 
-const ICONS = {
-  logged_in: 'person', registered: 'person', went_online: 'power', went_offline: 'power', announced: 'megaphone', refunded: 'undo', assigned: 'swap',
-  claimed: 'shield', released: 'shield', confirmed_order: 'check', cancelled_order: 'close', failed_order: 'alert', placed_order: 'bag',
+/** By what the server calls an action. */
+export const ICONS = {
+  registered: 'person', logged_in: 'person', announced: 'megaphone', went_online: 'power', went_offline: 'power', refunded: 'undo', claimed: 'shield', released: 'shield',
+  confirmed_order: 'check', assigned_order: 'swap', took_back_order: 'undo', cancelled_order: 'close', failed_order: 'alert', changed_order: 'list',
 };
 
 const isSame = () => false;

@@ -1,5 +1,6 @@
 // Who looks after which order, so that no two admins do the same.
 
+import { serverClock } from '../app/clock.js';
 import { Store } from '../app/store.js';
 import { t } from '../app/i18n.js';
 import { toast } from '../app/ui.js';
@@ -22,6 +23,10 @@ export class Claims {
       const isTaken = before?.user_id === this.#me && claim && claim.user_id !== this.#me && by !== this.#me;
       if (isTaken) toast({ title: t('claim.taken_over', { name: claim.name }), href: href(orderId) });
     });
+    // It ends with the order, and nothing else tells that.
+    group.on('order_update', ({ update: { order_id: orderId, status } }) => {
+      if (['completed', 'cancelled'].includes(status) && this.state.value.has(orderId)) this.#put(orderId, null);
+    });
     this.#every = setInterval(() => this.#forget(), 60_000);
   }
 
@@ -40,7 +45,7 @@ export class Claims {
 
   /** What has ended by itself. */
   #forget() {
-    const now = new Date().toISOString();
+    const now = new Date(serverClock.now()).toISOString();
     const held = [...this.state.value].filter(([, { until }]) => until > now);
     if (held.length < this.state.value.size) this.state.set(new Map(held));
   }

@@ -6,9 +6,9 @@ import { explain, t } from '../app/i18n.js';
 import { ActionButton, Empty, Icon, Loading, toast, useNow } from '../app/ui.js';
 import { Avatar, Confirm, Status, Viewers, duration, shortId } from './parts.js';
 
-/** How long it has lasted by now, seconds; how late an order will be is told, and does not grow by itself. */
-function lasting({ kind, since, seconds }, now) {
-  return kind === 'late' ? seconds : Math.max(0, (now - Date.parse(since)) / 1000);
+/** How long it has lasted by now, seconds: as the server said, and the time since. How late an order will be does not grow by itself. */
+export function lasting({ kind, seconds, heardAt }, now) {
+  return kind === 'late' ? seconds : seconds + Math.max(0, (now - heardAt) / 1000);
 }
 
 /** Who looks after an order, and what one may do about that. */
@@ -25,7 +25,7 @@ export function ClaimLine({ face, orderId, isOver = false }) {
       toast({ kind: 'error', title: t('claim.was_faster', { name: problem.body.claim?.name ?? '' }) });
     }
   };
-  if (!claim && isOver) return null;
+  if (isOver) return null;
   return html`<div class="claim">
     ${!claim && html`<span class="claim-who muted">${t('claim.nobody')}</span>
       <${ActionButton} kind="small primary" aria-label=${`${t('claim.claim')} ${shortId(orderId)}`} onPress=${() => attempt(() => claims.claim(orderId))}>${t('claim.claim')}</${ActionButton}>`}

@@ -2,6 +2,7 @@
 // or brought. It is drawn straight from what comes, without a component for each dot; the canvas draws once a frame at most.
 
 import { html, useEffect, useMemo, useRef } from '../app/view.js';
+import { serverClock } from '../app/clock.js';
 import { t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 
@@ -20,7 +21,7 @@ const freshnessAt = (timestamp, now) => {
   return age > LOST ? 'lost' : age > STALE ? 'stale' : 'live';
 };
 
-const keyOf = ({ freshness, busy, small, selected, label }) => `${freshness} ${busy} ${small} ${selected} ${label}`;
+const keyOf = ({ freshness, kind, busy, small, selected, label }) => `${freshness} ${kind} ${busy} ${small} ${selected} ${label}`;
 
 /** Keeps the dots of a map as the fleet and the orders are. */
 class Drawing {
@@ -78,7 +79,7 @@ class Drawing {
     const order = this.#busy.get(id);
     const selected = this.#selected === PARTNER + id || (order !== undefined && this.#selected === ORDER + order.id);
     return {
-      freshness: freshnessAt(timestamp, Date.now()), kind: 'partner', busy: order !== undefined, small: this.#face.fleet.positions.size > CROWD, selected,
+      freshness: freshnessAt(timestamp, serverClock.now()), kind: order || this.#face.fleet.isOnline(id) ? 'partner' : 'other', busy: order !== undefined, small: this.#face.fleet.positions.size > CROWD, selected,
       label: selected ? order?.partner.name ?? this.#face.fleet.partners.get(id)?.name : undefined,
     };
   }

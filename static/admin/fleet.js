@@ -1,6 +1,8 @@
 // Where the partners are. There may be hundreds that move every second, so this is no store: whoever draws them is told which have
 // moved.
 
+import { serverClock } from '../app/clock.js';
+
 /** Who was not seen for longer is not on the map, milliseconds. */
 const GONE = 10 * 60_000;
 /** Pages of partners that are read for their names, of 200 each. */
@@ -19,13 +21,17 @@ export class Fleet {
   #timer = 0;
   #readAt = 0;
   #isUsed = false;
+  /** Whether all who are online are known. */
+  #isWhole = false;
 
   constructor({ session, group }) {
     this.#session = session;
     group.on('positions', ({ positions }) => this.#take(positions));
     group.on('dashboard', () => { if (this.#isUsed) this.load(); });
-    group.on('activity', ({ activity: { action } }) => {
-      if (this.#isUsed && ['went_online', 'went_offline'].includes(action)) this.#readSoon();
+    group.on('activity', ({ activity: { action, user_id: userId } }) => {
+      if (!['went_online', 'went_offline'].includes(action)) return;
+      this.#went(userId, action === 'went_online');
+      if (this.#isUsed) this.#readSoon();
     });
     this.#every = setInterval(() => this.#forget(), 30_000);
   }
@@ -46,7 +52,7 @@ export class Fleet {
   }
 
   #take(positions) {
-    const since = Date.now() - GONE;
+    const since = serverClock.now() - GONE;
     const moved = positions.filter((one) => {
       const known = this.positions.get(one.partner_id);
       return Date.parse(one.timestamp) > since && !(known && known.timestamp >= one.timestamp);
@@ -56,7 +62,7 @@ export class Fleet {
   }
 
   #forget() {
-    const since = Date.now() - GONE;
+    const since = serverClock.now() - GONE;
     const gone = [...this.positions.values()].filter(({ timestamp }) => Date.parse(timestamp) < since).map(({ partner_id: id }) => id);
     gone.forEach((id) => this.positions.delete(id));
     if (gone.length > 0) this.#watchers.forEach((watcher) => watcher([], gone));
@@ -71,6 +77,25 @@ export class Fleet {
     }, Math.max(0, this.#readAt + READ_EVERY - Date.now()));
   }
 
+  /** Whether somebody waits for orders, as far as that is known. */
+  isOnline(id) {
+    return this.partners.get(id)?.online ?? !this.#isWhole;
+  }
+
+  #went(userId, online) {
+    const row = [...this.partners.values()].find((one) => one.user_id === userId);
+    if (row) this.#know(new Map(this.partners).set(row.id, { ...row, online }));
+  }
+
+  #know(partners, isWhole = this.#isWhole) {
+    const before = new Map([...this.positions.keys()].map((id) => [id, this.isOnline(id)]));
+    this.partners = partners;
+    this.#isWhole = isWhole;
+    // They look otherwise from now on, and may not move for long.
+    const other = [...this.positions.values()].filter(({ partner_id: id }) => this.isOnline(id) !== before.get(id));
+    if (other.length > 0) this.#watchers.forEach((watcher) => watcher(other, []));
+  }
+
   async #readPartners() {
     const partners = new Map();
     try {
@@ -80,7 +105,9 @@ export class Fleet {
         items.forEach((row) => partners.set(row.id, row));
         cursor = next ?? null;
       }
-      this.partners = partners;
+      // Who has gone offline has a name still.
+      for (const [id, row] of this.partners) if (!partners.has(id) && this.positions.has(id)) partners.set(id, { ...row, online: false });
+      this.#know(partners, cursor === null);
     } catch {
       // Those that are known are better than none.
     }

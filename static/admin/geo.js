@@ -10,7 +10,10 @@ export function metresBetween(one, other) {
   return 2 * EARTH * Math.asin(Math.sqrt(half));
 }
 
-/** Where somebody was at a time, by points with `time`; null before the first. */
+/** Between two points that are further apart nobody knows where somebody was, milliseconds. */
+const GAP = 120_000;
+
+/** Where somebody was at a time, by points with `time`; null before the first, and `isLost` where nobody knew. */
 export function positionAt(points, time) {
   if (points.length === 0 || time < points[0].time) return null;
   let [low, high] = [0, points.length - 1];
@@ -20,11 +23,13 @@ export function positionAt(points, time) {
     else high = middle - 1;
   }
   const [before, after] = [points[low], points[low + 1]];
-  if (!after) return before;
+  const isLost = (after ? after.time - before.time : time - before.time) > GAP && time > before.time;
+  if (!after || isLost) return { ...before, isLost };
   const share = (time - before.time) / (after.time - before.time || 1);
   return {
     latitude: before.latitude + (after.latitude - before.latitude) * share,
     longitude: before.longitude + (after.longitude - before.longitude) * share,
     time,
+    isLost,
   };
 }

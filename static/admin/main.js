@@ -4,6 +4,7 @@ import { html } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { addWords, t } from '../app/i18n.js';
 import { watchUnsent } from '../app/chat.js';
+import { serverClock } from '../app/clock.js';
 import { startFace } from '../app/frame.js';
 import { Inbox } from '../app/inbox.js';
 import { connect } from '../app/live.js';
@@ -44,6 +45,7 @@ function hrefOf({ data }) {
 function begin() {
   const live = connect(session);
   const { client } = live;
+  serverClock.follow(client);
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const operation = new Operation({ session, client });
   const { group } = operation;

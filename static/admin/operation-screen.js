@@ -65,7 +65,7 @@ function PartnerCard({ face, partnerId, onClose }) {
     <div class="map-card-head"><${Avatar} name=${name} /><strong class="clip">${name}</strong><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></div>
     <dl class="facts">${row && html`<div><dt>${t('partners.rating')}</dt><dd>${row.rating ? t('partners.rated', { average: number(row.rating.average, 1), count: row.rating.count }) : t('partners.unrated')}</dd></div>`}
       <div><dt>${t('partners.seen')}</dt><dd>${position ? html`<${Ago} at=${position.timestamp} />` : t('partners.unseen')}</dd></div>
-      <div><dt>${t('partners.in_hand')}</dt><dd>${mine.length === 0 ? t('partner.idle') : mine.map(({ id, status }) => html`<a key=${id} class="line" href=${face.router.href(`/orders/${id}`)}>${shortId(id)} · ${t(`short.${status}`)}</a>`)}</dd></div></dl>
+      <div><dt>${t('partners.in_hand')}</dt><dd>${mine.length === 0 ? t(face.fleet.isOnline(partnerId) ? 'partner.idle' : 'partner.offline') : mine.map(({ id, status }) => html`<a key=${id} class="line" href=${face.router.href(`/orders/${id}`)}>${shortId(id)} · ${t(`short.${status}`)}</a>`)}</dd></div></dl>
     <a class="button quiet" href=${face.router.href(`/orders/partner/${partnerId}`)}>${t('partners.orders')}</a></aside>`;
 }
 
@@ -84,7 +84,7 @@ function TeamCard({ face }) {
 }
 
 function Legend() {
-  return html`<ul class="legend" aria-hidden="true"><li><i class="dot-idle"></i>${t('partner.idle')}</li><li><i class="dot-busy"></i>${t('partner.busy')}</li><li>
+  return html`<ul class="legend" aria-hidden="true"><li><i class="dot-idle"></i>${t('partner.idle')}</li><li><i class="dot-busy"></i>${t('partner.busy')}</li><li><i class="dot-offline"></i>${t('partner.offline')}</li><li>
     <i class="stop-pickup"></i>${t('story.pickup')}</li><li><i class="stop-dropoff"></i>${t('story.dropoff')}</li><li><i class="stop-alarm"></i>${t('operation.trouble')}</li></ul>`;
 }
 

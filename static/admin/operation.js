@@ -5,6 +5,8 @@ import { Store } from '../app/store.js';
 
 /** What frames do not tell (who is idle, what is older than a day by now) is read again after something has happened, milliseconds. */
 const SOON = 1_500;
+/** However much happens, no more often than this. */
+const EVERY = 10_000;
 /** And otherwise no later than this. */
 const LATEST = 30_000;
 const ENDED = { completed: 'completed', cancelled: 'cancelled', failed: 'failed' };
@@ -32,6 +34,8 @@ export class Operation {
   #timer = 0;
   #readAt = 0;
   #turn = 0;
+  /** How many steps were counted. */
+  #steps = 0;
   #every;
 
   constructor({ session, client }) {
@@ -40,10 +44,13 @@ export class Operation {
     this.group = group;
     group.on('dashboard', ({ dashboard }) => this.#begin(dashboard));
     group.on('order_created', ({ order }) => {
+      this.#steps += 1;
       this.orders.set((orders) => orders && withStep(orders, null, order.status));
       this.#count('placed');
+      this.#readSoon();
     });
     group.on('order_update', ({ update: { previous_status: from, status: to } }) => {
+      this.#steps += 1;
       this.orders.set((orders) => orders && withStep(orders, from, to));
       if (ENDED[to]) this.#count(ENDED[to]);
       this.#readSoon();
@@ -51,12 +58,15 @@ export class Operation {
     group.on('activity', ({ activity: { action } }) => {
       if (['went_online', 'went_offline'].includes(action)) this.#readSoon();
     });
-    group.on('exceptions', ({ exceptions }) => this.exceptions.set(exceptions));
+    group.on('exceptions', ({ exceptions }) => this.#trouble(exceptions));
     group.on('health', ({ health: { total } }) => this.connected.set({ sessions: total.connections, users: total.users }));
     group.on('ended', (error) => { if (error) this.error.set(error); });
     group.ready.catch((error) => this.error.set(error));
     this.#every = setInterval(() => this.#readSoon(), LATEST);
+    document.addEventListener('visibilitychange', this.#look);
   }
+
+  #look = () => this.#readSoon(0);
 
   #begin(dashboard) {
     this.#turn += 1;
@@ -64,8 +74,13 @@ export class Operation {
     this.lastDay.set(dashboard.last_day);
     this.partners.set(dashboard.partners);
     this.connected.set({ sessions: dashboard.sessions, users: dashboard.users_online });
-    this.exceptions.set(dashboard.exceptions);
+    this.#trouble(dashboard.exceptions);
     this.error.set(null);
+  }
+
+  #trouble(exceptions) {
+    const heardAt = Date.now();
+    this.exceptions.set(exceptions.map((one) => ({ ...one, heardAt })));
   }
 
   #count(what) {
@@ -73,23 +88,29 @@ export class Operation {
   }
 
   /** Not for each of many steps, and for nobody who does not look. */
-  #readSoon() {
+  #readSoon(soon = SOON) {
     if (this.#timer || document.hidden) return;
-    const wait = Math.max(SOON, this.#readAt + 2 * SOON - Date.now());
+    const wait = Math.max(soon, this.#readAt + EVERY - Date.now());
     this.#timer = setTimeout(() => {
       this.#timer = 0;
+      if (document.hidden) return;
       this.#readAt = Date.now();
       this.#read();
     }, wait);
   }
 
+  /** What was in the first picture may be told as a step, too, and then counts twice until this is read. */
   async #read() {
     const own = ++this.#turn;
+    const steps = this.#steps;
     try {
-      const { last_day: lastDay, partners } = await this.#session.get('/admin/overview');
+      const { orders, last_day: lastDay, partners } = await this.#session.get('/admin/overview');
       if (own !== this.#turn) return;
-      this.lastDay.set(lastDay);
       this.partners.set(partners);
+      // Whether a step that came meanwhile is in it nobody knows; after that step it is read again.
+      if (steps !== this.#steps) return;
+      this.orders.set(orders);
+      this.lastDay.set(lastDay);
     } catch {
       // The connection tells how things are; what it does not tell is read the next time.
     }
@@ -98,6 +119,7 @@ export class Operation {
   end() {
     clearInterval(this.#every);
     clearTimeout(this.#timer);
+    document.removeEventListener('visibilitychange', this.#look);
     this.group.close();
   }
 }

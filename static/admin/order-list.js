@@ -2,6 +2,7 @@
 
 import { withUpdate } from '../app/order.js';
 import { Paged } from '../app/paged.js';
+import { Steps } from '../app/steps.js';
 
 const MOST = 500;
 const isNewer = (one, other) => one.version > other.version;
@@ -12,13 +13,14 @@ export class OrderList extends Paged {
   #filter;
   #offs;
   #asked = new Set();
+  #steps = new Steps();
 
   constructor({ session, group }, filter) {
     const { status, customerId, partnerId } = filter;
     const query = [
       status === 'active' ? 'active=true' : status && `status=${status}`, customerId && `customer_id=${customerId}`, partnerId && `partner_id=${partnerId}`,
     ].filter(Boolean).map((part) => `&${part}`).join('');
-    super((more) => session.get(`/orders?limit=50${query}${more}`), isNewer, { most: MOST });
+    super((more) => session.get(`/orders?limit=50${query}${more}`), isNewer, { most: MOST, isDeep: true });
     this.#session = session;
     this.#filter = filter;
     this.#offs = [
@@ -37,8 +39,14 @@ export class OrderList extends Paged {
       && (!wanted.customerId || customer?.id === wanted.customerId) && (!wanted.partnerId || partner?.id === wanted.partnerId);
   }
 
+  now(order) {
+    const by = this.#steps.on(order);
+    return this.fits(by) ? by : null;
+  }
+
   #step(update) {
     const { order_id: id } = update;
+    this.#steps.take(update);
     const { items, next } = this.state.value;
     if (items.some((order) => order.id === id)) {
       this.change((order) => withUpdate(order, update));
@@ -52,7 +60,10 @@ export class OrderList extends Paged {
   async ask(id) {
     if (this.#asked.has(id)) return;
     this.#asked.add(id);
-    await this.#session.get(`/orders/${id}`).then((order) => { if (this.fits(order)) this.put({ ...order, isLive: true }); }, () => {});
+    await this.#session.get(`/orders/${id}`).then((order) => {
+      const by = this.now(order);
+      if (by) this.put({ ...by, isLive: true });
+    }, () => {});
     this.#asked.delete(id);
   }
 
@@ -68,12 +79,16 @@ export class OrdersById extends Paged {
   #session;
   #offs;
   #wanted = [];
+  #steps = new Steps();
 
   constructor({ session, group }) {
     super(async () => ({ items: [], next_cursor: null }), isNewer);
     this.#session = session;
     this.#offs = [
-      group.on('order_update', ({ update }) => this.change((order) => withUpdate(order, update))),
+      group.on('order_update', ({ update }) => {
+        this.#steps.take(update);
+        this.change((order) => withUpdate(order, update));
+      }),
       group.on('snapshot', () => {
         const wanted = this.#wanted;
         this.show([]);
@@ -91,7 +106,7 @@ export class OrdersById extends Paged {
       try {
         const order = await this.#session.get(`/orders/${id}`);
         if (this.#wanted !== wanted) return;
-        this.put(order);
+        this.put(this.#steps.on(order));
       } catch (error) {
         if (this.#wanted === wanted) this.state.set((list) => ({ ...list, error }));
         return;

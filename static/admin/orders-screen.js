@@ -2,6 +2,7 @@
 
 import { html, useEffect, useMemo, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
+import { serverClock } from '../app/clock.js';
 import { money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { STEPS } from '../app/order.js';
@@ -86,7 +87,7 @@ export function OrdersScreen({ face, status = '', of = {} }) {
   const { items, next, isLoading, error } = useStore(list.state);
   const now = useNow(2000);
   const who = Boolean(of.customerId || of.partnerId);
-  const isHere = (order) => kind !== '' || list.fits(order) || now - Date.parse(order.updated_at) < LEAVING;
+  const isHere = (order) => kind !== '' || list.fits(order) || serverClock.now() - Date.parse(order.updated_at) < LEAVING;
   const shown = items.filter((order) => isHere(order) && found(order, text));
   const [first] = items;
   const name = of.customerId ? first?.customer.name : first?.partner?.name;

@@ -2,9 +2,10 @@
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
+import { serverClock, useServerNow } from '../app/clock.js';
 import { has, locale, t } from '../app/i18n.js';
 import { ago, moment } from '../app/format.js';
-import { ActionButton, Dialog, useNow } from '../app/ui.js';
+import { ActionButton, Dialog } from '../app/ui.js';
 import { viewersOf } from './team.js';
 
 /** How long a row that has changed is marked, milliseconds. */
@@ -45,9 +46,9 @@ export function ExactTime({ at }) {
   return html`<time datetime=${at} title=${new Date(at).toLocaleString(locale())}>${isToday ? exactly(at) : moment(at)}</time>`;
 }
 
-/** How long ago, kept true. */
+/** How long ago by the server's clock, kept true. */
 export function Ago({ at }) {
-  const now = useNow(10_000);
+  const now = useServerNow(serverClock, 10_000);
   return html`<time datetime=${at} title=${new Date(at).toLocaleString(locale())}>${ago(at, now)}</time>`;
 }
 

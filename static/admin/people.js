@@ -7,25 +7,36 @@ import { Paged } from '../app/paged.js';
 import { Empty, Failed, Icon, Loading } from '../app/ui.js';
 import { Ago, Avatar, Table, Time, number, shortId, useCalm } from './parts.js';
 
-/** The newest accounts are read again so long after something has happened that changes them, milliseconds. */
+/** Accounts are read again so long after something has happened that changes them, for each page of them, milliseconds. */
 const SOON = 2_000;
+const PAGE = 50;
 const MOST = 500;
 
 /** A list that is read again, from the beginning, when one of `actions` is heard of; `steps` where orders count, too. */
-class PeopleList extends Paged {
+export class PeopleList extends Paged {
   #offs;
   #timer = 0;
+  /** Whether something has happened while nobody looked. */
+  #isMissed = false;
 
   constructor({ session, group }, path, query, { actions, steps = false }) {
-    super((more) => session.get(`${path}?limit=50${query}${more}`), undefined, { most: MOST });
+    super((more) => session.get(`${path}?limit=${PAGE}${query}${more}`), undefined, { most: MOST, isDeep: true });
     const later = () => {
+      this.#isMissed ||= document.hidden;
       if (this.#timer || document.hidden) return;
       this.#timer = setTimeout(() => {
         this.#timer = 0;
         this.load();
-      }, SOON);
+      }, SOON * Math.max(1, Math.ceil(this.state.value.items.length / PAGE)));
     };
+    const look = () => {
+      if (document.hidden || !this.#isMissed) return;
+      this.#isMissed = false;
+      later();
+    };
+    document.addEventListener('visibilitychange', look);
     this.#offs = [
+      () => document.removeEventListener('visibilitychange', look),
       group.on('activity', ({ activity }) => { if (actions.includes(activity.action)) later(); }),
       group.on('snapshot', () => this.load()),
       ...(steps ? [group.on('order_update', ({ update: { status } }) => { if (['assigned', 'confirmed', 'delivered', 'cancelled', 'failed'].includes(status)) later(); })] : []),

@@ -4,6 +4,7 @@ import { html } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
 import { t } from '../app/i18n.js';
 import { Icon } from '../app/ui.js';
+import { following } from '../app/watched.js';
 import { positionAt } from './geo.js';
 import { exactly } from './parts.js';
 
@@ -22,12 +23,21 @@ export class Replay {
   state = new Store({ at: null, isPlaying: false, speed: 30 });
   /** From and to, milliseconds since 1970. */
   bounds = [0, 0];
+  #read;
+  #turn = 0;
   #map = null;
   #points = [];
   #trail = [];
+  /** The way as it is known by now, whatever is shown. */
+  #known = [];
   #drawnAt = null;
   #isTrailShown = false;
   #frame = 0;
+
+  /** `read()` gives all points of the way: that of a live map has fewer, since they need not tell when somebody was where. */
+  constructor(read) {
+    this.#read = read;
+  }
 
   attach(map) {
     this.#map = map;
@@ -45,12 +55,27 @@ export class Replay {
   set(trail, steps, until) {
     const times = [...steps.map(({ at }) => Date.parse(at)), ...trail.map(({ timestamp }) => Date.parse(timestamp)).filter(Number.isFinite), ...(until ? [until] : [])];
     if (times.length > 0) this.bounds = [Math.min(...times), Math.max(...times)];
-    if (this.isOn) return;
+    this.#known = trail;
+    if (!this.isOn) this.#take(trail);
+  }
+
+  #take(trail) {
     this.#trail = trail;
     this.#points = trail.map(({ latitude, longitude, timestamp }) => ({ latitude, longitude, time: Date.parse(timestamp) })).filter(({ time }) => Number.isFinite(time));
   }
 
+  /** When it is first shown; what is known does until then. */
+  async #begin() {
+    const own = ++this.#turn;
+    const points = await this.#read().catch(() => null);
+    if (!points || own !== this.#turn || !this.isOn) return;
+    this.#take(following(points, this.#known));
+    this.#drawnAt = null;
+    this.#draw(this.state.value.at);
+  }
+
   seek(time) {
+    if (!this.isOn) this.#begin();
     const [from, to] = this.bounds;
     const at = Math.min(to, Math.max(from, time));
     this.state.set((state) => ({ ...state, at }));
@@ -69,6 +94,7 @@ export class Replay {
   #play() {
     const [from, to] = this.bounds;
     let { at } = this.state.value;
+    if (at === null) this.#begin();
     if (at === null || at >= to) at = from;
     this.state.set((state) => ({ ...state, at, isPlaying: true }));
     let [before, told] = [performance.now(), 0];
@@ -95,6 +121,7 @@ export class Replay {
   leave() {
     this.pause();
     this.#map?.removeDot(DOT);
+    this.#take(this.#known);
     this.#map?.setTrail(this.#trail, 'partner');
     this.#drawnAt = null;
     this.#isTrailShown = false;
@@ -107,7 +134,7 @@ export class Replay {
     const position = positionAt(this.#points, at);
     // A dot takes no older sample for a newer one: it is another one each time.
     map.removeDot(DOT);
-    if (position) map.setDot(DOT, { ...position, timestamp: at, freshness: 'live', kind: 'mine' });
+    if (position) map.setDot(DOT, { ...position, timestamp: at, freshness: position.isLost ? 'lost' : 'live', kind: 'mine' });
     const isBack = this.#drawnAt === null || at < this.#drawnAt;
     if (isBack || Boolean(position) !== this.#isTrailShown) map.setTrail(position ? this.#trail : [], DOT);
     this.#isTrailShown = Boolean(position);

@@ -3,12 +3,13 @@
 import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
+import { serverClock } from '../app/clock.js';
 import { clock, distance, minutes } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { ageOf, freshnessOf, isChatted, isOver, isShown } from '../app/order.js';
 import { Icon, Loading, useNow } from '../app/ui.js';
-import { Watched } from '../app/watched.js';
+import { Watched, pointsOf } from '../app/watched.js';
 import { ClaimLine, ExceptionTag } from './exceptions.js';
 import { Status, Time, Viewers, duration, shortId } from './parts.js';
 import { Replay, ReplayBar, stepAt } from './replay.js';
@@ -63,18 +64,6 @@ function Facts({ face, order, now }) {
   </dl>`;
 }
 
-/** Who listens to the order now: its people, and admins. */
-function usePresence(watched) {
-  const [present, setPresent] = useState(new Map());
-  useEffect(() => watched.group.on('presence', ({ members, joined, left }) => setPresent((before) => {
-    const next = members ? new Map(members.map((one) => [one.user_id, one.role])) : new Map(before);
-    if (joined) next.set(joined.user_id, joined.role);
-    if (left) next.delete(left.user_id);
-    return next;
-  })), [watched]);
-  return present;
-}
-
 function Presence({ order, present }) {
   const isThere = (role) => [...present.values()].includes(role);
   const people = [['customer', order.customer.name], ...(order.partner ? [['partner', order.partner.name]] : [])];
@@ -103,12 +92,12 @@ function Story({ face, order, watched }) {
   const exceptions = (useStore(face.operation.exceptions) ?? []).filter(({ order_id: id }) => id === order.id);
   const now = useNow(1000);
   const story = useStory(face, order, watched);
-  const present = usePresence(watched);
-  const replay = useMemo(() => new Replay(), [order.id]);
+  const present = useStore(watched.present);
+  const replay = useMemo(() => new Replay(() => session.get(`/orders/${order.id}/track?tolerance=0`).then(pointsOf)), [session, order.id]);
   const { at } = useStore(replay.state);
   const steps = story.timeline.value?.items ?? NONE;
   const map = useRef(null);
-  useEffect(() => replay.set(trail, steps, isOver(order) ? null : Date.now()), [replay, trail, steps, order.status]);
+  useEffect(() => replay.set(trail, steps, isOver(order) ? null : serverClock.now()), [replay, trail, steps, order.status]);
   useEffect(() => () => replay.pause(), [replay]);
   useEffect(() => team.view(order.id), [team, order.id]);
   useEffect(() => claims.keep(order.id), [claims, order.id]);

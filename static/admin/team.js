@@ -5,6 +5,8 @@ import { Store } from '../app/store.js';
 /** An admin whose screen shows an order says so again every so often, and is taken to have left it after a while, milliseconds. */
 const AGAIN = 20_000;
 const FORGOTTEN = 45_000;
+/** Who goes to another tab is given so long until that one has said what it shows, milliseconds. */
+const LEAVING = 1_000;
 
 export class Team {
   /** Ids of admins who are there. */
@@ -16,6 +18,11 @@ export class Team {
   #session;
   #client;
   #shown = null;
+  /** To the server an admin's tabs are one: what counts is the tab that spoke last, and only that one may take it back. */
+  #tabs;
+  /** When this one spoke, while it is the last. */
+  #saidAt = null;
+  #leaving = 0;
   #every;
   #off;
   #asked = new Set();
@@ -25,6 +32,8 @@ export class Team {
     this.#client = client;
     const { id, name } = session.user.value;
     this.#name([[id, name]]);
+    this.#tabs = new BroadcastChannel(`waybill view ${id}`);
+    this.#tabs.onmessage = ({ data: saidAt }) => { if (saidAt > this.#saidAt) this.#saidAt = null; };
     group.on('dashboard', ({ dashboard }) => {
       const heardAt = Date.now();
       this.#name(dashboard.viewing.map((view) => [view.user_id, view.name]));
@@ -43,21 +52,26 @@ export class Team {
       this.#forget();
     }, AGAIN);
     const offState = client.on('state', ({ name: state }) => { if (state === 'open') this.#say(); });
-    addEventListener('pagehide', this.#leave);
+    addEventListener('pagehide', this.#takeBack);
     document.addEventListener('visibilitychange', this.#look);
     this.#off = () => {
       offState();
-      removeEventListener('pagehide', this.#leave);
+      removeEventListener('pagehide', this.#takeBack);
       document.removeEventListener('visibilitychange', this.#look);
     };
   }
 
-  #leave = () => { if (this.#shown) this.#client.send({ type: 'view', order_id: null }); };
+  #takeBack = () => {
+    if (this.#saidAt === null) return;
+    this.#saidAt = null;
+    this.#client.send({ type: 'view', order_id: null });
+  };
 
   /** What nobody looks at is on no screen. */
   #look = () => {
+    clearTimeout(this.#leaving);
     if (document.visibilityState === 'visible') this.#say();
-    else this.#leave();
+    else this.#leaving = setTimeout(this.#takeBack, LEAVING);
   };
 
   #meet(members, joined, left) {
@@ -102,7 +116,10 @@ export class Team {
   }
 
   #say() {
-    if (this.#shown && document.visibilityState === 'visible') this.#client.send({ type: 'view', order_id: this.#shown });
+    if (!this.#shown || document.visibilityState !== 'visible') return;
+    this.#saidAt = performance.timeOrigin + performance.now();
+    this.#tabs.postMessage(this.#saidAt);
+    this.#client.send({ type: 'view', order_id: this.#shown });
   }
 
   /** This screen shows an order, until what this gives is called. */
@@ -112,12 +129,14 @@ export class Team {
     return () => {
       if (this.#shown !== orderId) return;
       this.#shown = null;
-      this.#client.send({ type: 'view', order_id: null });
+      this.#takeBack();
     };
   }
 
   end() {
     clearInterval(this.#every);
+    clearTimeout(this.#leaving);
+    this.#tabs.close();
     this.#off();
   }
 }

@@ -14,17 +14,22 @@ export class Paged {
   #read;
   #isNewer;
   #most;
+  #isDeep;
   #turn = 0;
   #isRead = false;
+  /** What was put since the latest reading began: its answer may be older than that. */
+  #put = new Set();
 
   /**
    * `read(query)` gives a page; of two versions of an item `isNewer(one, other)` tells which counts. Of what comes by itself no
-   * more than `most` are kept.
+   * more than `most` are kept. Where items come and go further down, too, the list is `isDeep`: read again it is as far down as
+   * it is known.
    */
-  constructor(read, isNewer, { most = Infinity } = {}) {
+  constructor(read, isNewer, { most = Infinity, isDeep = false } = {}) {
     this.#read = read;
     this.#isNewer = isNewer;
     this.#most = most;
+    this.#isDeep = isDeep;
   }
 
   /** Whether it was ever read, or is being read. */
@@ -32,8 +37,14 @@ export class Paged {
     return this.#turn > 0;
   }
 
+  /** What an item that was read is by now, since what came meanwhile need not be in it; null where it is none of the list any more. */
+  now(item) {
+    return item;
+  }
+
   /** Takes in an item that is known whole. */
   put(item) {
+    this.#put.add(item.id);
     this.state.set((list) => this.#cut({ ...list, items: merged(list.items, [item], this.#isNewer) }));
   }
 
@@ -56,42 +67,54 @@ export class Paged {
   async load({ more = false } = {}) {
     const own = ++this.#turn;
     const { next, items } = this.state.value;
+    this.#put.clear();
     this.state.set((list) => ({ ...list, isLoading: true, error: null }));
     const take = (change) => {
       if (own === this.#turn) this.state.set((list) => ({ ...list, ...change(list), isLoading: false, error: null }));
     };
     try {
       if (!more || !next) {
-        const page = await this.#read('');
+        const last = this.#isDeep ? items.at(-1)?.id : undefined;
+        const page = await this.#readDown((oldest, count) => last === undefined || oldest <= last || count >= this.#most);
         take((list) => this.#anew(list, page));
       } else {
-        const page = next === CUT ? await this.#readBeyond(items.at(-1)?.id) : await this.#read(cursor(next));
-        take((list) => ({ items: merged(list.items, page.items, this.#isNewer), next: page.next_cursor ?? null }));
+        const last = items.at(-1)?.id;
+        const page = next === CUT ? await this.#readDown((oldest) => !(oldest >= last)) : await this.#read(cursor(next));
+        take((list) => ({ items: merged(list.items, this.#asOfNow(page), this.#isNewer), next: page.next_cursor ?? null }));
       }
     } catch (error) {
       if (own === this.#turn) this.state.set((list) => ({ ...list, isLoading: false, error }));
     }
   }
 
-  /** All pages down to the one that goes beyond an item. */
-  async #readBeyond(id) {
+  /** Pages from the newest on, until it is enough by the oldest item's id and how many there are. */
+  async #readDown(isEnough) {
     const items = [];
-    let page = { items: [], next_cursor: '' };
+    let next = null;
     do {
-      page = await this.#read(page.next_cursor ? cursor(page.next_cursor) : '');
+      const page = await this.#read(next ? cursor(next) : '');
       items.push(...page.items);
-    } while (page.next_cursor && page.items.at(-1)?.id >= id);
-    return { items, next_cursor: page.next_cursor };
+      next = page.next_cursor ?? null;
+    } while (next && !isEnough(items.at(-1)?.id, items.length));
+    return { items, next_cursor: next };
   }
 
-  /** The newest page, and what is known before and after it. */
+  #asOfNow(page) {
+    return page.items.map((item) => this.now(item)).filter((item) => item !== null);
+  }
+
+  /** The newest page, what has come while it was read, and what is known after it. */
   #anew(list, page) {
     const [last, next] = [page.items.at(-1), page.next_cursor ?? null];
-    // What has come since is newer than it; what is older follows on it only where it reaches down to that.
-    const isJoined = !last || !next || list.items.some(({ id }) => id === last.id);
-    const kept = isJoined ? list.items : list.items.filter(({ id }) => id > last.id);
-    const isKnown = isJoined && this.#isRead;
+    const items = this.#asOfNow(page);
+    const there = new Set(items.map(({ id }) => id));
+    // As far as it reaches it tells all that there is: what is known and not in it has gone. What is older follows on it only where
+    // it reaches down to that.
+    const isJoined = list.items.some(({ id }) => id === last?.id);
+    const isAfter = ({ id }) => isJoined && next !== null && id < last.id;
+    const kept = list.items.filter((one) => there.has(one.id) || this.#put.has(one.id) || isAfter(one));
+    const isKnown = this.#isRead && kept.some(isAfter);
     this.#isRead = true;
-    return this.#cut({ items: merged(kept, page.items, this.#isNewer), next: isKnown ? list.next : next });
+    return this.#cut({ items: merged(kept, items, this.#isNewer), next: isKnown ? list.next : next });
   }
 }

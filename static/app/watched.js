@@ -1,4 +1,4 @@
-// One order, live: the order itself, the way that its partner came, and whether one may still write about it.
+// One order, live: the order itself, the way that its partner came, who else looks at it, and whether one may still write about it.
 
 import { isShown, withEta, withLocation, withUpdate } from './order.js';
 import { Store } from './store.js';
@@ -6,12 +6,30 @@ import { Store } from './store.js';
 /** Points of a trail that are kept. */
 const TRAIL_KEPT = 2000;
 
+/** The points of a track as the server gives it. */
+export function pointsOf({ geometry, properties }) {
+  const times = properties?.times ?? [];
+  return (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
+}
+
+/** What is known, behind what was read of it. */
+export const following = (points, known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))];
+
+function withPresence(present, { members, joined, left }) {
+  const next = members ? new Map(members.map((one) => [one.user_id, one.role])) : new Map(present);
+  if (joined) next.set(joined.user_id, joined.role);
+  if (left) next.delete(left.user_id);
+  return next;
+}
+
 /** What is known of one order, and its subscription. */
 export class Watched {
   order = new Store(null);
   error = new Store(null);
   trail = new Store([]);
   isChatClosed = new Store(false);
+  /** Roles by user: who listens to the order now, its people and admins. */
+  present = new Store(new Map());
   #session;
   #orderId;
   #off;
@@ -38,6 +56,8 @@ export class Watched {
     this.group.on('trail', ({ points }) => this.#extend(points));
     this.group.on('eta', (frame) => this.order.set((order) => withEta(order, frame)));
     this.group.on('ended', (error) => { if (error) this.error.set(error); });
+    // Who is there is told once, right behind the order: whoever begins to listen when that is drawn comes too late.
+    this.group.on('presence', (frame) => this.present.set((present) => withPresence(present, frame)));
     this.group.on('chat_closed', () => this.isChatClosed.set(true));
     // Positions and ETAs are not repeated after a break, so they are read.
     let wasOpen = client.state.name === 'open';
@@ -68,10 +88,8 @@ export class Watched {
 
   async #loadTrail() {
     try {
-      const { geometry, properties } = await this.#session.get(`/orders/${this.#orderId}/track`);
-      const times = properties?.times ?? [];
-      const points = (geometry?.coordinates ?? []).map(([longitude, latitude], index) => ({ latitude, longitude, timestamp: times[index] ?? '' }));
-      this.trail.set((known) => [...points, ...known.filter(({ timestamp }) => timestamp > (points.at(-1)?.timestamp ?? ''))].slice(-TRAIL_KEPT));
+      const points = pointsOf(await this.#session.get(`/orders/${this.#orderId}/track`));
+      this.trail.set((known) => following(points, known).slice(-TRAIL_KEPT));
     } catch {
       // The map does without.
     }

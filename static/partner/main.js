@@ -4,6 +4,7 @@ import { html } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
 import { addWords, t } from '../app/i18n.js';
 import { watchUnsent } from '../app/chat.js';
+import { serverClock as clock } from '../app/clock.js';
 import { startFace } from '../app/frame.js';
 import { Inbox } from '../app/inbox.js';
 import { connect } from '../app/live.js';
@@ -14,7 +15,6 @@ import { Settings } from '../app/settings.js';
 import { toast } from '../app/ui.js';
 import { Alerts, alertOffer } from './alert.js';
 import { Availability } from './availability.js';
-import { ServerClock } from './clock.js';
 import { Drive } from './drive.js';
 import { Earnings } from './earnings.js';
 import { EarningsScreen } from './earnings-screen.js';
@@ -45,7 +45,7 @@ function hrefOf({ data }) {
 function begin() {
   const live = connect(session);
   const { client } = live;
-  const clock = new ServerClock(client);
+  clock.follow(client);
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const queue = new Queue({ session, client });
   const availability = new Availability({ session, group: queue.group });

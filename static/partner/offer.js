@@ -2,11 +2,11 @@
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
+import { timeOf, useServerNow } from '../app/clock.js';
 import { countdown, distance, money } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { Icon, IconButton, useNow } from '../app/ui.js';
-import { timeOf, useServerNow } from './clock.js';
 import { metresBetween, ownDot, placesOf } from './places.js';
 
 const ROUND = 2 * Math.PI * 44;

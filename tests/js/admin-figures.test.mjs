@@ -69,7 +69,14 @@ test('a partner is where the trail says, between its points too, and nowhere bef
   const { latitude, longitude } = positionAt(points, 1500);
   assert.deepEqual([latitude, longitude], [0.5, 1]);
   assert.equal(positionAt(points, 20_000).latitude, 5);
+  assert.deepEqual([positionAt(points, 20_000).isLost, positionAt(points, 130_000).isLost], [false, true]);
   assert.ok(Math.abs(metresBetween({ latitude: 52, longitude: 13 }, { latitude: 52.001, longitude: 13 }) - 111.2) < 0.5);
+});
+
+test('where nobody knew where a partner was, it is lost where it was last', () => {
+  const points = [{ latitude: 0, longitude: 0, time: 0 }, { latitude: 1, longitude: 1, time: 120_000 }, { latitude: 3, longitude: 3, time: 300_000 }];
+  const where = (time) => [positionAt(points, time).latitude, positionAt(points, time).isLost];
+  assert.deepEqual([60_000, 120_000, 120_001, 299_999, 300_000].map(where), [[0.5, false], [1, false], [1, true], [1, true], [3, false]]);
 });
 
 test('a step moves an order from one count to another, and none goes below zero', () => {

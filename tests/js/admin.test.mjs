@@ -154,6 +154,7 @@ test('two admins see an order come, bring it on its way, and see its whole story
   const first = await at();
   await olga.until((before) => Number(document.querySelector('.replay').dataset.at) > before, first, 'the replay to go on');
   await olga.press('Pause');
+  await olga.until(() => performance.getEntriesByType('resource').some(({ name, responseStatus }) => name.endsWith('/track?tolerance=0') && responseStatus === 200), undefined, 'all points of the way');
   for (let count = 0; count < 2; count += 1) await olga.press('To the next step');
   await olga.until(() => document.querySelector('.story-timeline [aria-current="step"]'));
   const before = await at();
@@ -167,6 +168,19 @@ test('two admins see an order come, bring it on its way, and see its whole story
   await counted(olga, 'under_way', 0);
   await olga.until(() => [...document.querySelectorAll('.stat.good dd')].some(({ textContent }) => textContent === '1'), undefined, 'one that is completed');
   assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 4, 'one socket each');
+});
+
+test('a story says who looks at the order, also who looked before it was opened', async (t) => {
+  const story = await stage(t);
+  const order = await place(story.customer);
+  const buyer = await visit(story, 'customer', story.customer, `/orders/${order.id}`);
+  await buyer.see('Sourdough loaf');
+  const olga = await enter(story, 'Olga Roca', `/orders/${order.id}`);
+  const there = (isThere) => olga.until((wanted) => document.querySelector('.presence [data-there]')?.dataset.there === wanted, String(isThere), `the customer to be there: ${isThere}`);
+  await there(true);
+  await buyer.go('/customer');
+  await buyer.see('Hello Ada');
+  await there(false);
 });
 
 test('of two admins one looks after an exception, and the other takes it over on purpose', async (t) => {
@@ -226,6 +240,24 @@ test('an announcement reaches a customer who looks', async (t) => {
   await lookAt(olga);
   await olga.press('Activity');
   await olga.see('announced something to everybody');
+});
+
+test('a partner who goes offline is not idle on the map', async (t) => {
+  const story = await stage(t);
+  const olga = await enter(story, 'Olga Roca');
+  await olga.until(() => document.querySelector('.fleet-map').dataset.partners === '1');
+  // The only dot, which the map is fitted to.
+  const middle = await olga.run(() => {
+    const { x, y, width, height } = document.querySelector('.fleet-map').getBoundingClientRect();
+    return { x: x + width / 2, y: y + height / 2 };
+  });
+  await olga.pressAt(middle);
+  const card = (text) => olga.until((wanted) => document.querySelector('.map-card')?.innerText.includes(wanted), text, `the partner's card to say ${text}`);
+  await card('Pol Ferrer');
+  await card('Idle');
+  await story.partner.call('PUT', '/partner/availability', { online: false });
+  await card('Offline');
+  assert.ok(!(await olga.run(() => document.querySelector('.map-card').innerText)).includes('Idle'));
 });
 
 test('people are found, and seen to come and go', async (t) => {

@@ -40,7 +40,7 @@ export class Face {
   }
 
   /** Waits until `look(argument)` gives something in the page, and gives that. */
-  async until(look, argument, what = `${look}`) {
+  async until(look, argument, what = `${look}`, patience = 20_000) {
     const expression = `new Promise((resolve) => {
       const look = ${look}, argument = ${JSON.stringify(argument) ?? 'undefined'};
       const again = () => {
@@ -55,7 +55,7 @@ export class Face {
     })`;
     const asked = this.tab.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true });
     try {
-      const { result } = await soon(asked, what, 20_000);
+      const { result } = await soon(asked, what, patience);
       return result.value;
     } catch (error) {
       const shown = await this.run(() => document.body.innerText).catch(() => 'nothing');

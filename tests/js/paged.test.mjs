@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { look, reader, speaker } from './no-page.mjs';
+import { OrderList } from '../../static/admin/order-list.js';
+import { PeopleList } from '../../static/admin/people.js';
 import { Paged } from '../../static/app/paged.js';
 
 /** A list of `count` items, the newest first, in pages of 10. */
@@ -58,4 +61,96 @@ test('a list that grows by itself is cut, and what was cut off is found again', 
   assert.deepEqual(ids(list), whole(45, 20), 'the page that goes beyond');
   await list.load({ more: true });
   assert.deepEqual(ids(list), whole(45, 30));
+});
+
+test('what a reading does not find any more is gone, wherever it was', async () => {
+  const { read, items } = shelf(35);
+  const [list, deep] = [new Paged(read), new Paged(read, undefined, { isDeep: true })];
+  for (const one of [list, deep]) {
+    await one.load();
+    await one.load({ more: true });
+  }
+  items.splice(items.findIndex(({ id }) => Number(id) === 30), 1);
+  items.splice(items.findIndex(({ id }) => Number(id) === 18), 1);
+  await list.load();
+  assert.deepEqual(ids(list), [34, 33, 32, 31, 29, 28, 27, 26, 25, 24, ...whole(23, 9)], 'the newest page is as it is');
+  await deep.load();
+  assert.deepEqual(ids(deep).slice(0, 20), items.slice(0, 20).map(({ id }) => Number(id)), 'all that is shown is as it is');
+  await deep.load({ more: true });
+  await deep.load({ more: true });
+  assert.deepEqual([ids(deep), deep.state.value.next], [items.map(({ id }) => Number(id)), null]);
+});
+
+test('where the last page is read, nothing else is left', async () => {
+  const { read, items } = shelf(8);
+  const list = new Paged(read);
+  await list.load();
+  items.splice(7, 1);
+  items.splice(0, 1);
+  await list.load();
+  assert.deepEqual(ids(list), whole(6, 6));
+  const none = new Paged(async () => ({ items: [], next_cursor: null }));
+  none.put({ id: '0001' });
+  await none.load();
+  assert.deepEqual(ids(none), []);
+});
+
+test('what is put while the list is read stays, and what was put before that counts for nothing', async () => {
+  const answers = reader();
+  const list = new Paged(answers.read);
+  list.put({ id: '0001' });
+  const reading = list.load();
+  list.put({ id: '0002' });
+  await answers.page([{ id: '0000' }]);
+  await reading;
+  assert.deepEqual(ids(list), [2, 0]);
+});
+
+const order = (id, status, version = 1) => ({ id, status, version, customer: { id: 'ada' }, partner: null });
+const step = (id, status, version) => ({ update: { order_id: id, status, version, partner: null, updated_at: '' } });
+
+test('an order that ended unheard, or while its page was under way, is no row of those under way', async () => {
+  const [group, answers] = [speaker(), reader()];
+  const list = new OrderList({ session: { get: answers.read }, group }, { status: 'active' });
+  await answers.page([order('0003', 'pending'), order('0002', 'pending'), order('0001', 'pending')]);
+  assert.deepEqual(ids(list), [3, 2, 1]);
+  // 3 has ended in a break; 2 ends, and 4, which nobody knows yet, too, after the answer was written; 5 is placed.
+  group.say('snapshot', {});
+  group.say('order_update', step('0002', 'cancelled', 2));
+  group.say('order_update', step('0004', 'cancelled', 2));
+  group.say('order_created', { order: order('0005', 'pending') });
+  await answers.page([order('0004', 'pending'), order('0002', 'pending'), order('0001', 'pending')]);
+  assert.deepEqual(ids(list), [5, 1]);
+  group.say('order_update', step('0001', 'confirmed', 2));
+  assert.equal(list.state.value.items.at(-1).status, 'confirmed');
+});
+
+test('an order that is read by itself is as its latest step says', async () => {
+  const [group, answers] = [speaker(), reader()];
+  const list = new OrderList({ session: { get: answers.read }, group }, { status: 'confirmed' });
+  await answers.page([]);
+  group.say('order_update', step('0001', 'confirmed', 2));
+  group.say('order_update', step('0001', 'assigned', 3));
+  await answers.give(order('0001', 'confirmed', 2));
+  assert.deepEqual(ids(list), []);
+});
+
+test('of people who are online nobody is left who is not, also when nobody looked meanwhile', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const [group, answers] = [speaker(), reader()];
+  const list = new PeopleList({ session: { get: answers.read }, group }, '/admin/partners', '&online=true', { actions: ['went_online', 'went_offline'] });
+  t.after(() => list.end());
+  await answers.page([{ id: '0002' }, { id: '0001' }]);
+  group.say('activity', { activity: { action: 'went_offline' } });
+  t.mock.timers.tick(2_000);
+  await answers.page([{ id: '0001' }]);
+  assert.deepEqual(ids(list), [1]);
+  look(false);
+  group.say('activity', { activity: { action: 'went_offline' } });
+  t.mock.timers.tick(60_000);
+  assert.equal(answers.asked.length, 2, 'for nobody it is not read');
+  look(true);
+  t.mock.timers.tick(2_000);
+  await answers.page([]);
+  assert.deepEqual(ids(list), []);
 });

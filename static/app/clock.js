@@ -1,6 +1,6 @@
-// What time it is on the server: offers end by its clock, and a phone's own may be minutes off.
+// What time it is on the server: offers end and positions age by its clock, and a phone's or a desk's own may be minutes off.
 
-import { useEffect, useState } from '../app/view.js';
+import { useEffect, useState } from './view.js';
 
 /**
  * Frames say when they were written. Each shows that the server's clock had got that far, so the greatest lead seen is the best
@@ -9,7 +9,7 @@ import { useEffect, useState } from '../app/view.js';
 export class ServerClock {
   #lead = null;
 
-  constructor(client) {
+  follow(client) {
     client.on('frame', ({ at }) => { if (at) this.#take(Date.parse(at)); });
   }
 
@@ -23,6 +23,9 @@ export class ServerClock {
     return this.#lead === null ? Date.now() : performance.now() + this.#lead;
   }
 }
+
+/** A page has one server, and so one of these; before anything is heard it is the page's own clock. */
+export const serverClock = new ServerClock();
 
 /** The server's time, anew every `milliseconds`. */
 export function useServerNow(clock, milliseconds = 250) {

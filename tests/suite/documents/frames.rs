@@ -208,6 +208,12 @@ async fn every_frame_is_as_documented() {
     dashboard.until("claim", api).await;
     dashboard.send(json!({"type": "view", "order_id": id}), api).await;
     dashboard.until("viewing", api).await;
+    // What is told at a pace of its own may have come by already.
+    for kind in ["health", "exceptions", "positions"] {
+        if !api.seen.contains(&format!("server.{kind}")) {
+            dashboard.until(kind, api).await;
+        }
+    }
     if support::redis::forget(app.database(), "admin_dashboard") {
         let customer = app.customer().await;
         app.place_order(&customer).await;

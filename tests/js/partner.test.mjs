@@ -160,6 +160,55 @@ test('what was measured without a connection arrives in the trail', async (t) =>
   await soon(arrived(), 'the positions in the trail', 30_000);
 });
 
+test('two tabs share a socket, and a server that is killed on the way costs neither anything', async (t) => {
+  const { server, browser, customer } = await stage(t);
+  const face = await register(server, browser, 'Toni Vives');
+  await goOnline(face);
+  const order = await place(customer);
+  await offered(face);
+  await face.press('Accept');
+  await face.press('Set off');
+  const other = await Face.open(browser, `${server.url}/partner`, { width: 1440, height: 900 });
+  for (const one of [face, other]) await one.see('On the way to the pick-up');
+  await moveTo(other, HERE);
+  assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 1, 'two tabs, one socket');
+
+  await server.kill();
+  for (const one of [face, other]) await one.see('Not connected');
+  // What was pressed while nobody was there is not lost in silence.
+  await face.press('I am at the pick-up');
+  await face.see('The server cannot be reached');
+  await server.start();
+  for (const one of [face, other]) await one.seeNot('Not connected');
+  await other.press('I am at the pick-up');
+  for (const one of [face, other]) await one.see('I have picked it up');
+  assert.equal((await customer.call('GET', `/orders/${order.id}`)).status, 'arrived');
+  const seen = async () => {
+    for (;;) {
+      const { location } = await customer.call('GET', `/orders/${order.id}`);
+      if (location) return location;
+    }
+  };
+  // Nobody looks at the order, so positions may come seldom.
+  assert.ok(Math.abs((await soon(seen(), 'the partner to be seen again', 20_000)).latitude - HERE.latitude) < 1e-4);
+});
+
+test('a partner\'s page outlives its token, and misses no offer for that', async (t) => {
+  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '3' });
+  const face = await register(server, browser, 'Uli Bosch');
+  await goOnline(face);
+  const access = () => JSON.parse(localStorage.getItem('waybill.partner')).access;
+  for (const _ of ['one renewal', 'and another']) {
+    await face.until(`(before) => (${access})() !== before`, await face.run(access), 'another token');
+  }
+  const customer = await server.user('customer');
+  await customer.call('POST', '/orders', { pickup: SHOP, dropoff: DOOR, items: [{ name: 'Olives', quantity: 1, unit_price: 300 }] });
+  await offered(face);
+  await face.press('Accept');
+  await face.see('A new order');
+  assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 1, 'the same socket');
+});
+
 /** Somebody looks at an order, so that its partner is asked for positions more often. */
 const watch = (t, server, customer, orderId) => connect(t, server.url, customer).subscribe(`order_${orderId}`).ready;
 

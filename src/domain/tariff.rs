@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use super::geo::Place;
+use super::geo::{Place, Position};
 use super::money::{Currency, Money};
 use super::order::Item;
 
@@ -25,10 +25,15 @@ impl Tariff {
         let goods = items.iter().try_fold(0_i64, |sum, item| {
             sum.checked_add(item.unit_price.checked_mul(i64::from(item.quantity))?)
         })?;
+        goods.checked_add(self.delivery(pickup.position(), dropoff.position())?)
+    }
+
+    /// What it costs to carry something there, or `None` when that is too much to be a price.
+    #[must_use]
+    pub fn delivery(&self, pickup: Position, dropoff: Position) -> Option<i64> {
         // At most half the earth's girth, 20,016 km: the cast cannot overflow.
-        let kilometres = (pickup.position().distance(dropoff.position()) / 1000.0).ceil() as i64;
-        let fee = self.fee_per_km.checked_mul(kilometres)?.checked_add(self.base_fee)?;
-        goods.checked_add(fee)
+        let kilometres = (pickup.distance(dropoff) / 1000.0).ceil() as i64;
+        self.fee_per_km.checked_mul(kilometres)?.checked_add(self.base_fee)
     }
 }
 

@@ -25,7 +25,7 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/auth/login").route(web::post().to(log_in)))
         .service(web::resource("/auth/refresh").route(web::post().to(refresh)))
         .service(web::resource("/auth/logout").route(web::post().to(log_out)))
-        .service(web::resource("/me").route(web::get().to(me)))
+        .service(web::resource("/me").route(web::get().to(me)).route(web::patch().to(change_me)))
         .service(web::resource("/realtime/token").route(web::get().to(realtime_token)));
 }
 
@@ -77,6 +77,15 @@ pub struct LoginRequest {
     email: String,
     /// As it was typed.
     password: String,
+}
+
+/// What is to be another than before.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MeChange {
+    /// The language of notifications, as a tag: `en`, `de`, `de-AT`.
+    #[serde(default)]
+    locale: Option<String>,
 }
 
 /// A refresh token.
@@ -215,6 +224,29 @@ pub async fn me(app: web::Data<App>, caller: Caller) -> Result<HttpResponse, Api
     Ok(private(StatusCode::OK, &accounts::me(&app, &caller.0).await?))
 }
 
+/// Change the own account.
+///
+/// What is left out stays. Notifications that are made from then on are in the new language, those of before as they were.
+#[utoipa::path(
+    patch, path = "/me", context_path = "/api/v1", tag = "accounts",
+    request_body = MeChange,
+    responses(
+        (status = 200, description = "The account as it is now", body = UserView),
+        (status = 401, description = "No, a bad or an expired token", body = Problem),
+        (status = 422, description = "Fields are wrong", body = Problem),
+        (status = 503, description = "The database is not available", body = Problem),
+    ),
+    security(("bearer" = []))
+)]
+pub async fn change_me(
+    app: web::Data<App>,
+    caller: Caller,
+    body: Body<MeChange>,
+) -> Result<HttpResponse, ApiError> {
+    let locale = body.value.locale.as_deref().map(tagged).transpose()?;
+    Ok(private(StatusCode::OK, &accounts::change(&app, &caller.0, locale).await?))
+}
+
 /// A ticket for one WebSocket handshake within 60 s, and the URL to open with it.
 #[utoipa::path(
     get, path = "/realtime/token", context_path = "/api/v1", tag = "accounts",
@@ -239,11 +271,14 @@ pub async fn realtime_token(
 /// The language that was asked for, or the best match for what the browser says.
 fn locale(request: &HttpRequest, asked: Option<&str>) -> Result<Locale, ServiceError> {
     if let Some(tag) = asked {
-        let invalid = || ServiceError::invalid("locale", "invalid", "expected en or de");
-        return Locale::from_tag(tag).ok_or_else(invalid);
+        return tagged(tag);
     }
     let header = request.headers().get(header::ACCEPT_LANGUAGE).and_then(|value| value.to_str().ok());
     Ok(header.and_then(Locale::from_accept_language).unwrap_or_default())
+}
+
+fn tagged(tag: &str) -> Result<Locale, ServiceError> {
+    Locale::from_tag(tag).ok_or_else(|| ServiceError::invalid("locale", "invalid", "expected en or de"))
 }
 
 /// An answer that nobody on the way may keep (RFC 9111, section 5.2.2.5).

@@ -38,8 +38,8 @@ const PROBLEM_JSON: &str = "application/problem+json";
     ),
     paths(
         accounts::register, accounts::log_in, accounts::refresh, accounts::log_out, accounts::me,
-        accounts::realtime_token,
-        orders::place, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
+        accounts::change_me, accounts::realtime_token,
+        orders::place, orders::quote, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
         orders::track, orders::rate,
         chat::post, chat::list, chat::read,
         dispatch::availability, dispatch::set_availability, dispatch::queue, dispatch::offers, dispatch::accept,

@@ -5,13 +5,17 @@ use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::domain::geo::Position;
 use crate::domain::ids::{OrderId, PartnerId, UserId};
+use crate::domain::money::Currency;
 use crate::domain::order::{InvalidName, OrderStatus};
 use crate::domain::principal::Role;
 use crate::protocol::server::to_json;
 use crate::protocol::views::OrderView;
 use crate::services::app::App;
-use crate::services::orders::{self, Assignment, NewOrder, NewRating, RatingView, TimelineView, Transition};
+use crate::services::orders::{
+    self, Assignment, Enquiry, NewOrder, NewRating, QuoteView, RatingView, TimelineView, Transition,
+};
 use crate::services::tracking::{self, TrackView};
 use crate::store::orders::Filter;
 
@@ -23,6 +27,8 @@ use super::page::{self, Page};
 pub fn routes(config: &mut web::ServiceConfig) {
     config
         .service(web::resource("/orders").route(web::post().to(place)).route(web::get().to(list)))
+        // Before the orders: it is no id.
+        .service(web::resource("/orders/quote").route(web::get().to(quote)))
         .service(web::resource("/orders/{order_id}").route(web::get().to(get)))
         .service(web::resource("/orders/{order_id}/transitions").route(web::post().to(transition)))
         .service(web::resource("/orders/{order_id}/assign").route(web::post().to(assign)))
@@ -64,6 +70,38 @@ impl TryFrom<String> for Statuses {
     }
 }
 
+/// An order that may be placed.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct QuoteQuery {
+    /// Degrees north, -90 to 90.
+    pickup_latitude: f64,
+    /// Degrees east, -180 to 180.
+    pickup_longitude: f64,
+    /// Degrees north, -90 to 90.
+    dropoff_latitude: f64,
+    /// Degrees east, -180 to 180.
+    dropoff_longitude: f64,
+    /// What all items cost together, minor units.
+    goods: i64,
+    /// ISO 4217, one that the server takes; its default when left out.
+    #[param(value_type = Option<String>, example = "USD")]
+    currency: Option<Currency>,
+}
+
+impl From<QuoteQuery> for Enquiry {
+    fn from(query: QuoteQuery) -> Self {
+        let at = |latitude, longitude| Position { latitude, longitude };
+        Self {
+            pickup: at(query.pickup_latitude, query.pickup_longitude),
+            dropoff: at(query.dropoff_latitude, query.dropoff_longitude),
+            goods: query.goods,
+            currency: query.currency,
+        }
+    }
+}
+
 /// A page of orders, newest first.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OrderPage {
@@ -91,6 +129,25 @@ pub async fn place(
     let who = *caller.must_be(Role::Customer)?;
     let key = body.idempotency(&who);
     Ok(reply(orders::place(&app, who, body.value, key).await?))
+}
+
+/// Price an order before it is placed
+///
+/// Nothing is kept of it: an order is priced when it is placed, by the same rules.
+#[utoipa::path(
+    get, path = "/api/v1/orders/quote", tag = "orders", security(("bearer" = [])), params(QuoteQuery),
+    responses(
+        (status = 200, body = QuoteView), (status = 401, body = Problem), (status = 403, body = Problem),
+        (status = 422, body = Problem),
+    )
+)]
+pub async fn quote(
+    app: web::Data<App>,
+    caller: Caller,
+    query: Query<QuoteQuery>,
+) -> Result<HttpResponse, ApiError> {
+    caller.must_be(Role::Customer)?;
+    Ok(json(StatusCode::OK, &orders::quote(&app, &query.0.into())?))
 }
 
 /// List orders

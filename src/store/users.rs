@@ -3,6 +3,7 @@
 use diesel::prelude::*;
 
 use crate::domain::ids::{PartnerId, UserId};
+use crate::domain::locale::Locale;
 use crate::domain::principal::Role;
 use crate::domain::time::Timestamp;
 
@@ -111,6 +112,17 @@ pub fn find_by_email(conn: &mut Conn, email: &str) -> Result<Option<User>, Store
         .optional()?
         .map(User::try_from)
         .transpose()
+}
+
+/// Sets the language of a user's notifications.
+///
+/// # Errors
+/// When the database fails.
+pub fn set_locale(conn: &mut Conn, user_id: UserId, locale: Locale) -> Result<(), StoreError> {
+    diesel::update(users::table.filter(users::id.eq(user_id.to_string())))
+        .set(users::locale.eq(locale.as_str()))
+        .execute(conn)?;
+    Ok(())
 }
 
 /// The user behind a partner profile.

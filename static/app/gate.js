@@ -38,7 +38,7 @@ function Form({ session, isNew, onSwitch }) {
     <h2>${t(isNew ? 'gate.register' : 'gate.log_in')}</h2>
     ${isNew && html`<label>${t('gate.name')}<input name="name" autocomplete="name" required maxlength="100" /></label>`}
     <label>${t('gate.email')}<input name="email" type="email" autocomplete="username" required /></label>
-    <label>${t('gate.password')}<input name="password" type="password" autocomplete=${isNew ? 'new-password' : 'current-password'} required minlength=${isNew ? 10 : 1} /></label>
+    <label>${t('gate.password')}<input name="password" type="password" autocomplete=${isNew ? 'new-password' : 'current-password'} required minlength=${isNew ? 8 : 1} /></label>
     ${other && html`<p class="error" role="alert">${t('gate.other_face', { role: t(`role.${other}`) })} <a href="/">${t('gate.start')}</a></p>`}
     ${error && !other && html`<${Refusal} error=${error} />`}
     <button class="button primary" disabled=${isBusy} aria-busy=${isBusy}>${t(isNew ? 'gate.register' : 'gate.log_in')}</button>

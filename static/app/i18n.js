@@ -6,6 +6,8 @@ import { Store } from './store.js';
 
 const LANGUAGES = { en, de };
 const KEY = 'waybill.language';
+/** Faults that are told with their bounds. */
+const BOUNDED = ['out_of_range', 'too_long', 'too_short'];
 
 function first() {
   const wanted = [localStorage.getItem(KEY), ...navigator.languages].filter(Boolean);
@@ -46,3 +48,13 @@ export const has = (key) => key in LANGUAGES.en;
 
 /** What went wrong, for people: by its code where that has words of its own. */
 export const explain = (error) => (has(`error.${error?.code}`) ? t(`error.${error.code}`, error.body) : error?.message ?? t('error.unknown'));
+
+/** What is wrong with a field, for people: in the server's own words, which are English, where there are none for its code. */
+export function explainField({ field, code, message }) {
+  const [part] = field.split(/[.[]/);
+  const name = has(`field.${part}`) ? t(`field.${part}`) : field;
+  // "expected at least 8 characters": the bounds are the same in every language.
+  const [low, high] = message.match(/-?\d+/g) ?? [];
+  const isSaid = has(`fault.${code}`) && (low !== undefined || !BOUNDED.includes(code));
+  return `${name}: ${isSaid ? t(`fault.${code}`, { count: Number(low), low, high }) : message}`;
+}

@@ -188,6 +188,10 @@ export class Session {
     return this.call('PUT', path, body);
   }
 
+  patch(path, body) {
+    return this.call('PATCH', path, body);
+  }
+
   delete(path, body) {
     return this.call('DELETE', path, body);
   }

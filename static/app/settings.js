@@ -41,13 +41,22 @@ export function Settings({ session, push, children }) {
   const user = useStore(session.user);
   useStore(languageStore);
   const [shown, setShown] = useState(theme());
+  // What the server writes is to be in it, too.
+  const speak = async (name) => {
+    setLanguage(name);
+    try {
+      await session.patch('/me', { locale: name });
+    } catch {
+      toast({ kind: 'error', title: t('settings.not_saved') });
+    }
+  };
   return html`<section class="screen">
     <header class="screen-head"><h1 tabindex="-1">${t('settings.title')}</h1></header>
     <div class="card person-card"><span class="avatar" aria-hidden="true">${user.name.slice(0, 1)}</span>
       <span class="row-text"><strong>${user.name}</strong><span class="muted clip">${user.email}</span></span>
       <${ActionButton} kind="quiet" onPress=${() => session.logOut()}>${t('settings.log_out')}</${ActionButton}></div>
     <div class="card form">
-      <label>${t('settings.language')}<select value=${language()} onChange=${(event) => setLanguage(event.target.value)}>
+      <label>${t('settings.language')}<select value=${language()} onChange=${(event) => speak(event.target.value)}>
         ${Object.entries(languages).map(([name, text]) => html`<option key=${name} value=${name}>${text}</option>`)}</select></label>
       <label>${t('settings.theme')}<select value=${shown} onChange=${(event) => { setTheme(event.target.value); setShown(event.target.value); }}>
         ${['system', 'light', 'dark'].map((name) => html`<option key=${name} value=${name}>${t(`theme.${name}`)}</option>`)}</select></label>

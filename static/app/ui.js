@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef, useState } from './view.js';
 import { useStore } from './store.js';
-import { explain, t } from './i18n.js';
+import { explain, explainField, t } from './i18n.js';
 import { Toasts, toast } from './toasts.js';
 
 export { Toasts, toast };
@@ -125,7 +125,7 @@ export const Failed = ({ error, onRetry }) => html`<div class="empty" role="aler
 export function Refusal({ error, children }) {
   const fields = error.body?.errors ?? [];
   return html`<p class="error" role="alert">${fields.length > 0
-    ? fields.map(({ field, message }) => html`<span key=${field} class="line">${field}: ${message}</span>`)
+    ? fields.map((fault) => html`<span key=${fault.field} class="line">${explainField(fault)}</span>`)
     : explain(error)} ${children}</p>`;
 }
 

@@ -56,6 +56,37 @@ function PlaceField({ label, place, isActive, onFocus, onAddress }) {
     <button type="button" class="link" onClick=${pick}>${place.latitude === undefined ? t('new.pick') : t('new.picked')}</button></div>`;
 }
 
+/**
+ * What the server would ask for the way from one place to the other: `{quote, delivery}`, both null until both are picked. The
+ * last answer stands while another number of goods is asked about, since the way costs the same.
+ */
+function useQuote(session, { pickup, dropoff, goods, currency }) {
+  const [quote, setQuote] = useState(null);
+  const isAsked = pickup.latitude !== undefined && dropoff.latitude !== undefined && Number.isSafeInteger(goods) && goods >= 0;
+  const way = JSON.stringify([pickup.latitude, pickup.longitude, dropoff.latitude, dropoff.longitude, currency]);
+  useEffect(() => {
+    if (!isAsked) return undefined;
+    let isCurrent = true;
+    const question = new URLSearchParams({
+      pickup_latitude: pickup.latitude, pickup_longitude: pickup.longitude, dropoff_latitude: dropoff.latitude, dropoff_longitude: dropoff.longitude, goods, currency,
+    });
+    // Without an answer the order can be placed all the same.
+    session.get(`/orders/quote?${question}`).then((answer) => { if (isCurrent) setQuote({ ...answer, way }); }, () => {});
+    return () => { isCurrent = false; };
+  }, [isAsked, way, goods]);
+  const known = isAsked && quote?.way === way ? quote : null;
+  return { quote: known, delivery: known ? known.delivery.amount : null };
+}
+
+/** What it comes to, as far as that is known. */
+function Sum({ total, quote, delivery, currency }) {
+  const amount = (value) => money({ amount: value, currency });
+  return html`<dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${amount(total)}</dd></div>
+      <div><dt>${t('new.delivery')}</dt>${delivery === null ? html`<dd class="muted">${t('new.delivery_text')}</dd>` : html`<dd class="amount">${amount(delivery)}</dd>`}</div>
+      ${delivery !== null && html`<div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${amount(total + delivery)}</dd></div>`}</dl>
+    ${quote && html`<p class="muted">${t('new.cancelling', { fee: money(quote.cancellation_fee) })}</p>`}`;
+}
+
 const nothing = { address: '' };
 
 export function NewOrder({ face }) {
@@ -79,7 +110,9 @@ export function NewOrder({ face }) {
     ? shop.menu.filter(({ name }) => amounts[name] > 0).map(({ name, price }) => ({ name, quantity: amounts[name], unit_price: price }))
     : own.filter(({ name }) => name.trim()).map(({ name, quantity, price }) => ({ name: name.trim(), quantity: Number(quantity), unit_price: minorUnits(price, currency) }));
   const total = itemsTotal(items);
-  const method = wanted ?? (wallet && wallet.balance > 0 && wallet.balance >= total ? 'wallet' : 'cash');
+  const { quote, delivery } = useQuote(session, { pickup, dropoff, goods: total, currency });
+  const price = total + (delivery ?? 0);
+  const method = wanted ?? (wallet && wallet.balance > 0 && wallet.balance >= price ? 'wallet' : 'cash');
   const isPriced = items.length > 0 && items.every(({ unit_price: price, quantity }) => price !== null && Number.isInteger(quantity) && quantity > 0);
   const isPlaced = (place) => place.latitude !== undefined && place.address.trim() !== '';
   const body = { items, pickup, dropoff, notes: notes.trim() || null, payment_method: method, currency };
@@ -130,7 +163,7 @@ export function NewOrder({ face }) {
         <label>${t('new.notes')}<textarea rows="2" maxlength="1000" value=${notes} onInput=${(event) => setNotes(event.target.value)}></textarea></label>
         <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${method === name} onChange=${() => setMethod(name)} />
           ${t(`payment.${name}`)}${name === 'wallet' && wallet ? ` · ${money({ amount: wallet.balance, currency })}` : ''}</label>`)}</fieldset>
-        <dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${money({ amount: total, currency })}</dd></div><div><dt>${t('new.delivery')}</dt><dd class="muted">${t('new.delivery_text')}</dd></div></dl>
+        <${Sum} total=${total} quote=${quote} delivery=${delivery} currency=${currency} />
         ${problem && html`<${Refusal} error=${problem}>${problem.code === 'insufficient_funds' && html`<a href=${router.href('/wallet')}>${t('wallet.top_up')}</a>`}</${Refusal}>`}
         <div class="sticky"><${ActionButton} kind="primary wide big" disabled=${!isReady} onPress=${place}>${t('new.place')}</${ActionButton}></div>`}
     </section>

@@ -6,7 +6,7 @@ import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
-import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText } from '../app/order.js';
+import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, itemsTotal, statusText } from '../app/order.js';
 import { PushCard } from '../app/push.js';
 import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 import { Watched } from '../app/watched.js';
@@ -93,8 +93,10 @@ function Cancel({ session, order: latest, onClose }) {
 
 function Payment({ session, order }) {
   const { value } = useLoaded(() => session.get(`/orders/${order.id}/payment`), `${order.id} ${order.status}`);
+  const delivery = order.price.amount - itemsTotal(order.items);
   return html`<dl class="facts">
     ${order.items.map(({ name, quantity, unit_price: price }, index) => html`<div key=${index}><dt>${quantity} × ${name}</dt><dd class="amount">${money({ amount: quantity * price, currency: order.price.currency })}</dd></div>`)}
+    ${delivery > 0 && html`<div><dt>${t('new.delivery')}</dt><dd class="amount">${money({ ...order.price, amount: delivery })}</dd></div>`}
     <div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${money(order.price)}</dd></div>
     <div><dt>${t('order.paid_by')}</dt><dd>${t(`payment.${order.payment_method}`)}${value?.status ? ` · ${t(`paid.${value.status}`)}` : ''}</dd></div>
     ${value?.refunded?.amount > 0 && html`<div><dt>${t('paid.refunded')}</dt><dd class="amount">${money(value.refunded)}</dd></div>`}

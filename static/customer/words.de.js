@@ -55,7 +55,7 @@ export default {
   'order.dropoff': 'Ziel',
   'order.payment': 'Bezahlung',
   'order.paid_by': 'Bezahlt mit',
-  'order.total': 'Zusammen, mit Lieferung',
+  'order.total': 'Gesamt',
   'order.timeline': 'Was geschah',
 
   'cancel.title': 'Bestellung stornieren',
@@ -109,7 +109,8 @@ export default {
   'new.notes': 'Hinweise für den Partner (freiwillig)',
   'new.items': 'Posten',
   'new.delivery': 'Lieferung',
-  'new.delivery_text': 'nach Entfernung, nach dem Bestellen angezeigt; Stornieren ist dann kostenlos',
+  'new.delivery_text': 'nach Entfernung, sobald beide Orte gewählt sind',
+  'new.cancelling': 'Stornieren ist kostenlos, bis der Partner am Abholort ist; danach kostet es {fee}.',
   'new.place': 'Bestellen',
 
   'push.order': 'Sie können diese Seite schließen. Wir geben Bescheid, wenn Ihre Bestellung unterwegs und wenn sie da ist.',

@@ -55,7 +55,7 @@ export default {
   'order.dropoff': 'Drop-off',
   'order.payment': 'Payment',
   'order.paid_by': 'Paid by',
-  'order.total': 'Total, delivery included',
+  'order.total': 'Total',
   'order.timeline': 'What happened',
 
   'cancel.title': 'Cancel the order',
@@ -109,7 +109,8 @@ export default {
   'new.notes': 'Notes for the partner (optional)',
   'new.items': 'Items',
   'new.delivery': 'Delivery',
-  'new.delivery_text': 'by distance, shown once placed; cancelling is free then',
+  'new.delivery_text': 'by distance, once both places are picked',
+  'new.cancelling': 'Cancelling is free until your partner is at the pick-up; from then on it costs {fee}.',
   'new.place': 'Place the order',
 
   'push.order': 'You can close this page. We tell you when your order is on its way, and when it is there.',

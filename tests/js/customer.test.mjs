@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startChromium } from './chromium.mjs';
 import { Face } from './face.mjs';
-import { startServer, startWire } from './support.mjs';
+import { soon, startServer, startWire } from './support.mjs';
 
 const SHOP = { latitude: 41.3953, longitude: 2.1619 };
 
@@ -41,8 +41,11 @@ async function placeByMap(face) {
   await face.pressAt(await middle(0.3));
   await face.write('What', 'Soup');
   await face.write('Price of one', '6,50');
+  const said = await face.until(() => document.querySelector('.facts .sum .amount')?.textContent);
   await face.press('Place the order');
   await face.see('Looking for a partner');
+  // It costs what was said before.
+  await face.see(said);
   const path = await face.run(() => location.pathname);
   return path.split('/').at(-1);
 }
@@ -211,6 +214,31 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
   await face.see('Hallo Eva');
   assert.equal(await face.run(() => document.documentElement.lang), 'de');
   assert.deepEqual(await face.faults(), [], 'in German');
+});
+
+test('the language that is chosen is that of what the server writes, and what is wrong is told in it', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await register(server, browser, 'Fina Soler');
+  await face.press('Account');
+  await face.press('Language');
+  await face.run(() => {
+    const choice = document.activeElement;
+    choice.value = 'de';
+    choice.dispatchEvent(new Event('change', { bubbles: true }));
+  });
+  await face.see('Konto');
+  const { access } = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')));
+  const me = async () => (await fetch(`${server.url}/api/v1/me`, { headers: { Authorization: `Bearer ${access}` } })).json();
+  const chosen = async () => { while ((await me()).locale !== 'de'); };
+  await soon(chosen(), 'the account to speak German');
+
+  await face.press('Abmelden');
+  await face.press('Neu hier?');
+  await face.write('Name', '  ');
+  await face.write('E-Mail', 'spaces@example.test');
+  await face.write('Passwort', 'correct horse battery');
+  await face.press('Konto anlegen');
+  await face.see('Name: mindestens 1 Zeichen');
 });
 
 test('who looks at the demo is somebody at one press, and orders from a shop', async (t) => {

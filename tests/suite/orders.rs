@@ -475,3 +475,48 @@ async fn a_key_holds_for_calls_at_the_same_time() {
     assert!(bodies.windows(2).all(|pair| pair[0] == pair[1]));
     assert_eq!(ids(&client.get("/orders").await.expect(200)).len(), 1);
 }
+
+#[actix_web::test]
+async fn an_order_costs_what_was_said_before_it_was_placed() {
+    let app = TestApp::start_with(&[("WAYBILL_MORE_CURRENCIES", "JPY:450:120:400")]).await;
+    let client = app.as_user(&app.customer().await);
+    let way =
+        "pickup_latitude=52.52&pickup_longitude=13.405&dropoff_latitude=52.5163&dropoff_longitude=13.3777";
+    for currency in ["USD", "JPY"] {
+        let mut order = an_order();
+        order["currency"] = json!(currency);
+        let path = format!("/orders/quote?{way}&goods=900&currency={currency}");
+        let quote = client.get(&path).await.expect(200);
+        let part = |name: &str| quote[name]["amount"].as_i64().expect("an amount");
+        assert_eq!(client.post("/orders", order).await.expect(201)["price"], quote["price"], "{quote}");
+        assert_eq!((part("goods"), part("price")), (900, 900 + part("delivery")), "{quote}");
+        assert!(part("delivery") > 0 && part("cancellation_fee") <= part("price"), "{quote}");
+        // Of the two gates of these addresses, measured on a map.
+        assert!((1_870.0..1_910.0).contains(&quote["distance"].as_f64().expect("metres")), "{quote}");
+    }
+    client.get(&format!("/orders/quote?{way}&goods=900&currency=EUR")).await.refused(422, "invalid_fields");
+    // Nothing was placed by asking.
+    assert_eq!(ids(&client.get("/orders").await.expect(200)).len(), 2);
+}
+
+#[actix_web::test]
+async fn notifications_are_in_the_language_that_was_chosen_last() {
+    let app = TestApp::start().await;
+    let customer = app.customer().await;
+    let client = app.as_user(&customer);
+    let latest = async || client.get("/notifications?limit=1").await.expect(200)["items"][0]["title"].clone();
+    let choose = async |body: Value| {
+        app.as_user(&customer).call(awc::http::Method::PATCH, "/api/v1/me", &[], Some(body)).await
+    };
+    app.place_order(&customer).await;
+    let english = latest().await;
+    assert_eq!(choose(json!({"locale": "de-AT"})).await.expect(200)["locale"], "de");
+    assert_eq!(latest().await, english, "what was written before stays as it is");
+    app.place_order(&customer).await;
+    let german = latest().await;
+    assert_ne!(german, english);
+    // Nothing is asked, nothing is changed.
+    assert_eq!(choose(json!({})).await.expect(200)["locale"], "de");
+    choose(json!({"locale": "tlh"})).await.refused(422, "invalid_fields");
+    assert_eq!(client.get("/me").await.expect(200)["locale"], "de");
+}

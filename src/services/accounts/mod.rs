@@ -29,6 +29,7 @@ pub use self::sessions::{LogIn, LoggedIn, TokenPair, log_in, log_out, purge, rea
 pub(super) use self::guard::Guard;
 pub(super) use self::principals::PrincipalCache;
 
+use crate::domain::locale::Locale;
 use crate::domain::principal::Principal;
 use crate::protocol::views::UserView;
 use crate::store::users::{self, User};
@@ -45,6 +46,18 @@ pub async fn me(app: &App, caller: &Principal) -> Result<UserView, ServiceError>
     let user = app.read(move |conn| Ok(users::find(conn, user_id)?)).await?;
     let user = user.filter(|user| user.deleted_at.is_none());
     user.as_ref().map(view).ok_or(ServiceError::NotFound { what: "user" })
+}
+
+/// Changes the caller's own account; what is `None` stays as it is. Answers the account as it is then.
+///
+/// # Errors
+/// `NotFound` when it was deleted a moment ago; the database's.
+pub async fn change(app: &App, caller: &Principal, locale: Option<Locale>) -> Result<UserView, ServiceError> {
+    let user_id = caller.user_id;
+    if let Some(locale) = locale {
+        app.write(move |tx| Ok(users::set_locale(tx.conn(), user_id, locale)?)).await?;
+    }
+    me(app, caller).await
 }
 
 /// A user as that user, or an admin, sees it.

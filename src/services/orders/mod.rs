@@ -2,11 +2,13 @@
 
 mod notices;
 mod place;
+mod quote;
 mod rating;
 mod repeated;
 mod transition;
 
 pub use place::{NewOrder, place};
+pub use quote::{Enquiry, QuoteView, quote};
 pub use rating::{NewRating, RatingView, rate};
 pub use transition::{Assignment, Transition, arrive, assign, complete, position_of, transition};
 pub(super) use transition::{Taken, find_partner, legal, take};

@@ -25,9 +25,11 @@ use super::transition::{self, Taken};
 use super::{Words, save_step};
 
 /// The most items of one order.
-const MAX_ITEMS: usize = 100;
+pub(super) const MAX_ITEMS: usize = 100;
+/// The most of one item.
+pub(super) const MAX_QUANTITY: u32 = 1000;
 /// The highest price of one item, minor units.
-const MAX_UNIT_PRICE: i64 = 100_000_000;
+pub(super) const MAX_UNIT_PRICE: i64 = 100_000_000;
 
 /// An order as a customer sends it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -58,7 +60,7 @@ fn check(new: &NewOrder) -> Result<(), ServiceError> {
     }
     for (index, item) in new.items.iter().enumerate().take(MAX_ITEMS) {
         checks.text(&format!("items[{index}].name"), &item.name, 1..=200);
-        checks.number(&format!("items[{index}].quantity"), item.quantity, 1..=1000);
+        checks.number(&format!("items[{index}].quantity"), item.quantity, 1..=MAX_QUANTITY);
         checks.number(&format!("items[{index}].unit_price"), item.unit_price, 0..=MAX_UNIT_PRICE);
     }
     if let Some(notes) = &new.notes {

@@ -91,6 +91,22 @@ pub const TABLE: &[Endpoint] = &[
     },
     Endpoint {
         method: "GET",
+        path: QUOTE,
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[
+            ("pickup_latitude", &["", "91", "-90.1", "NaN", "inf", "north"]),
+            ("pickup_longitude", &["", "181", "-180.1", "NaN", "inf", "east"]),
+            ("dropoff_latitude", &["", "91", "-90.1", "NaN", "inf", "north"]),
+            ("dropoff_longitude", &["", "181", "-180.1", "NaN", "inf", "east"]),
+            ("goods", &["", "-1", "1.5", "ten", "10000000000001", "9223372036854775808"]),
+            CURRENCY,
+        ],
+    },
+    Endpoint {
+        method: "GET",
         path: "/api/v1/orders/{order_id}",
         caller: Caller::Customer,
         status: 200,
@@ -567,6 +583,15 @@ pub const TABLE: &[Endpoint] = &[
         status: 200,
         body: none,
         fields: &[],
+        query: &[],
+    },
+    Endpoint {
+        method: "PATCH",
+        path: "/api/v1/me",
+        caller: Caller::Customer,
+        status: 200,
+        body: |_| json!({"locale": "de"}),
+        fields: &[("locale", Kind::Word, Optional)],
         query: &[],
     },
     Endpoint {

@@ -224,6 +224,9 @@ pub const PAGE: Parameter =
     ("limit", &["0", "-1", "201", "9223372036854775808", "1.5", "ten", "", "NaN", "1e2"]);
 pub const CURSOR: Parameter = ("cursor", &["", "x", "%00", "MTI", "8J-YgA", "%F0%9F%98%80", "/../..", "%ff"]);
 pub const CURRENCY: Parameter = ("currency", &["", "usd", "USDT", "XXX", "7", "%00"]);
+/// With all parameters that it cannot do without.
+pub const QUOTE: &str = "/api/v1/orders/quote?pickup_latitude=52.52&pickup_longitude=13.4&\
+    dropoff_latitude=52.5&dropoff_longitude=13.42&goods=900";
 /// No word for yes or no.
 pub const NO_FLAGS: &[&str] = &["", "1", "yes", "TRUE"];
 pub const NO_IDS: &[&str] = &["", "1", "0190163d-8694-739b-aea5-966c26f8ad9", "me", "%00"];

@@ -104,6 +104,7 @@ async fn accounts(app: &TestApp, walk: &mut Walk) {
     let fresh = walk.post(&nobody, "/api/v1/auth/refresh", refresh).await;
     let ada = app.with_token(text(&fresh, "access"));
     walk.get(&ada, "/api/v1/me").await;
+    walk.call(&ada, "PATCH", "/api/v1/me", Some(json!({"locale": "de"}))).await;
     let ticket = walk.get(&ada, "/api/v1/realtime/token").await;
     assert!(text(&ticket, "ws_url").ends_with(text(&ticket, "token")), "{ticket}");
     walk.post(&nobody, "/api/v1/auth/logout", json!({"refresh": text(&fresh, "refresh")})).await;
@@ -113,6 +114,8 @@ async fn orders(app: &TestApp, walk: &mut Walk) {
     let (customer, partner) = (app.customer().await, app.partner().await);
     let admin = app.as_user(&app.admin().await);
     let (owner, rider) = (app.as_user(&customer), app.as_user(&partner));
+    let way = "pickup_latitude=52.52&pickup_longitude=13.4&dropoff_latitude=52.5&dropoff_longitude=13.42";
+    walk.get(&owner, &format!("/api/v1/orders/quote?{way}&goods=900&currency=USD")).await;
     let order = walk.post(&owner, "/api/v1/orders", an_order()).await;
     let id = format!("/api/v1/orders/{{order_id={}}}", text(&order, "id"));
     walk.post(&admin, &format!("{id}/assign"), json!({"partner_id": partner.partner_id})).await;

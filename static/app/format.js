@@ -19,14 +19,16 @@ function currencyFormat(currency) {
   return format(Intl.NumberFormat, { style: 'currency', currency, ...fixed });
 }
 
+/** Digits after the decimal point. */
+export const fractionDigits = (currency) => currencyFormat(currency).resolvedOptions().maximumFractionDigits;
+
 export function money({ amount, currency }) {
-  const currencies = currencyFormat(currency);
-  return currencies.format(amount / 10 ** currencies.resolvedOptions().maximumFractionDigits);
+  return currencyFormat(currency).format(amount / 10 ** fractionDigits(currency));
 }
 
 /** Minor units of what somebody has typed, or null. A comma is as good as a point. */
 export function minorUnits(text, currency) {
-  const digits = currencyFormat(currency).resolvedOptions().maximumFractionDigits;
+  const digits = fractionDigits(currency);
   const [, whole, part = ''] = /^\s*(\d{1,9})(?:[.,](\d*))?\s*$/.exec(text) ?? [];
   if (whole === undefined || part.length > digits) return null;
   return Number(whole + part.padEnd(digits, '0'));

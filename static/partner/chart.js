@@ -2,18 +2,20 @@
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
 import { locale, t } from '../app/i18n.js';
-import { money } from '../app/format.js';
+import { fractionDigits, money } from '../app/format.js';
 import { loadPlot, watchTheme } from '../app/plot.js';
 
 const HEIGHT = 220;
 const FONT = '600 13px system-ui, "Segoe UI", Roboto, "DejaVu Sans", sans-serif';
 const nameOf = (day, weekday) => new Intl.DateTimeFormat(locale(), { weekday }).format(day);
-const digitsOf = (currency) => new Intl.NumberFormat(locale(), { style: 'currency', currency }).resolvedOptions().maximumFractionDigits;
 
-/** Whole amounts, so that they fit side by side; the table has them exactly. */
-const short = (value, currency) => new Intl.NumberFormat(locale(), {
-  style: 'currency', currency, currencyDisplay: 'narrowSymbol', maximumFractionDigits: 0,
-}).format(value);
+/** Whole amounts once they are long, so that they fit side by side; the table has them exactly. */
+function short(value, currency) {
+  const digits = value < 100 ? fractionDigits(currency) : 0;
+  return new Intl.NumberFormat(locale(), {
+    style: 'currency', currency, currencyDisplay: 'narrowSymbol', minimumFractionDigits: digits, maximumFractionDigits: digits,
+  }).format(value);
+}
 
 function options({ Plot, width, days, values, today, currency }) {
   const style = getComputedStyle(document.documentElement);
@@ -52,7 +54,7 @@ export function Chart({ days, amounts, currency, today }) {
   const box = useRef(null);
   const plot = useRef(null);
   const [isFailed, setFailed] = useState(false);
-  const values = amounts.map((amount) => amount / 10 ** digitsOf(currency));
+  const values = amounts.map((amount) => amount / 10 ** fractionDigits(currency));
   const key = JSON.stringify([values, currency, today]);
 
   useEffect(() => {

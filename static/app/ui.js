@@ -2,6 +2,7 @@
 
 import { html, useEffect, useRef, useState } from './view.js';
 import { useStore } from './store.js';
+import { whenBack } from './back.js';
 import { explain, t } from './i18n.js';
 import { Toasts, toast } from './toasts.js';
 
@@ -117,9 +118,14 @@ export const Loading = ({ lines = 3 }) => html`<div class="loading" role="status
 export const Empty = ({ icon = 'box', title, children }) => html`<div class="empty"><${Icon} name=${icon} size=${32} />
   <p><strong>${title}</strong></p>${children && html`<div class="muted">${children}</div>`}</div>`;
 
-/** What could not be loaded, and another try. */
-export const Failed = ({ error, onRetry }) => html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
-  <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
+/** What could not be loaded, and another try: by whoever presses, and by itself once the connection is back. */
+export function Failed({ error, onRetry }) {
+  const retry = useRef(onRetry);
+  retry.current = onRetry;
+  useEffect(() => whenBack(() => retry.current()), []);
+  return html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
+    <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
+}
 
 /** Why something was refused: each field that is wrong, or what else it was. */
 export function Refusal({ error, children }) {

@@ -6,9 +6,12 @@ import { choose, counted, enter, noDialog, open, place, short, stage, stepper } 
 import { Face } from './face.mjs';
 import { PASSWORD } from './support.mjs';
 
+const DESK = [1440, 'light'];
+const PHONE = [390, 'dark'];
+
 /** In the light on a desk, and in the dark on a phone. */
-async function look(face, what) {
-  for (const [width, scheme] of [[390, 'dark'], [1440, 'light']]) {
+async function look(face, what, ways = [PHONE, DESK]) {
+  for (const [width, scheme] of ways) {
     await face.tab.send('Emulation.setDeviceMetricsOverride', { width, height: 900, deviceScaleFactor: 1, mobile: false });
     await face.run((name) => { document.documentElement.dataset.theme = name; }, scheme);
     assert.deepEqual(await face.faults(), [], `${what} at ${width} in ${scheme}`);
@@ -81,7 +84,7 @@ test('nor has anything that is refused, empty, offline or not there', async (t) 
   await look(olga, 'a log-in that is refused');
   await logIn(customer, PASSWORD);
   await olga.see('This account belongs to another app');
-  await look(olga, 'a log-in of another app');
+  await look(olga, 'a log-in of another app', [PHONE]);
   await logIn(admin, PASSWORD);
   await olga.see('Nothing is wrong');
   await look(olga, 'an empty operation');
@@ -91,18 +94,19 @@ test('nor has anything that is refused, empty, offline or not there', async (t) 
     '/orders': 'No orders here', '/orders/status/failed': 'No orders here', [`/orders/customer/${customer.id}`]: 'No orders here',
     [`/orders/${nowhere}`]: 'This order is not there', '/nowhere': 'There is nothing here', '/inbox': 'Nothing yet', [`/activity/order/${nowhere}`]: 'Nothing has happened yet',
   };
-  for (const [path, text] of Object.entries(screens)) {
+  for (const [index, [path, text]] of Object.entries(screens).entries()) {
     await olga.go(`/admin${path}`);
     await olga.see(text);
-    await look(olga, path);
+    await look(olga, path, [index % 2 === 0 ? DESK : PHONE]);
   }
   await olga.go('/admin/users');
   await olga.see('Ada Puig');
   await olga.write('Name or e-mail', 'nobody at all');
   await olga.see('Nobody fits');
-  await look(olga, 'nobody');
+  await look(olga, 'nobody', [PHONE]);
 
   const order = await place(customer);
+  await olga.tab.send('Emulation.setDeviceMetricsOverride', { width: 1440, height: 900, deviceScaleFactor: 1, mobile: false });
   await olga.go('/admin');
   await counted(olga, 'pending', 1);
   await olga.until(() => document.querySelector('.fleet-map').dataset.partners === '1' && document.querySelector('.fleet-map').dataset.orders === '1');
@@ -119,11 +123,11 @@ test('nor has anything that is refused, empty, offline or not there', async (t) 
   await look(olga, 'offline');
   await olga.press('Orders');
   await olga.until(() => document.querySelector('[role="alert"]'), undefined, 'that it cannot be read');
-  await look(olga, 'offline, at a list');
+  await look(olga, 'offline, at a list', [DESK]);
   await olga.tab.setOffline(false);
   await olga.seeNot('You are offline');
   await olga.until((id) => document.querySelector('.data')?.innerText.includes(id), short(order), 'the list, by itself');
   await choose(olga, 'Exception', 'late');
   await olga.see('Nothing is wrong');
-  await look(olga, 'no exception of a kind');
+  await look(olga, 'no exception of a kind', [DESK]);
 });

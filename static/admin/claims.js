@@ -16,12 +16,19 @@ export class Claims {
 
   constructor({ session, group, href }) {
     this.#session = session;
-    group.on('dashboard', ({ dashboard }) => this.state.set(new Map(dashboard.claims.map((claim) => [claim.order_id, claim]))));
+    const tell = (before, { order_id: orderId, user_id: userId, name }) => {
+      if (before?.user_id === this.#me && userId !== this.#me) toast({ title: t('claim.taken_over', { name }), href: href(orderId) });
+    };
+    group.on('dashboard', ({ dashboard: { claims } }) => {
+      const known = this.state.value;
+      this.state.set(new Map(claims.map((claim) => [claim.order_id, claim])));
+      // It may have happened during a break.
+      claims.forEach((claim) => tell(known.get(claim.order_id), claim));
+    });
     group.on('claim', ({ order_id: orderId, claim, by }) => {
       const before = this.state.value.get(orderId);
       this.#put(orderId, claim);
-      const isTaken = before?.user_id === this.#me && claim && claim.user_id !== this.#me && by !== this.#me;
-      if (isTaken) toast({ title: t('claim.taken_over', { name: claim.name }), href: href(orderId) });
+      if (claim && by !== this.#me) tell(before, claim);
     });
     // It ends with the order, and nothing else tells that.
     group.on('order_update', ({ update: { order_id: orderId, status } }) => {

@@ -1,9 +1,9 @@
 // Orders that somebody should look at, and who does.
 
-import { html, useState } from '../app/view.js';
+import { html, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { explain, t } from '../app/i18n.js';
-import { ActionButton, Empty, Icon, Loading, toast, useNow } from '../app/ui.js';
+import { ActionButton, Empty, Icon, Loading, toast, useKeptFocus, useNow } from '../app/ui.js';
 import { Avatar, Confirm, Status, Viewers, duration, shortId } from './parts.js';
 
 /** How long it has lasted by now, seconds: as the server said, and the time since. How late an order will be does not grow by itself. */
@@ -16,6 +16,8 @@ export function ClaimLine({ face, orderId, isOver = false }) {
   const { claims } = face;
   const claim = useStore(claims.state).get(orderId);
   const [from, setFrom] = useState(null);
+  const box = useRef(null);
+  useKeptFocus(box);
   const attempt = async (what) => {
     try {
       await what();
@@ -26,7 +28,7 @@ export function ClaimLine({ face, orderId, isOver = false }) {
     }
   };
   if (isOver) return null;
-  return html`<div class="claim">
+  return html`<div class="claim" ref=${box}>
     ${!claim && html`<span class="claim-who muted">${t('claim.nobody')}</span>
       <${ActionButton} kind="small primary" aria-label=${`${t('claim.claim')} ${shortId(orderId)}`} onPress=${() => attempt(() => claims.claim(orderId))}>${t('claim.claim')}</${ActionButton}>`}
     ${claim && claims.isMine(claim) && html`<span class="claim-who"><${Avatar} name=${claim.name} kind="mine" />${t('claim.mine')}</span>

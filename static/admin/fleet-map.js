@@ -45,6 +45,7 @@ class Drawing {
       fleet.watch((moved, gone) => {
         gone.forEach((id) => this.#remove(PARTNER + id));
         moved.forEach((position) => this.#drawPartner(position));
+        this.#fitOnce();
         this.#told();
       }),
       activeOrders.state.watch(() => this.#later()),
@@ -123,10 +124,14 @@ class Drawing {
     this.#map.setPlaces(chosen ? [
       { id: 'pickup', kind: 'pickup', ...chosen.pickup, label: t('story.pickup') }, { id: 'dropoff', kind: 'dropoff', ...chosen.dropoff, label: t('story.dropoff') },
     ] : []);
-    if (!this.#isFitted && this.#looks.size > 0) {
-      this.#isFitted = true;
-      this.#map.fit(undefined, { padding: 56, maxZoom: 16 });
-    }
+    this.#fitOnce();
+  }
+
+  /** To what is there at first: orders and partners, whichever are read sooner. */
+  #fitOnce() {
+    if (this.#isFitted || this.#looks.size === 0) return;
+    this.#isFitted = this.#face.fleet.isRead && !this.#face.activeOrders.state.value.isLoading;
+    this.fit();
   }
 
   #told() {

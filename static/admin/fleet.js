@@ -23,6 +23,8 @@ export class Fleet {
   #isUsed = false;
   /** Whether all who are online are known. */
   #isWhole = false;
+  /** Whether it was asked where all are, and answered or refused. */
+  isRead = false;
 
   constructor({ session, group }) {
     this.#session = session;
@@ -47,7 +49,10 @@ export class Fleet {
   }
 
   load() {
-    this.#session.get('/admin/positions').then(({ items }) => this.#take(items), () => {});
+    this.#session.get('/admin/positions').catch(() => ({ items: [] })).then(({ items }) => {
+      this.isRead = true;
+      this.#take(items);
+    });
     this.#readSoon();
   }
 

@@ -69,7 +69,7 @@ function useList(face, filter, kind) {
 }
 
 function Filters({ face, status, kind, text, onKind, onText, who }) {
-  const go = (value) => face.router.go(value === '' ? '/orders' : `/orders/status/${value}`);
+  const go = (value) => face.router.go(value === '' ? '/orders' : `/orders/status/${value}`, { keepsFocus: true });
   return html`<div class="filters">
     <label class="search"><span class="sr">${t('orders.search')}</span><${Icon} name="search" size=${18} /><input type="search" placeholder=${t('orders.search')} value=${text} onInput=${(event) => onText(event.target.value)} /></label>
     ${!who && html`<label>${t('orders.status')}<select value=${status} disabled=${Boolean(kind)} onChange=${(event) => go(event.target.value)}>

@@ -1,11 +1,11 @@
 // What an admin may do about an order.
 
-import { html, useState } from '../app/view.js';
+import { html, useRef, useState } from '../app/view.js';
 import { distance, minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { isOver } from '../app/order.js';
-import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, useLoaded } from '../app/ui.js';
+import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, useKeptFocus, useLoaded } from '../app/ui.js';
 import { metresBetween } from './geo.js';
 import { Avatar, Confirm, number, useCalm } from './parts.js';
 
@@ -84,6 +84,8 @@ function Assign({ face, order: latest, onClose }) {
 export function Actions({ face, order, payment }) {
   const [open, setOpen] = useState(null);
   const close = () => setOpen(null);
+  const box = useRef(null);
+  useKeptFocus(box);
   const { status } = order;
   const canRefund = payment && payment.captured.amount > payment.refunded.amount;
   const buttons = [
@@ -97,7 +99,7 @@ export function Actions({ face, order, payment }) {
   ].filter(Boolean);
   if (buttons.length === 0) return null;
   const step = { face, order, onClose: close };
-  return html`<div class="actions" role="group" aria-label=${t('act.title')}>${buttons.map(([name, kind]) => html`<button type="button" key=${name} class="button small ${kind}" onClick=${() => setOpen(name)}>${t(`act.${name}`)}</button>`)}
+  return html`<div class="actions" ref=${box} role="group" aria-label=${t('act.title')}>${buttons.map(([name, kind]) => html`<button type="button" key=${name} class="button small ${kind}" onClick=${() => setOpen(name)}>${t(`act.${name}`)}</button>`)}
     ${open === 'confirm' && html`<${Step} ...${step} to="confirmed" name="confirm" isNeeded=${null} kind="primary" />`}
     ${(open === 'assign' || open === 'reassign') && html`<${Assign} ...${step} />`}
     ${open === 'take_back' && html`<${Step} ...${step} to="confirmed" name="take_back" isNeeded=${true} kind="primary" />`}

@@ -1,6 +1,7 @@
 // The one connection of a face, and how it is, as a store.
 
 import { WaybillClient } from '../js/waybill.js';
+import { isBack } from './back.js';
 import { Store } from './store.js';
 
 const storage = {
@@ -19,7 +20,9 @@ export function connect(session) {
   });
   const state = new Store(client.state);
   client.on('state', (next) => {
+    const wasOpen = state.value.name === 'open';
     state.set(next);
+    if (next.name === 'open' && !wasOpen) isBack();
     // The log-in has ended, by a log-out elsewhere say.
     if (next.name === 'closed' && next.reason === 'unauthorized') session.logOut();
   });

@@ -29,11 +29,13 @@ export class Router {
     return path === '/' ? this.#base : `${this.#base}${path}`;
   }
 
-  go(path, { replace = false } = {}) {
+  /** Where `keepsFocus`, somebody is at a field of that screen already, and goes on there. */
+  go(path, { replace = false, keepsFocus = false } = {}) {
     const next = path.replace(/\/+$/, '') || '/';
     if (next === this.path.value) return;
     history[replace ? 'replaceState' : 'pushState'](null, '', this.href(next));
     this.path.set(next);
+    if (keepsFocus) return;
     scrollTo(0, 0);
     // A reader of screens hears of the new screen by its heading.
     requestAnimationFrame(() => document.querySelector('main h1, main h2')?.focus?.());

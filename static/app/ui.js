@@ -1,7 +1,8 @@
 // The parts that all faces are made of.
 
-import { html, useEffect, useRef, useState } from './view.js';
+import { html, useEffect, useLayoutEffect, useRef, useState } from './view.js';
 import { useStore } from './store.js';
+import { whenBack } from './back.js';
 import { explain, explainField, t } from './i18n.js';
 import { Toasts, toast } from './toasts.js';
 
@@ -64,14 +65,18 @@ export const IconButton = ({ icon, label, ...rest }) => html`
   <button type="button" class="icon-button" aria-label=${label} title=${label} ...${rest}><${Icon} name=${icon} /></button>`;
 
 /**
- * A button whose work takes a while: it cannot be pressed twice, and says why it did not work. `onPress` gives a promise.
+ * A button whose work takes a while: it cannot be pressed twice, and says why it did not work. `onPress` gives a promise. It is not
+ * disabled meanwhile: that would take the focus from it, and who uses the keyboard could not press it again.
  */
 export function ActionButton({ onPress, children, kind = 'primary', disabled = false, ...rest }) {
   const [isBusy, setBusy] = useState(false);
   const [error, setError] = useState(null);
   const isThere = useRef(true);
+  const isAtWork = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
   const press = async () => {
+    if (isAtWork.current) return;
+    isAtWork.current = true;
     setBusy(true);
     setError(null);
     try {
@@ -79,10 +84,11 @@ export function ActionButton({ onPress, children, kind = 'primary', disabled = f
     } catch (problem) {
       if (isThere.current) setError(problem);
     } finally {
+      isAtWork.current = false;
       if (isThere.current) setBusy(false);
     }
   };
-  return html`<button type="button" class="button ${kind}" disabled=${disabled || isBusy} aria-busy=${isBusy} onClick=${press} ...${rest}>
+  return html`<button type="button" class="button ${kind}" disabled=${disabled && !isBusy} aria-disabled=${isBusy} aria-busy=${isBusy} onClick=${press} ...${rest}>
     ${children}${isBusy && html`<span class="spinner" aria-hidden="true"></span>`}
   </button>${error && html`<${Refusal} error=${error} />`}`;
 }
@@ -92,7 +98,8 @@ export function ActionButton({ onPress, children, kind = 'primary', disabled = f
 /** A dialog by the browser's own means: it holds the focus, and Escape closes it. */
 export function Dialog({ title, onClose, children, wide = false }) {
   const dialog = useRef(null);
-  useEffect(() => {
+  // Closed while it is still in the page, it gives the focus back to what had it.
+  useLayoutEffect(() => {
     const element = dialog.current;
     element.showModal();
     return () => element.close();
@@ -117,9 +124,14 @@ export const Loading = ({ lines = 3 }) => html`<div class="loading" role="status
 export const Empty = ({ icon = 'box', title, children }) => html`<div class="empty"><${Icon} name=${icon} size=${32} />
   <p><strong>${title}</strong></p>${children && html`<div class="muted">${children}</div>`}</div>`;
 
-/** What could not be loaded, and another try. */
-export const Failed = ({ error, onRetry }) => html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
-  <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
+/** What could not be loaded, and another try: by whoever presses, and by itself once the connection is back. */
+export function Failed({ error, onRetry }) {
+  const retry = useRef(onRetry);
+  retry.current = onRetry;
+  useEffect(() => whenBack(() => retry.current()), []);
+  return html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
+    <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
+}
 
 /** Why something was refused: each field that is wrong, or what else it was. */
 export function Refusal({ error, children }) {
@@ -149,6 +161,24 @@ export function useLoaded(load, key) {
   }, [key]);
   const set = (change) => setState((before) => (before.value === undefined ? before : { ...before, value: change(before.value) }));
   return { ...state, reload, set };
+}
+
+/**
+ * Where what had the focus in `box` has gone, the first that can be pressed there gets it, or the heading where nothing is left: who
+ * uses the keyboard, or hears the page, would otherwise begin anew at its top.
+ */
+export function useKeptFocus(box) {
+  const last = useRef(null);
+  useEffect(() => {
+    const look = ({ target }) => { last.current = box.current?.contains(target) ? target : null; };
+    document.addEventListener('focusin', look);
+    return () => document.removeEventListener('focusin', look);
+  }, []);
+  useEffect(() => {
+    if (!last.current || last.current.isConnected || document.activeElement !== document.body) return;
+    last.current = null;
+    (box.current?.querySelector('button:not(:disabled), a[href]') ?? document.querySelector('main h1'))?.focus({ preventScroll: true });
+  });
 }
 
 /** Now, anew every `milliseconds`. */

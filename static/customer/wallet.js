@@ -95,11 +95,11 @@ export function WalletScreen({ face: { wallet, router } }) {
     </div>
     <h2>${t('wallet.entries')}</h2>
     ${entries.length === 0 && !isLoading && html`<${Empty} icon="wallet" title=${t('wallet.no_entries')} />`}
-    <ul class="rows card">${entries.map(({ id, kind, amount, created_at: at, order_id: orderId, balance_after: after }) => {
+    ${entries.length > 0 && html`<ul class="rows card">${entries.map(({ id, kind, amount, created_at: at, order_id: orderId, balance_after: after }) => {
       const words = html`<span class="row-text"><span>${t(`movement.${kind}`)}</span><span class="muted">${moment(at)}</span></span>
         <span class="amounts"><span class=${amount > 0 ? 'amount in' : 'amount'}>${amount > 0 ? '+' : ''}${money({ amount, currency })}</span><span class="muted amount">${money({ amount: after, currency })}</span></span>`;
       return html`<li key=${id}>${orderId ? html`<a class="row" href=${router.href(`/orders/${orderId}`)}>${words}</a>` : html`<div class="row">${words}</div>`}</li>`;
-    })}</ul>
+    })}</ul>`}
     ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => wallet.load({ more: true })}>${t('more')}</button>`}
     ${isTopUp && html`<${TopUp} wallet=${wallet} currency=${currency} onClose=${() => setTopUp(false)} />`}
   </section>`;

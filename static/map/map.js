@@ -27,6 +27,8 @@ import { Route, Trail } from './trail.js';
 
 const { L } = globalThis;
 const CLOSEST = 19;
+/** Milliseconds in which a dot that is followed gets back to the middle. */
+const CENTRING = 600;
 const START = { ...position(399, 332), zoom: 16 };
 
 function toEarth(x, y) {
@@ -84,13 +86,14 @@ class WaybillMap {
   #trail = new Trail();
   #dots = new Dots();
   #followed = null;
-  #isCentring = false;
+  #centringUntil = 0;
   #onFollow;
   #isReduced;
   #off = new AbortController();
   #size = new ResizeObserver(() => this.#resized());
-  /** What to show when the element has got a size. */
-  #fitLater = null;
+  /** Shows once more what was to be shown last, when the element has got a size or another one; null once somebody has moved the map. */
+  #fitAgain = null;
+  #isFitting = false;
   #unwatch;
 
   constructor(frame, options) {
@@ -132,6 +135,7 @@ class WaybillMap {
     this.#overlay = new Overlay(this.#leaflet, (context, view, now) => this.#paint(context, view, now));
     this.#unwatch = watchPicks(this.#leaflet, { dotAt: (x, y) => this.#dots.at(x, y, this.#overlay.view()), onDot, onPick });
     this.#leaflet.on('dragstart', () => this.follow(null));
+    this.#leaflet.on('movestart zoomstart', () => { if (!this.#isFitting) this.#fitAgain = null; });
     this.#size.observe(element);
     this.#paintTheme();
   }
@@ -188,17 +192,17 @@ class WaybillMap {
   }
 
   /**
-   * Shows these points, or without any, all that is drawn.
+   * Shows these points, or without any, all that is drawn; again when the element gets another size, until somebody moves the map.
    * @param {Point[]} [points] @param {{ padding?: Padding, maxZoom?: number }} [options]
    */
   fit(points, { padding = 48, maxZoom = 17 } = {}) {
     const shown = points ?? [...this.#places.points, ...this.#route.points, ...this.#trail.points, ...this.#dots.samples];
     if (shown.length === 0) return;
+    this.#fitAgain = () => this.fit(points, { padding, maxZoom });
     const { x: width, y: height } = this.#leaflet.getSize();
-    if (width === 0 || height === 0) {
-      this.#fitLater = () => this.fit(points, { padding, maxZoom });
-      return;
-    }
+    if (width === 0 || height === 0) return;
+    this.#isFitting = true;
+    this.#leaflet.once('moveend', () => { this.#isFitting = false; });
     const sides = typeof padding === 'number' ? { top: padding, right: padding, bottom: padding, left: padding } : padding;
     const { top = 48, right = 48, bottom = 48, left = 48 } = sides;
     this.#leaflet.fitBounds(L.latLngBounds(shown.map(({ latitude, longitude }) => [latitude, longitude])), {
@@ -263,19 +267,19 @@ class WaybillMap {
     this.#trail.draw(context, view, palette, this.#trailDot());
     this.#places.draw(context, view, palette);
     this.#dots.draw(context, view, palette);
-    if (this.#followed !== null) this.#centre(view);
+    if (this.#followed !== null) this.#centre(view, now);
     return isMoving;
   }
 
   /** Brings the followed dot back to the middle when it is about to leave it. */
-  #centre(view) {
+  #centre(view, now) {
     const glide = this.#dots.glideOf(this.#followed);
-    if (!glide || this.#isCentring) return;
+    // By the time, since a pan ends when another one begins, and draws at once: this would begin anew in its own midst.
+    if (!glide || now < this.#centringUntil) return;
     const [x, y] = [glide.x * view.scale + view.x - view.width / 2, glide.y * view.scale + view.y - view.height / 2];
     if (Math.abs(x) > view.width / 4 || Math.abs(y) > view.height / 4) {
-      this.#isCentring = true;
-      this.#leaflet.once('moveend', () => { this.#isCentring = false; });
-      this.#leaflet.panBy([x, y], { duration: 0.6 });
+      this.#centringUntil = now + CENTRING;
+      this.#leaflet.panBy([x, y], { duration: CENTRING / 1000 });
     }
   }
 
@@ -290,9 +294,7 @@ class WaybillMap {
   #resized() {
     this.#leaflet.invalidateSize({ pan: false, debounceMoveend: true });
     const { x: width, y: height } = this.#leaflet.getSize();
-    if (width === 0 || height === 0 || !this.#fitLater) return;
-    this.#fitLater();
-    this.#fitLater = null;
+    if (width > 0 && height > 0) this.#fitAgain?.();
   }
 
   #reduce(isReduced) {

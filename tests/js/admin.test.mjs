@@ -1,79 +1,9 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
+import { SHOP, choose, counted, enter, locate, lookAt, noDialog, open, place, rowOf, short, stage, stepper, two, visit } from './admin-stage.mjs';
 import { startChromium } from './chromium.mjs';
 import { Face } from './face.mjs';
-import { PASSWORD, startServer, startWire, soon } from './support.mjs';
-
-const SHOP = { latitude: 41.3953, longitude: 2.1619, address: 'Forn Aurora, Carrer de Mallorca 228' };
-const DOOR = { latitude: 41.3978, longitude: 2.1702, address: 'Carrer de Provença 261' };
-
-/** A server where admins confirm orders, a browser, a customer with money, and a partner who is online and near. */
-async function stage(t, settings = {}) {
-  const server = await startServer(t, { WAYBILL_PAYMENT_PROVIDER: 'test', WAYBILL_AUTO_CONFIRM: 'off', ...settings });
-  const [browser, customer, partner] = [await startChromium(t), await server.user('customer', 'Ada Puig'), await server.user('partner', 'Pol Ferrer')];
-  t.after(() => assert.deepEqual(browser.complaints, []));
-  await customer.call('POST', '/wallet/topups', { amount: 20_000, currency: 'USD' });
-  await partner.call('PUT', '/partner/availability', { online: true });
-  await locate(partner, SHOP);
-  const { partner_id: partnerId } = await partner.call('GET', '/me');
-  return { server, browser, customer, partner, partnerId };
-}
-
-const place = (customer, more = {}) => customer.call('POST', '/orders', {
-  pickup: SHOP, dropoff: DOOR, items: [{ name: 'Sourdough loaf', quantity: 2, unit_price: 650 }], payment_method: 'wallet', ...more,
-});
-
-const locate = (partner, { latitude, longitude }, orderId = undefined, at = new Date()) => partner.call('POST', '/partner/locations', {
-  points: [{ latitude, longitude, timestamp: at.toISOString(), ...(orderId && { order_id: orderId }) }],
-});
-
-const stepper = (partner, order) => (to, more = {}) => partner.call('POST', `/orders/${order.id}/transitions`, { to, ...more });
-const short = ({ id }) => `#${id.slice(-6)}`;
-
-/** An admin logs in by the page. */
-async function enter({ server, browser, url = server.url }, name, path = '', options = { width: 1440, height: 900 }) {
-  const admin = await server.user('admin', name);
-  const face = await Face.open(browser, `${url}/admin${path}`, options);
-  await face.write('E-mail', admin.email);
-  await face.write('Password', PASSWORD);
-  await face.press('Log in');
-  await face.until(() => document.querySelector('.bell'));
-  return Object.assign(face, { admin });
-}
-
-/** Somebody else logs in by a page of their own; each app keeps its own log-in, so that it can be in the same browser. */
-async function visit({ server, browser }, app, user, path = '') {
-  const face = await Face.open(browser, `${server.url}/${app}${path}`);
-  await face.write('E-mail', user.email);
-  await face.write('Password', PASSWORD);
-  await face.press('Log in');
-  await face.until(() => document.querySelector('.bell'));
-  return face;
-}
-
-/** Two log-ins of one browser would be one: each admin has a browser of its own. */
-async function two(t, story) {
-  const other = await startChromium(t);
-  t.after(() => assert.deepEqual(other.complaints, []));
-  return [await enter(story, 'Olga Roca'), await enter({ ...story, browser: other }, 'Max Coll')];
-}
-
-/** Of several tabs of a browser one is looked at; the others are slow, and draw nothing. */
-const lookAt = (face) => face.tab.send('Page.bringToFront');
-
-const counted = (face, status, count) => face.until(([what, wanted]) => document.querySelector(`[data-count="${what}"] strong, strong[data-count="${what}"]`)?.textContent === wanted, [status, String(count)], `${count} orders ${status}`);
-const choose = (face, label, value) => face.run(([name, chosen]) => {
-  const select = [...document.querySelectorAll('select')].find((one) => (one.getAttribute('aria-label') ?? [...one.labels].map(({ textContent }) => textContent).join('')).startsWith(name));
-  select.value = chosen;
-  select.dispatchEvent(new Event('change', { bubbles: true }));
-}, [label, value]);
-const rowOf = (face, order, text) => face.until(([id, wanted]) => [...document.querySelectorAll('.data tbody tr')].some((row) => row.innerText.includes(id) && row.innerText.includes(wanted)), [short(order), text], `the row of ${short(order)} with ${text}`);
-/** Presses what opens a dialog, and waits for that: what it is called may be in there, too. */
-async function open(face, name) {
-  await face.press(name);
-  await face.until(() => document.querySelector('dialog[open]'));
-}
-const noDialog = (face) => face.until(() => !document.querySelector('dialog'));
+import { PASSWORD, soon, startWire } from './support.mjs';
 
 test('two admins see an order come, bring it on its way, and see its whole story', async (t) => {
   const story = await stage(t);
@@ -349,6 +279,71 @@ test('an order can be confirmed, claimed and seen again with the keyboard alone'
   await olga.tabTo('Release');
   await olga.key('Enter');
   await olga.see('Nobody looks after it');
+});
+
+test('the keyboard alone logs in, finds an order by filters, opens its story, claims it, and announces', async (t) => {
+  const story = await stage(t);
+  const { server, browser, customer } = story;
+  const admin = await server.user('admin', 'Olga Roca');
+  const [sought, other] = [await place(customer), await place(customer, { items: [{ name: 'Rye rolls', quantity: 6, unit_price: 90 }] })];
+  await admin.call('POST', `/orders/${other.id}/transitions`, { to: 'confirmed' });
+  const olga = await Face.open(browser, `${server.url}/admin`, { width: 1440, height: 900 });
+  const type = async (name, text) => {
+    await olga.tabTo(name);
+    await olga.tab.send('Input.insertText', { text });
+  };
+  const focus = (name) => olga.until((wanted) => document.activeElement.matches('button, h1, a') && document.activeElement.textContent.trim() === wanted, name, `the focus to be on "${name}"`);
+  await type('E-mail', admin.email);
+  await type('Password', PASSWORD);
+  await olga.key('Enter');
+  await olga.tabTo('Orders');
+  await olga.key('Enter');
+  for (const order of [sought, other]) await rowOf(olga, order, 'Ada Puig');
+  // Down the list of states, without being sent elsewhere on the way: under way, unconfirmed.
+  await olga.tabTo('Status');
+  for (const path of ['active', 'pending']) {
+    await olga.key('ArrowDown');
+    await olga.until((wanted) => location.pathname.endsWith(`/orders/status/${wanted}`), path, `the path of ${path}`);
+  }
+  await olga.until((id) => !document.querySelector('.data').innerText.includes(id), short(other), 'the other order to go');
+  await type('Id, name or address', 'loaf');
+  await olga.see('1 of 1 orders');
+  await olga.tabTo(short(sought));
+  await olga.key('Enter');
+  await focus(`Order ${short(sought)}`);
+  await olga.tabTo('Claim');
+  await olga.key('Enter');
+  await olga.see('You look after it');
+  // What had the focus has gone, and the focus has not gone with it.
+  await focus('Release');
+  await olga.tabTo('Cancel');
+  await olga.key('Enter');
+  await olga.see('Cancel the order?');
+  await olga.key('Escape');
+  await noDialog(olga);
+  await focus('Cancel');
+  await olga.tabTo('Confirm');
+  await olga.key('Enter');
+  await olga.see('Confirm the order?');
+  await olga.tabTo('Confirm');
+  await olga.key('Enter');
+  await noDialog(olga);
+  await olga.until(() => document.querySelector('.story-title .pill').textContent === 'Looking for a partner');
+  await focus('Assign');
+  await olga.tabTo('Announce');
+  await olga.key('Enter');
+  await type('Title', 'Heavy rain tonight');
+  await type('Text', 'Everything takes a little longer.');
+  await olga.tabTo('Send');
+  await olga.key('Enter');
+  await olga.see('Tell everybody?');
+  await olga.tabTo('Send to everybody');
+  await olga.key('Enter');
+  await noDialog(olga);
+  const told = async () => {
+    while (!(await customer.call('GET', '/notifications')).items.some(({ title }) => title === 'Heavy rain tonight'));
+  };
+  await soon(told(), 'the customer to be told');
 });
 
 test('no screen has a fault that axe-core knows of, in light and dark, on desks and phones, in English and German', async (t) => {

@@ -77,7 +77,7 @@ export class Face {
   async #spot(name) {
     const look = `(name) => {
       const element = (${find})(name);
-      if (!element || element.disabled) return null;
+      if (!element || element.disabled || element.ariaDisabled === 'true') return null;
       element.scrollIntoView({ block: 'center', behavior: 'instant' });
       const { x, y, width, height } = element.getBoundingClientRect();
       const spot = { x: x + width / 2, y: y + height / 2 };
@@ -126,12 +126,13 @@ export class Face {
     throw new Error(`the Tab key does not come to "${name}"`);
   }
 
-  /** What axe-core finds fault with, in short. */
+  /** What axe-core finds fault with, in short; in the dialog that is open, where there is one. */
   async faults() {
-    const source = await readFile(AXE, 'utf8');
-    await this.tab.send('Runtime.evaluate', { expression: source });
+    const isThere = await this.run(() => globalThis.axe !== undefined);
+    if (!isThere) await this.tab.send('Runtime.evaluate', { expression: await readFile(AXE, 'utf8') });
     return this.run(async () => {
-      const { violations } = await globalThis.axe.run(document, { resultTypes: ['violations'] });
+      const dialog = [...document.querySelectorAll('dialog[open]')].at(-1);
+      const { violations } = await globalThis.axe.run(dialog ?? document, { resultTypes: ['violations'] });
       return violations.flatMap(({ id, nodes }) => nodes.map(({ html, failureSummary }) => `${id}: ${html.slice(0, 160)} ${failureSummary.split('\n').slice(1, 3).join(' ')}`));
     });
   }

@@ -358,6 +358,24 @@ test('fit shows all that is drawn beside what covers the map, and follow keeps a
   for (const { x, y } of seen) assert.ok(x >= 40 && x <= 760 && y >= 40 && y <= 350, `${x} ${y}`);
 });
 
+test('a map that follows a dot may be moved all the same, and gets back to it', async (t) => {
+  const { tab } = await openMap(t, { reducedMotion: false });
+  await tab.run(async () => {
+    const map = globalThis.made;
+    const here = await globalThis.at(3, 3);
+    map.leaflet.setView([here.latitude, here.longitude], 16, { animate: false });
+    map.setDot('c', { ...here, timestamp: 1, freshness: 'live', kind: 'mine' });
+    map.follow('c');
+    await globalThis.frame();
+    const away = () => Math.abs(map.leaflet.latLngToContainerPoint([here.latitude, here.longitude]).x - 400);
+    // As the arrow keys do.
+    map.leaflet.panBy([300, 0]);
+    await globalThis.until(() => away() > 200);
+    await globalThis.until(() => away() < 5);
+  });
+  assert.deepEqual(await tab.run(() => globalThis.complaints), []);
+});
+
 test('a map that is made before it has a size shows what it should when it has one', async (t) => {
   const { tab, create } = await openMap(t, null);
   await tab.run(() => { document.querySelector('#map').style.height = '0'; });
@@ -376,6 +394,29 @@ test('a map that is made before it has a size shows what it should when it has o
   });
   assert.ok(Math.abs(x - 400) < 2 && Math.abs(y - 150) < 2, `${x} ${y}`);
   assert.deepEqual([width, height], [800, 300]);
+});
+
+test('what was to be shown is shown in another size, too, until somebody has moved the map', async (t) => {
+  const { tab, press } = await openMap(t, { reducedMotion: true });
+  const places = await tab.run(async () => {
+    const [a, b] = [await globalThis.at(0, 0), await globalThis.at(6, 5)];
+    globalThis.made.setPlaces([{ id: 'a', kind: 'pickup', ...a }, { id: 'b', kind: 'dropoff', ...b }]);
+    globalThis.made.fit();
+    return [a, b];
+  });
+  const widen = (width) => tab.run(async ([wide, points]) => {
+    const { leaflet } = globalThis.made;
+    document.querySelector('#map').style.width = `${wide}px`;
+    await globalThis.until(() => leaflet.getSize().x === wide);
+    return points.map(({ latitude, longitude }) => leaflet.latLngToContainerPoint([latitude, longitude]).x);
+  }, [width, places]);
+  for (const x of await widen(360)) assert.ok(x >= 40 && x <= 320, `${x} of 360`);
+  for (const x of await widen(700)) assert.ok(x >= 40 && x <= 660, `${x} of 700`);
+  await tab.run(() => document.querySelector('.waybill-map').focus());
+  await press('ArrowRight');
+  const [before] = await widen(700);
+  const [after] = await widen(500);
+  assert.equal(after, before, 'it stays where it was put');
 });
 
 test('while the map zooms, what is drawn zooms with the ground, and keeps its size', async (t) => {

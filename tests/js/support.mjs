@@ -85,6 +85,24 @@ export async function startServer(t, settings = {}, options = []) {
   return server;
 }
 
+/** A Redis of its own for a test, as `{port}`. */
+export async function startRedis(t) {
+  const port = await freePort();
+  const child = spawn('redis-server', ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { stdio: ['ignore', 'pipe', 'inherit'] });
+  const gone = once(child, 'exit').catch(() => {});
+  t.after(async () => {
+    child.kill('SIGKILL');
+    await gone;
+  });
+  const ready = new Promise((resolve, reject) => {
+    createInterface({ input: child.stdout }).on('line', (line) => line.includes('Ready to accept connections') && resolve());
+    child.once('error', reject);
+    child.once('exit', (code) => reject(new Error(`Redis ended with ${code}`)));
+  });
+  await soon(ready, 'Redis');
+  return { port };
+}
+
 class Server {
   #child = null;
   #folder;
@@ -109,6 +127,8 @@ class Server {
       WAYBILL_DISPATCH: 'off',
       WAYBILL_SERVICE_KEYS: `tests:${SERVICE_KEY}`,
       RUST_LOG: 'warn',
+      // For a binary that was built elsewhere.
+      ...(process.env.WAYBILL_STATIC && { WAYBILL_STATIC: process.env.WAYBILL_STATIC }),
       ...this.#settings,
     };
   }
@@ -288,7 +308,7 @@ class Wire {
   /** Says something to the client in the server's stead. */
   say(frame) {
     const text = Buffer.from(JSON.stringify(frame));
-    const head = text.length < 126 ? Buffer.from([0x81, text.length]) : Buffer.from([0x81, 126, text.length >> 8, text.length & 0xff]);
+    const head = headOf(text.length);
     for (const client of this.#talking) client.write(Buffer.concat([head, text]));
   }
 
@@ -356,6 +376,15 @@ class Wire {
     resolve();
     return true;
   }
+}
+
+/** What goes before so many bytes of text. */
+function headOf(size) {
+  if (size < 126) return Buffer.from([0x81, size]);
+  if (size < 65_536) return Buffer.from([0x81, 126, size >> 8, size & 0xff]);
+  const head = Buffer.from([0x81, 127, 0, 0, 0, 0, 0, 0, 0, 0]);
+  head.writeUInt32BE(size, 6);
+  return head;
 }
 
 // How long an unmasked frame is, head and all; null while that cannot be told.

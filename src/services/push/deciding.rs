@@ -17,7 +17,7 @@ use crate::store::push::{pending, sending, subscriptions};
 use super::host_of;
 
 /// How many are decided in one transaction.
-pub(super) const BATCH: i64 = 64;
+const BATCH: i64 = 64;
 /// After how long it is looked again whether something on its way has arrived, so that it can be closed.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// For how long a push service keeps a closing push at least: what it closes may have been shown long ago.

@@ -4,6 +4,7 @@ use serde_json::json;
 use waybill::domain::ids::OrderId;
 use waybill::domain::notification::NotificationContent;
 use waybill::domain::time::Timestamp;
+use waybill::store::notifications as rows;
 
 use super::service::{PushService, Reply};
 use super::{settings, start};
@@ -115,6 +116,26 @@ async fn what_may_have_arrived_before_it_failed_is_closed_too() {
     assert_eq!(closing.payload["ids"], json!([pushed.id()]));
     app.until_pushed("sent", 1).await;
     assert_eq!(app.pushes(&admin, "closed").await.len(), 1);
+}
+
+#[actix_web::test]
+async fn what_is_read_just_before_it_is_tried_again_is_closed_too() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    // The answer is lost, and the next attempt follows before it is looked what is to be closed.
+    service.answer_next(Reply { status: 503, headers: vec![("Retry-After", "1".into())] });
+    app.tell(&customer).await;
+    let pushed = service.next().await;
+    app.until_pushed("again", 1).await;
+    let (user_id, id) = (customer.id, pushed.id().parse().expect("an id"));
+    // As it is read, but for the look that follows: that is still to come.
+    let read = app.inner().write(move |tx| {
+        let now = tx.now();
+        Ok(rows::mark_read(tx.conn(), user_id, id, now)?)
+    });
+    assert!(read.await.expect("it is read"));
+    app.until_pushed("not_needed", 1).await;
+    assert_eq!(service.next().await.payload["ids"], json!([pushed.id()]));
 }
 
 #[actix_web::test]

@@ -37,7 +37,8 @@ pub(super) fn decide(tx: &mut Tx<'_>) -> Result<(usize, usize), ServiceError> {
     for notification in &due {
         let plan = &notification.plan;
         // Seen on one device, it is news on none. What is no news any more is not worth a sound.
-        if notification.is_read || notification.is_acked || notification.is_void || plan.expires_at <= now {
+        let is_seen = notification.is_read || notification.is_acked || notification.is_received;
+        if is_seen || notification.is_void || plan.expires_at <= now {
             tx.count(|metrics| metrics.pushes.with_label_values(&["not_needed"]));
             continue;
         }

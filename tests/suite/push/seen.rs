@@ -219,6 +219,42 @@ async fn what_is_read_just_before_it_is_tried_again_is_closed_too() {
 }
 
 #[actix_web::test]
+async fn what_a_client_has_got_that_never_acks_is_not_pushed() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let mut screen = app.connect(&customer, "/ws/notifications/").await;
+    app.tell(&customer).await;
+    screen.expect("notification").await;
+    // It reads on, and answers pings as any client does.
+    screen.so_far().await;
+    app.until_pushed("not_needed", 1).await;
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn what_was_written_to_a_client_that_may_be_gone_is_pushed() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let _asleep = app.connect(&customer, "/ws/notifications/").await;
+    app.tell(&customer).await;
+    let id = app.inbox(&customer).await.remove(0);
+    assert_eq!(service.next().await.id(), id);
+}
+
+#[actix_web::test]
+async fn a_client_that_says_that_it_acks_is_waited_for() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let mut hidden = app.connect(&customer, "/ws/notifications/").await;
+    hidden.send(json!({"type": "ack", "ids": []})).await;
+    hidden.so_far().await;
+    app.tell(&customer).await;
+    let unseen = hidden.expect("notification").await;
+    hidden.so_far().await;
+    assert_eq!(service.next().await.id(), text(&unseen["notification"], "id"));
+}
+
+#[actix_web::test]
 async fn what_is_read_while_it_is_on_its_way_is_closed_once_it_has_arrived() {
     let (app, service) = (start().await, PushService::start());
     let customer = app.with_browser(app.customer().await, &service).await;

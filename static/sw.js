@@ -3,6 +3,8 @@
 
 const ICON = '/static/icon.png';
 const BADGE = '/static/badge.png';
+/** As many are remembered that were closed. */
+const MOST_CLOSED = 300;
 
 /** The app: `/customer` or `/partner`. */
 const base = () => new URL(self.registration.scope).pathname.replace(/\/$/, '');
@@ -35,25 +37,50 @@ async function count(unread) {
   }
 }
 
+// What was closed, so that a push that comes after its closing shows nothing: a push service keeps no order, and a device that
+// saves power takes what is not urgent later. In a cache, since a worker that has nothing to do is ended.
+const MEMORY = '/closed';
+const memory = () => self.caches.open(`closed ${base()}`);
+
+async function closed() {
+  const kept = await (await memory()).match(MEMORY);
+  return kept ? kept.json() : [];
+}
+
+async function remember(ids) {
+  const all = [...new Set([...ids, ...await closed()])].slice(0, MOST_CLOSED);
+  await (await memory()).put(MEMORY, new Response(JSON.stringify(all)));
+}
+
 async function show({ id, title, message, url, tag, created_at: createdAt, unread }) {
+  if ((await closed()).includes(id)) return;
   await count(unread);
+  const shown = await self.registration.getNotifications({ tag });
   await self.registration.showNotification(title, {
     body: message,
     icon: ICON,
     badge: BADGE,
     tag,
-    // A newer one about the same is news, too.
-    renotify: true,
+    // A newer one about the same is news, too; the same once more is not.
+    renotify: !shown.some(({ data }) => data?.id === id),
     timestamp: Date.parse(createdAt),
-    data: { id, url, createdAt },
+    data: { id, url },
   });
 }
 
-async function close(isMeant, unread) {
+async function close({ ids, unread }) {
   await count(unread);
+  await remember(ids);
   for (const shown of await self.registration.getNotifications()) {
-    if (shown.data && isMeant(shown.data)) shown.close();
+    if (ids.includes(shown.data?.id)) shown.close();
   }
+}
+
+// One after the other, as they came: a closing does not look before what it closes is shown.
+let turn = Promise.resolve();
+function inTurn(event, job) {
+  turn = turn.catch(() => {}).then(job);
+  event.waitUntil(turn);
 }
 
 self.addEventListener('install', () => self.skipWaiting());
@@ -67,9 +94,7 @@ self.addEventListener('push', (event) => {
     // Not from this server.
     return;
   }
-  if (told.type === 'read') event.waitUntil(close(({ id }) => told.ids.includes(id), told.unread));
-  else if (told.type === 'read_all') event.waitUntil(close(({ createdAt }) => createdAt <= told.at, told.unread));
-  else event.waitUntil(show(told));
+  inTurn(event, () => (told.type === 'read' ? close(told) : show(told)));
 });
 
 // In a tab that is open, else in a new one; the page marks it as read.

@@ -107,13 +107,11 @@ pub enum PushKind {
     Notification,
     /// To close notifications that were read elsewhere, or are about nothing any more.
     Read,
-    /// To close all that were made up to a time.
-    ReadAll,
 }
 
 impl PushKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Notification, Self::Read, Self::ReadAll];
+    pub const ALL: [Self; 2] = [Self::Notification, Self::Read];
 
     /// As the wire and the database have it.
     #[must_use]
@@ -121,7 +119,6 @@ impl PushKind {
         match self {
             Self::Notification => "notification",
             Self::Read => "read",
-            Self::ReadAll => "read_all",
         }
     }
 }

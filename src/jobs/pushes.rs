@@ -16,16 +16,20 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
     let thread = std::thread::Builder::new().name("pushes".into()).spawn(move || {
         let runtime = runtime::Builder::new_current_thread().enable_all().build();
         match runtime {
-            Ok(runtime) => runtime.block_on(async {
-                let stop = async {
-                    // Whoever could tell is gone: so is the reason to go on.
-                    let _ = told.await;
-                };
-                tokio::select! {
-                    () = push::run(app, stop) => {}
-                    _ = dropped => {}
-                }
-            }),
+            Ok(runtime) => {
+                runtime.block_on(async {
+                    let stop = async {
+                        // Whoever could tell is gone: so is the reason to go on.
+                        let _ = told.await;
+                    };
+                    tokio::select! {
+                        () = push::run(app, stop) => {}
+                        _ = dropped => {}
+                    }
+                });
+                // A name that is being looked up keeps nobody waiting.
+                runtime.shutdown_background();
+            }
             Err(error) => log::error!("pushes are not sent: {error}"),
         }
         // Nobody waits when the server was dropped.

@@ -10,6 +10,7 @@ use crate::domain::time::Timestamp;
 
 use super::Conn;
 use super::error::StoreError;
+use super::push;
 use super::read::{id, optional_id, parsed};
 use super::schema::{deliveries, notifications};
 use super::statement::Statement;
@@ -46,12 +47,15 @@ pub struct Seen {
     pub event_id: EventId,
     /// When it was first written.
     pub written_at: Option<Timestamp>,
+    /// When a client that never acks was first seen to have got it.
+    pub received_at: Option<Timestamp>,
     /// When it was first acked.
     pub acked_at: Option<Timestamp>,
 }
 
 /// Notes what was seen of notifications by their own users, on the channel `in_app`. What was noted before
-/// stays; events that are no notifications of that user are passed over.
+/// stays; events that are no notifications of that user are passed over. What was received matters only to what may still
+/// be pushed.
 ///
 /// # Errors
 /// When the database fails.
@@ -63,6 +67,9 @@ pub fn record(conn: &mut Conn, seen: &[Seen]) -> Result<(), StoreError> {
     for row in seen {
         if let Some(at) = row.written_at {
             note(conn, row, WRITTEN, at)?;
+        }
+        if let Some(at) = row.received_at {
+            push::pending::received(conn, row.event_id, row.user_id, at)?;
         }
         if let Some(at) = row.acked_at {
             note(conn, row, ACKED, at)?;

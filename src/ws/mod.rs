@@ -12,6 +12,7 @@ mod handshake;
 mod inbound;
 mod intake;
 mod outgoing;
+mod receipts;
 mod session;
 mod snapshot;
 mod socket;

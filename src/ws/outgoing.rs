@@ -18,10 +18,11 @@ use futures_util::Stream;
 use smallvec::SmallVec;
 
 use crate::domain::group::GroupKind;
-use crate::domain::ids::UserId;
+use crate::domain::ids::{EventId, UserId};
 use crate::realtime::{Frame, Lane, Next};
 use crate::services::app::App;
 
+use super::receipts::Receipts;
 use super::socket::Writer;
 
 /// How often the actor is polled in one go: it may have much to do, and others wait for the thread.
@@ -38,6 +39,7 @@ struct Source<S> {
     /// None once it has stopped.
     actor: Option<Pin<Box<S>>>,
     lane: Arc<Lane>,
+    receipts: Arc<Receipts>,
     app: App,
     user_id: UserId,
     /// How often the actor may still be polled in this go.
@@ -55,12 +57,20 @@ enum Empty {
     ForGood,
 }
 
-/// Notes that a frame is written.
-pub(super) fn written(app: &App, user_id: UserId, frame: &Frame) {
+/// Notes that a frame is written; gives its id if it may be a notification.
+pub(super) fn written(app: &App, user_id: UserId, frame: &Frame) -> Option<EventId> {
     app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
-    if frame.seq.is_some() && frame.group.kind() == GroupKind::User {
+    let is_kept = frame.seq.is_some() && frame.group.kind() == GroupKind::User;
+    is_kept.then(|| {
         app.recorder().written(user_id, frame.id);
-    }
+        frame.id
+    })
+}
+
+/// A ping as it goes over the wire (RFC 6455, section 5.2).
+fn ping(payload: [u8; 4]) -> Bytes {
+    let [a, b, c, d] = payload;
+    Bytes::copy_from_slice(&[0x89, 4, a, b, c, d])
 }
 
 impl<S, E> Source<S>
@@ -131,11 +141,12 @@ where
         Err(Empty::ForNow)
     }
 
-    fn note_written(&mut self) {
+    /// Gives what has to follow.
+    fn note_written(&mut self) -> Option<Bytes> {
         // All of it is taken, so that no session keeps the room for a large batch.
-        for frame in std::mem::take(&mut self.taken) {
-            written(&self.app, self.user_id, &frame);
-        }
+        let taken = std::mem::take(&mut self.taken);
+        let kept = taken.iter().filter_map(|frame| written(&self.app, self.user_id, frame));
+        self.receipts.written(kept).map(ping)
     }
 }
 
@@ -143,9 +154,16 @@ impl<S, E> Outgoing<S>
 where
     S: Stream<Item = Result<Bytes, E>>,
 {
-    pub(super) fn new(actor: S, writer: Writer, lane: Arc<Lane>, app: App, user_id: UserId) -> Self {
-        let source =
-            Source { actor: Some(Box::pin(actor)), lane, app, user_id, turns: 0, taken: SmallVec::new() };
+    pub(super) fn new(
+        actor: S,
+        writer: Writer,
+        lane: Arc<Lane>,
+        receipts: Arc<Receipts>,
+        app: App,
+        user_id: UserId,
+    ) -> Self {
+        let actor = Some(Box::pin(actor));
+        let source = Source { actor, lane, receipts, app, user_id, turns: 0, taken: SmallVec::new() };
         Self { source, writer }
     }
 
@@ -155,8 +173,10 @@ where
             match writer.poll_flush(cx) {
                 Poll::Ready(flushed) => {
                     flushed?;
-                    source.note_written();
-                    return Poll::Ready(Ok(()));
+                    match source.note_written() {
+                        Some(ping) => writer.append(&ping),
+                        None => return Poll::Ready(Ok(())),
+                    }
                 }
                 Poll::Pending => match source.last_words(cx) {
                     Ok(said) => writer.append(&said),

@@ -47,6 +47,7 @@ use super::handler::{self, Phase, State};
 use super::inbound::{Assembly, Broken, Part, Whole};
 use super::intake::{self, Intake};
 use super::outgoing::Outgoing;
+use super::receipts::Receipts;
 use super::snapshot::Snapshot;
 use super::socket;
 use super::takeover::not_a_handshake;
@@ -103,14 +104,14 @@ pub(super) fn start(
 ) -> impl Future<Output = io::Result<()>> {
     let max_frame = opening.settings.max_frame;
     let mut session = Session::new(opening);
-    let (lane, app, user_id) =
-        (Arc::clone(&session.lane), session.app.clone(), session.state.principal.user_id);
+    let (lane, receipts) = (Arc::clone(&session.lane), Arc::clone(&session.receipts));
+    let (app, user_id) = (session.app.clone(), session.state.principal.user_id);
     let (reader, writer) = socket::split(connection, early);
     let codec = || Codec::new().max_size(max_frame);
     session.intake = Some(Box::new(Intake::new(reader, codec(), max_frame)));
     // The context's own stream of messages stays silent: see `Intake`.
     let actor = WebsocketContext::with_codec(session, stream::pending(), codec());
-    Outgoing::new(actor, writer, lane, app, user_id)
+    Outgoing::new(actor, writer, lane, receipts, app, user_id)
 }
 
 /// One WebSocket session.
@@ -123,6 +124,7 @@ pub(super) struct Session {
     /// What is to be done once the endpoint's first frame is out; none from then on.
     pub(super) early: Option<Vec<Early>>,
     pub(super) lane: Arc<Lane>,
+    pub(super) receipts: Arc<Receipts>,
     pub(super) state: State,
     /// Until the actor has started.
     intake: Option<Box<Intake>>,
@@ -147,6 +149,7 @@ impl Session {
         Self {
             id: SessionId::new(),
             lane: Arc::new(Lane::new(settings.queue, settings.queue_bytes)),
+            receipts: Arc::default(),
             state,
             app,
             settings,
@@ -179,7 +182,10 @@ impl Session {
                         self.end_early(ctx);
                     }
                 }
-                Effect::Ack(ids) => notifications::ack(&self.app, self.state.principal, &ids),
+                Effect::Ack(ids) => {
+                    self.receipts.leave_to_client();
+                    notifications::ack(&self.app, self.state.principal, &ids);
+                }
                 Effect::Act { act, reference } => self.act(act, reference, ctx),
                 Effect::Renew { token, reference } => self.renew(token, reference, ctx),
             }
@@ -463,7 +469,10 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Continuation(Item::Continue(bytes))) => self.take_part(Part::Middle(&bytes), ctx),
             Ok(Message::Continuation(Item::Last(bytes))) => self.take_part(Part::Last(&bytes), ctx),
             Ok(Message::Ping(payload)) => ctx.pong(&payload),
-            Ok(Message::Pong(_)) => {}
+            Ok(Message::Pong(payload)) => {
+                let come = self.receipts.answered(&payload);
+                notifications::received(&self.app, self.state.principal, &come);
+            }
             Ok(Message::Nop) => self.take_too_big(ctx),
             Ok(Message::Close(reason)) => {
                 self.closing = true;

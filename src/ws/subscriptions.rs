@@ -139,9 +139,13 @@ impl Session {
         let Recovery::Events { events, states, .. } = &joined.recovery else { return };
         let seq = joined.seq.saturating_sub(u64::try_from(events.len()).unwrap_or(0));
         self.welcome_to(joined.group, joined, seq, true, ctx);
+        let mut kept = Vec::new();
         for frame in events.iter().chain(states) {
             ctx.text(frame.text().clone());
-            outgoing::written(&self.app, self.state.principal.user_id, frame);
+            kept.extend(outgoing::written(&self.app, self.state.principal.user_id, frame));
+        }
+        if let Some(payload) = self.receipts.written(kept) {
+            ctx.ping(&payload);
         }
         say_beside(joined.group, snapshot, ctx);
         self.go_live(joined, i64::MIN, snapshot.standing, ctx);

@@ -99,6 +99,8 @@ export class Engine {
   }
 
   #open(welcome) {
+    // Who says nothing of the kind is taken for one that never tells what was shown.
+    this.#connection.send({ type: 'ack', ids: [] });
     for (const group of this.#groups.values()) this.#ask(group);
     for (const request of this.#requests.values()) this.#sendRequest(request);
     this.#outbox.open(welcome.user_id);

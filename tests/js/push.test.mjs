@@ -114,6 +114,49 @@ async function untilShown(face, app, count) {
   return soon(look(), `${count} notifications to be shown`, 30_000);
 }
 
+async function untilRead(face, id) {
+  const look = async () => {
+    let one;
+    do one = (await call(face, 'customer', 'GET', '/notifications')).items.find((item) => item.id === id); while (!one.read_at);
+  };
+  await soon(look(), `${id} to be read`);
+}
+
+/**
+ * A click on a notification that is shown. Without a screen nothing can click on what the system shows: the worker is told of
+ * it instead, with that very notification, and does what it does. What else a click brings is not to be had: the right to
+ * bring a tab to the front, and to open one. So what would be opened is written down, and given.
+ */
+async function click(browser, app, id) {
+  const find = async () => {
+    let found;
+    do {
+      const { targetInfos } = await browser.send('Target.getTargets');
+      found = targetInfos.find(({ type, url }) => type === 'service_worker' && url.endsWith('/sw.js'));
+    } while (!found);
+    return found.targetId;
+  };
+  const targetId = await soon(find(), 'the worker to run');
+  const { sessionId } = await browser.send('Target.attachToTarget', { targetId, flatten: true });
+  const told = async ([scope, own]) => {
+    if (!self.registration.scope.endsWith(scope)) throw new Error(`the worker of ${self.registration.scope}`);
+    const notification = (await self.registration.getNotifications()).find(({ data }) => data.id === own);
+    const opened = [];
+    self.clients.openWindow = async (url) => { opened.push(url); };
+    const event = new NotificationEvent('notificationclick', { notification });
+    let done;
+    event.waitUntil = (promise) => { done = promise; };
+    self.dispatchEvent(event);
+    await done;
+    return opened;
+  };
+  const expression = `(${told})(${JSON.stringify([`/${app}`, id])})`;
+  const asked = browser.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }, sessionId);
+  const { result, exceptionDetails } = await soon(asked, 'the worker to lead there');
+  if (exceptionDetails) throw new Error(exceptionDetails.exception?.description ?? exceptionDetails.text);
+  return result.value;
+}
+
 /** A notification of the inbox as it is pushed. */
 const payloadOf = ({ id, type, title, message, data, created_at: createdAt }, unread) => ({
   id, type, title, message, icon: data.icon, url: data.url, tag: `order-${data.order_id}`, created_at: createdAt, unread,
@@ -147,8 +190,14 @@ test('a customer is asked once something is ordered, is shown what is pushed, an
   await untilShown(face, 'customer', 2);
   await push({ type: 'read', ids: [items[0].id], unread: 1 });
   assert.deepEqual((await untilShown(face, 'customer', 1)).map(({ id }) => id), ['another']);
-  await push({ type: 'read_all', at: new Date().toISOString(), unread: 0 });
-  await untilShown(face, 'customer', 0);
+  // A push service keeps no order: what comes after its closing was closed all the same.
+  await push({ type: 'read', ids: ['late', 'another'], unread: 1 });
+  await push({ ...payloadOf(items[0], 3), id: 'late', tag: 'late' });
+  await push({ ...payloadOf(items[0], 4), id: 'last', tag: 'last' });
+  const isLast = async () => {
+    while ((await shown(face, 'customer')).map(({ id }) => id).join() !== 'last');
+  };
+  await soon(isLast(), 'only what was not closed to be shown', 30_000);
 });
 
 test('a click leads to the order in the tab that is open, and marks it as read', async (t) => {
@@ -163,33 +212,35 @@ test('a click leads to the order in the tab that is open, and marks it as read',
   const { items } = await call(face, 'customer', 'GET', '/notifications?type=order_confirmed');
   await push(payloadOf(items[0], 2));
   await untilShown(face, 'customer', 1);
-  // The protocol cannot click on what the system shows: the worker says what it would say, to the same page.
-  const message = { type: 'open', id: items[0].id, path: `/orders/${orderId}` };
-  await face.run((data) => {
-    navigator.serviceWorker.dispatchEvent(new MessageEvent('message', { data }));
-  }, message);
+  const opened = await click(browser, 'customer', items[0].id);
+  assert.deepEqual(opened, [], 'there is a tab already');
   await face.until((path) => location.pathname === path, `/customer/orders/${orderId}`);
-  const read = async () => {
-    let one;
-    do one = (await call(face, 'customer', 'GET', '/notifications?type=order_confirmed')).items[0]; while (!one.read_at);
-  };
-  await soon(read(), 'it to be read');
+  await untilShown(face, 'customer', 0);
+  await untilRead(face, items[0].id);
 });
 
-test('a tab that a click has opened shows the order and marks it as read', async (t) => {
+test('a click while no tab is open opens one with the order, and marks it as read', async (t) => {
   const { server, browser } = await stage(t);
   const face = await open(server, browser, 'customer');
   await register(face, 'Cleo');
   const orderId = await order(face);
+  await face.press('Account');
+  await face.press('Notifications while the app is closed');
+  await face.see('This device is told, also while the app is closed.');
+  const { push } = await worker(browser, face, 'customer');
   const { items } = await call(face, 'customer', 'GET', '/notifications?type=order_confirmed');
-  await face.go(`/customer/orders/${orderId}?notification=${items[0].id}`);
-  await face.see('Looking for a partner');
-  await face.until(() => location.search === '');
-  const read = async () => {
-    let one;
-    do one = (await call(face, 'customer', 'GET', '/notifications?type=order_confirmed')).items[0]; while (!one.read_at);
-  };
-  await soon(read(), 'it to be read');
+  await push(payloadOf(items[0], 2));
+  await untilShown(face, 'customer', 1);
+  // Another app of the same server is not the one that was meant.
+  await face.go('/partner');
+  const opened = await click(browser, 'customer', items[0].id);
+  const path = `/customer/orders/${orderId}?notification=${items[0].id}`;
+  assert.deepEqual(opened, [path]);
+  await untilShown(face, 'customer', 0);
+  const fresh = await Face.open(browser, `${server.url}${path}`);
+  await fresh.see('Looking for a partner');
+  await fresh.until(() => location.search === '');
+  await untilRead(fresh, items[0].id);
 });
 
 test('who does not want it now is left alone, and the switch says how it is', async (t) => {

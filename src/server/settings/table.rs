@@ -219,8 +219,8 @@ settings! {
     /// Whom push services may write to about the pushes of this server: `mailto:ops@example.com`, or a page with `https`. Without it, `WAYBILL_PUBLIC_URL` where that has `https`; Apple's service takes no push without either.
     "WAYBILL_PUSH_CONTACT" Plain push_contact: Option<String> = "", |text| parse::optional(text, parse::contact);
 
-    /// Milliseconds after which a notification is pushed to browsers that no device has seen by then.
-    "WAYBILL_PUSH_DELAY_MS" Plain push_delay: Duration = "3000", |text| parse::millis(text, 0..=600_000);
+    /// Milliseconds after which a notification is pushed to browsers that no device has seen by then: long enough for a page to connect again after a break. What is urgent, an offer say, waits 3 s at most.
+    "WAYBILL_PUSH_DELAY_MS" Plain push_delay: Duration = "10000", |text| parse::millis(text, 0..=600_000);
 
     /// How often a push is tried before it is given up and kept for an admin to look at.
     "WAYBILL_PUSH_ATTEMPTS" Plain push_attempts: i64 = "8", |text| parse::number(text, 1..=100);

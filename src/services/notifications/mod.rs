@@ -12,7 +12,7 @@ mod tests;
 
 pub use ledger::{DeliveryState, DeliveryView, LedgerView, ledger};
 pub use preferences::{preferences, set_preferences};
-pub use recorder::{Recorder, ack, flush, run_recorder};
+pub use recorder::{Recorder, ack, flush, received, run_recorder};
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -45,6 +45,7 @@ struct Report {
 #[derive(Debug, Clone, Copy)]
 enum DeliveryStep {
     Written,
+    Received,
     Acked,
 }
 
@@ -53,6 +54,11 @@ impl Recorder {
     /// count for nothing.
     pub fn written(&self, user_id: UserId, event_id: EventId) {
         self.report(user_id, &[event_id], DeliveryStep::Written);
+    }
+
+    /// Session → recorder. A device of this user has got these events, and its client is not one that says so.
+    fn received(&self, user_id: UserId, event_ids: &[EventId]) {
+        self.report(user_id, event_ids, DeliveryStep::Received);
     }
 
     /// Session → recorder. A device of this user says that it has shown or stored these events. Those that are
@@ -84,6 +90,11 @@ impl Recorder {
 /// A device of the caller's says that it has shown or stored these events.
 pub fn ack(app: &App, who: Principal, event_ids: &[EventId]) {
     app.recorder().acked(who.user_id, event_ids);
+}
+
+/// A device of the caller's, whose client never acks, has got these events.
+pub fn received(app: &App, who: Principal, event_ids: &[EventId]) {
+    app.recorder().received(who.user_id, event_ids);
 }
 
 /// Writes down what was reported, until `stop` resolves, and then once more.
@@ -137,8 +148,12 @@ impl Recorder {
 }
 
 fn reports_of(seen: Seen) -> impl Iterator<Item = Report> {
-    let Seen { user_id, event_id, written_at, acked_at } = seen;
-    let steps = [(DeliveryStep::Written, written_at), (DeliveryStep::Acked, acked_at)];
+    let Seen { user_id, event_id, written_at, received_at, acked_at } = seen;
+    let steps = [
+        (DeliveryStep::Written, written_at),
+        (DeliveryStep::Received, received_at),
+        (DeliveryStep::Acked, acked_at),
+    ];
     steps.into_iter().filter_map(move |(step, at)| Some(Report { user_id, event_id, step, at: at? }))
 }
 
@@ -150,10 +165,12 @@ fn merge(reports: Vec<Report>) -> Vec<Seen> {
             user_id,
             event_id,
             written_at: None,
+            received_at: None,
             acked_at: None,
         });
         let time = match step {
             DeliveryStep::Written => &mut row.written_at,
+            DeliveryStep::Received => &mut row.received_at,
             DeliveryStep::Acked => &mut row.acked_at,
         };
         *time = Some(time.map_or(at, |before| before.min(at)));
@@ -179,6 +196,7 @@ mod tests {
             user_id,
             event_id,
             written_at: Some(Timestamp::from_millis(10)),
+            received_at: None,
             acked_at: Some(Timestamp::from_millis(30)),
         };
         assert_eq!(rows, [row]);

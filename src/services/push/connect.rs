@@ -65,6 +65,8 @@ pub(super) enum ConnectError {
     #[error("the push service cannot be reached")]
     Unreachable,
     #[error("the push service's certificate is not good")]
+    Certificate,
+    #[error("the push service speaks no TLS that this server knows")]
     Tls,
 }
 
@@ -136,10 +138,11 @@ impl Connector {
             }
             match self.tls.connect(name.clone(), stream).await {
                 Ok(stream) => return Ok(Line(TokioIo::new(stream))),
-                Err(error) if error.get_ref().is_some_and(|error| error.is::<rustls::Error>()) => {
-                    last = ConnectError::Tls;
-                }
-                Err(_) => {}
+                Err(error) => match error.get_ref().and_then(|error| error.downcast_ref()) {
+                    Some(rustls::Error::InvalidCertificate(_)) => last = ConnectError::Certificate,
+                    Some(_) => last = ConnectError::Tls,
+                    None => {}
+                },
             }
         }
         Err(last)

@@ -15,15 +15,16 @@ use crate::store::push::messages::{self, NewMessage};
 use crate::store::push::{pending, sending, subscriptions};
 
 use super::host_of;
+use super::message::SEVERAL;
 
 /// How many are decided in one transaction.
-pub(super) const BATCH: i64 = 64;
+const BATCH: i64 = 64;
 /// After how long it is looked again whether something on its way has arrived, so that it can be closed.
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// For how long a push service keeps a closing push at least: what it closes may have been shown long ago.
 const CLOSING_LASTS: Duration = Duration::from_secs(3600);
-/// The tag of a push that closes everything: it replaces an older one of its kind, and nothing else.
-const EVERYTHING: &str = "read_all";
+/// What one push can close: the ids have to fit.
+const IN_ONE: usize = 80;
 
 /// Decides what is due. Gives how many notifications these were, and how many of them go out.
 ///
@@ -36,7 +37,8 @@ pub(super) fn decide(tx: &mut Tx<'_>) -> Result<(usize, usize), ServiceError> {
     for notification in &due {
         let plan = &notification.plan;
         // Seen on one device, it is news on none. What is no news any more is not worth a sound.
-        if notification.is_read || notification.is_acked || notification.is_void || plan.expires_at <= now {
+        let is_seen = notification.is_read || notification.is_acked || notification.is_received;
+        if is_seen || notification.is_void || plan.expires_at <= now {
             tx.count(|metrics| metrics.pushes.with_label_values(&["not_needed"]));
             continue;
         }
@@ -91,9 +93,9 @@ pub(super) fn close(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
                 subscription_id: sheet.subscription_id,
                 user_id: closing.user_id,
                 host: &sheet.host,
-                kind: sheet.kind,
+                kind: PushKind::Read,
                 notification_id: None,
-                closes: Some(sheet.closes),
+                closes: Some(to_json(&sheet.ids)),
                 plan: &sheet.plan,
                 at: now,
             };
@@ -108,8 +110,7 @@ pub(super) fn close(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
 struct Sheet {
     subscription_id: SubscriptionId,
     host: String,
-    kind: PushKind,
-    closes: String,
+    ids: Vec<NotificationId>,
     plan: Plan,
 }
 
@@ -121,7 +122,9 @@ struct Group<'a> {
     expires_at: Timestamp,
 }
 
-/// The closing pushes: for each browser one a tag, or one for all when everything was read at once.
+/// The closing pushes: for each browser one a tag, or one for all when everything was read at once. Each says what it closes
+/// one by one: up to when something was made tells nothing, since what is made at the same time need not have been read,
+/// and clocks differ.
 fn sheets(closing: &Closing, stale: &[Stale], now: Timestamp) -> Vec<Sheet> {
     let mut groups: Vec<Group<'_>> = Vec::new();
     // One whose place a newer one has taken is not shown any more; its closing would take that newer one from a device that
@@ -141,41 +144,46 @@ fn sheets(closing: &Closing, stale: &[Stale], now: Timestamp) -> Vec<Sheet> {
             }
         }
     }
-    match closing.read_all_at {
-        Some(at) => all_at_once(&groups, at, now),
-        None => groups.iter().map(|group| one_by_one(group, now)).collect(),
-    }
+    let sheets = match closing.read_all_at {
+        Some(_) => all_at_once(groups, now),
+        None => groups.into_iter().map(|group| of_group(group, now)).collect(),
+    };
+    sheets.into_iter().flat_map(|sheet| fitting(&sheet)).collect()
 }
 
-fn one_by_one(group: &Group<'_>, now: Timestamp) -> Sheet {
+fn of_group(group: Group<'_>, now: Timestamp) -> Sheet {
     Sheet {
         subscription_id: group.first.subscription_id,
         host: group.first.host.clone(),
-        kind: PushKind::Read,
-        closes: to_json(&group.ids),
+        ids: group.ids,
         plan: plan(&group.first.tag, group.expires_at, now),
     }
 }
 
-fn all_at_once(groups: &[Group<'_>], at: Timestamp, now: Timestamp) -> Vec<Sheet> {
+fn all_at_once(groups: Vec<Group<'_>>, now: Timestamp) -> Vec<Sheet> {
     let mut sheets: Vec<Sheet> = Vec::new();
     for group in groups {
-        let own = &group.first.subscription_id;
-        match sheets.iter_mut().find(|sheet| sheet.subscription_id == *own) {
+        match sheets.iter_mut().find(|sheet| sheet.subscription_id == group.first.subscription_id) {
             Some(sheet) => {
-                sheet.plan = plan(EVERYTHING, group.expires_at.max(sheet.plan.expires_at), now);
+                sheet.plan = plan(SEVERAL, group.expires_at.max(sheet.plan.expires_at), now);
+                sheet.ids.extend(group.ids);
             }
             // Where it is the only one, the closing takes the place of what a device that is away has not had yet.
-            None => sheets.push(Sheet {
-                subscription_id: *own,
-                host: group.first.host.clone(),
-                kind: PushKind::ReadAll,
-                closes: at.as_millis().to_string(),
-                plan: plan(&group.first.tag, group.expires_at, now),
-            }),
+            None => sheets.push(of_group(group, now)),
         }
     }
     sheets
+}
+
+/// The same in as many pushes as it takes.
+fn fitting(sheet: &Sheet) -> Vec<Sheet> {
+    let part = |ids: &[NotificationId]| Sheet {
+        subscription_id: sheet.subscription_id,
+        host: sheet.host.clone(),
+        ids: ids.to_vec(),
+        plan: sheet.plan.clone(),
+    };
+    sheet.ids.chunks(IN_ONE).map(part).collect()
 }
 
 fn plan(tag: &str, expires_at: Timestamp, now: Timestamp) -> Plan {
@@ -228,18 +236,29 @@ mod tests {
             .map(|sheet| (sheet.subscription_id, sheet.plan.tag.as_str(), sheet.plan.expires_at.as_millis()))
             .collect();
         assert_eq!(seen, [(one, "a", 2 * day), (one, "b", day), (two, "a", 3_600_000)]);
-        assert_eq!(sheets[0].closes, to_json(&[rows[0].notification_id, rows[1].notification_id]));
+        assert_eq!(sheets[0].ids, [rows[0].notification_id, rows[1].notification_id]);
     }
 
     #[test]
-    fn everything_read_at_once_is_closed_by_one_push_a_browser() {
+    fn everything_read_at_once_is_closed_by_one_push_a_browser_which_says_what() {
         let (one, two) = (SubscriptionId::new(), SubscriptionId::new());
         let rows = [stale(one, "a", 1), stale(one, "b", 1), stale(two, "a", 1)];
         let sheets = sheets(&closing(Some(7)), &rows, Timestamp::from_millis(0));
         let seen: Vec<_> =
             sheets.iter().map(|sheet| (sheet.subscription_id, sheet.plan.tag.as_str())).collect();
-        assert_eq!(seen, [(one, EVERYTHING), (two, "a")]);
-        assert!(sheets.iter().all(|sheet| sheet.kind == PushKind::ReadAll && sheet.closes == "7"));
+        assert_eq!(seen, [(one, SEVERAL), (two, "a")]);
+        assert_eq!(sheets[0].ids, [rows[0].notification_id, rows[1].notification_id]);
+        assert_eq!(sheets[1].ids, [rows[2].notification_id]);
+    }
+
+    #[test]
+    fn more_than_a_push_can_hold_is_closed_by_several() {
+        let one = SubscriptionId::new();
+        let rows: Vec<_> = (0..200).map(|number| stale(one, &format!("tag {number}"), 1)).collect();
+        let sheets = sheets(&closing(Some(7)), &rows, Timestamp::from_millis(0));
+        let ids: Vec<_> = sheets.iter().flat_map(|sheet| sheet.ids.clone()).collect();
+        assert_eq!(ids, rows.iter().map(|row| row.notification_id).collect::<Vec<_>>());
+        assert_eq!(sheets.len(), 3);
     }
 
     #[test]

@@ -22,6 +22,8 @@ use super::keys::Keys;
 const MAX_PAYLOAD: usize = 3800;
 /// Bytes of the hash of a tag that make its topic: at most 32 characters of base64url (RFC 8030, section 5.4).
 const TOPIC: usize = 24;
+/// The tag of a push that closes what has several tags.
+pub(super) const SEVERAL: &str = "several";
 
 /// What the service worker gets for a notification. Flat, with all that it needs to show it.
 #[derive(Debug, Serialize)]
@@ -47,25 +49,11 @@ struct Closing<'a> {
     unread: i64,
 }
 
-/// What it gets to close all that were made up to a time.
-#[derive(Debug, Serialize)]
-struct ClosingAll<'a> {
-    #[serde(rename = "type")]
-    kind: &'a str,
-    at: Timestamp,
-    unread: i64,
-}
-
 /// The payload of a message.
 pub(super) fn payload(out: &Outgoing) -> String {
-    let kind = out.kind.as_str();
     let closes = out.closes.as_deref().unwrap_or_default();
     match (out.kind, &out.shows) {
         (PushKind::Notification, Some(shown)) => shown_payload(out, shown),
-        (PushKind::ReadAll, _) => {
-            let at = Timestamp::from_millis(closes.parse().unwrap_or_default());
-            to_json(&ClosingAll { kind, at, unread: out.unread })
-        }
         (PushKind::Notification | PushKind::Read, _) => {
             let ids = serde_json::from_str(closes).unwrap_or_else(|_| Value::Array(Vec::new()));
             to_json(&Closing { kind: PushKind::Read.as_str(), ids, unread: out.unread })
@@ -104,10 +92,17 @@ fn clipped(text: &str, most: usize) -> &str {
     text.get(..end).unwrap_or_default()
 }
 
-/// By this a push service knows what a message replaces. It tells it nothing else.
-pub(super) fn topic(tag: &str) -> String {
-    let hash = Sha256::digest(tag.as_bytes());
-    URL_SAFE_NO_PAD.encode(hash.get(..TOPIC).unwrap_or_default())
+/// By this a push service knows what a message replaces. It tells it nothing else. None for a closing push that would take
+/// away what it does not close: an older closing of several, or a notification that may have come there meanwhile.
+fn topic(out: &Outgoing) -> Option<String> {
+    let replaces = match out.kind {
+        PushKind::Notification => true,
+        PushKind::Read => out.tag != SEVERAL && !out.has_rival,
+    };
+    replaces.then(|| {
+        let hash = Sha256::digest(out.tag.as_bytes());
+        URL_SAFE_NO_PAD.encode(hash.get(..TOPIC).unwrap_or_default())
+    })
 }
 
 /// Why a message cannot be put into a request: in fixed words.
@@ -135,10 +130,13 @@ pub(super) fn request(
     let auth: [u8; 16] = decode(&to.auth)?.try_into().map_err(|_| UNUSABLE)?;
     let body = web_push_native::encrypt(payload(out).into_bytes(), &public, &auth.into());
     let body = body.map_err(|_| "the message cannot be encrypted")?;
-    Request::post(url.as_str())
+    let mut request = Request::post(url.as_str());
+    if let Some(topic) = topic(out) {
+        request = request.header("Topic", topic);
+    }
+    request
         .header("TTL", out.expires_at.since(now).as_secs().to_string())
         .header("Urgency", out.urgency.as_str())
-        .header("Topic", topic(&out.tag))
         .header("Content-Encoding", "aes128gcm")
         .header("Content-Type", "application/octet-stream")
         .header("Authorization", authorization)
@@ -174,6 +172,7 @@ mod tests {
             created_at: at,
             unread: 3,
             is_overtaken: false,
+            has_rival: false,
             host_failures: 0,
         }
     }
@@ -194,8 +193,19 @@ mod tests {
 
     #[test]
     fn a_topic_is_as_long_as_it_may_be_and_tells_nothing() {
-        let topic = topic("order-0198c0de-0000-7000-8000-000000000000");
+        let tag = "order-0198c0de-0000-7000-8000-000000000000".to_owned();
+        let topic = topic(&Outgoing { tag, ..outgoing("") }).expect("a topic");
         assert_eq!(topic.len(), 32);
         assert!(topic.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'));
+    }
+
+    #[test]
+    fn a_closing_replaces_what_it_closes_and_nothing_else() {
+        let shown = outgoing("");
+        let closing = Outgoing { kind: PushKind::Read, shows: None, ..outgoing("") };
+        assert_eq!(topic(&closing), topic(&shown));
+        let of_several = Outgoing { tag: SEVERAL.into(), ..closing.clone() };
+        assert_eq!(topic(&of_several), None);
+        assert_eq!(topic(&Outgoing { has_rival: true, ..closing }), None);
     }
 }

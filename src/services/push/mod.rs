@@ -21,7 +21,7 @@ use tokio::sync::{Notify, OnceCell};
 
 use crate::domain::ids::{NotificationId, PartnerId, UserId};
 use crate::domain::notification::NotificationContent;
-use crate::domain::push::Plan;
+use crate::domain::push::{Plan, Urgency};
 use crate::domain::time::Timestamp;
 use crate::store::push as rows;
 
@@ -38,7 +38,7 @@ use keys::Keys;
 /// What can be set about pushes.
 #[derive(Debug, Clone)]
 pub struct PushSettings {
-    /// How long after it was made a notification is pushed that nobody has seen by then.
+    /// How long after it was made a notification is pushed that nobody has seen by then; an urgent one at most [`URGENT`].
     pub delay: Duration,
     /// Whether push services may be in private networks, on any port.
     pub to_private: bool,
@@ -50,6 +50,8 @@ pub struct PushSettings {
     pub authorities: Option<Authorities>,
 }
 
+/// How long an urgent notification waits at most for being seen: somebody waits for what is done about it.
+pub const URGENT: Duration = Duration::from_secs(3);
 /// Between something being read and the look for what is to be closed: much is read together.
 const CLOSE_AFTER: Duration = Duration::from_millis(200);
 /// For how long messages are kept that were done with.
@@ -92,8 +94,12 @@ pub(super) fn plan(
     content: &NotificationContent,
 ) -> Result<(), ServiceError> {
     let now = tx.now();
-    let due_at = now.after(tx.settings().push.delay);
-    rows::pending::insert(tx.conn(), id, user_id, &Plan::of(id, content, now), due_at)?;
+    let (plan, delay) = (Plan::of(id, content, now), tx.settings().push.delay);
+    let due_at = now.after(match plan.urgency {
+        Urgency::High => delay.min(URGENT),
+        Urgency::Normal | Urgency::Low => delay,
+    });
+    rows::pending::insert(tx.conn(), id, user_id, &plan, due_at)?;
     tx.push_due(due_at);
     Ok(())
 }

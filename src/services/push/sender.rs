@@ -11,7 +11,7 @@ use hyper::body::Incoming;
 use hyper::header::RETRY_AFTER;
 use hyper::http::Response;
 use rand::Rng;
-use tokio::task::JoinSet;
+use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::domain::push::pause;
 use crate::domain::time::Timestamp;
@@ -20,20 +20,25 @@ use crate::services::error::ServiceError;
 use crate::services::notifications;
 use crate::store::push::messages::{self, Room, Taken};
 use crate::store::push::sending::{self, Outgoing};
-use crate::store::push::{self as rows, pending, subscriptions};
+use crate::store::push::{self as rows, closings, pending, subscriptions};
 
 use super::connect::{self, ConnectError, PushClient};
-use super::deciding::{self, BATCH};
+use super::deciding;
 use super::message;
 
 /// Messages on their way at once.
 const AT_ONCE: usize = 64;
 /// At one push service.
 const PER_HOST: usize = 4;
-/// How long a push service may take to answer.
+/// Of those on their way, so many at most are tries of push services that have failed: whoever names many that hang takes the
+/// room of nobody else.
+const TRIES: usize = 16;
+/// How long a push service may take to answer, to the end.
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How long what is in hand is left alone by other instances: longer than a push service may take.
 const LEASE: Duration = Duration::from_secs(20);
+/// What is sent later than so long before the end of that might still be on its way when another instance takes it.
+const LATEST: Duration = Duration::from_secs(12);
 /// Between two looks for what other instances have left.
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between two looks at how full the queue is.
@@ -57,6 +62,10 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
             return stop.await;
         }
     };
+    // Made at the first start, so that browsers find the one that it stays.
+    if let Err(error) = app.push_keys().await {
+        log::warn!("the key of pushes is made later: {error}");
+    }
     let mut sender =
         Sender { app, client, sending: JoinSet::new(), in_hand: HashMap::new(), behind: String::new() };
     let mut looked_at = None;
@@ -76,7 +85,7 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
         tokio::select! {
             biased;
             () = &mut stop => break,
-            Some(done) = sender.sending.join_next() => sender.release(done.ok()),
+            Some(done) = sender.sending.join_next_with_id() => sender.release(done),
             () = sender.app.push().bell.notified() => {}
             () = tokio::time::sleep(at.since(Timestamp::now())) => {}
         }
@@ -88,9 +97,9 @@ pub async fn run(app: App, stop: impl Future<Output = ()>) {
 struct Sender {
     app: App,
     client: PushClient,
-    /// Each gives back its push service.
-    sending: JoinSet<String>,
-    in_hand: HashMap<String, usize>,
+    sending: JoinSet<()>,
+    /// By who sends it.
+    in_hand: HashMap<Id, Taken>,
     /// Behind which push service the next pass begins, where there are very many.
     behind: String,
 }
@@ -98,8 +107,8 @@ struct Sender {
 impl Sender {
     /// Decides what is due and takes what may go. Gives when there is more to do.
     async fn pass(&mut self, now: Timestamp) -> Result<Timestamp, ServiceError> {
-        while let Some(done) = self.sending.try_join_next() {
-            self.release(done.ok());
+        while let Some(done) = self.sending.try_join_next_with_id() {
+            self.release(done);
         }
         let due = self.app.read(|conn| Ok(pending::next_due(conn)?)).await?;
         let mut next = [due.pending, due.closing].into_iter().flatten().min().unwrap_or(now.after(PERIOD));
@@ -111,7 +120,8 @@ impl Sender {
             }
             let (decided, wanted) = self.app.write(deciding::decide).await?;
             has_messages |= wanted > 0;
-            next = again_if(i64::try_from(decided).is_ok_and(|decided| decided >= BATCH), now);
+            // When the others are due was not looked at.
+            next = again_if(decided > 0, now);
         }
         if due.closing.is_some_and(|at| at <= now) {
             let closed = self.app.write(deciding::close).await?;
@@ -128,7 +138,8 @@ impl Sender {
         let room = Room {
             in_all: AT_ONCE.saturating_sub(self.sending.len()),
             per_host: PER_HOST,
-            in_hand: self.in_hand.clone(),
+            tries: TRIES,
+            in_hand: self.in_hand.values().cloned().collect(),
             lease: LEASE,
             behind: std::mem::take(&mut self.behind),
         };
@@ -140,27 +151,16 @@ impl Sender {
         let has_more = pass.behind.is_some() || !pass.taken.is_empty();
         self.behind = pass.behind.unwrap_or_default();
         for taken in pass.taken {
-            *self.in_hand.entry(taken.host.clone()).or_default() += 1;
-            let (app, client) = (self.app.clone(), self.client.clone());
-            self.sending.spawn(async move {
-                deliver(&app, &client, &taken).await;
-                taken.host
-            });
+            let (app, client, own) = (self.app.clone(), self.client.clone(), taken.clone());
+            let sending = self.sending.spawn(async move { deliver(&app, &client, &own).await });
+            self.in_hand.insert(sending.id(), taken);
         }
         Ok(pass.next.unwrap_or(now.after(PERIOD)).min(again_if(has_more, now)))
     }
 
-    fn release(&mut self, host: Option<String>) {
-        match host {
-            Some(host) => {
-                if let Some(count) = self.in_hand.get_mut(&host) {
-                    *count = count.saturating_sub(1);
-                }
-                self.in_hand.retain(|_, count| *count > 0);
-            }
-            // A task that ended in a panic does not say whose it was; a release build has ended with it.
-            None => self.in_hand.clear(),
-        }
+    fn release(&mut self, done: Result<(Id, ()), JoinError>) {
+        let id = done.map_or_else(|error| error.id(), |(id, ())| id);
+        self.in_hand.remove(&id);
     }
 
     /// Tells the operator how full the queue is.
@@ -228,6 +228,9 @@ async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
     };
     let verdict = match judge(&out) {
         Some(verdict) => verdict,
+        None if Timestamp::now().after(LATEST) > taken.until => {
+            return log::warn!("push {} comes up again: the database took too long to look it up", taken.id);
+        }
         None => send(app, client, &out).await,
     };
     let verdict = match verdict {
@@ -243,10 +246,12 @@ async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
 
 /// Says what went wrong, and where: the host, and nothing by which somebody else could send.
 fn log_outcome(taken: &Taken, verdict: &Verdict) {
-    let Taken { id, host, attempts } = taken;
+    let Taken { id, host, attempts, .. } = taken;
     match verdict {
         Verdict::Again { error, .. } => log::info!("push {id} to {host}, attempt {attempts}: {error}"),
-        Verdict::Refused(error) => log::warn!("push {id} to {host} is given up after {attempts}: {error}"),
+        Verdict::Refused(error) => {
+            log::warn!("push {id} to {host} is given up after {attempts} attempts: {error}")
+        }
         Verdict::Sent | Verdict::NotNeeded | Verdict::Overtaken | Verdict::Expired | Verdict::Gone => {
             log::debug!("push {id} to {host}: {}", verdict.as_str())
         }
@@ -296,17 +301,18 @@ async fn send(app: &App, client: &PushClient, out: &Outgoing) -> Verdict {
         Ok(request) => request,
         Err(error) => return Verdict::Refused(error.into()),
     };
-    match tokio::time::timeout(PATIENCE, client.request(request)).await {
+    let end = tokio::time::Instant::now() + PATIENCE;
+    match tokio::time::timeout_at(end, client.request(request)).await {
         Ok(Ok(answer)) => {
             let verdict = of_answer(&answer);
             // Not longer than it would have had to answer: the connection is given up otherwise.
-            if tokio::time::timeout(PATIENCE, read_to_its_end(answer)).await.is_err() {
+            if tokio::time::timeout_at(end, read_to_its_end(answer)).await.is_err() {
                 log::debug!("an answer of a push service does not end");
             }
             verdict
         }
         Ok(Err(error)) => of_failure(&error),
-        Err(_) => Verdict::again("the push service does not answer"),
+        Err(_) => Verdict::again(format!("the push service does not answer within {} s", PATIENCE.as_secs())),
     }
 }
 
@@ -325,7 +331,13 @@ fn of_status(status: StatusCode, after: Option<Duration>) -> Verdict {
         }
         status if status.is_success() => Verdict::Sent,
         status if status.is_server_error() => Verdict::Again { error, after, is_host: true },
-        // Redirects are among them: they are not followed.
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Verdict::Refused(format!(
+            "{error}: it does not accept the key or the contact (WAYBILL_PUSH_CONTACT) of this server"
+        )),
+        StatusCode::PAYLOAD_TOO_LARGE => Verdict::Refused(format!("{error}: the message is too long for it")),
+        status if status.is_redirection() => {
+            Verdict::Refused(format!("{error}: it names another address, and such are not followed"))
+        }
         _ => Verdict::Refused(error),
     }
 }
@@ -337,9 +349,12 @@ fn of_failure(error: &hyper_util::client::legacy::Error) -> Verdict {
             Some(error @ (ConnectError::NoUrl | ConnectError::Private)) => {
                 return Verdict::Refused(error.to_string());
             }
-            Some(error @ (ConnectError::Unknown | ConnectError::Unreachable | ConnectError::Tls)) => {
-                return Verdict::again(error);
-            }
+            Some(
+                error @ (ConnectError::Unknown
+                | ConnectError::Unreachable
+                | ConnectError::Certificate
+                | ConnectError::Tls),
+            ) => return Verdict::again(error),
             None => source = cause.source(),
         }
     }
@@ -395,6 +410,11 @@ fn settle(
 ) -> Result<(), ServiceError> {
     match verdict {
         Verdict::Sent => sending::sent(conn, taken, out, now)?,
+        // What was tried before may have arrived all the same: it is closed, not forgotten.
+        Verdict::NotNeeded if taken.attempts > 1 => {
+            sending::again(conn, taken, now.after(LEASE), "it is needed no more, and may have arrived")?;
+            closings::insert(conn, out.user_id, now, now, None)?;
+        }
         Verdict::NotNeeded | Verdict::Overtaken => sending::dropped(conn, taken, out, now, None)?,
         Verdict::Expired => {
             sending::dropped(conn, taken, out, now, Some("it was no news any more before it could be sent"))?;

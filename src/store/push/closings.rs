@@ -165,7 +165,7 @@ pub struct Stale {
     pub may_be_shown: bool,
     /// Whether it is on its way right now.
     pub is_in_hand: bool,
-    /// Whether a newer message with the same tag went to the same browser: that has taken its place.
+    /// Whether a newer notification with the same tag went to the same browser: that has taken its place.
     pub is_replaced: bool,
 }
 
@@ -205,7 +205,7 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
     let rows: Vec<Row> = Statement::new(format!(
         "SELECT m.id, m.subscription_id, m.host, n.id AS notification_id, m.tag, m.expires_at, m.state, m.attempts, m.taken_until, \
          EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-         AND o.id > m.id AND o.kind = 'notification' AND o.state IN ('sent', 'closed')) AS is_replaced \
+         AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed')) AS is_replaced \
          FROM push_messages m JOIN notifications n ON n.id = m.notification_id \
          WHERE m.user_id = ? AND m.state IN ('queued', 'sent') AND m.kind = 'notification' \
          AND (n.read_at IS NOT NULL OR {}) ORDER BY m.id {locked}",

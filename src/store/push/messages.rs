@@ -4,7 +4,7 @@
 //! holds only while the row still stands as it was taken. So one that was taken by an instance that died comes up again, each
 //! time with one attempt fewer left.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use diesel::prelude::*;
@@ -76,8 +76,10 @@ pub struct Room {
     pub in_all: usize,
     /// At one push service.
     pub per_host: usize,
-    /// How many are in hand at each.
-    pub in_hand: HashMap<String, usize>,
+    /// How many of them may be tries of push services that have failed.
+    pub tries: usize,
+    /// What is in hand. It is not taken again, whatever its row says: what became of it may not be written down yet.
+    pub in_hand: Vec<Taken>,
     /// For how long what is taken is left alone by others.
     pub lease: Duration,
     /// Behind which push service to begin.
@@ -93,6 +95,10 @@ pub struct Taken {
     pub host: String,
     /// How often it was taken, this time included.
     pub attempts: i64,
+    /// Whether its push service has failed, and is tried with it.
+    pub is_try: bool,
+    /// Until when others leave it alone.
+    pub until: Timestamp,
 }
 
 /// What a pass has found.
@@ -107,7 +113,8 @@ pub struct Pass {
 }
 
 /// Takes in hand what may go now, the most urgent first: at each push service that is not left alone as many as there is
-/// room for, one that has failed is tried with one; to one browser one at a time.
+/// room for; to one browser one at a time. One that has failed is tried with one message, each time with another if it can be:
+/// what fails may be the message.
 ///
 /// # Errors
 /// When the database fails.
@@ -126,41 +133,43 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
             pass.next = Some(pass.next.map_or(until, |next| next.min(until)));
             continue;
         }
-        let most = if failures > 0 { 1 } else { room.per_host };
-        let free = most.saturating_sub(room.in_hand.get(&host).copied().unwrap_or(0));
+        let is_try = failures > 0;
+        let most = if is_try { 1 } else { room.per_host };
+        let free = most.saturating_sub(room.in_hand.iter().filter(|taken| taken.host == host).count());
         if free > 0 {
-            found.extend(waiting(conn, &host, now, free)?);
+            let waiting = waiting(conn, &host, now, free, is_try)?;
+            found.extend(waiting.into_iter().map(|row| (is_try, row)));
             if let Some(due_at) = later(conn, &host, now)? {
                 pass.next = Some(pass.next.map_or(due_at, |next| next.min(due_at)));
             }
         }
     }
-    found.sort_by(|one, other| (one.rank, &one.id).cmp(&(other.rank, &other.id)));
+    found.sort_by(|(_, one), (_, other)| (one.rank, &one.id).cmp(&(other.rank, &other.id)));
     let mut browsers = HashSet::new();
-    let taken_until = now.after(room.lease);
-    for row in found {
+    let mut tries = room.tries.saturating_sub(room.in_hand.iter().filter(|taken| taken.is_try).count());
+    let until = now.after(room.lease);
+    for (is_try, row) in found {
         if pass.taken.len() == room.in_all {
             break;
         }
-        if !browsers.insert(row.subscription_id) {
+        let id = id("push_messages.id", &row.id)?;
+        let is_in_hand = room.in_hand.iter().any(|taken| taken.id == id);
+        if is_in_hand || (is_try && tries == 0) || !browsers.insert(row.subscription_id) {
             continue;
         }
         let is_taken = Statement::new(
             "UPDATE push_messages SET taken_until = ?, attempts = attempts + 1 \
              WHERE id = ? AND attempts = ? AND state = 'queued'",
         )
-        .bigint(taken_until.as_millis())
-        .text(row.id.as_str())
+        .bigint(until.as_millis())
+        .text(row.id)
         .bigint(row.attempts)
         .execute(conn)?;
         if is_taken == 0 {
             continue;
         }
-        pass.taken.push(Taken {
-            id: id("push_messages.id", &row.id)?,
-            host: row.host,
-            attempts: row.attempts + 1,
-        });
+        tries -= usize::from(is_try);
+        pass.taken.push(Taken { id, host: row.host, attempts: row.attempts + 1, is_try, until });
     }
     Ok(pass)
 }
@@ -208,15 +217,23 @@ struct Waiting {
 }
 
 /// What may go to a push service now, the first of each browser.
-fn waiting(conn: &mut Conn, host: &str, now: Timestamp, limit: usize) -> Result<Vec<Waiting>, StoreError> {
+fn waiting(
+    conn: &mut Conn,
+    host: &str,
+    now: Timestamp,
+    limit: usize,
+    is_try: bool,
+) -> Result<Vec<Waiting>, StoreError> {
     let now = now.as_millis();
-    Ok(Statement::new(
+    // Otherwise one message that always fails would keep all others waiting until it is given up.
+    let order = if is_try { "m.attempts, m.rank, m.id" } else { "m.rank, m.id" };
+    Ok(Statement::new(format!(
         "SELECT m.id, m.subscription_id, m.host, m.rank, m.attempts FROM push_messages m \
          WHERE m.state = 'queued' AND m.host = ? AND m.due_at <= ? AND (m.taken_until IS NULL OR m.taken_until <= ?) \
          AND NOT EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id \
          AND o.state = 'queued' AND (o.taken_until > ? OR (o.due_at <= ? AND (o.rank < m.rank OR (o.rank = m.rank AND o.id < m.id))))) \
-         ORDER BY m.rank, m.id LIMIT ?",
-    )
+         ORDER BY {order} LIMIT ?"
+    ))
     .text(host)
     .bigint(now)
     .bigint(now)
@@ -240,4 +257,100 @@ fn later(conn: &mut Conn, host: &str, now: Timestamp) -> Result<Option<Timestamp
     .bigint(now.as_millis())
     .get_result(conn)?;
     Ok(due.due_at.map(Timestamp::from_millis))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::push::Urgency;
+    use crate::store::push::sending;
+    use crate::store::testing::TestDatabase;
+    use crate::telemetry::Metrics;
+
+    const LEASE: Duration = Duration::from_secs(20);
+
+    fn for_each_database(test: impl Fn(&mut Conn)) {
+        for database in TestDatabase::each() {
+            let store = database.open(&Metrics::new().expect("no figure twice"));
+            test(&mut database.connect());
+            store.close();
+        }
+    }
+
+    fn at(secs: i64) -> Timestamp {
+        Timestamp::from_millis(secs * 1000)
+    }
+
+    /// Each to a browser of its own.
+    fn add(conn: &mut Conn, host: &str, urgency: Urgency) {
+        let plan = Plan { urgency, expires_at: at(100_000), tag: "tag".into() };
+        let message = NewMessage {
+            subscription_id: SubscriptionId::new(),
+            user_id: UserId::new(),
+            host,
+            kind: PushKind::Read,
+            notification_id: None,
+            closes: Some("[]".into()),
+            plan: &plan,
+            at: at(0),
+        };
+        insert(conn, message).expect("it is added");
+    }
+
+    fn room(in_hand: &[Taken]) -> Room {
+        let in_all = 64 - in_hand.len();
+        Room { in_all, per_host: 4, tries: 2, in_hand: in_hand.to_vec(), lease: LEASE, behind: String::new() }
+    }
+
+    fn taken(conn: &mut Conn, now: Timestamp, in_hand: &[Taken]) -> Vec<Taken> {
+        take(conn, now, &room(in_hand)).expect("they are taken").taken
+    }
+
+    #[test]
+    fn what_somebody_has_in_hand_is_taken_by_another_once_its_time_is_over_and_never_by_the_same() {
+        for_each_database(|conn| {
+            add(conn, "push.example", Urgency::Normal);
+            let first = taken(conn, at(1), &[]);
+            assert_eq!((first.len(), first[0].attempts), (1, 1));
+            assert!(taken(conn, at(10), &[]).is_empty());
+            // What became of it could not be written down yet.
+            assert!(taken(conn, at(60), &first).is_empty());
+            let second = taken(conn, at(60), &[]);
+            assert_eq!((second[0].id, second[0].attempts), (first[0].id, 2));
+        });
+    }
+
+    #[test]
+    fn push_services_that_have_failed_get_a_part_of_the_room() {
+        for_each_database(|conn| {
+            for number in 0..4 {
+                let host = format!("fails{number}.example");
+                for _ in 0..2 {
+                    add(conn, &host, Urgency::High);
+                }
+                sending::leave_alone(conn, &host, at(0), |_| Duration::from_secs(1)).expect("it is noted");
+            }
+            for _ in 0..6 {
+                add(conn, "well.example", Urgency::Low);
+            }
+            let first = taken(conn, at(5), &[]);
+            let tries = first.iter().filter(|taken| taken.is_try).count();
+            assert_eq!((first.len(), tries), (4 + 2, 2));
+            assert!(taken(conn, at(6), &first).is_empty());
+        });
+    }
+
+    #[test]
+    fn a_push_service_that_has_failed_is_tried_with_what_it_has_not_failed_with() {
+        for_each_database(|conn| {
+            add(conn, "push.example", Urgency::High);
+            let first = taken(conn, at(1), &[]);
+            sending::leave_alone(conn, "push.example", at(1), |_| Duration::from_secs(1)).expect("noted");
+            sending::again(conn, &first[0], at(2), "it failed").expect("it is put back");
+            add(conn, "push.example", Urgency::Low);
+            let second = taken(conn, at(3), &[]);
+            assert_eq!((second.len(), second[0].attempts), (1, 1));
+            assert_ne!(second[0].id, first[0].id);
+        });
+    }
 }

@@ -3,7 +3,7 @@
 use diesel::prelude::*;
 use diesel::sql_types::{BigInt, Bool, Nullable, Text};
 
-use crate::domain::ids::{NotificationId, UserId};
+use crate::domain::ids::{EventId, NotificationId, UserId};
 use crate::domain::push::{Plan, Urgency};
 use crate::domain::time::Timestamp;
 use crate::store::Conn;
@@ -41,6 +41,26 @@ pub fn insert(
     Ok(())
 }
 
+/// Notes that a device has got a notification whose client never acks, if that may still be pushed to this user.
+///
+/// # Errors
+/// When the database fails.
+pub fn received(
+    conn: &mut Conn,
+    event_id: EventId,
+    user_id: UserId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    Statement::new(
+        "UPDATE pushes SET received_at = ? WHERE notification_id = ? AND user_id = ? AND received_at IS NULL",
+    )
+    .bigint(at.as_millis())
+    .text(event_id.to_string())
+    .text(user_id.to_string())
+    .execute(conn)?;
+    Ok(())
+}
+
 /// A notification whose time has come.
 #[derive(Debug, Clone)]
 pub struct Pending {
@@ -54,6 +74,8 @@ pub struct Pending {
     pub is_read: bool,
     /// Whether a device with an open socket has shown it.
     pub is_acked: bool,
+    /// Whether one has got it that never says what it shows.
+    pub is_received: bool,
     /// Whether what it offers is over.
     pub is_void: bool,
 }
@@ -70,6 +92,8 @@ struct Row {
     tag: String,
     #[diesel(sql_type = BigInt)]
     expires_at: i64,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    received_at: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     read_at: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -89,7 +113,8 @@ pub fn take_out(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Pendi
         Conn::Postgres(_) => "FOR UPDATE OF q SKIP LOCKED",
     };
     let rows: Vec<Row> = Statement::new(format!(
-        "SELECT q.notification_id, q.user_id, q.rank, q.tag, q.expires_at, n.read_at, d.acked_at, {IS_VOID} AS is_void \
+        "SELECT q.notification_id, q.user_id, q.rank, q.tag, q.expires_at, q.received_at, n.read_at, d.acked_at, \
+         {IS_VOID} AS is_void \
          FROM pushes q JOIN notifications n ON n.id = q.notification_id \
          LEFT JOIN deliveries d ON d.notification_id = q.notification_id AND d.channel = 'in_app' \
          WHERE q.due_at <= ? ORDER BY q.rank, q.due_at, q.notification_id LIMIT ? {unlocked}"
@@ -116,6 +141,7 @@ fn pending(row: Row) -> Result<Pending, StoreError> {
         },
         is_read: row.read_at.is_some(),
         is_acked: row.acked_at.is_some(),
+        is_received: row.received_at.is_some(),
         is_void: row.is_void,
     })
 }

@@ -15,6 +15,7 @@ use crate::store::read::{id, optional_id, parsed};
 use crate::store::statement::Statement;
 
 use super::messages::Taken;
+use super::pending::IS_VOID;
 
 /// A message in hand, and all that it takes to send it.
 #[derive(Debug, Clone)]
@@ -39,8 +40,11 @@ pub struct Outgoing {
     pub created_at: Timestamp,
     /// How many notifications are unread.
     pub unread: i64,
-    /// Whether a newer one with the same tag has gone to the same browser.
+    /// Whether a newer notification with the same tag has gone to the same browser: what this one shows is old news, what it
+    /// closes is shown no more.
     pub is_overtaken: bool,
+    /// Whether a notification with the same tag, which it does not close, may wait at the push service for the same browser.
+    pub has_rival: bool,
     /// How often its push service has failed in a row.
     pub host_failures: i64,
 }
@@ -119,9 +123,26 @@ struct Row {
     unread: Option<i64>,
     #[diesel(sql_type = Bool)]
     is_overtaken: bool,
+    #[diesel(sql_type = Bool)]
+    has_rival: bool,
     #[diesel(sql_type = Nullable<BigInt>)]
     failures: Option<i64>,
 }
+
+/// Whether a newer notification than that of the row `m` has gone to the same browser with the same tag. Which is newer, the
+/// notifications tell and not the messages: of several that are decided about together, the urgent ones go first.
+const IS_OLDER: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
+    AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed'))";
+/// Whether a newer notification than any that was closed there has: it has taken the place of what `m` would close, and would be
+/// replaced by it at the push service in turn.
+const IS_MOOT: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
+    AND o.kind = 'notification' AND o.state = 'sent' AND o.notification_id > (SELECT MAX(c.notification_id) \
+    FROM push_messages c WHERE c.subscription_id = m.subscription_id AND c.tag = m.tag \
+    AND c.kind = 'notification' AND c.state = 'closed'))";
+
+/// Whether one may have gone there, and nobody can tell.
+const HAS_RIVAL: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
+    AND o.kind = 'notification' AND o.state IN ('queued', 'dead') AND o.attempts > 0 AND o.id <> m.id)";
 
 /// A message as it stands now; `None` when it is not in the hands of who asks any more.
 ///
@@ -132,15 +153,14 @@ pub fn outgoing(conn: &mut Conn, taken: &Taken, now: Timestamp) -> Result<Option
         "SELECT m.kind, m.user_id, m.closes, m.rank, m.tag, m.expires_at, m.created_at, \
          s.id AS subscription_id, s.endpoint, s.p256dh, s.auth, \
          n.id AS notification_id, n.kind AS notification_kind, n.title, n.message, n.data, n.created_at AS made_at, \
-         (n.read_at IS NOT NULL OR {}) AS is_stale, i.unread, \
-         EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-         AND o.id > m.id AND o.state IN ('sent', 'closed')) AS is_overtaken, h.failures \
+         (n.read_at IS NOT NULL OR {IS_VOID}) AS is_stale, i.unread, \
+         CASE WHEN m.kind = 'notification' THEN {IS_OLDER} ELSE {IS_MOOT} END AS is_overtaken, \
+         {HAS_RIVAL} AS has_rival, h.failures \
          FROM push_messages m \
          LEFT JOIN push_subscriptions s ON s.id = m.subscription_id AND (s.expires_at IS NULL OR s.expires_at > ?) \
          LEFT JOIN notifications n ON n.id = m.notification_id \
          LEFT JOIN inboxes i ON i.user_id = m.user_id LEFT JOIN push_hosts h ON h.host = m.host \
-         WHERE m.id = ? AND m.attempts = ? AND m.state = 'queued'",
-        super::pending::IS_VOID
+         WHERE m.id = ? AND m.attempts = ? AND m.state = 'queued'"
     ))
     .bigint(now.as_millis())
     .bigint(now.as_millis())
@@ -180,6 +200,7 @@ fn read(row: Row) -> Result<Outgoing, StoreError> {
         created_at: Timestamp::from_millis(row.created_at),
         unread: row.unread.unwrap_or_default(),
         is_overtaken: row.is_overtaken,
+        has_rival: row.has_rival,
         host_failures: row.failures.unwrap_or_default(),
     })
 }

@@ -129,6 +129,54 @@ async fn what_is_refused_is_kept_for_an_admin_who_can_put_it_back() {
 }
 
 #[actix_web::test]
+async fn a_message_that_always_fails_keeps_the_others_waiting_for_no_longer_than_a_try() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let (unlucky, other) = (app.customer().await, app.customer().await);
+    let broken = app.subscribe(&unlucky, &service).await;
+    app.subscribe(&other, &service).await;
+    service.answer_browser(&broken, Reply::status(500));
+    app.tell(&unlucky).await;
+    assert_eq!(service.next().await.browser, broken.name);
+    app.until_pushed("again", 1).await;
+    app.tell(&other).await;
+    app.until_pushes(&admin, "queued", 2).await;
+    // It has waited for less long, and is tried with all the same.
+    assert_ne!(service.next().await.browser, broken.name);
+    app.until_pushed("sent", 1).await;
+}
+
+#[actix_web::test]
+async fn an_admin_is_told_what_is_wrong_with_what_was_refused() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let of_the_key = "it does not accept the key or the contact (WAYBILL_PUSH_CONTACT) of this server";
+    let cases = [(401, of_the_key), (403, of_the_key), (413, "the message is too long for it")];
+    for (count, (status, words)) in cases.into_iter().enumerate() {
+        service.answer_next(Reply::status(status));
+        app.tell(&customer).await;
+        service.next().await;
+        let dead = app.until_pushes(&admin, "dead", count + 1).await;
+        assert_eq!(dead[0]["error"], format!("the push service answers {status}: {words}"));
+        assert_eq!(dead[0]["attempts"], 1, "it would be refused again");
+    }
+}
+
+#[actix_web::test]
+async fn an_answer_that_does_not_end_is_an_answer() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    // More is promised than comes.
+    service.answer_next(Reply { status: 201, headers: vec![("Content-Length", "9".into())] });
+    app.tell(&customer).await;
+    let first = service.next().await;
+    app.until_pushed("sent", 1).await;
+    app.tell(&customer).await;
+    assert_ne!(service.next().await.id(), first.id(), "it is not sent again");
+}
+
+#[actix_web::test]
 async fn what_fails_over_and_over_is_given_up_after_the_last_attempt() {
     let settings = [settings("0"), vec![("WAYBILL_PUSH_ATTEMPTS", "2")]].concat();
     let (app, service) = (TestApp::start_with(&settings).await, PushService::start());
@@ -173,7 +221,10 @@ async fn redirects_are_not_followed() {
     service.answer_next(Reply { status: 307, headers: vec![("Location", location)] });
     app.tell(&customer).await;
     let dead = app.until_pushes(&admin, "dead", 1).await;
-    assert_eq!(dead[0]["error"], "the push service answers 307");
+    assert_eq!(
+        dead[0]["error"],
+        "the push service answers 307: it names another address, and such are not followed"
+    );
     assert_eq!(elsewhere.connections(), 0);
 }
 

@@ -2,10 +2,11 @@
 
 use serde_json::json;
 use waybill::domain::ids::OrderId;
-use waybill::domain::notification::NotificationContent;
-use waybill::domain::time::Timestamp;
+use waybill::domain::notification::{Name, NotificationContent};
+use waybill::services::notifications;
+use waybill::store::notifications as rows;
 
-use super::service::{PushService, Reply};
+use super::service::{PushService, Received, Reply};
 use super::{settings, start};
 use crate::dispatch::offered;
 use crate::support::TestApp;
@@ -81,12 +82,176 @@ async fn everything_read_at_once_is_closed_by_one_push() {
     }
     service.take(3).await;
     app.until_pushed("sent", 3).await;
-    let before = Timestamp::now();
     app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
-    let closing = service.next().await.payload;
-    assert_eq!((&closing["type"], &closing["unread"]), (&json!("read_all"), &json!(0)), "{closing}");
-    let at: Timestamp = serde_json::from_value(closing["at"].clone()).expect("a time");
-    assert!(at >= before && at <= Timestamp::now());
+    let closing = service.next().await;
+    assert_eq!((&closing.payload["type"], &closing.payload["unread"]), (&json!("read"), &json!(0)));
+    assert_eq!(closed_by(&closing), sorted(app.inbox(&customer).await));
+    // It would take the place of the one before, whose device is away.
+    assert!(!closing.headers.contains_key("topic"));
+    assert!(service.so_far().await.is_empty());
+}
+
+/// What a closing push closes.
+fn closed_by(closing: &Received) -> Vec<String> {
+    let ids = closing.payload["ids"].as_array().expect("ids");
+    sorted(ids.iter().map(|id| id.as_str().expect("an id").to_owned()).collect())
+}
+
+fn sorted(mut ids: Vec<String>) -> Vec<String> {
+    ids.sort();
+    ids
+}
+
+#[actix_web::test]
+async fn what_is_made_while_everything_is_read_stays_shown() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    for _ in 0..2 {
+        app.tell(&customer).await;
+    }
+    service.take(2).await;
+    app.until_pushed("sent", 2).await;
+    let read = sorted(app.inbox(&customer).await);
+    app.as_user(&customer).post("/notifications/read_all", json!({})).await.expect(200);
+    app.tell(&customer).await;
+    let came = service.take(2).await;
+    let closing = came.iter().find(|message| message.payload["type"] == "read").expect("a closing");
+    // And no time up to which everything was read: that of an instance whose clock is ahead would be too late.
+    assert_eq!(closed_by(closing), read);
+    assert_eq!(closing.payload["at"], json!(null));
+}
+
+#[actix_web::test]
+async fn a_closing_that_waits_does_not_replace_what_came_meanwhile() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let others = app.partners_online(4).await;
+    let order_id = OrderId::new();
+    app.notify(customer.id, NotificationContent::OrderConfirmed { order_id }).await;
+    let older = service.next().await;
+    app.until_pushed("sent", 1).await;
+    // The push service is busy with others.
+    service.hold();
+    for other in &others {
+        app.subscribe(other, &service).await;
+        app.tell(other).await;
+    }
+    service.take(4).await;
+    app.notify(customer.id, NotificationContent::OrderDelivered { order_id }).await;
+    app.until_pushes(&admin, "queued", 4 + 1).await;
+    app.read(&customer, older.id()).await;
+    // The step that waits, and the closing of the one before.
+    app.until_pushes(&admin, "queued", 4 + 2).await;
+    service.open();
+    let newer = service.next().await;
+    assert_eq!(newer.payload["type"], "order_delivered");
+    app.until_pushed("overtaken", 1).await;
+    app.until_pushed("sent", 1 + 4 + 1).await;
+    assert!(
+        service.so_far().await.is_empty(),
+        "at the push service it would take the place of the newer one"
+    );
+}
+
+#[actix_web::test]
+async fn a_closing_does_not_count_as_news_about_what_still_waits() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let order_id = OrderId::new();
+    app.notify(customer.id, NotificationContent::OrderConfirmed { order_id }).await;
+    let older = service.next().await;
+    app.until_pushed("sent", 1).await;
+    service.answer_next(Reply::status(400));
+    app.notify(customer.id, NotificationContent::OrderDelivered { order_id }).await;
+    let newer = service.next().await;
+    let dead = app.until_pushes(&admin, "dead", 1).await;
+    app.read(&customer, older.id()).await;
+    let closing = service.next().await;
+    assert_eq!(closing.payload["ids"], json!([older.id()]));
+    assert!(
+        !closing.headers.contains_key("topic"),
+        "the newer one may have come there before it was refused"
+    );
+    app.until_pushed("sent", 2).await;
+    let requeue = format!("/admin/pushes/{}/requeue", text(&dead[0], "id"));
+    app.as_user(&admin).post(&requeue, json!({})).await.expect(200);
+    assert_eq!(service.next().await.id(), newer.id());
+}
+
+#[actix_web::test]
+async fn of_two_steps_that_are_due_together_the_newer_one_stays() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let (user_id, order_id) = (customer.id, OrderId::new());
+    let told = app.inner().write(move |tx| {
+        let partner_name = Name::new("Ada");
+        let picked_up = NotificationContent::OrderPickedUp { order_id, partner_name: partner_name.clone() };
+        notifications::add(tx, user_id, &picked_up)?;
+        notifications::add(tx, user_id, &NotificationContent::OrderArriving { order_id, partner_name })
+    });
+    told.await.expect("they are stored");
+    // The newer one is more urgent, and goes first.
+    assert_eq!(service.next().await.payload["type"], "order_arriving");
+    app.until_pushed("overtaken", 1).await;
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn what_is_read_just_before_it_is_tried_again_is_closed_too() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    // The answer is lost, and the next attempt follows before it is looked what is to be closed.
+    service.answer_next(Reply { status: 503, headers: vec![("Retry-After", "1".into())] });
+    app.tell(&customer).await;
+    let pushed = service.next().await;
+    app.until_pushed("again", 1).await;
+    let (user_id, id) = (customer.id, pushed.id().parse().expect("an id"));
+    // As it is read, but for the look that follows: that is still to come.
+    let read = app.inner().write(move |tx| {
+        let now = tx.now();
+        Ok(rows::mark_read(tx.conn(), user_id, id, now)?)
+    });
+    assert!(read.await.expect("it is read"));
+    app.until_pushed("not_needed", 1).await;
+    assert_eq!(service.next().await.payload["ids"], json!([pushed.id()]));
+}
+
+#[actix_web::test]
+async fn what_a_client_has_got_that_never_acks_is_not_pushed() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let mut screen = app.connect(&customer, "/ws/notifications/").await;
+    app.tell(&customer).await;
+    screen.expect("notification").await;
+    // It reads on, and answers pings as any client does.
+    screen.so_far().await;
+    app.until_pushed("not_needed", 1).await;
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn what_was_written_to_a_client_that_may_be_gone_is_pushed() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let _asleep = app.connect(&customer, "/ws/notifications/").await;
+    app.tell(&customer).await;
+    let id = app.inbox(&customer).await.remove(0);
+    assert_eq!(service.next().await.id(), id);
+}
+
+#[actix_web::test]
+async fn a_client_that_says_that_it_acks_is_waited_for() {
+    let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let mut hidden = app.connect(&customer, "/ws/notifications/").await;
+    hidden.send(json!({"type": "ack", "ids": []})).await;
+    hidden.so_far().await;
+    app.tell(&customer).await;
+    let unseen = hidden.expect("notification").await;
+    hidden.so_far().await;
+    assert_eq!(service.next().await.id(), text(&unseen["notification"], "id"));
 }
 
 #[actix_web::test]

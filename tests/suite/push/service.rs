@@ -59,6 +59,7 @@ impl Received {
 struct Shared {
     secrets: Mutex<HashMap<String, BrowserSecret>>,
     script: Mutex<VecDeque<Reply>>,
+    by_browser: Mutex<HashMap<String, Reply>>,
     usual: Mutex<Reply>,
     is_gated: AtomicBool,
     gate: Semaphore,
@@ -124,6 +125,7 @@ impl PushService {
         let shared = Arc::new(Shared {
             secrets: Mutex::default(),
             script: Mutex::default(),
+            by_browser: Mutex::default(),
             usual: Mutex::new(Reply::status(201)),
             is_gated: AtomicBool::new(false),
             gate: Semaphore::new(0),
@@ -172,6 +174,11 @@ impl PushService {
     /// Answers the next message so, and those after the ones that were told of before.
     pub fn answer_next(&self, reply: Reply) {
         self.shared.script.lock().expect("no panic").push_back(reply);
+    }
+
+    /// Answers so whatever is for this browser.
+    pub fn answer_browser(&self, browser: &Browser, reply: Reply) {
+        self.shared.by_browser.lock().expect("no panic").insert(browser.name.clone(), reply);
     }
 
     /// Answers so from now on.
@@ -231,7 +238,8 @@ async fn serve(listener: std::net::TcpListener, config: Arc<ServerConfig>, share
                 let reply = take(&shared, &path, headers, &body).await;
                 let more: String =
                     reply.headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
-                let answer = format!("HTTP/1.1 {} Told\r\nContent-Length: 2\r\n{more}\r\nok", reply.status);
+                let length = if more.contains("Content-Length") { "" } else { "Content-Length: 2\r\n" };
+                let answer = format!("HTTP/1.1 {} Told\r\n{length}{more}\r\nok", reply.status);
                 if stream.write_all(answer.as_bytes()).await.is_err() || stream.flush().await.is_err() {
                     return;
                 }
@@ -245,7 +253,8 @@ async fn take(shared: &Shared, path: &str, headers: HashMap<String, String>, bod
     let secret = shared.secrets.lock().expect("no panic").get(&browser).cloned();
     let Some(plain) = secret.and_then(|secret| secret.open(body)) else { return Reply::status(400) };
     let payload = serde_json::from_slice(&plain).expect("JSON");
-    let reply = shared.script.lock().expect("no panic").pop_front();
+    let own = shared.by_browser.lock().expect("no panic").get(&browser).cloned();
+    let reply = own.or_else(|| shared.script.lock().expect("no panic").pop_front());
     // The test may be over.
     let _ = shared.came.send(Received { browser, headers, payload, at: Instant::now() });
     if shared.is_gated.load(Ordering::SeqCst) {

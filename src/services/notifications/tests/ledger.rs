@@ -54,8 +54,13 @@ async fn the_first_time_stays() {
         let id = one_notification(&app, customer).await;
         for millis in [1_000, 2_000] {
             let at = Some(Timestamp::from_millis(millis));
-            let seen =
-                Seen { user_id: customer.user_id, event_id: id.into(), written_at: at, acked_at: None };
+            let seen = Seen {
+                user_id: customer.user_id,
+                event_id: id.into(),
+                written_at: at,
+                received_at: None,
+                acked_at: None,
+            };
             let noted = app.write(move |tx| Ok(record(tx.conn(), &[seen])?));
             noted.await.expect("noted");
         }
@@ -122,7 +127,13 @@ async fn a_report_looks_at_its_own_row_however_long_the_ledger_and_whatever_the_
         let latest = list(&app, customer, Filter::default(), 200).await.expect("a list");
         let seen: Vec<Seen> = latest
             .iter()
-            .map(|row| Seen { user_id, event_id: row.id.into(), written_at: at, acked_at: None })
+            .map(|row| Seen {
+                user_id,
+                event_id: row.id.into(),
+                written_at: at,
+                received_at: None,
+                acked_at: None,
+            })
             .collect();
         let looked_at = app.write(move |tx| {
             record(tx.conn(), &seen)?;

@@ -1,0 +1,1 @@
+ALTER TABLE pushes DROP COLUMN received_at;

@@ -10,6 +10,7 @@ import { Push } from '../app/push.js';
 import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
+import { Draft } from './draft.js';
 import { Home } from './home.js';
 import { NewOrder } from './new-order.js';
 import { Orders } from './orders.js';
@@ -43,6 +44,7 @@ function begin() {
     ...parts,
     orders: new Orders({ session, group: inbox.group }),
     wallet: new Wallet({ session, group: inbox.group }),
+    draft: new Draft(),
     pending: watchUnsent(client),
     end: () => live.close(),
   };

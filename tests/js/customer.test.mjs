@@ -27,8 +27,8 @@ async function register(server, browser, name, options) {
   return face;
 }
 
-async function placeByMap(face) {
-  await face.press('New order');
+/** Fills in an order. */
+async function writeOrder(face) {
   await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
   const middle = (part) => face.run((y) => {
     scrollTo(0, 0);
@@ -41,6 +41,11 @@ async function placeByMap(face) {
   await face.pressAt(await middle(0.3));
   await face.write('What', 'Soup');
   await face.write('Price of one', '6,50');
+}
+
+async function placeByMap(face) {
+  await face.press('New order');
+  await writeOrder(face);
   const said = await face.until(() => document.querySelector('.facts .sum .amount')?.textContent);
   await face.press('Place the order');
   await face.see('Looking for a partner');
@@ -98,6 +103,11 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   await face.see('I will knock.');
   await face.key('Escape');
   await face.until(() => !document.querySelector('dialog'));
+  // Who goes back from there does not come to the chat again.
+  await face.run(() => history.back());
+  await face.see('Place the order');
+  await face.run(() => history.forward());
+  await face.see('partner 1 is on the way to the pick-up');
 
   for (const to of ['arrived', 'picked_up', 'in_transit']) await step(to);
   await face.see('partner 1 is on the way to you');
@@ -108,12 +118,66 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   await face.press('Send');
   await face.see('Thank you for your rating');
   await other.see('Completed');
+  await face.tab.reload();
+  await face.see('Your rating');
+  assert.equal(await face.run(() => document.querySelector('.stars').ariaLabel), '5 stars');
 
   await face.press('Notifications');
   await face.see('Mark all as read');
   await face.press('Mark all as read');
   await face.until(() => !document.querySelector('.bell .badge'));
   await other.until(() => !document.querySelector('.bell .badge'));
+});
+
+test('what an order costs is told before, stays as it was chosen, and what was charged is told after', async (t) => {
+  const story = await stage(t);
+  const { server, browser, admin, partnerId } = story;
+  const face = await register(server, browser, 'Ida Font');
+  const { access } = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')));
+  await server.call('POST', '/wallet/topups', { access, body: { amount: 5_00, currency: 'USD' } });
+
+  // Without a price nothing is placed, and why is told.
+  await face.tab.send('Network.setBlockedURLs', { urls: ['*/orders/quote*'] });
+  await face.press('New order');
+  await writeOrder(face);
+  await face.see('The price could not be asked.');
+  assert.equal(await face.run(() => document.querySelector('.sticky .button').disabled), true);
+  await face.tab.send('Network.setBlockedURLs', { urls: [] });
+  await face.press('Try again');
+
+  // The wallet was suggested; that it holds too little is told, and changes nothing.
+  await face.see('There is not enough in the wallet');
+  assert.match(await face.run(() => document.querySelector('[name="method"]:checked').labels[0].textContent), /Wallet · \$5\.00/);
+  await face.press('Place the order');
+  await face.until(() => document.querySelector('.sticky .error'));
+  await face.press('Notifications');
+  await face.see('Mark all as read');
+  await face.run(() => history.back());
+  await face.see('There is not enough in the wallet');
+  await face.press('Top up');
+  await face.press('$25.00');
+  await face.press('Top up by $25.00');
+  await face.seeNot('There is not enough in the wallet');
+  const price = await face.run(() => document.querySelector('.facts .sum .amount').textContent);
+  await face.press('Place the order');
+  await face.see('Looking for a partner');
+  const orderId = (await face.run(() => location.pathname)).split('/').at(-1);
+
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const to of ['en_route', 'arrived']) await stepper(story, orderId)(to);
+  await face.see('partner 1 is at the pick-up');
+  await face.press('Cancel the order');
+  await face.see('cancelling costs $3.00');
+  await face.press('Cancel the order');
+  await face.until(() => document.querySelector('.facts .sum dt')?.textContent === 'Charged');
+  const told = await face.run(() => document.querySelector('.facts').innerText.split('\n').join(' '));
+  assert.match(told, /Cancellation fee\s\$3\.00\s+Charged\s\$3\.00/);
+  await face.press('Orders');
+  await face.see('Past orders');
+  assert.ok(!(await face.run(() => document.body.innerText)).includes(price), 'no price of what was not carried out');
+  await face.press('Soup');
+  await face.press('Order again');
+  assert.equal(await face.until(() => document.querySelector('.item input')?.value), 'Soup');
 });
 
 test('a server that is killed in the middle costs nothing, and what is written offline is sent once', async (t) => {

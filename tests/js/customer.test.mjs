@@ -149,6 +149,16 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
   const face = await register(server, browser, 'Carla Vidal');
   const first = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).access);
   await face.until((access) => JSON.parse(localStorage.getItem('waybill.customer')).access !== access, first, 'another token');
+
+  // The server has exchanged the token, and the page does not hear of it.
+  const lost = new Promise((resolve) => {
+    browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  });
+  const before = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).refresh);
+  await face.tab.send('Fetch.enable', { patterns: [{ urlPattern: '*/auth/refresh', requestStage: 'Response' }] });
+  await face.tab.send('Fetch.failRequest', { requestId: await soon(lost, 'a renewal'), errorReason: 'ConnectionReset' });
+  await face.tab.send('Fetch.disable');
+  await face.until((refresh) => JSON.parse(localStorage.getItem('waybill.customer')).refresh !== refresh, before, 'the renewal after all');
   await face.press('Wallet');
   await face.see('No movements yet');
   const other = await Face.open(browser, `${server.url}/customer/settings`);

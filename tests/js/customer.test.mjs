@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startChromium } from './chromium.mjs';
 import { Face } from './face.mjs';
-import { soon, startServer, startWire } from './support.mjs';
+import { PASSWORD, soon, startServer, startWire } from './support.mjs';
 
 const SHOP = { latitude: 41.3953, longitude: 2.1619 };
 
@@ -213,6 +213,16 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
   const face = await register(server, browser, 'Carla Vidal');
   const first = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).access);
   await face.until((access) => JSON.parse(localStorage.getItem('waybill.customer')).access !== access, first, 'another token');
+
+  // The server has exchanged the token, and the page does not hear of it.
+  const lost = new Promise((resolve) => {
+    browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  });
+  const before = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).refresh);
+  await face.tab.send('Fetch.enable', { patterns: [{ urlPattern: '*/auth/refresh', requestStage: 'Response' }] });
+  await face.tab.send('Fetch.failRequest', { requestId: await soon(lost, 'a renewal'), errorReason: 'ConnectionReset' });
+  await face.tab.send('Fetch.disable');
+  await face.until((refresh) => JSON.parse(localStorage.getItem('waybill.customer')).refresh !== refresh, before, 'the renewal after all');
   await face.press('Wallet');
   await face.see('No movements yet');
   const other = await Face.open(browser, `${server.url}/customer/settings`);
@@ -361,6 +371,28 @@ test('when an order is over, or is given back, nothing is left of where its part
   await face.see('Delivered');
   await face.until(() => document.querySelector('.map-box').dataset.dots === '0');
   assert.equal(await dots(), '0');
+});
+
+test('long names and large sums have room, on a phone and on a desk', async (t) => {
+  const { server, browser } = await stage(t);
+  const customer = await server.user('customer', 'Maximiliana Bartholomäus-Wolfenbüttel von Hohenlohe');
+  const order = await customer.call('POST', '/orders', {
+    pickup: { ...SHOP, address: 'Pastisseria i Forn de Pa Artesà Aurora i Germans, Carrer de Mallorca 228, entresòl' },
+    dropoff: { latitude: 41.3978, longitude: 2.1702, address: 'Carrer de Provença 261, escala B, principal segona' },
+    items: [{ name: 'Sourdough loaf with walnuts, dried figs and a crust of toasted sesame', quantity: 12, unit_price: 128_650 }, { name: 'W'.repeat(60), quantity: 999, unit_price: 99_999 }],
+    payment_method: 'cash',
+  });
+  const face = await Face.open(browser, `${server.url}/customer/orders/${order.id}`);
+  await face.write('E-mail', customer.email);
+  await face.write('Password', PASSWORD);
+  await face.press('Log in');
+  await face.see('Payment');
+  for (const width of [390, 1440]) {
+    await face.tab.send('Emulation.setDeviceMetricsOverride', { width, height: 844, deviceScaleFactor: 1, mobile: false });
+    const wide = await face.run(() => [document.documentElement, ...document.querySelectorAll('.pane, .pane .card, .pane dl')]
+      .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ tagName, className, scrollWidth, clientWidth }) => `${tagName} ${className}: ${scrollWidth} in ${clientWidth}`));
+    assert.deepEqual(wide, [], `${width}`);
+  }
 });
 
 test('a page that is left open for 10,000 positions does not grow', async (t) => {

@@ -194,6 +194,15 @@ pub const TABLE: &[Endpoint] = &[
         query: &[],
     },
     Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/rating",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
+        query: &[],
+    },
+    Endpoint {
         method: "POST",
         path: "/api/v1/orders/{order_id}/refund",
         caller: Caller::Admin,
@@ -673,7 +682,7 @@ pub const TABLE: &[Endpoint] = &[
         caller: Caller::Nobody,
         status: 200,
         body: refresh,
-        fields: &[("refresh", Kind::AnyText, Needed)],
+        fields: &[("refresh", Kind::AnyText, Needed), ("attempt", Kind::Text(16, 100), Optional)],
         query: &[],
     },
     Endpoint {

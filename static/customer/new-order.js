@@ -154,7 +154,8 @@ export function NewOrder({ face }) {
     ...(dropoff.latitude === undefined ? [] : [{ id: 'dropoff', kind: 'dropoff', ...dropoff, label: t('order.dropoff') }]),
   ];
   const fitTo = places.length > 0 ? places : shops.map((one) => one.place);
-  const what = missing.map((name) => t(`missing.${name}`)).join(', ');
+  // What is to be done next: all of it would hide the page.
+  const what = missing.slice(0, 2).map((name) => t(`missing.${name}`)).join(', ') + (missing.length > 2 ? ' …' : '');
 
   return html`<div class="with-map">
     <div class="map-pane"><${MapView} label=${t('new.map')} places=${places} onPick=${pick} fitTo=${fitTo} />

@@ -19,17 +19,10 @@ export function amountsOf(order, payment) {
   const { cancellation_fee: fee, captured, released } = payment;
   return [
     total,
-    ...(released.amount > 0 ? [{ name: 'paid.released_amount', amount: released }] : []),
-    ...(fee.amount > 0 ? [{ name: 'movement.cancellation_fee', amount: fee }] : []),
-    { name: 'paid.charged', amount: captured, isSum: true },
+    ...(released.amount > 0 ? [{ name: 'paid.released_amount', amount: { ...released, amount: -released.amount } }] : []),
+    { name: fee.amount > 0 ? 'paid.fee' : 'paid.charged', amount: captured, isSum: true },
     ...refunded,
   ];
-}
-
-/** How it is paid; beside amounts that say it already, not how that stands. */
-function way(order, payment) {
-  const name = t(`payment.${order.payment_method}`);
-  return !payment?.status || payment.cancellation_fee.amount > 0 ? name : `${name} · ${t(`paid.${payment.status}`)}`;
 }
 
 export function Payment({ face: { session, inbox }, order }) {
@@ -42,11 +35,14 @@ export function Payment({ face: { session, inbox }, order }) {
   useEffect(() => { if (moved > 0) reload(); }, [moved]);
   useEffect(() => whenBack(() => setMoved((count) => count + 1)), []);
   const delivery = order.price.amount - itemsTotal(order.items);
+  const amounts = amountsOf(order, value);
+  // How that stands, unless the amounts say it already.
+  const isPlain = amounts[0].isSum;
   const line = (key, name, amount, kind) => html`<div key=${key} class=${kind}><dt>${name}</dt><dd class="amount">${money(amount)}</dd></div>`;
   return html`<dl class="facts">
     ${order.items.map(({ name, quantity, unit_price: price }, index) => line(index, `${quantity} × ${name}`, { ...order.price, amount: quantity * price }))}
     ${delivery > 0 && line('delivery', t('new.delivery'), { ...order.price, amount: delivery })}
-    ${amountsOf(order, value).map(({ name, amount, isSum }) => line(name, t(name), amount, isSum ? 'sum' : undefined))}
-    <div><dt>${t('order.paid_by')}</dt><dd>${way(order, value)}</dd></div>
+    ${amounts.map(({ name, amount, isSum }) => line(name, t(name), amount, isSum ? 'sum' : undefined))}
+    <div><dt>${t('order.paid_by')}</dt><dd>${t(`payment.${order.payment_method}`)}${isPlain && value?.status ? ` · ${t(`paid.${value.status}`)}` : ''}</dd></div>
   </dl>`;
 }

@@ -71,11 +71,13 @@ function Ended({ face: { session, router, draft }, order }) {
     draft.again(order, demo?.shops ?? []);
     router.go('/new');
   };
-  const isLast = last?.to === order.status;
-  // What the server does by itself it says in its own words; it gives an order up where nobody is found.
-  const why = isLast && (last.by === 'system' ? order.status === 'failed' && t('ended.no_partner') : last.by !== 'customer' && last.reason);
+  const by = last?.to === order.status ? last.by : null;
+  const isFailed = order.status === 'failed';
+  // What the server does by itself it says in English; it gives an order up where nobody is found.
+  const what = isFailed ? t(by === 'system' ? 'ended.no_partner' : 'ended.failed') : by === 'admin' && t('ended.by_support');
   return html`<section class="card form">
-    <p>${why || t(`ended.${order.status}`)}</p>
+    ${what && html`<p>${what}</p>`}
+    ${by === 'admin' && last.reason && html`<p class="muted">${last.reason}</p>`}
     <${ActionButton} onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}></section>`;
 }
 

@@ -58,10 +58,11 @@ export default {
   'order.total': 'Gesamt',
   'order.timeline': 'Was geschah',
   'order.again': 'Noch einmal bestellen',
-  'ended.cancelled': 'Diese Bestellung wurde storniert.',
+  'ended.by_support': 'Unser Support hat diese Bestellung storniert.',
   'ended.failed': 'Diese Bestellung konnte nicht ausgeführt werden.',
   'ended.no_partner': 'Niemand war rechtzeitig dafür frei.',
   'paid.charged': 'Berechnet',
+  'paid.fee': 'Für das Stornieren berechnet',
   'paid.released_amount': 'Nicht berechnet',
   'paid.refunded_amount': 'Zurückgegeben',
 

@@ -58,10 +58,11 @@ export default {
   'order.total': 'Total',
   'order.timeline': 'What happened',
   'order.again': 'Order again',
-  'ended.cancelled': 'This order was cancelled.',
+  'ended.by_support': 'Our support has cancelled this order.',
   'ended.failed': 'This order could not be carried out.',
   'ended.no_partner': 'Nobody was free to take it in time.',
   'paid.charged': 'Charged',
+  'paid.fee': 'Charged for cancelling',
   'paid.released_amount': 'Not charged',
   'paid.refunded_amount': 'Given back',
 

@@ -71,9 +71,9 @@ test('what was not charged is not told as if it had been', () => {
   assert.deepEqual(told({ status: 'completed' }, { captured: dollars(1680) }), total);
   assert.deepEqual(told({ status: 'completed' }, { captured: dollars(1680), refunded: dollars(500) }), [...total, ['paid.refunded_amount', 500, false]]);
   assert.deepEqual(told({ status: 'cancelled' }, { captured: dollars(300), cancellation_fee: dollars(300), released: dollars(1380) }), [
-    ['order.total', 1680, false], ['paid.released_amount', 1380, false], ['movement.cancellation_fee', 300, false], ['paid.charged', 300, true],
+    ['order.total', 1680, false], ['paid.released_amount', -1380, false], ['paid.fee', 300, true],
   ]);
-  assert.deepEqual(told({ status: 'failed' }, { released: dollars(1680) }), [['order.total', 1680, false], ['paid.released_amount', 1680, false], ['paid.charged', 0, true]]);
+  assert.deepEqual(told({ status: 'failed' }, { released: dollars(1680) }), [['order.total', 1680, false], ['paid.released_amount', -1680, false], ['paid.charged', 0, true]]);
   assert.deepEqual(told({ status: 'cancelled' }, { method: 'cash' }), [['order.total', 1680, false], ['paid.charged', 0, true]]);
   // What was paid by hand is not known.
   assert.deepEqual(told({ status: 'failed' }, { method: 'cash' }), total);

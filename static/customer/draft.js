@@ -28,6 +28,13 @@ export class Draft {
     this.#keyed = null;
   }
 
+  /** Everything anew, but for how it is paid. */
+  startOver() {
+    const { method } = this.state.value;
+    this.clear();
+    this.change({ method });
+  }
+
   /** One order, however often the button is pressed, the connection breaks or the screen is left; another one once `body` differs. */
   key(body) {
     const text = JSON.stringify(body);
@@ -55,6 +62,11 @@ export class Draft {
     });
   }
 }
+
+/** Whether there is anything in it that somebody would miss. */
+export const isWritten = ({ shop, pickup, dropoff, own, notes }) => [
+  shop, pickup.latitude, pickup.address, dropoff.latitude, dropoff.address, notes.trim(), own.some(isBegun),
+].some(Boolean);
 
 /** A line in which nothing is written is none. */
 const isBegun = ({ name, price }) => name.trim() !== '' || price.trim() !== '';

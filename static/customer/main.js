@@ -40,13 +40,17 @@ function begin() {
   const { client } = live;
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const parts = { session, router, client, live, inbox, push };
+  const wallet = new Wallet({ session, group: inbox.group });
   return {
     ...parts,
     orders: new Orders({ session, group: inbox.group }),
-    wallet: new Wallet({ session, group: inbox.group }),
+    wallet,
     draft: new Draft(),
     pending: watchUnsent(client),
-    end: () => live.close(),
+    end: () => {
+      wallet.close();
+      live.close();
+    },
   };
 }
 

@@ -9,7 +9,7 @@ import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { itemsTotal } from '../app/order.js';
 import { ActionButton, Failed, Icon, IconButton, Loading, Refusal, useLoaded } from '../app/ui.js';
-import { NO_ITEM, isShort, itemsOf, missingOf, suggested } from './draft.js';
+import { NO_ITEM, isShort, isWritten, itemsOf, missingOf, suggested } from './draft.js';
 import { TopUp } from './wallet.js';
 
 const ADDRESS = 500;
@@ -112,6 +112,7 @@ export function NewOrder({ face }) {
   const [problem, setProblem] = useState(null);
   const [isTopUp, setTopUp] = useState(false);
   const form = useRef(null);
+  const heading = useRef(null);
   const currency = settings?.currencies[0].code ?? 'USD';
   const active = draft.active ?? (settings && shops.length === 0 ? 'pickup' : 'dropoff');
 
@@ -148,6 +149,10 @@ export function NewOrder({ face }) {
     // What had the focus may have gone with what was missing.
     requestAnimationFrame(() => { if (document.activeElement === document.body) form.current?.querySelector('[name="method"]:checked')?.focus(); });
   };
+  const startOver = () => {
+    kept.startOver();
+    heading.current.focus();
+  };
   const topUp = html`<button type="button" class="link" onClick=${() => setTopUp(true)}>${t('wallet.top_up')}</button>`;
   const places = [
     ...(pickup.latitude === undefined ? [] : [{ id: 'pickup', kind: 'pickup', ...pickup, label: t('order.pickup') }]),
@@ -161,7 +166,8 @@ export function NewOrder({ face }) {
     <div class="map-pane"><${MapView} label=${t('new.map')} places=${places} onPick=${pick} fitTo=${fitTo} />
       <p class="map-hint">${t(active === 'pickup' ? 'new.tap_pickup' : 'new.tap_dropoff')}</p></div>
     <section class="pane" ref=${form}>
-      <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1">${t('customer.new_order')}</h1></header>
+      <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1" ref=${heading}>${t('customer.new_order')}</h1>
+        ${isWritten(draft) && html`<button type="button" class="link start-over" onClick=${startOver}>${t('new.start_over')}</button>`}</header>
       ${isLoading && html`<${Loading} />`}
       ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
       ${shops.length > 0 && html`<h2>${t('new.from')}</h2><${Shops} shops=${shops} chosen=${shop} onChoose=${choose} />`}

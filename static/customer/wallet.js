@@ -19,12 +19,16 @@ export class Wallet {
   pending;
   #session;
   #key;
+  #hear;
 
   constructor({ session, group }) {
     this.#session = session;
     this.#key = `waybill.topups ${session.user.value.id}`;
     this.pending = new Store(kept(this.#key));
     this.pending.watch((all) => localStorage.setItem(this.#key, JSON.stringify(all)));
+    // Another tab knows of another one, or that one has come.
+    this.#hear = ({ key }) => { if (key === this.#key) this.pending.set(kept(key)); };
+    addEventListener('storage', this.#hear);
     this.entries = new Paged(async (query) => {
       const [account, page] = await Promise.all([session.get('/wallet'), session.get(`/wallet/entries?limit=30${query}`)]);
       this.account.set(account);
@@ -76,6 +80,10 @@ export class Wallet {
       const isLeft = now !== null && now.status !== 'succeeded';
       this.pending.set((all) => all.flatMap((one) => (one.id !== id ? one : isLeft ? now : [])));
     }));
+  }
+
+  close() {
+    removeEventListener('storage', this.#hear);
   }
 
   putAside(id) {

@@ -124,6 +124,7 @@ export default {
   'new.no_price': 'Der Preis konnte nicht erfragt werden.',
   'new.cancelling': 'Stornieren ist kostenlos, bis der Partner am Abholort ist; danach kostet es {fee}.',
   'new.place': 'Bestellen',
+  'new.start_over': 'Neu beginnen',
   'new.missing': 'Es fehlt noch: {what}',
   'missing.pickup_point': 'die Abholung auf der Karte',
   'missing.pickup_words': 'Straße und Hausnummer der Abholung',

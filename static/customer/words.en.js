@@ -124,6 +124,7 @@ export default {
   'new.no_price': 'The price could not be asked.',
   'new.cancelling': 'Cancelling is free until your partner is at the pick-up; from then on it costs {fee}.',
   'new.place': 'Place the order',
+  'new.start_over': 'Start over',
   'new.missing': 'Still missing: {what}',
   'missing.pickup_point': 'the pick-up on the map',
   'missing.pickup_words': 'street and number of the pick-up',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { reader, speaker } from './no-page.mjs';
-import { Draft, isShort, itemsOf, missingOf, suggested } from '../../static/customer/draft.js';
+import { Draft, isShort, isWritten, itemsOf, missingOf, suggested } from '../../static/customer/draft.js';
 import { amountsOf } from '../../static/customer/payment.js';
 import { Wallet } from '../../static/customer/wallet.js';
 
@@ -31,7 +31,11 @@ test('an order keeps its key until it is another one', () => {
   assert.equal(draft.key({ notes: 'a' }), key);
   const other = draft.key({ notes: 'b' });
   assert.notEqual(other, key);
-  draft.clear();
+  draft.change({ dropoff: DROPOFF, method: 'wallet' });
+  assert.equal(isWritten(draft.state.value), true);
+  draft.startOver();
+  assert.equal(isWritten(draft.state.value), false);
+  assert.equal(draft.state.value.method, 'wallet');
   assert.notEqual(draft.key({ notes: 'b' }), other);
 });
 

@@ -120,6 +120,7 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   await other.see('Completed');
   await face.tab.reload();
   await face.see('Your rating');
+  assert.deepEqual(await face.faults(), [], 'with a rating');
   assert.equal(await face.run(() => document.querySelector('.stars').ariaLabel), '5 stars');
 
   await face.press('Notifications');
@@ -150,6 +151,7 @@ test('what an order costs is told before, stays as it was chosen, and what was c
   assert.match(await face.run(() => document.querySelector('[name="method"]:checked').labels[0].textContent), /Wallet · \$5\.00/);
   await face.press('Place the order');
   await face.until(() => document.querySelector('.sticky .error'));
+  assert.deepEqual(await face.faults(), [], 'with a refusal');
   await face.press('Notifications');
   await face.see('Mark all as read');
   await face.run(() => history.back());
@@ -172,6 +174,10 @@ test('what an order costs is told before, stays as it was chosen, and what was c
   await face.until(() => document.querySelector('.facts .sum dt')?.textContent === 'Charged for cancelling');
   const told = await face.run(() => document.querySelector('.facts').innerText.split('\n').join(' '));
   assert.match(told, /Not charged -\$7\.30 Charged for cancelling \$3\.00 Paid by Wallet$/);
+  // Money comes back without a step of the order.
+  await admin.call('POST', `/orders/${orderId}/refund`, { reason: 'the shop was closed' });
+  await face.see('Given back');
+  assert.deepEqual(await face.faults(), [], 'cancelled');
   await face.press('Orders');
   await face.see('Past orders');
   assert.ok(!(await face.run(() => document.body.innerText)).includes(price), 'no price of what was not carried out');

@@ -120,7 +120,7 @@ export function NewOrder({ face }) {
   const total = itemsTotal(items);
   const price = useQuote(session, { pickup, dropoff, goods: total, currency });
   const isTooMuch = isShort(draft, account, price.quote && total + price.quote.delivery.amount);
-  const missing = settings ? missingOf(draft, items) : [];
+  const missing = settings ? [...missingOf(draft, items), ...(price.error && !price.quote ? ['price'] : [])] : [];
   const body = { items, pickup, dropoff, notes: notes.trim() || null, payment_method: draft.method, currency };
   const asked = JSON.stringify(body);
   // What was refused is another order by now, or what it lacked is there.

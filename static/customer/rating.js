@@ -1,8 +1,9 @@
 // How it was: stars and a word, once.
 
-import { html, useState } from '../app/view.js';
+import { html, useEffect, useState } from '../app/view.js';
+import { whenBack } from '../app/back.js';
 import { t } from '../app/i18n.js';
-import { ActionButton, Failed, Icon, useLoaded } from '../app/ui.js';
+import { ActionButton, Icon, useLoaded } from '../app/ui.js';
 
 const STARS = [1, 2, 3, 4, 5];
 
@@ -20,10 +21,11 @@ function Given({ rating: { stars, comment }, isNew }) {
 }
 
 export function Rating({ session, order }) {
-  const { value, error, isLoading, reload } = useLoaded(() => given(session, order.id), order.id);
+  const { value, error, reload } = useLoaded(() => given(session, order.id), order.id);
   const [stars, setStars] = useState(0);
   const [comment, setComment] = useState('');
   const [sent, setSent] = useState(null);
+  useEffect(() => (error ? whenBack(reload) : undefined), [error]);
   const send = async () => {
     try {
       setSent(await session.post(`/orders/${order.id}/rating`, { stars, comment: comment.trim() || null }));
@@ -34,8 +36,8 @@ export function Rating({ session, order }) {
   };
   if (sent) return html`<${Given} rating=${sent} isNew=${true} />`;
   if (value) return html`<${Given} rating=${value} />`;
-  if (error) return html`<section class="card"><${Failed} error=${error} onRetry=${reload} /></section>`;
-  if (value === undefined && isLoading) return null;
+  // Whether there is one is not known: nobody is asked twice.
+  if (value === undefined) return null;
   return html`<section class="card form">
     <h2>${t('rating.title', { name: order.partner?.name ?? t('a_partner') })}</h2>
     <fieldset class="stars"><legend class="sr">${t('rating.stars')}</legend>${STARS.map((count) => html`

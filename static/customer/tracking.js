@@ -75,8 +75,9 @@ function Ended({ face: { session, router, draft }, order }) {
   const isFailed = order.status === 'failed';
   // What the server does by itself it says in English; it gives an order up where nobody is found.
   const what = isFailed ? t(by === 'system' ? 'ended.no_partner' : 'ended.failed') : by === 'admin' && t('ended.by_support');
+  if (!what) return html`<${ActionButton} kind="quiet" onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}>`;
   return html`<section class="card form">
-    ${what && html`<p>${what}</p>`}
+    <p>${what}</p>
     ${by === 'admin' && last.reason && html`<p class="muted">${last.reason}</p>`}
     <${ActionButton} onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}></section>`;
 }

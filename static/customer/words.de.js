@@ -132,6 +132,7 @@ export default {
   'missing.item_name': 'was jeder Posten ist',
   'missing.item_quantity': 'wie viele von jedem Posten, 1 bis 999',
   'missing.item_price': 'der Preis jedes Postens',
+  'missing.price': 'der Preis',
   'missing.dropoff_point': 'das Ziel auf der Karte',
   'missing.dropoff_words': 'Straße und Hausnummer des Ziels',
 

@@ -132,6 +132,7 @@ export default {
   'missing.item_name': 'what each item is',
   'missing.item_quantity': 'how many of each item, 1 to 999',
   'missing.item_price': 'the price of each item',
+  'missing.price': 'the price',
   'missing.dropoff_point': 'the drop-off on the map',
   'missing.dropoff_words': 'street and number of the drop-off',
 

@@ -146,7 +146,8 @@ where
         // All of it is taken, so that no session keeps the room for a large batch.
         let taken = std::mem::take(&mut self.taken);
         let kept = taken.iter().filter_map(|frame| written(&self.app, self.user_id, frame));
-        self.receipts.written(kept).map(ping)
+        let kept: SmallVec<[EventId; 2]> = kept.collect();
+        self.receipts.written(&kept).map(ping)
     }
 }
 

@@ -144,7 +144,7 @@ impl Session {
             ctx.text(frame.text().clone());
             kept.extend(outgoing::written(&self.app, self.state.principal.user_id, frame));
         }
-        if let Some(payload) = self.receipts.written(kept) {
+        if let Some(payload) = self.receipts.written(&kept) {
             ctx.ping(&payload);
         }
         say_beside(joined.group, snapshot, ctx);

@@ -37,7 +37,8 @@ test('a for loop takes what comes, and ends with the subscription', async (t) =>
   const statuses = [];
   const taken = (async () => {
     for await (const frame of subscription) {
-      if (frame.type === 'order_update') statuses.push(frame.update.status);
+      // The step before them may follow the snapshot that has it.
+      if (frame.type === 'order_update' && frame.update.status !== 'assigned') statuses.push(frame.update.status);
       if (statuses.length === 2) subscription.close();
     }
   })();
@@ -167,7 +168,8 @@ test('a second subscription to a group begins with a snapshot and costs the firs
   const isLast = ({ update, order }) => (update ?? order)?.status === 'arrived';
   await Promise.all([heardByFirst.until(isLast), heardBySecond.until(isLast)]);
   assert.equal(heardBySecond.frames[0].type, 'order_status');
-  const steps = heardByFirst.frames.filter(({ type }) => type.startsWith('order_'));
+  // The step before them may follow the snapshot that has it.
+  const steps = heardByFirst.frames.filter(({ type, update }) => type.startsWith('order_') && update?.status !== 'assigned');
   assert.deepEqual(steps.map(({ type }) => type), ['order_status', 'order_update', 'order_update']);
   second.close();
   await step('picked_up');

@@ -245,13 +245,30 @@ async fn what_was_written_to_a_client_that_may_be_gone_is_pushed() {
 async fn a_client_that_says_that_it_acks_is_waited_for() {
     let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
     let customer = app.with_browser(app.customer().await, &service).await;
+    let admin = app.admin().await;
     let mut hidden = app.connect(&customer, "/ws/notifications/").await;
     hidden.send(json!({"type": "ack", "ids": []})).await;
     hidden.so_far().await;
-    app.tell(&customer).await;
-    let unseen = hidden.expect("notification").await;
+    let user_id = customer.id;
+    let told = app.inner().write(move |tx| {
+        notifications::add(tx, user_id, &NotificationContent::OrderConfirmed { order_id: OrderId::new() })?;
+        notifications::add(tx, user_id, &NotificationContent::OrderDelivered { order_id: OrderId::new() })
+    });
+    told.await.expect("they are stored");
+    for _ in 0..2 {
+        hidden.expect("notification").await;
+    }
     hidden.so_far().await;
-    assert_eq!(service.next().await.id(), text(&unseen["notification"], "id"));
+    let pushed = service.take(2).await;
+    for message in &pushed {
+        let ledger = format!("/admin/deliveries?notification_id={}", message.id());
+        let entry = app.as_user(&admin).get(&ledger).await.expect(200);
+        assert_eq!(entry["items"][0]["deliveries"][0]["state"], "written", "written all the same: {entry}");
+    }
+    assert_eq!(
+        sorted(pushed.iter().map(|message| message.id().to_owned()).collect()),
+        sorted(app.inbox(&customer).await)
+    );
 }
 
 #[actix_web::test]

@@ -33,12 +33,20 @@ export class Router {
   go(path, { replace = false, keepsFocus = false } = {}) {
     const next = path.replace(/\/+$/, '') || '/';
     if (next === this.path.value) return;
-    history[replace ? 'replaceState' : 'pushState'](null, '', this.href(next));
+    // Each entry knows which screen is the one before it.
+    if (replace) history.replaceState(history.state, '', this.href(next));
+    else history.pushState({ from: this.path.value }, '', this.href(next));
     this.path.set(next);
     if (keepsFocus) return;
     scrollTo(0, 0);
     // A reader of screens hears of the new screen by its heading.
     requestAnimationFrame(() => document.querySelector('main h1, main h2')?.focus?.());
+  }
+
+  /** Closes what lies on top of the screen `path`: goes back where it was opened from there, so that "back" does not open it again. */
+  leave(path) {
+    if (history.state?.from === path) history.back();
+    else this.go(path, { replace: true, keepsFocus: true });
   }
 
   /** What stands for each `:name` of `pattern` in a path; null where it does not fit. */
@@ -47,8 +55,14 @@ export class Router {
     if (wanted.length !== parts.length) return null;
     const found = {};
     for (const [index, part] of wanted.entries()) {
-      if (part.startsWith(':')) found[part.slice(1)] = decodeURIComponent(parts[index]);
-      else if (part !== parts[index]) return null;
+      if (part.startsWith(':')) {
+        try {
+          found[part.slice(1)] = decodeURIComponent(parts[index]);
+        } catch {
+          // Half of a character, say: there is nothing of that name.
+          return null;
+        }
+      } else if (part !== parts[index]) return null;
     }
     return found;
   }

@@ -27,6 +27,11 @@ export default {
 
   'error.unknown': 'Das hat nicht geklappt',
   'error.unreachable': 'Der Server ist nicht erreichbar',
+  'error.access_lost': 'Es ist nicht mehr für Sie bestimmt',
+  'error.bad_json': 'Das war nicht zu verstehen',
+  'error.forbidden': 'Das dürfen Sie nicht',
+  'error.internal': 'Beim Server ist etwas schiefgegangen; versuchen Sie es gleich noch einmal',
+  'error.invalid_fields': 'Daran kann etwas nicht stimmen',
   'error.invalid_credentials': 'E-Mail und Passwort passen nicht zusammen',
   'error.rate_limited': 'Zu viel auf einmal; bitte kurz warten',
   'error.email_taken': 'Zu dieser E-Mail gibt es schon ein Konto',

@@ -5,7 +5,7 @@ import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { serverClock } from '../app/clock.js';
 import { clock, distance, minutes } from '../app/format.js';
-import { explain, t } from '../app/i18n.js';
+import { explain, language, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { ageOf, freshnessOf, isChatted, isOver, isShown } from '../app/order.js';
 import { Icon, Loading, useNow } from '../app/ui.js';
@@ -79,7 +79,7 @@ function StoryMap({ order, trail, replay, now }) {
   const freshness = location && isShown(order) ? freshnessOf(location, now) : null;
   const isLive = freshness !== null && at === null;
   const dots = useMemo(() => (isLive ? [['partner', { ...location, freshness, kind: 'partner', busy: true, selected: true, label: order.partner?.name }]] : NONE), [isLive, location, freshness, order.partner?.name]);
-  const places = useMemo(() => [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: t('story.pickup') }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: t('story.dropoff') }], [order.id]);
+  const places = useMemo(() => [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: t('story.pickup') }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: t('story.dropoff') }], [order.id, language()]);
   const fitTo = useMemo(() => [...places, ...(trail.length > 0 ? [trail[0]] : [])], [places, trail.length > 0]);
   return html`<${MapView} label=${t('story.map')} places=${places} dots=${dots} trail=${kept.current} trailOf="partner" fitTo=${fitTo} onMap=${(map) => replay.attach(map)} />`;
 }

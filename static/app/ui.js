@@ -149,7 +149,9 @@ export function Failed({ error, onRetry }) {
 /** Why something was refused: each field that is wrong, or what else it was. */
 export function Refusal({ error, children }) {
   const fields = error.body?.errors ?? [];
-  return html`<p class="error" role="alert">${fields.length > 0
+  const words = useRef(null);
+  useEffect(() => words.current.scrollIntoView({ block: 'nearest' }), [error]);
+  return html`<p class="error" role="alert" ref=${words}>${fields.length > 0
     ? fields.map((fault) => html`<span key=${fault.field} class="line">${explainField(fault)}</span>`)
     : explain(error)} ${children}</p>`;
 }

@@ -62,6 +62,15 @@ test('a partner goes online, takes an offer, carries it out, and is paid', async
 
   await face.press('Set off');
   await face.see('On the way to the pick-up');
+  // The map goes with the partner as long as nobody has moved it, and can be brought back.
+  const scale = () => document.querySelector('.map-pane .leaflet-control-scale-line').textContent;
+  await moveTo(face, { latitude: HERE.latitude + 0.05, longitude: HERE.longitude });
+  await face.until(`() => / km/.test((${scale})())`, undefined, 'a scale of kilometres');
+  await face.run(() => document.querySelector('.leaflet-container').focus());
+  await face.key('ArrowRight');
+  await face.press('Show everything');
+  await face.until(() => document.querySelector('.map-box').dataset.moved === 'false');
+  await moveTo(face, HERE);
   await face.press('Chat');
   await face.write('Message to customer', 'Two minutes');
   await face.press('Send');
@@ -320,4 +329,32 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
   await face.go('/partner');
   await face.see('Warten auf einen Auftrag');
   await look('in German');
+  assert.match(await face.run(() => document.title), /^Warten auf einen Auftrag – Nuria Roca/);
+  const me = () => face.run(async () => {
+    const { access } = JSON.parse(localStorage.getItem('waybill.partner'));
+    return (await fetch('/api/v1/me', { headers: { Authorization: `Bearer ${access}` } })).json();
+  });
+  await soon((async () => { while ((await me()).locale !== 'de'); })(), 'the server to know of it');
+
+  // Where the map cannot be loaded, that is said, and it can be tried again.
+  await face.tab.send('Network.setCacheDisabled', { cacheDisabled: true });
+  await face.tab.send('Network.setBlockedURLs', { urls: ['*/map/map.js'] });
+  await face.go('/partner');
+  await face.see('Die Karte konnte nicht geladen werden');
+  await look('without a map');
+  await face.tab.send('Network.setBlockedURLs', { urls: [] });
+  await face.press('Noch einmal');
+  await face.until(() => document.querySelector('.map-box').dataset.state === 'ready');
+
+  await face.go('/partner/orders/%E0%A4%A');
+  await face.see('Hier ist nichts');
+  // Another language leaves one where one is.
+  await face.press('Konto');
+  await face.press('Sprache');
+  await face.run(() => {
+    document.activeElement.value = 'en';
+    document.activeElement.dispatchEvent(new Event('change', { bubbles: true }));
+  });
+  await face.see('Earnings');
+  assert.equal(await face.run(() => document.activeElement.tagName), 'SELECT');
 });

@@ -13,6 +13,7 @@ export default {
   try_again: 'Noch einmal versuchen',
   try_now: 'Jetzt versuchen',
   'map.failed': 'Die Karte konnte nicht geladen werden. Alles andere geht auch ohne sie.',
+  'map.show': 'Alles zeigen',
 
   'connection.connecting': 'Verbindung wird aufgebaut',
   'connection.waiting': 'Nicht verbunden',

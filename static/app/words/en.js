@@ -13,6 +13,7 @@ export default {
   try_again: 'Try again',
   try_now: 'Try now',
   'map.failed': 'The map could not be loaded. Everything else works without it.',
+  'map.show': 'Show everything',
 
   'connection.connecting': 'Connecting',
   'connection.waiting': 'Not connected',

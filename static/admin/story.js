@@ -126,7 +126,7 @@ function Story({ face, order, watched }) {
           <${ClaimLine} face=${face} orderId=${order.id} isOver=${['completed', 'cancelled'].includes(order.status)} /><${Facts} face=${face} order=${order} now=${now} /><${Presence} order=${order} present=${present} />
           <a href=${face.router.href(`/activity/order/${order.id}`)}>${t('story.activity')}</a></div>
         <div class="card story-chat"><h2>${t('chat.title')}</h2>${order.partner
-          ? html`<${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${both} isOpen=${isChatted(order) && !isChatClosed} pending=${face.pending} onClosed=${() => watched.isChatClosed.set(true)} takesFocus=${false} />`
+          ? html`<${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${both} isOpen=${isChatted(order) && !isChatClosed} pending=${face.pending} present=${watched.present} onClosed=${() => watched.isChatClosed.set(true)} takesFocus=${false} />`
           : html`<p class="muted">${t('story.no_chat')}</p>`}</div>
         <div class="card"><h2>${t('money.title')}</h2><${Payment} order=${order} loaded=${story.payment} names=${names} /></div>
         <div class="card"><h2>${t('delivery.title')}</h2><${Deliveries} order=${order} loaded=${story.deliveries} names=${names} /></div>

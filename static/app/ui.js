@@ -121,8 +121,8 @@ export function Dialog({ title, onClose, children, wide = false }) {
   return html`<dialog ref=${dialog} class=${wide ? 'dialog wide' : 'dialog'} aria-labelledby="dialog-title"
       onCancel=${(event) => { event.preventDefault(); onClose(); }} onPointerDown=${begin} onClick=${press}>
     <div class="dialog-box">
+      <header class="dialog-head"><h2 id="dialog-title" class="clip-2">${title}</h2><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></header>
       ${above && html`<${above.Part} />`}
-      <header class="dialog-head"><h2 id="dialog-title">${title}</h2><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></header>
       ${children}
     </div>
     <${Toasts} isInDialog=${true} />

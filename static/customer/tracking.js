@@ -165,7 +165,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${() => router.go(`/orders/${orderId}`)}>
       <${Connection} state=${face.live.state} onRetry=${() => client.connect()} />
       <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')}
-        pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />
+        present=${watched.present} pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />
     </${Dialog}>`}
   </div>`;
 }

@@ -46,7 +46,9 @@ function begin() {
   const live = connect(session);
   const { client } = live;
   clock.follow(client);
-  const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
+  // An offer has a card of its own.
+  const isTold = ({ type }) => type === 'assignment_offered';
+  const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox'), isTold });
   const queue = new Queue({ session, client });
   const availability = new Availability({ session, group: queue.group });
   const sharing = new Sharing({ session, client, queue, availability });

@@ -263,6 +263,7 @@ test('an offer can be accepted with the keyboard alone', async (t) => {
   await face.write('Message to customer', 'I ring');
   const second = await place(customer);
   await face.until(() => document.querySelector('dialog[open] .put-aside'), undefined, 'the offer to be told of in the dialog');
+  assert.equal(await face.run(() => document.querySelectorAll('.toast').length), 0, 'it is told of once');
   for (const key of [' ', 'Tab', 'Escape']) await face.key(key);
   await face.until(() => !document.querySelector('dialog'));
   assert.equal((await customer.call('GET', `/orders/${second.id}`)).status, 'confirmed');

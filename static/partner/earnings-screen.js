@@ -18,6 +18,8 @@ function PayOut({ earnings, view, onClose }) {
   const [tries, setTries] = useState(0);
   // One pay-out, however often it is sent; another one once the bank has refused it, or with another amount.
   const key = useKey([amount, tries]);
+  // Of another amount it is not true.
+  useEffect(() => setProblem(null), [amount]);
   const press = async () => {
     setProblem(null);
     try {

@@ -75,7 +75,7 @@ function Deliver({ face, order, onOrder, onClose }) {
     ${isNote
       ? html`<label>${t('deliver.note')}<textarea rows="3" maxlength="500" autofocus value=${note} placeholder=${t('deliver.note_example')} onInput=${(event) => setNote(event.target.value)}></textarea></label>`
       : html`<label>${t('deliver.code')}<input class="code-field" inputmode="numeric" autocomplete="off" maxlength="4" pattern="[0-9]{4}" autofocus value=${code}
-          aria-describedby="code-hint" onInput=${(event) => { const digits = event.target.value.replace(/\D/g, ''); event.target.value = digits; setCode(digits); }} /></label>
+          aria-describedby="code-hint" onInput=${(event) => { const digits = event.target.value.replace(/\D/g, ''); event.target.value = digits; setCode(digits); clear(); }} /></label>
         <p class="muted" id="code-hint">${t('deliver.code_hint', { name: order.customer.name })}</p>`}
     <${Problem} problem=${problem} />
     <${ActionButton} kind="primary big" disabled=${!isReady} onPress=${deliver}><${Icon} name="check" />${t('step.do_delivered')}</${ActionButton}>

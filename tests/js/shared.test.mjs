@@ -4,6 +4,7 @@ import { leavePage } from './no-page.mjs';
 import { writerOf } from '../../static/app/chat.js';
 import { config } from '../../static/app/config.js';
 import { explain } from '../../static/app/i18n.js';
+import { leftOf, withEta } from '../../static/app/order.js';
 import { Router } from '../../static/app/router.js';
 
 test.after(leavePage);
@@ -27,4 +28,13 @@ test('that a server cannot be reached is said in words, whatever was asked of it
   t.mock.method(globalThis, 'fetch', () => Promise.reject(new TypeError('Failed to fetch')));
   await assert.rejects(config(), (error) => explain(error) === 'The server cannot be reached');
   for (const code of ['access_lost', 'invalid_fields']) assert.ok(!explain({ code, message: 'expected user_{id} at column 44' }).includes('column'));
+});
+
+test('when somebody is expected goes by the seconds that the server told, not by the time of day here', (t) => {
+  let now = 1_000_000;
+  t.mock.method(Date, 'now', () => now);
+  const eta = { seconds: 971, to: 'pickup', arrives_at: new Date(now - 600_000).toISOString() };
+  const order = withEta({ status: 'en_route', eta: null }, { eta });
+  now += 71_000;
+  assert.equal(leftOf(order.eta), 900);
 });

@@ -76,22 +76,28 @@ export function ActionButton({ onPress, children, kind = 'primary', disabled = f
   const isThere = useRef(true);
   const isAtWork = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
-  // Not before what has come of it is drawn: until then the button may be one that is to go.
-  useLayoutEffect(() => { isAtWork.current = isBusy; }, [turn]);
-  // That nobody answered is no longer true once somebody does.
-  useEffect(() => whenBack(() => setError((before) => (before?.code === 'unreachable' ? null : before))), []);
-  const press = async () => {
-    if (isAtWork.current) return;
-    isAtWork.current = true;
-    setTurn((before) => before + 1);
-    setError(null);
+  const work = async () => {
     try {
-      await onPress();
+      if (!disabled) await onPress();
     } catch (problem) {
       if (isThere.current) setError(problem);
     } finally {
       if (isThere.current) setTurn((before) => before + 1);
     }
+  };
+  // With what was typed last, which is drawn a moment after it is typed. And it is free again once what has come of it is drawn: until
+  // then the button may be one that is to go.
+  useLayoutEffect(() => {
+    isAtWork.current = isBusy;
+    if (isBusy) work();
+  }, [turn]);
+  // That nobody answered is no longer true once somebody does.
+  useEffect(() => whenBack(() => setError((before) => (before?.code === 'unreachable' ? null : before))), []);
+  const press = () => {
+    if (isAtWork.current) return;
+    isAtWork.current = true;
+    setError(null);
+    setTurn((before) => before + 1);
   };
   return html`<button type="button" class="button ${kind}" disabled=${disabled && !isBusy} aria-disabled=${isBusy} aria-busy=${isBusy} onClick=${press} ...${rest}>
     ${children}${isBusy && html`<span class="spinner" aria-hidden="true"></span>`}

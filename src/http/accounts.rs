@@ -94,6 +94,18 @@ pub struct MeChange {
 pub struct RefreshRequest {
     /// From registering, logging in, or the last refresh.
     refresh: String,
+    /// 16 to 100 random characters, a UUID say: sent again with the same token, because the answer was lost, it gets that answer.
+    #[serde(default)]
+    #[schema(min_length = 16, max_length = 100)]
+    attempt: Option<String>,
+}
+
+/// What ends a log-in.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LogoutRequest {
+    /// From registering, logging in, or the last refresh.
+    refresh: String,
 }
 
 /// A ticket for one WebSocket handshake.
@@ -171,7 +183,8 @@ pub async fn log_in(
 /// Exchanges a refresh token for a fresh pair of tokens.
 ///
 /// Each refresh token is good for one exchange. One that comes a second time ends its whole log-in, with all of
-/// its tokens and WebSocket sessions; an `Idempotency-Key` does not change that.
+/// its tokens and WebSocket sessions, unless it comes with the same `attempt` and what it was exchanged for has not been used:
+/// then the answer was lost, and is given again, with a fresh access token. An `Idempotency-Key` changes nothing.
 #[utoipa::path(
     post, path = "/auth/refresh", context_path = "/api/v1", tag = "accounts",
     request_body = RefreshRequest,
@@ -188,7 +201,8 @@ pub async fn log_in(
     )
 )]
 pub async fn refresh(app: web::Data<App>, body: Body<RefreshRequest>) -> Result<HttpResponse, ApiError> {
-    let tokens = accounts::refresh(&app, &body.value.refresh).await?;
+    let RefreshRequest { refresh, attempt } = body.value;
+    let tokens = accounts::refresh(&app, &refresh, attempt.as_deref()).await?;
     Ok(private(StatusCode::OK, &tokens))
 }
 
@@ -197,7 +211,7 @@ pub async fn refresh(app: web::Data<App>, body: Body<RefreshRequest>) -> Result<
 /// Ending twice is ending once. What is no refresh token ends nothing and gets the same answer.
 #[utoipa::path(
     post, path = "/auth/logout", context_path = "/api/v1", tag = "accounts",
-    request_body = RefreshRequest,
+    request_body = LogoutRequest,
     responses(
         (status = 204, description = "It has ended"),
         (status = 400, description = "No JSON", body = Problem),
@@ -205,7 +219,7 @@ pub async fn refresh(app: web::Data<App>, body: Body<RefreshRequest>) -> Result<
         (status = 503, description = "The database is not available", body = Problem),
     )
 )]
-pub async fn log_out(app: web::Data<App>, body: Body<RefreshRequest>) -> Result<HttpResponse, ApiError> {
+pub async fn log_out(app: web::Data<App>, body: Body<LogoutRequest>) -> Result<HttpResponse, ApiError> {
     accounts::log_out(&app, &body.value.refresh).await?;
     Ok(HttpResponse::NoContent().finish())
 }

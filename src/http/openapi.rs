@@ -40,7 +40,7 @@ const PROBLEM_JSON: &str = "application/problem+json";
         accounts::register, accounts::log_in, accounts::refresh, accounts::log_out, accounts::me,
         accounts::change_me, accounts::realtime_token,
         orders::place, orders::quote, orders::list, orders::get, orders::transition, orders::assign, orders::timeline,
-        orders::track, orders::rate,
+        orders::track, orders::rate, orders::rating,
         chat::post, chat::list, chat::read,
         dispatch::availability, dispatch::set_availability, dispatch::queue, dispatch::offers, dispatch::accept,
         dispatch::decline, dispatch::audit,

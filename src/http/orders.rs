@@ -34,7 +34,11 @@ pub fn routes(config: &mut web::ServiceConfig) {
         .service(web::resource("/orders/{order_id}/assign").route(web::post().to(assign)))
         .service(web::resource("/orders/{order_id}/timeline").route(web::get().to(timeline)))
         .service(web::resource("/orders/{order_id}/track").route(web::get().to(track)))
-        .service(web::resource("/orders/{order_id}/rating").route(web::post().to(rate)));
+        .service(
+            web::resource("/orders/{order_id}/rating")
+                .route(web::post().to(rate))
+                .route(web::get().to(rating)),
+        );
 }
 
 /// Which orders a list is to hold.
@@ -290,6 +294,23 @@ pub async fn track(
 ) -> Result<HttpResponse, ApiError> {
     let track = tracking::track(&app, caller.0, path_id(&path, "order")?, query.0.tolerance).await?;
     Ok(HttpResponse::Ok().content_type("application/geo+json").body(to_json(&track)))
+}
+
+/// Get the rating of an order
+///
+/// For its customer, its partner and admins; 404 until there is one.
+#[utoipa::path(
+    get, path = "/api/v1/orders/{order_id}/rating", tag = "orders", security(("bearer" = [])),
+    params(("order_id" = OrderId, Path, description = "The order")),
+    responses((status = 200, body = RatingView), (status = 401, body = Problem), (status = 404, body = Problem))
+)]
+pub async fn rating(
+    app: web::Data<App>,
+    caller: Caller,
+    path: web::Path<String>,
+) -> Result<HttpResponse, ApiError> {
+    let rating = orders::rating(&app, caller.0, path_id(&path, "order")?).await?;
+    Ok(json(StatusCode::OK, &rating))
 }
 
 /// Rate an order

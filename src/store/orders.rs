@@ -386,6 +386,25 @@ pub fn timeline(conn: &mut Conn, order_id: OrderId) -> Result<Vec<TimelineStep>,
         .collect()
 }
 
+/// An order's rating: its stars, the comment, and when it was given.
+///
+/// # Errors
+/// When the database fails.
+pub fn find_rating(
+    conn: &mut Conn,
+    order_id: OrderId,
+) -> Result<Option<(u8, Option<String>, Timestamp)>, StoreError> {
+    let row: Option<(i16, Option<String>, i64)> = ratings::table
+        .filter(ratings::order_id.eq(order_id.to_string()))
+        .select((ratings::stars, ratings::comment, ratings::created_at))
+        .first(conn)
+        .optional()?;
+    // The table takes 1 to 5.
+    Ok(row.map(|(stars, comment, at)| {
+        (u8::try_from(stars).unwrap_or_default(), comment, Timestamp::from_millis(at))
+    }))
+}
+
 /// Adds an order's rating; `false` when it has one.
 ///
 /// # Errors

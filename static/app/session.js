@@ -1,6 +1,7 @@
 // Who is logged in, and REST calls in that name. Each face has a log-in of its own, which all of its tabs share.
 
 import { tokenClaims } from '../js/waybill.js';
+import { uuid } from '../js/waybill-parts.js';
 import { Problem, Unreachable } from './problem.js';
 import { clearToasts } from './toasts.js';
 import { Store } from './store.js';
@@ -67,13 +68,14 @@ export class Session {
     } catch {
       // What is there is not ours.
     }
-    this.#tokens = kept ? { access: kept.access, refresh: kept.refresh, at: kept.at ?? 0 } : null;
+    this.#tokens = kept ? { access: kept.access, refresh: kept.refresh, attempt: kept.attempt, at: kept.at ?? 0 } : null;
     const { value: user } = this.user;
     if (user?.id !== kept?.user?.id) this.user.set(kept?.user ?? null);
   }
 
   #keep(tokens, user) {
-    this.#tokens = tokens && { ...tokens, at: Date.now() };
+    // By this name a renewal can be asked for again, by any tab and after a reload, when its answer was lost.
+    this.#tokens = tokens && { ...tokens, attempt: uuid(), at: Date.now() };
     if (tokens) localStorage.setItem(this.#key, JSON.stringify({ ...this.#tokens, user }));
     else localStorage.removeItem(this.#key);
     this.user.set(user);
@@ -138,7 +140,7 @@ export class Session {
         return this.#tokens?.refresh === tokens.refresh;
       };
       try {
-        const { access, refresh } = await send('POST', '/auth/refresh', { body: { refresh: tokens.refresh } });
+        const { access, refresh } = await send('POST', '/auth/refresh', { body: { refresh: tokens.refresh, attempt: tokens.attempt } });
         if (!isStill()) throw Object.assign(new Error('logged out'), { status: 401 });
         this.#keep({ access, refresh }, this.user.value);
         return access;

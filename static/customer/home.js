@@ -23,10 +23,11 @@ function Active({ order, href }) {
   </a></li>`;
 }
 
+/** With what it has cost; of one that was not carried out that is told where it is shown whole. */
 function Past({ order, href }) {
   return html`<li><a class="row" href=${href}>
     <span class="row-text"><span class="clip">${nameOf(order)}</span><span class="muted">${moment(order.created_at)} · ${t(`state.${order.status}`)}</span></span>
-    <span class="amount">${money(order.price)}</span><${Icon} name="next" size=${18} /></a></li>`;
+    ${order.status === 'completed' && html`<span class="amount">${money(order.price)}</span>`}<${Icon} name="next" size=${18} /></a></li>`;
 }
 
 export function Home({ face: { orders, router, session } }) {

@@ -10,6 +10,7 @@ import { Push } from '../app/push.js';
 import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
+import { Draft } from './draft.js';
 import { Home } from './home.js';
 import { NewOrder } from './new-order.js';
 import { Orders } from './orders.js';
@@ -39,12 +40,17 @@ function begin() {
   const { client } = live;
   const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
   const parts = { session, router, client, live, inbox, push };
+  const wallet = new Wallet({ session, group: inbox.group });
   return {
     ...parts,
     orders: new Orders({ session, group: inbox.group }),
-    wallet: new Wallet({ session, group: inbox.group }),
+    wallet,
+    draft: new Draft(),
     pending: watchUnsent(client),
-    end: () => live.close(),
+    end: () => {
+      wallet.close();
+      live.close();
+    },
   };
 }
 

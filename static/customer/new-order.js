@@ -1,13 +1,16 @@
 // Placing an order: from where, what, to where, and how it is paid.
 
-import { html, useEffect, useState } from '../app/view.js';
+import { html, useEffect, useRef, useState } from '../app/view.js';
+import { whenBack } from '../app/back.js';
+import { useStore } from '../app/store.js';
 import { config } from '../app/config.js';
 import { minorUnits, money } from '../app/format.js';
-import { t } from '../app/i18n.js';
-import { useKey } from '../app/key.js';
+import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { itemsTotal } from '../app/order.js';
 import { ActionButton, Failed, Icon, IconButton, Loading, Refusal, useLoaded } from '../app/ui.js';
+import { NO_ITEM, isShort, isWritten, itemsOf, missingOf, suggested } from './draft.js';
+import { TopUp } from './wallet.js';
 
 const ADDRESS = 500;
 
@@ -40,7 +43,7 @@ function OwnItems({ items, currency, onChange }) {
       <label>${t('new.price')} (${currency})<input inputmode="decimal" value=${item.price} aria-invalid=${item.price !== '' && minorUnits(item.price, currency) === null} onInput=${(event) => set(index, { price: event.target.value })} /></label>
       ${items.length > 1 && html`<${IconButton} icon="close" label=${t('new.remove')} onClick=${() => onChange((before) => before.filter((_, at) => at !== index))} />`}
     </fieldset>`)}
-    <button type="button" class="button quiet" onClick=${() => onChange((before) => [...before, { name: '', quantity: '1', price: '' }])}><${Icon} name="plus" />${t('new.another')}</button></div>`;
+    <button type="button" class="button quiet" onClick=${() => onChange((before) => [...before, NO_ITEM])}><${Icon} name="plus" />${t('new.another')}</button></div>`;
 }
 
 /** A place: on the map, and its address in words. */
@@ -57,11 +60,14 @@ function PlaceField({ label, place, isActive, onFocus, onAddress }) {
 }
 
 /**
- * What the server would ask for the way from one place to the other: `{quote, delivery}`, both null until both are picked. The
- * last answer stands while another number of goods is asked about, since the way costs the same.
+ * What the server would ask for the way from one place to the other: `{quote, error, isAsked, retry}`; nothing is asked until both
+ * are picked. The last answer stands while another number of goods is asked about, since the way costs the same.
  */
 function useQuote(session, { pickup, dropoff, goods, currency }) {
-  const [quote, setQuote] = useState(null);
+  const [{ way: known, quote, error }, setAnswer] = useState({});
+  const [turn, setTurn] = useState(0);
+  const retry = () => setTurn((count) => count + 1);
+  useEffect(() => whenBack(retry), []);
   const isAsked = pickup.latitude !== undefined && dropoff.latitude !== undefined && Number.isSafeInteger(goods) && goods >= 0;
   const way = JSON.stringify([pickup.latitude, pickup.longitude, dropoff.latitude, dropoff.longitude, currency]);
   useEffect(() => {
@@ -70,102 +76,116 @@ function useQuote(session, { pickup, dropoff, goods, currency }) {
     const question = new URLSearchParams({
       pickup_latitude: pickup.latitude, pickup_longitude: pickup.longitude, dropoff_latitude: dropoff.latitude, dropoff_longitude: dropoff.longitude, goods, currency,
     });
-    // Without an answer the order can be placed all the same.
-    session.get(`/orders/quote?${question}`).then((answer) => { if (isCurrent) setQuote({ ...answer, way }); }, () => {});
+    const take = (answer) => { if (isCurrent) setAnswer((before) => ({ way, quote: before.way === way ? before.quote : null, ...answer })); };
+    take({ error: null });
+    session.get(`/orders/quote?${question}`).then((answer) => take({ quote: answer }), (problem) => take({ error: problem }));
     return () => { isCurrent = false; };
-  }, [isAsked, way, goods]);
-  const known = isAsked && quote?.way === way ? quote : null;
-  return { quote: known, delivery: known ? known.delivery.amount : null };
+  }, [isAsked, way, goods, turn]);
+  const isOfThis = isAsked && known === way;
+  return { quote: (isOfThis && quote) || null, error: (isOfThis && error) || null, isAsked, retry };
 }
 
 /** What it comes to, as far as that is known. */
-function Sum({ total, quote, delivery, currency }) {
+function Sum({ total, price: { quote, error, isAsked, retry }, currency }) {
   const amount = (value) => money({ amount: value, currency });
+  const delivery = quote?.delivery.amount;
   return html`<dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${amount(total)}</dd></div>
-      <div><dt>${t('new.delivery')}</dt>${delivery === null ? html`<dd class="muted">${t('new.delivery_text')}</dd>` : html`<dd class="amount">${amount(delivery)}</dd>`}</div>
-      ${delivery !== null && html`<div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${amount(total + delivery)}</dd></div>`}</dl>
-    ${quote && html`<p class="muted">${t('new.cancelling', { fee: money(quote.cancellation_fee) })}</p>`}`;
+      <div><dt>${t('new.delivery')}</dt>${quote ? html`<dd class="amount">${amount(delivery)}</dd>` : html`<dd class="muted">${isAsked ? '…' : t('new.delivery_text')}</dd>`}</div>
+      ${quote && html`<div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${amount(total + delivery)}</dd></div>`}</dl>
+    ${quote && html`<p class="muted">${t('new.cancelling', { fee: money(quote.cancellation_fee) })}</p>`}
+    ${error && !quote && html`<p class="error" role="alert">${t('new.no_price')} <span class="line">${explain(error)}</span>
+      <button type="button" class="link" onClick=${retry}>${t('try_again')}</button></p>`}`;
 }
 
-const nothing = { address: '' };
-
 export function NewOrder({ face }) {
-  const { session, router, orders } = face;
-  const { value, error, isLoading, reload } = useLoaded(() => Promise.all([config(), session.get('/wallet')]), 'new order');
-  const [settings, wallet] = value ?? [];
+  const { session, router, orders, wallet, draft: kept } = face;
+  const draft = useStore(kept.state);
+  const { shop, pickup, dropoff, amounts, own, notes } = draft;
+  const { value: settings, error, isLoading, reload } = useLoaded(async () => {
+    const [told] = await Promise.all([config(), wallet.look()]);
+    // Chosen once: an order is not paid in another way because of what it comes to.
+    kept.change(({ method }) => ({ method: method ?? suggested(wallet.account.value) }));
+    return told;
+  }, 'new order');
+  const account = useStore(wallet.account);
   const shops = settings?.demo?.shops ?? [];
-  const [shop, setShop] = useState(null);
-  const [pickup, setPickup] = useState(nothing);
-  const [dropoff, setDropoff] = useState(nothing);
-  const [active, setActive] = useState('dropoff');
-  const [amounts, setAmounts] = useState({});
-  const [own, setOwn] = useState([{ name: '', quantity: '1', price: '' }]);
-  const [notes, setNotes] = useState('');
-  const [wanted, setMethod] = useState(null);
   const [problem, setProblem] = useState(null);
+  const [isTopUp, setTopUp] = useState(false);
+  const form = useRef(null);
+  const heading = useRef(null);
   const currency = settings?.currencies[0].code ?? 'USD';
-  useEffect(() => { if (settings && shops.length === 0) setActive('pickup'); }, [settings]);
+  const active = draft.active ?? (settings && shops.length === 0 ? 'pickup' : 'dropoff');
 
-  const items = shop
-    ? shop.menu.filter(({ name }) => amounts[name] > 0).map(({ name, price }) => ({ name, quantity: amounts[name], unit_price: price }))
-    : own.filter(({ name }) => name.trim()).map(({ name, quantity, price }) => ({ name: name.trim(), quantity: Number(quantity), unit_price: minorUnits(price, currency) }));
+  const items = itemsOf(draft, currency);
   const total = itemsTotal(items);
-  const { quote, delivery } = useQuote(session, { pickup, dropoff, goods: total, currency });
-  const price = total + (delivery ?? 0);
-  const method = wanted ?? (wallet && wallet.balance > 0 && wallet.balance >= price ? 'wallet' : 'cash');
-  const isPriced = items.length > 0 && items.every(({ unit_price: price, quantity }) => price !== null && Number.isInteger(quantity) && quantity > 0);
-  const isPlaced = (place) => place.latitude !== undefined && place.address.trim() !== '';
-  const body = { items, pickup, dropoff, notes: notes.trim() || null, payment_method: method, currency };
-  // One order, however often the button is pressed or the connection breaks; another one once something is changed.
-  const key = useKey(body);
-  const isReady = isPriced && isPlaced(pickup) && isPlaced(dropoff);
+  const price = useQuote(session, { pickup, dropoff, goods: total, currency });
+  const isTooMuch = isShort(draft, account, price.quote && total + price.quote.delivery.amount);
+  const missing = settings ? [...missingOf(draft, items), ...(price.error && !price.quote ? ['price'] : [])] : [];
+  const body = { items, pickup, dropoff, notes: notes.trim() || null, payment_method: draft.method, currency };
+  const asked = JSON.stringify(body);
+  // What was refused is another order by now, or what it lacked is there.
+  useEffect(() => setProblem(null), [asked, account?.balance]);
+  useEffect(() => whenBack(() => setProblem((now) => (now?.code === 'unreachable' ? null : now))), []);
 
-  const choose = (next) => {
-    setShop(next);
-    setAmounts({});
-    setPickup(next.place);
-    setActive('dropoff');
-  };
-  const pick = ({ latitude, longitude }) => {
-    const [set, label] = active === 'pickup' ? [setPickup, 'new.point'] : [setDropoff, 'new.point'];
-    set((before) => ({ address: before.address || t(label), latitude, longitude }));
-  };
+  const change = (name) => (value) => kept.change((before) => ({ [name]: typeof value === 'function' ? value(before[name]) : value }));
+  const focus = (name) => () => change('active')(name);
+  const setAddress = (name) => (address) => change(name)((before) => ({ ...before, address }));
+  const choose = (next) => kept.change({ shop: next, amounts: {}, pickup: next.place, active: 'dropoff' });
+  const pick = ({ latitude, longitude }) => change(active)((before) => ({ address: before.address, latitude, longitude }));
   const place = async () => {
     setProblem(null);
     try {
-      const order = await session.post('/orders', body, { key });
+      const order = await session.post('/orders', body, { key: kept.key(body) });
       orders.put(order);
+      kept.clear();
       router.go(`/orders/${order.id}`);
     } catch (failure) {
       setProblem(failure);
+      if (failure.code === 'insufficient_funds') wallet.look().catch(() => {});
     }
   };
+  const endTopUp = () => {
+    setTopUp(false);
+    // What had the focus may have gone with what was missing.
+    requestAnimationFrame(() => { if (document.activeElement === document.body) form.current?.querySelector('[name="method"]:checked')?.focus(); });
+  };
+  const startOver = () => {
+    kept.startOver();
+    heading.current.focus();
+  };
+  const topUp = html`<button type="button" class="link" onClick=${() => setTopUp(true)}>${t('wallet.top_up')}</button>`;
   const places = [
     ...(pickup.latitude === undefined ? [] : [{ id: 'pickup', kind: 'pickup', ...pickup, label: t('order.pickup') }]),
     ...(dropoff.latitude === undefined ? [] : [{ id: 'dropoff', kind: 'dropoff', ...dropoff, label: t('order.dropoff') }]),
   ];
   const fitTo = places.length > 0 ? places : shops.map((one) => one.place);
+  // What is to be done next: all of it would hide the page.
+  const what = missing.slice(0, 2).map((name) => t(`missing.${name}`)).join(', ') + (missing.length > 2 ? ' …' : '');
 
   return html`<div class="with-map">
     <div class="map-pane"><${MapView} label=${t('new.map')} places=${places} onPick=${pick} fitTo=${fitTo} />
       <p class="map-hint">${t(active === 'pickup' ? 'new.tap_pickup' : 'new.tap_dropoff')}</p></div>
-    <section class="pane">
-      <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1">${t('customer.new_order')}</h1></header>
+    <section class="pane" ref=${form}>
+      <header class="pane-head"><a class="icon-button" href=${router.href('/')} aria-label=${t('back')} title=${t('back')}><${Icon} name="back" /></a><h1 tabindex="-1" ref=${heading}>${t('customer.new_order')}</h1>
+        ${isWritten(draft) && html`<button type="button" class="link start-over" onClick=${startOver}>${t('new.start_over')}</button>`}</header>
       ${isLoading && html`<${Loading} />`}
       ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
       ${shops.length > 0 && html`<h2>${t('new.from')}</h2><${Shops} shops=${shops} chosen=${shop} onChoose=${choose} />`}
-      ${settings && shops.length === 0 && html`<h2>${t('new.from')}</h2><${PlaceField} label=${t('order.pickup')} place=${pickup} isActive=${active === 'pickup'} onFocus=${() => setActive('pickup')}
-        onAddress=${(address) => setPickup((before) => ({ ...before, address }))} />`}
+      ${settings && shops.length === 0 && html`<h2>${t('new.from')}</h2><${PlaceField} label=${t('order.pickup')} place=${pickup} isActive=${active === 'pickup'} onFocus=${focus('pickup')} onAddress=${setAddress('pickup')} />`}
       ${(shop || (settings && shops.length === 0)) && html`<h2>${t('new.what_title')}</h2>
-        ${shop ? html`<${Menu} shop=${shop} currency=${currency} amounts=${amounts} onChange=${setAmounts} />` : html`<${OwnItems} items=${own} currency=${currency} onChange=${setOwn} />`}
+        ${shop ? html`<${Menu} shop=${shop} currency=${currency} amounts=${amounts} onChange=${change('amounts')} />` : html`<${OwnItems} items=${own} currency=${currency} onChange=${change('own')} />`}
         <h2>${t('new.to')}</h2>
-        <${PlaceField} label=${t('order.dropoff')} place=${dropoff} isActive=${active === 'dropoff'} onFocus=${() => setActive('dropoff')} onAddress=${(address) => setDropoff((before) => ({ ...before, address }))} />
-        <label>${t('new.notes')}<textarea rows="2" maxlength="1000" value=${notes} onInput=${(event) => setNotes(event.target.value)}></textarea></label>
-        <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${method === name} onChange=${() => setMethod(name)} />
-          ${t(`payment.${name}`)}${name === 'wallet' && wallet ? ` · ${money({ amount: wallet.balance, currency })}` : ''}</label>`)}</fieldset>
-        <${Sum} total=${total} quote=${quote} delivery=${delivery} currency=${currency} />
-        ${problem && html`<${Refusal} error=${problem}>${problem.code === 'insufficient_funds' && html`<a href=${router.href('/wallet')}>${t('wallet.top_up')}</a>`}</${Refusal}>`}
-        <div class="sticky"><${ActionButton} kind="primary wide big" disabled=${!isReady} onPress=${place}>${t('new.place')}</${ActionButton}></div>`}
+        <${PlaceField} label=${t('order.dropoff')} place=${dropoff} isActive=${active === 'dropoff'} onFocus=${focus('dropoff')} onAddress=${setAddress('dropoff')} />
+        <label>${t('new.notes')}<textarea rows="2" maxlength="1000" value=${notes} onInput=${(event) => change('notes')(event.target.value)}></textarea></label>
+        <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${draft.method === name} onChange=${() => change('method')(name)} />
+          ${t(`payment.${name}`)}${name === 'wallet' && account ? ` · ${money({ amount: account.balance, currency })}` : ''}</label>`)}</fieldset>
+        ${isTooMuch && html`<p class="warn" role="status">${t('error.insufficient_funds')} ${topUp}</p>`}
+        <${Sum} total=${total} price=${price} currency=${currency} />
+        <div class="sticky">
+          ${what && html`<p class="muted" id="missing">${t('new.missing', { what })}</p>`}
+          ${problem && html`<${Refusal} error=${problem}>${problem.code === 'insufficient_funds' && !isTooMuch && topUp}</${Refusal}>`}
+          <${ActionButton} kind="primary wide big" disabled=${missing.length > 0 || !price.quote} aria-describedby=${what ? 'missing' : undefined} onPress=${place}>${t('new.place')}</${ActionButton}></div>`}
     </section>
+    ${isTopUp && html`<${TopUp} wallet=${wallet} currency=${currency} onClose=${endTopUp} />`}
   </div>`;
 }

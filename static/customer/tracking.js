@@ -3,31 +3,43 @@
 import { html, useEffect, useMemo, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
-import { clock, distance, minutes, money, moment } from '../app/format.js';
+import { config } from '../app/config.js';
+import { clock, distance, minutes, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
-import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, itemsTotal, statusText } from '../app/order.js';
+import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText } from '../app/order.js';
 import { PushCard } from '../app/push.js';
 import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 import { Watched } from '../app/watched.js';
+import { Cancel } from './cancel.js';
+import { Payment } from './payment.js';
+import { Rating } from './rating.js';
+
+/** That the position on the map is an old one; also where nothing is known of when the partner comes. */
+function Seen({ order, now }) {
+  const { location } = order;
+  const freshness = location && isShown(order) ? freshnessOf(location, now) : 'live';
+  if (freshness === 'live') return null;
+  const age = Math.round(ageOf(location, now));
+  return html`<p class="warn"><${Icon} name="alert" size=${18} />${t(`seen.${freshness}`, { age: age < 90 ? `${age} s` : minutes(age) })}</p>`;
+}
 
 /** When the partner is expected, and what that is worth. */
 function Eta({ order }) {
   const now = useNow(1000);
   const { eta, location } = order;
-  if (!eta) return null;
+  if (!eta) return html`<${Seen} order=${order} now=${now} />`;
   // By how long the server said that it takes, since this clock may be wrong.
   const left = eta.seconds - (now - eta.heardAt) / 1000;
   const freshness = location ? freshnessOf(location, now) : 'lost';
   const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
-  const age = location ? Math.round(ageOf(location, now)) : 0;
   return html`<div class="eta" data-freshness=${freshness}>
     <p class="figure">${left < 60 ? t('eta.any_moment') : minutes(left)}</p>
     <p class="muted">${t(`eta.${eta.to}`, { time: clock(eta.arrives_at) })} · ${distance(eta.distance)}</p>
     ${late >= 2
       ? html`<p class="warn"><${Icon} name="clock" size=${18} />${t('eta.late', { time: clock(eta.promised_at), minutes: minutes(late * 60) })}</p>`
       : html`<p class="muted">${t('eta.promised', { time: clock(eta.promised_at) })}${eta.late_risk === 'likely' ? ` · ${t('eta.at_risk')}` : ''}</p>`}
-    ${freshness !== 'live' && html`<p class="warn"><${Icon} name="alert" size=${18} />${t(`seen.${freshness}`, { age: age < 90 ? `${age} s` : minutes(age) })}</p>`}
+    <${Seen} order=${order} now=${now} />
   </div>`;
 }
 
@@ -47,65 +59,59 @@ function Timeline({ session, order }) {
   if (!value) return html`<${Loading} />`;
   return html`<ol class="timeline">${value.items.toReversed().map((step) => html`<li key=${step.version}>
     <span>${t(`state.${step.to}`)}</span><time class="muted" datetime=${step.at}>${moment(step.at)}</time>
-    ${step.reason && html`<span class="muted">${step.reason}</span>`}</li>`)}</ol>`;
+    ${step.reason && step.by !== 'system' && html`<span class="muted">${step.reason}</span>`}</li>`)}</ol>`;
 }
 
-function Rating({ session, order }) {
-  const [stars, setStars] = useState(0);
-  const [comment, setComment] = useState('');
-  const [given, setGiven] = useState(null);
-  const send = async () => {
-    try {
-      setGiven(await session.post(`/orders/${order.id}/rating`, { stars, comment: comment.trim() || null }));
-    } catch (problem) {
-      if (problem.code !== 'already_rated') throw problem;
-      setGiven('before');
-    }
+/** How it ended, where it did not go well, and another try. */
+function Ended({ face: { session, router, draft }, order }) {
+  const { value } = useLoaded(() => session.get(`/orders/${order.id}/timeline`), `${order.id} ${order.version}`);
+  const last = value?.items.at(-1);
+  const again = async () => {
+    const { demo } = await config();
+    draft.again(order, demo?.shops ?? []);
+    router.go('/new');
   };
-  if (given) return html`<section class="card center"><${Icon} name="check" /><p>${t(given === 'before' ? 'rating.before' : 'rating.thanks')}</p></section>`;
+  const by = last?.to === order.status ? last.by : null;
+  const isFailed = order.status === 'failed';
+  // What the server does by itself it says in English; it gives an order up where nobody is found.
+  const what = isFailed ? t(by === 'system' ? 'ended.no_partner' : 'ended.failed') : by === 'admin' && t('ended.by_support');
+  if (!what) return html`<${ActionButton} kind="quiet" onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}>`;
   return html`<section class="card form">
-    <h2>${t('rating.title', { name: order.partner?.name ?? t('a_partner') })}</h2>
-    <fieldset class="stars"><legend class="sr">${t('rating.stars')}</legend>${[1, 2, 3, 4, 5].map((count) => html`
-      <label key=${count} class=${count <= stars ? 'on' : ''}><input type="radio" name="stars" value=${count} checked=${stars === count} onChange=${() => setStars(count)} />
-        <span class="sr">${t('rating.count', { count })}</span><${Icon} name=${count <= stars ? 'star_full' : 'star'} size=${32} /></label>`)}</fieldset>
-    ${stars > 0 && html`<label>${t('rating.comment')}<textarea rows="2" maxlength="1000" value=${comment} onInput=${(event) => setComment(event.target.value)}></textarea></label>
-      <${ActionButton} onPress=${send}>${t('rating.send')}</${ActionButton}>`}
-  </section>`;
+    <p>${what}</p>
+    ${by === 'admin' && last.reason && html`<p class="muted">${last.reason}</p>`}
+    <${ActionButton} onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}></section>`;
 }
 
-function Cancel({ session, order: latest, onClose }) {
-  const [reason, setReason] = useState('');
-  // As it was when it was decided: what has changed meanwhile may cost something.
-  const [order] = useState(latest);
-  const hasFee = order.status === 'arrived';
-  const cancel = async () => {
-    await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
-    toast({ title: t('cancel.done') });
-    onClose();
+/** Closes the chat: back to where it was opened, and in its place where it was come to otherwise. */
+function useChatClosing(router, home, isOpen) {
+  const before = useRef(isOpen);
+  const isFromHere = useRef(false);
+  const isClosing = useRef(false);
+  if (before.current !== isOpen) {
+    before.current = isOpen;
+    isFromHere.current = isOpen;
+    isClosing.current = false;
+  }
+  return () => {
+    // It takes a moment, and is done once.
+    if (isClosing.current) return;
+    isClosing.current = true;
+    if (isFromHere.current) history.back();
+    else router.go(home, { replace: true });
   };
-  return html`<${Dialog} title=${t('cancel.title')} onClose=${onClose}><div class="form">
-    <p>${t(hasFee ? 'cancel.fee' : 'cancel.free')}</p>
-    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
-    <${ActionButton} kind="danger" onPress=${cancel}>${t('cancel.confirm')}</${ActionButton}>
-    <button type="button" class="button quiet" onClick=${onClose}>${t('cancel.keep')}</button>
-  </div></${Dialog}>`;
 }
 
-function Payment({ session, order }) {
-  const { value } = useLoaded(() => session.get(`/orders/${order.id}/payment`), `${order.id} ${order.status}`);
-  const delivery = order.price.amount - itemsTotal(order.items);
-  return html`<dl class="facts">
-    ${order.items.map(({ name, quantity, unit_price: price }, index) => html`<div key=${index}><dt>${quantity} × ${name}</dt><dd class="amount">${money({ amount: quantity * price, currency: order.price.currency })}</dd></div>`)}
-    ${delivery > 0 && html`<div><dt>${t('new.delivery')}</dt><dd class="amount">${money({ ...order.price, amount: delivery })}</dd></div>`}
-    <div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${money(order.price)}</dd></div>
-    <div><dt>${t('order.paid_by')}</dt><dd>${t(`payment.${order.payment_method}`)}${value?.status ? ` · ${t(`paid.${value.status}`)}` : ''}</dd></div>
-    ${value?.refunded?.amount > 0 && html`<div><dt>${t('paid.refunded')}</dt><dd class="amount">${money(value.refunded)}</dd></div>`}
-  </dl>`;
+/** Begins with what the list of orders knows: a server that cannot be reached takes nothing away. Positions in it may be old. */
+function watch(face, orderId) {
+  const watched = new Watched(face, orderId);
+  const known = face.orders.state.value.items.find(({ id }) => id === orderId);
+  if (known) watched.order.set({ ...known, location: null, eta: null });
+  return watched;
 }
 
 export function Tracking({ face, orderId, isChatOpen }) {
   const { session, client, router } = face;
-  const watched = useMemo(() => new Watched(face, orderId), [orderId]);
+  const watched = useMemo(() => watch(face, orderId), [orderId]);
   useEffect(() => () => watched.close(), [watched]);
   const order = useStore(watched.order);
   const error = useStore(watched.error);
@@ -114,6 +120,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const now = useNow(5000);
   const [isCancelling, setCancelling] = useState(false);
   const home = router.href(`/orders/${orderId}`);
+  const closeChat = useChatClosing(router, `/orders/${orderId}`, isChatOpen);
   const heading = useRef(null);
   useEffect(() => { if (document.activeElement === document.body) heading.current?.focus(); }, [Boolean(order)]);
   useEffect(() => { if (order) face.orders.put(order); }, [order?.version]);
@@ -143,10 +150,11 @@ export function Tracking({ face, orderId, isChatOpen }) {
       <p class="sr" role="status">${statusText(order)}</p>
       <${Eta} order=${order} />
       <${Progress} order=${order} />
-      ${!isOver(order) && html`<${PushCard} push=${face.push} text=${t('push.order')} />`}
       ${order.code && !isOver(order) && ['picked_up', 'in_transit', 'arrived', 'en_route', 'assigned'].includes(order.status) && html`
         <section class="card code"><div><h2>${t('order.code')}</h2><p class="muted">${t('order.code_text')}</p></div><strong class="figure" aria-label=${order.code.split('').join(' ')}>${order.code}</strong></section>`}
+      ${!isOver(order) && order.status !== 'delivered' && html`<${PushCard} push=${face.push} text=${t('push.order')} />`}
       ${order.status === 'delivered' && html`<section class="card form"><h2>${t('order.got_it')}</h2><p class="muted">${t('order.got_it_text')}</p><${ActionButton} onPress=${confirm}><${Icon} name="check" />${t('order.got_it_yes')}</${ActionButton}></section>`}
+      ${['cancelled', 'failed'].includes(order.status) && html`<${Ended} face=${face} order=${order} />`}
       ${order.status === 'completed' && html`<${Rating} session=${session} order=${order} />`}
       ${order.partner && html`<section class="card person-card">
         <span class="avatar" aria-hidden="true">${order.partner.name.slice(0, 1)}</span>
@@ -157,12 +165,12 @@ export function Tracking({ face, orderId, isChatOpen }) {
         <ul class="places"><li><${Icon} name="bag" size=${20} /><span><span class="muted">${t('order.pickup')}</span>${order.pickup.address}</span></li>
           <li><${Icon} name="pin" size=${20} /><span><span class="muted">${t('order.dropoff')}</span>${order.dropoff.address}</span></li></ul>
         ${order.notes && html`<p class="muted">${order.notes}</p>`}</section>
-      <section class="card"><h2>${t('order.payment')}</h2><${Payment} session=${session} order=${order} /></section>
+      <section class="card"><h2>${t('order.payment')}</h2><${Payment} face=${face} order=${order} /></section>
       <details class="card"><summary>${t('order.timeline')}</summary><${Timeline} session=${session} order=${order} /></details>
       ${canCancel && html`<button type="button" class="button quiet danger-text" onClick=${() => setCancelling(true)}>${t('cancel.title')}</button>`}
     </section>
     ${isCancelling && html`<${Cancel} session=${session} order=${order} onClose=${() => setCancelling(false)} />`}
-    ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${() => router.go(`/orders/${orderId}`)}>
+    ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${closeChat}>
       <${Connection} state=${face.live.state} onRetry=${() => client.connect()} />
       <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')}
         present=${watched.present} pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />

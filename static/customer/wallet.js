@@ -6,7 +6,7 @@ import { minorUnits, money, moment } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { Paged } from '../app/paged.js';
-import { ActionButton, Dialog, Empty, Failed, Icon, Loading, toast } from '../app/ui.js';
+import { ActionButton, Dialog, Empty, Failed, Icon, IconButton, Loading, toast } from '../app/ui.js';
 
 /** What is offered at a press, major units of a currency that has hundredths. */
 const AMOUNTS = [10, 25, 50];
@@ -15,17 +15,35 @@ export class Wallet {
   /** What it holds; null before that is known. */
   account = new Store(null);
   entries;
+  /** Top-ups that this browser has asked for and that have not come, oldest first: under way, or failed and not put aside yet. */
+  pending;
   #session;
+  #key;
+  #hear;
 
   constructor({ session, group }) {
     this.#session = session;
+    this.#key = `waybill.topups ${session.user.value.id}`;
+    this.pending = new Store(kept(this.#key));
+    this.pending.watch((all) => localStorage.setItem(this.#key, JSON.stringify(all)));
+    // Another tab knows of another one, or that one has come.
+    this.#hear = ({ key }) => { if (key === this.#key) this.pending.set(kept(key)); };
+    addEventListener('storage', this.#hear);
     this.entries = new Paged(async (query) => {
       const [account, page] = await Promise.all([session.get('/wallet'), session.get(`/wallet/entries?limit=30${query}`)]);
       this.account.set(account);
       return page;
     });
-    group.on('wallet_update', ({ wallet, entry }) => this.#take(wallet, entry));
-    group.on('snapshot', () => { if (this.entries.isAsked) this.load(); });
+    group.on('wallet_update', ({ wallet, entry }) => {
+      this.#take(wallet, entry);
+      if (entry.kind === 'top_up') this.#follow();
+    });
+    group.on('snapshot', () => {
+      if (this.entries.isAsked) this.load();
+      this.#follow();
+    });
+    // One that fails moves nothing: it is told in the inbox alone.
+    group.on('notification', ({ notification }) => { if (notification.type === 'payment_failed') this.#follow(); });
   }
 
   #take(wallet, entry) {
@@ -40,25 +58,61 @@ export class Wallet {
     return this.entries.load(options);
   }
 
+  /** What it holds, without its entries. */
+  async look() {
+    this.account.set(await this.#session.get('/wallet'));
+  }
+
   /** Asks the payment provider for money. */
   async topUp(amount, currency, key) {
     const topUp = await this.#session.post('/wallet/topups', { amount, currency }, { key });
+    if (topUp.status === 'pending') this.pending.set((all) => [...all.filter(({ id }) => id !== topUp.id), topUp]);
     await this.load();
     return topUp;
   }
+
+  /** Looks how those stand that are under way. */
+  async #follow() {
+    const open = this.pending.value.filter(({ status }) => status === 'pending');
+    await Promise.all(open.map(async ({ id }) => {
+      const now = await this.#session.get(`/wallet/topups/${id}`).catch((problem) => (problem.status === 404 ? null : undefined));
+      if (now === undefined) return;
+      const isLeft = now !== null && now.status !== 'succeeded';
+      this.pending.set((all) => all.flatMap((one) => (one.id !== id ? one : isLeft ? now : [])));
+    }));
+  }
+
+  close() {
+    removeEventListener('storage', this.#hear);
+  }
+
+  putAside(id) {
+    this.pending.set((all) => all.filter((one) => one.id !== id));
+  }
 }
+
+function kept(key) {
+  try {
+    return JSON.parse(localStorage.getItem(key)) ?? [];
+  } catch {
+    return [];
+  }
+}
+
+/** Why one failed; a provider's own words, where there are no better ones. */
+const why = (failure) => (failure === 'declined' ? t('wallet.declined') : failure ?? '');
 
 /** How much of a currency is offered in place of one that has hundredths: yen and forints are small. */
 const wholeOf = (currency) => (minorUnits('1', currency) === 1 ? 100 : 1);
 
-function TopUp({ wallet, currency, onClose }) {
+export function TopUp({ wallet, currency, onClose }) {
   const [text, setText] = useState('');
   const amount = minorUnits(text, currency);
   const key = useKey({ amount, currency });
   const press = async () => {
     const { status, failure } = await wallet.topUp(amount, currency, key);
     if (status === 'failed') {
-      toast({ kind: 'error', title: t('wallet.topup_failed'), text: failure ?? undefined });
+      toast({ kind: 'error', title: t('wallet.topup_failed'), text: why(failure) });
     } else {
       toast({ title: t(status === 'pending' ? 'wallet.topup_pending' : 'wallet.topup_done', { amount: money({ amount, currency }) }) });
     }
@@ -77,6 +131,17 @@ function TopUp({ wallet, currency, onClose }) {
   </${Dialog}>`;
 }
 
+/** Money that is on its way, or did not come. */
+function Pending({ wallet }) {
+  const all = useStore(wallet.pending);
+  if (all.length === 0) return null;
+  return html`<ul class="rows card" aria-label=${t('wallet.pending')}>${all.map(({ id, amount, currency, status, failure, created_at: at }) => html`<li key=${id} class="row">
+    <${Icon} name=${status === 'failed' ? 'alert' : 'clock'} />
+    <span class="row-text"><span>${t(status === 'failed' ? 'wallet.topup_failed' : 'wallet.under_way')}</span><span class="muted">${moment(at)}${status === 'failed' && failure ? ` · ${why(failure)}` : ''}</span></span>
+    <span class="muted amount">${money({ amount, currency })}</span>
+    ${status === 'failed' && html`<${IconButton} icon="close" label=${t('dismiss')} onClick=${() => wallet.putAside(id)} />`}</li>`)}</ul>`;
+}
+
 export function WalletScreen({ face: { wallet, router } }) {
   const known = useStore(wallet.account);
   const { items: entries, next, isLoading, error } = useStore(wallet.entries.state);
@@ -93,6 +158,7 @@ export function WalletScreen({ face: { wallet, router } }) {
       ${known.held > 0 && html`<span class="muted">${t('wallet.held', { amount: money({ amount: known.held, currency }) })}</span>`}
       <button type="button" class="button primary" onClick=${() => setTopUp(true)}><${Icon} name="plus" />${t('wallet.top_up')}</button>
     </div>
+    <${Pending} wallet=${wallet} />
     <h2>${t('wallet.entries')}</h2>
     ${entries.length === 0 && !isLoading && html`<${Empty} icon="wallet" title=${t('wallet.no_entries')} />`}
     ${entries.length > 0 && html`<ul class="rows card">${entries.map(({ id, kind, amount, created_at: at, order_id: orderId, balance_after: after }) => {

@@ -192,7 +192,8 @@ export class Connection {
     const token = await this.#fetching.done;
     if (typeof token !== 'string' || token === '') throw new WaybillError('unauthorized', 'there is no token');
     this.#mustRenew = false;
-    const { exp, iat } = claims(token);
+    const { exp, iat, user_id: user } = claims(token);
+    if (user) this.#on.user(user);
     // It was made just now, whatever the device's clock says.
     if (fresh && typeof iat === 'number') this.#ahead = Date.now() - iat * 1_000;
     this.#endsAt = typeof exp === 'number' ? exp * 1_000 + this.#ahead : Infinity;

@@ -47,6 +47,7 @@ export class Engine {
     });
     this.#connection = new Connection(options, {
       state: (state) => this.#state(state),
+      user: (user) => this.#outbox.belong(user),
       open: (welcome) => this.#open(welcome),
       lost: () => this.#lost(),
       frame: (frame) => this.#take(frame),

@@ -8,9 +8,11 @@ const ANSWER_PATIENCE = 15_000;
 const MARK_SETTLES = 5_000;
 const FIRST_PAUSE = 1_000;
 const LONGEST_PAUSE = 30_000;
+// No user's id.
+const NOBODY = '';
 
 /**
- * An item is `{key, frame, at, user}`, with `key` the `client_id` of a message. Messages about one order go one after
+ * An item is `{key, frame, at, user}`, with `key` the `client_id` of a message, and `user` whose it is: nobody else sends it. Messages about one order go one after
  * the other, so that they are stored in the order in which they were written.
  *
  * Tells `on.settled(key, error?, answer?)` and `on.givenUp(frame, code, message)`; sends by `on.send(frame)`, and hears
@@ -20,7 +22,9 @@ export class Outbox {
   #options;
   #on;
   #items = [];
+  // Who was known last: what is written while the connection is away is theirs, whoever connects next.
   #user = null;
+  #isOpen = false;
   #timers = new Timers();
   #pauses = 0;
   #sent = 0;
@@ -38,7 +42,8 @@ export class Outbox {
       const kept = JSON.parse((await storage.get(storageKey)) || '[]');
       const known = new Set(this.#items.map(({ key }) => key));
       const items = kept.filter((item) => item?.frame?.type && item.key && !known.has(item.key));
-      this.#items = [...items.map(({ key, frame, at, user }) => ({ key, frame, at, user })), ...this.#items];
+      // What was kept without a name may be anybody's.
+      this.#items = [...items.map(({ key, frame, at, user }) => ({ key, frame, at, user: user ?? NOBODY })), ...this.#items];
     } catch (error) {
       this.#on.fault(error);
     }
@@ -65,15 +70,24 @@ export class Outbox {
     delete item.ref;
   }
 
-  open(user) {
+  /** Whose the connection is to be: what was written before anybody was known is theirs, since nobody else was here. */
+  belong(user) {
     this.#user = user;
+    const unnamed = this.#items.filter((item) => item.user === null);
+    unnamed.forEach((item) => { item.user = user; });
+    if (unnamed.length > 0) this.#keep();
+  }
+
+  open(user) {
+    this.belong(user);
+    this.#isOpen = true;
     this.#pauses = 0;
     this.#pump();
   }
 
   lost() {
     this.#timers.clearAll();
-    this.#user = null;
+    this.#isOpen = false;
     this.#items.forEach((item) => delete item.ref);
   }
 
@@ -107,7 +121,7 @@ export class Outbox {
   }
 
   #pump() {
-    if (this.#user === null || this.#timers.has('pause')) return;
+    if (!this.#isOpen || this.#timers.has('pause')) return;
     const busy = new Set();
     const marks = [];
     for (const item of [...this.#items]) {
@@ -115,11 +129,10 @@ export class Outbox {
         this.#giveUp(item, 'too_old', 'it has waited for too long');
         continue;
       }
-      if (item.user && item.user !== this.#user) {
+      if (item.user !== this.#user) {
         this.#giveUp(item, 'other_user', 'another user has logged in since');
         continue;
       }
-      item.user = this.#user;
       const isChat = item.frame.type === 'chat';
       const isBusy = isChat && busy.has(item.frame.order_id);
       if (isChat) busy.add(item.frame.order_id);

@@ -1,7 +1,7 @@
 // The page at `/`: leads to the three apps. Where there is a demo, one click makes one of its people of the visitor, and another
 // shows all three apps side by side.
 
-import { html, render, useEffect, useState } from '../app/view.js';
+import { html, render, useEffect, useMemo, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { config } from '../app/config.js';
 import { addWords, language, languageStore, languages, setLanguage, t } from '../app/i18n.js';
@@ -30,8 +30,25 @@ async function become({ role, email }, password) {
   await session.logIn(email, password);
 }
 
+/** Whose log-in an app has, or null; without one that the server has ended meanwhile. */
+async function whoIsIn(role) {
+  const session = new Session(role);
+  if (!session.user.value) return null;
+  await session.get('/me').catch((problem) => { if (problem.status !== 401) throw problem; });
+  return session.user.value;
+}
+
+/** Logs in to an app where nobody is, and gives who is there then: nobody's log-in is ended by a look at all three apps. */
+async function enter(person, password) {
+  const there = await whoIsIn(person.role);
+  if (there) return there;
+  await become(person, password);
+  return person;
+}
+
 function Card({ role, icon, points, people, password }) {
   const [first, ...others] = people;
+  const there = useMemo(() => new Session(role).user.value, []);
   const be = async (person) => {
     await become(person, password);
     location.assign(`/${role}`);
@@ -46,7 +63,7 @@ function Card({ role, icon, points, people, password }) {
         : html`<a class="button primary wide" href=${`/${role}`}>${t('start.open')}</a>`}
       ${others.length > 0 && html`<p class="others muted">${t('start.or')} ${others.map((person) => html`
         <${ActionButton} key=${person.email} kind="link" data-be=${person.email} onPress=${() => be(person)}>${person.name}</${ActionButton}>`)}</p>`}
-      ${first && html`<p class="muted own"><a href=${`/${role}`}>${t('start.own_account')}</a></p>`}
+      ${first && html`<p class="muted own"><a href=${`/${role}`}>${there ? t('start.go_on', { name: there.name }) : t('start.own_account')}</a></p>`}
     </div>
   </li>`;
 }
@@ -63,8 +80,8 @@ function Start() {
   }, []);
   const of = (role) => demo?.users.filter((user) => user.role === role) ?? [];
   if (demo && together) {
-    const enter = () => Promise.all(ROLES.map(({ role }) => become(of(role)[0], demo.password)));
-    return html`<${Together} roles=${ROLES} enter=${enter} />`;
+    const enterAll = () => Promise.all(ROLES.map(({ role }) => enter(of(role)[0], demo.password)));
+    return html`<${Together} roles=${ROLES} enter=${enterAll} />`;
   }
   return html`
     <header class="top start-top">

@@ -4,13 +4,13 @@ import { html, useEffect, useState } from '../app/view.js';
 import { t } from '../app/i18n.js';
 import { Failed, Icon, Loading } from '../app/ui.js';
 
-/** `enter` logs in to all of them, and gives a promise. */
+/** `enter` logs in to all of them, and gives a promise of who is in, in the order of the roles. */
 export function Together({ roles, enter }) {
   const [state, setState] = useState({ name: 'entering' });
   const [shown, setShown] = useState(roles[0].role);
   const begin = () => {
     setState({ name: 'entering' });
-    enter().then(() => setState({ name: 'in' }), (error) => setState({ name: 'failed', error }));
+    enter().then((people) => setState({ name: 'in', people }), (error) => setState({ name: 'failed', error }));
   };
   useEffect(begin, []);
   return html`
@@ -24,8 +24,8 @@ export function Together({ roles, enter }) {
       <h1 class="sr">${t('start.together')}</h1>
       ${state.name === 'entering' && html`<${Loading} lines=${4} />`}
       ${state.name === 'failed' && html`<${Failed} error=${state.error} onRetry=${begin} />`}
-      ${state.name === 'in' && roles.map(({ role, icon }) => html`<section key=${role} class="pane" data-role=${role} data-shown=${shown === role}>
-        <h2><${Icon} name=${icon} size=${18} />${t(`start.${role}`)} <a href=${`/${role}`} target="_blank" aria-label=${t('start.alone', { role: t(`start.${role}`) })} title=${t('start.alone', { role: t(`start.${role}`) })}><${Icon} name="next" size=${18} /></a></h2>
+      ${state.name === 'in' && roles.map(({ role, icon }, index) => html`<section key=${role} class="pane" data-role=${role} data-shown=${shown === role}>
+        <h2><${Icon} name=${icon} size=${18} /><span class="clip">${t('start.as', { role: t(`start.${role}`), name: state.people[index].name })}</span> <a href=${`/${role}`} target="_blank" aria-label=${t('start.alone', { role: t(`start.${role}`) })} title=${t('start.alone', { role: t(`start.${role}`) })}><${Icon} name="next" size=${18} /></a></h2>
         <iframe src=${`/${role}`} title=${t(`start.${role}`)}></iframe></section>`)}
     </main>`;
 }

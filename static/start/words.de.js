@@ -10,6 +10,8 @@ export default {
   'start.be': '{name} sein',
   'start.or': 'oder',
   'start.own_account': 'Mit eigenem Konto anmelden',
+  'start.go_on': 'Weiter als {name}',
+  'start.as': '{role}: {name}',
   'start.demo': 'Auf diesem Server läuft eine Vorführung: Ihre Leute bestellen, fahren und schauen zu, über die öffentliche Schnittstelle. Sie können jemand davon sein; ein Simulator spielt diese Person weiter mit.',
   'start.documents': 'Dokumente',
   'start.rest': 'REST',

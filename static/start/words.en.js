@@ -10,6 +10,8 @@ export default {
   'start.be': 'Be {name}',
   'start.or': 'or',
   'start.own_account': 'Log in with an account of your own',
+  'start.go_on': 'Go on as {name}',
+  'start.as': '{role}: {name}',
   'start.demo': 'This server runs a demo: its people order, ride and watch by the public interface. You may be one of them; a simulator goes on playing that person, too.',
   'start.documents': 'Documents',
   'start.rest': 'REST',

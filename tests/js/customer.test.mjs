@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test from 'node:test';
 import { startChromium } from './chromium.mjs';
 import { Face } from './face.mjs';
-import { soon, startServer, startWire } from './support.mjs';
+import { PASSWORD, soon, startServer, startWire } from './support.mjs';
 
 const SHOP = { latitude: 41.3953, longitude: 2.1619 };
 
@@ -27,8 +27,8 @@ async function register(server, browser, name, options) {
   return face;
 }
 
-async function placeByMap(face) {
-  await face.press('New order');
+/** Fills in an order. */
+async function writeOrder(face) {
   await face.until(() => document.querySelector('.map-box')?.dataset.state === 'ready');
   const middle = (part) => face.run((y) => {
     scrollTo(0, 0);
@@ -41,6 +41,11 @@ async function placeByMap(face) {
   await face.pressAt(await middle(0.3));
   await face.write('What', 'Soup');
   await face.write('Price of one', '6,50');
+}
+
+async function placeByMap(face) {
+  await face.press('New order');
+  await writeOrder(face);
   const said = await face.until(() => document.querySelector('.facts .sum .amount')?.textContent);
   await face.press('Place the order');
   await face.see('Looking for a partner');
@@ -98,6 +103,11 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   await face.see('I will knock.');
   await face.key('Escape');
   await face.until(() => !document.querySelector('dialog'));
+  // Who goes back from there does not come to the chat again.
+  await face.run(() => history.back());
+  await face.see('Place the order');
+  await face.run(() => history.forward());
+  await face.see('partner 1 is on the way to the pick-up');
 
   for (const to of ['arrived', 'picked_up', 'in_transit']) await step(to);
   await face.see('partner 1 is on the way to you');
@@ -108,12 +118,72 @@ test('a customer registers, pays in, orders on the map, sees it come, writes, ge
   await face.press('Send');
   await face.see('Thank you for your rating');
   await other.see('Completed');
+  await face.tab.reload();
+  await face.see('Your rating');
+  assert.deepEqual(await face.faults(), [], 'with a rating');
+  assert.equal(await face.run(() => document.querySelector('.stars').ariaLabel), '5 stars');
 
   await face.press('Notifications');
   await face.see('Mark all as read');
   await face.press('Mark all as read');
   await face.until(() => !document.querySelector('.bell .badge'));
   await other.until(() => !document.querySelector('.bell .badge'));
+});
+
+test('what an order costs is told before, stays as it was chosen, and what was charged is told after', async (t) => {
+  const story = await stage(t);
+  const { server, browser, admin, partnerId } = story;
+  const face = await register(server, browser, 'Ida Font');
+  const { access } = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')));
+  await server.call('POST', '/wallet/topups', { access, body: { amount: 5_00, currency: 'USD' } });
+
+  // Without a price nothing is placed, and why is told.
+  await face.tab.send('Network.setBlockedURLs', { urls: ['*/orders/quote*'] });
+  await face.press('New order');
+  await writeOrder(face);
+  await face.see('The price could not be asked.');
+  assert.equal(await face.run(() => document.querySelector('.sticky .button').disabled), true);
+  await face.tab.send('Network.setBlockedURLs', { urls: [] });
+  await face.press('Try again');
+
+  // The wallet was suggested; that it holds too little is told, and changes nothing.
+  await face.see('There is not enough in the wallet');
+  assert.match(await face.run(() => document.querySelector('[name="method"]:checked').labels[0].textContent), /Wallet · \$5\.00/);
+  await face.press('Place the order');
+  await face.until(() => document.querySelector('.sticky .error'));
+  assert.deepEqual(await face.faults(), [], 'with a refusal');
+  await face.press('Notifications');
+  await face.see('Mark all as read');
+  await face.run(() => history.back());
+  await face.see('There is not enough in the wallet');
+  await face.press('Top up');
+  await face.press('$25.00');
+  await face.press('Top up by $25.00');
+  await face.seeNot('There is not enough in the wallet');
+  const price = await face.run(() => document.querySelector('.facts .sum .amount').textContent);
+  await face.press('Place the order');
+  await face.see('Looking for a partner');
+  const orderId = (await face.run(() => location.pathname)).split('/').at(-1);
+
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const to of ['en_route', 'arrived']) await stepper(story, orderId)(to);
+  await face.see('partner 1 is at the pick-up');
+  await face.press('Cancel the order');
+  await face.see('cancelling costs $3.00');
+  await face.press('Cancel the order');
+  await face.until(() => document.querySelector('.facts .sum dt')?.textContent === 'Charged for cancelling');
+  const told = await face.run(() => document.querySelector('.facts').innerText.split('\n').join(' '));
+  assert.match(told, /Not charged -\$7\.30 Charged for cancelling \$3\.00 Paid by Wallet$/);
+  // Money comes back without a step of the order.
+  await admin.call('POST', `/orders/${orderId}/refund`, { reason: 'the shop was closed' });
+  await face.see('Given back');
+  assert.deepEqual(await face.faults(), [], 'cancelled');
+  await face.press('Orders');
+  await face.see('Past orders');
+  assert.ok(!(await face.run(() => document.body.innerText)).includes(price), 'no price of what was not carried out');
+  await face.press('Soup');
+  await face.press('Order again');
+  assert.equal(await face.until(() => document.querySelector('.item input')?.value), 'Soup');
 });
 
 test('a server that is killed in the middle costs nothing, and what is written offline is sent once', async (t) => {
@@ -126,6 +196,10 @@ test('a server that is killed in the middle costs nothing, and what is written o
 
   await server.kill();
   await face.see('Not connected');
+  // What is known of the order is shown without a server, too.
+  await face.press('Orders');
+  await face.press('partner 1 takes your order');
+  await face.see('Hand-over code');
   await server.start();
   await stepper(story, orderId)('en_route');
   await face.see('partner 1 is on the way to the pick-up');
@@ -149,6 +223,16 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
   const face = await register(server, browser, 'Carla Vidal');
   const first = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).access);
   await face.until((access) => JSON.parse(localStorage.getItem('waybill.customer')).access !== access, first, 'another token');
+
+  // The server has exchanged the token, and the page does not hear of it.
+  const lost = new Promise((resolve) => {
+    browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  });
+  const before = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).refresh);
+  await face.tab.send('Fetch.enable', { patterns: [{ urlPattern: '*/auth/refresh', requestStage: 'Response' }] });
+  await face.tab.send('Fetch.failRequest', { requestId: await soon(lost, 'a renewal'), errorReason: 'ConnectionReset' });
+  await face.tab.send('Fetch.disable');
+  await face.until((refresh) => JSON.parse(localStorage.getItem('waybill.customer')).refresh !== refresh, before, 'the renewal after all');
   await face.press('Wallet');
   await face.see('No movements yet');
   const other = await Face.open(browser, `${server.url}/customer/settings`);
@@ -273,7 +357,11 @@ test('who looks at the demo is somebody at one press, and orders from a shop', a
   await face.press('Cancel the order');
   await face.until(() => document.querySelector('h1').textContent === 'Cancelled');
   await face.press('Wallet');
-  await face.press('Top up');
+  await face.until(() => document.activeElement.matches('main h1') && document.activeElement.textContent === 'Wallet');
+  // By the keyboard: what is told of the order may come to lie over the button at any moment.
+  await face.tabTo('Top up');
+  await face.key('Enter');
+  await face.until(() => document.querySelector('dialog[open]'));
   assert.deepEqual(await face.faults(), [], 'another dialog');
   // What the demo's provider does with such an amount.
   await face.write('Amount (USD)', '12,02');
@@ -297,6 +385,28 @@ test('when an order is over, or is given back, nothing is left of where its part
   await face.see('Delivered');
   await face.until(() => document.querySelector('.map-box').dataset.dots === '0');
   assert.equal(await dots(), '0');
+});
+
+test('long names and large sums have room, on a phone and on a desk', async (t) => {
+  const { server, browser } = await stage(t);
+  const customer = await server.user('customer', 'Maximiliana Bartholomäus-Wolfenbüttel von Hohenlohe');
+  const order = await customer.call('POST', '/orders', {
+    pickup: { ...SHOP, address: 'Pastisseria i Forn de Pa Artesà Aurora i Germans, Carrer de Mallorca 228, entresòl' },
+    dropoff: { latitude: 41.3978, longitude: 2.1702, address: 'Carrer de Provença 261, escala B, principal segona' },
+    items: [{ name: 'Sourdough loaf with walnuts, dried figs and a crust of toasted sesame', quantity: 12, unit_price: 128_650 }, { name: 'W'.repeat(60), quantity: 999, unit_price: 99_999 }],
+    payment_method: 'cash',
+  });
+  const face = await Face.open(browser, `${server.url}/customer/orders/${order.id}`);
+  await face.write('E-mail', customer.email);
+  await face.write('Password', PASSWORD);
+  await face.press('Log in');
+  await face.see('Payment');
+  for (const width of [390, 1440]) {
+    await face.tab.send('Emulation.setDeviceMetricsOverride', { width, height: 844, deviceScaleFactor: 1, mobile: false });
+    const wide = await face.run(() => [document.documentElement, ...document.querySelectorAll('.pane, .pane .card, .pane dl')]
+      .filter(({ scrollWidth, clientWidth }) => scrollWidth > clientWidth).map(({ tagName, className, scrollWidth, clientWidth }) => `${tagName} ${className}: ${scrollWidth} in ${clientWidth}`));
+    assert.deepEqual(wide, [], `${width}`);
+  }
 });
 
 test('a page that is left open for 10,000 positions does not grow', async (t) => {
@@ -339,6 +449,12 @@ test('a page that is left open for 10,000 positions does not grow', async (t) =>
   await positions(10_000, 42);
   const grown = (await used()) - before;
   assert.ok(grown < 1_000_000, `it grew by ${grown} bytes`);
+
+  // Where nothing says when the partner comes, an old position is one all the same.
+  await stepper(story, orderId)('arrived');
+  await face.see('partner 1 is at the pick-up');
+  wire.say({ type: 'location', ...envelope(), timestamp: new Date(begin + count).toISOString(), age: 50, freshness: 'stale', latitude: SHOP.latitude, longitude: SHOP.longitude });
+  await face.see('Last seen 5');
 });
 
 test('a customer can use the page before 150 KB have come, and the map comes after', async (t) => {

@@ -35,6 +35,17 @@ test('another person of the demo takes the place of the first', async (t) => {
   await face.press('Bruno Soler');
   await face.arrive('/customer');
   await face.see('Hello Bruno');
+  // A look at all three ends nobody's log-in, and tells whose it is.
+  await face.go('/');
+  await face.see('Go on as Bruno Soler');
+  await face.press('See all three at once');
+  const app = () => document.querySelector('.pane[data-role="customer"] iframe')?.contentDocument?.body?.innerText.includes('Hello Bruno');
+  await face.until(app, undefined, 'Bruno still to be in');
+  assert.deepEqual(await face.run(() => [...document.querySelectorAll('.pane > h2')].map((heading) => heading.textContent.trim())), [
+    'Customer: Bruno Soler', 'Partner: Pol Ferrer', 'Admin: Olga Roca',
+  ]);
+  // On a phone an app has all the room below the head.
+  assert.equal(await face.run(() => Math.round(document.querySelector('.pane[data-role="customer"] iframe').getBoundingClientRect().bottom) - innerHeight), 0);
 });
 
 test('all three apps are alive side by side', async (t) => {

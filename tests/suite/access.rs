@@ -1,6 +1,7 @@
 //! The right to listen is checked at the join and for as long as it lasts.
 
 use diesel::connection::SimpleConnection;
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
 
@@ -176,6 +177,45 @@ async fn guarantee_6_a_refresh_token_that_is_used_twice_ends_its_log_in() {
     assert_eq!(socket.closed().await.0, 4401);
     let next = json!({"refresh": second["refresh"]});
     app.as_nobody().post("/auth/refresh", next).await.refused(401, "token_revoked");
+}
+
+#[actix_web::test]
+async fn an_answer_that_was_lost_is_given_again_and_a_token_that_was_copied_is_still_found_out() {
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    let nobody = app.as_nobody();
+    let body = json!({"email": user.email, "password": crate::support::users::PASSWORD});
+    let log_in = nobody.post("/auth/login", body).await.expect(200);
+    let attempt = json!({"refresh": log_in["refresh"], "attempt": "6d0f7a8e-attempt-of-mine"});
+    // Two at once, and one later: a page that was loaded anew, or a phone that was in a tunnel.
+    let calls = [attempt.clone(), attempt.clone()].map(|body| nobody.post("/auth/refresh", body));
+    let answers: Vec<Value> = join_all(calls).await.into_iter().map(|answer| answer.expect(200)).collect();
+    let again = nobody.post("/auth/refresh", attempt.clone()).await.expect(200);
+    assert!(answers.iter().all(|answer| answer["refresh"] == again["refresh"]), "{answers:?}");
+    app.with_token(&text(&again, "access")).get("/me").await.expect(200);
+
+    let next = json!({"refresh": again["refresh"], "attempt": "6d0f7a8e-the-next-attempt"});
+    let next = nobody.post("/auth/refresh", next).await.expect(200);
+    // What was answered has been used, so nobody can have missed it.
+    nobody.post("/auth/refresh", attempt).await.refused(401, "token_reused");
+    nobody.post("/auth/refresh", json!({"refresh": next["refresh"]})).await.refused(401, "token_revoked");
+}
+
+#[actix_web::test]
+async fn another_attempt_with_a_used_token_ends_the_log_in() {
+    let app = TestApp::start().await;
+    let user = app.customer().await;
+    let nobody = app.as_nobody();
+    for second in [json!("6d0f7a8e-attempt-of-yours"), Value::Null] {
+        let body = json!({"email": user.email, "password": crate::support::users::PASSWORD});
+        let log_in = nobody.post("/auth/login", body).await.expect(200);
+        let attempt = |name: Value| json!({"refresh": log_in["refresh"], "attempt": name});
+        let next = nobody.post("/auth/refresh", attempt(json!("6d0f7a8e-attempt-of-mine"))).await.expect(200);
+        nobody.post("/auth/refresh", attempt(second)).await.refused(401, "token_reused");
+        nobody.post("/auth/refresh", json!({"refresh": next["refresh"]})).await.refused(401, "token_revoked");
+    }
+    let short = json!({"refresh": "x", "attempt": "1"});
+    nobody.post("/auth/refresh", short).await.refused(422, "invalid_fields");
 }
 
 /// A sample of where a device was a moment ago.

@@ -321,6 +321,7 @@ async fn an_order_is_rated_once_by_its_customer_after_it_was_delivered() {
     early.refused(409, "not_delivered");
     app.carry_to(&partner, &order, "delivered").await;
     app.as_user(&partner).post(&path, rating.clone()).await.refused(403, "role_not_allowed");
+    app.as_user(&customer).get(&path).await.refused(404, "not_found");
     let mut bell = app.connect(&partner, "/ws/notifications/").await;
     bell.expect("unread_count").await;
     let rated = app.as_user(&customer).post_with(&path, &key, rating.clone()).await.expect(201);
@@ -332,6 +333,10 @@ async fn an_order_is_rated_once_by_its_customer_after_it_was_delivered() {
     app.as_user(&customer).post(&path, rating.clone()).await.refused(409, "already_rated");
     let again = app.as_user(&customer).post_with(&path, &key, rating).await;
     assert_eq!((again.header("Idempotency-Replayed"), again.status), (Some("true"), 201));
+    for who in [&customer, &partner] {
+        assert_eq!(app.as_user(who).get(&path).await.expect(200), rated);
+    }
+    app.as_user(&app.customer().await).get(&path).await.refused(404, "not_found");
 }
 
 fn ids(page: &Value) -> Vec<String> {

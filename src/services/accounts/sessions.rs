@@ -2,7 +2,8 @@
 //!
 //! A refresh token that is used a second time was copied, and there is no telling whether its thief or its
 //! owner was first: the whole family ends, and with it its access tokens and WebSocket sessions (RFC 9700,
-//! section 4.14.2).
+//! section 4.14.2). Only the same attempt of the same client is answered once more, as long as what it was answered before has
+//! not been used: that answer was lost on the way.
 
 use std::net::IpAddr;
 use std::time::{Duration, Instant};
@@ -18,7 +19,7 @@ use crate::protocol::event::Event;
 use crate::protocol::views::UserView;
 use crate::services::app::{App, Tx};
 use crate::services::console;
-use crate::services::error::ServiceError;
+use crate::services::error::{Checks, ServiceError};
 use crate::services::tokens::{MAX_LEEWAY, MintError, Minted, RefreshToken};
 use crate::store::accounts as rows;
 use crate::store::push::subscriptions;
@@ -102,14 +103,31 @@ pub async fn log_in(app: &App, log_in: LogIn) -> Result<LoggedIn, ServiceError> 
 pub(super) fn open(app: &App, tx: &mut Tx<'_>, user: &User) -> Result<TokenPair, ServiceError> {
     let (family_id, now) = (FamilyId::new(), tx.now());
     rows::insert_family(tx.conn(), family_id, user.id, now)?;
-    issue(app, tx, user, family_id)
+    issue(app, tx, user, family_id, &RefreshToken::generate())
 }
 
 /// The next pair of tokens of a log-in.
-fn issue(app: &App, tx: &mut Tx<'_>, user: &User, family_id: FamilyId) -> Result<TokenPair, ServiceError> {
-    let (refresh, now) = (RefreshToken::generate(), tx.now());
+fn issue(
+    app: &App,
+    tx: &mut Tx<'_>,
+    user: &User,
+    family_id: FamilyId,
+    refresh: &RefreshToken,
+) -> Result<TokenPair, ServiceError> {
+    let now = tx.now();
     let expires_at = now.after(app.settings().refresh_lifetime);
     rows::insert_token(tx.conn(), &refresh.hash(), family_id, now, expires_at)?;
+    pair(app, user, family_id, refresh, now)
+}
+
+/// A fresh access token beside a refresh token that is stored.
+fn pair(
+    app: &App,
+    user: &User,
+    family_id: FamilyId,
+    refresh: &RefreshToken,
+    now: Timestamp,
+) -> Result<TokenPair, ServiceError> {
     let principal = Principal {
         user_id: user.id,
         role: user.role,
@@ -144,11 +162,17 @@ impl From<Refusal> for ServiceError {
     }
 }
 
-/// Exchanges a refresh token for a fresh pair. One that was exchanged before ends its log-in.
+/// Exchanges a refresh token for a fresh pair. One that was exchanged before ends its log-in, unless it was by the same `attempt`
+/// and its successor has not been used: then the successor is answered again.
 ///
 /// # Errors
-/// `Unauthenticated` with the reason; the database's.
-pub async fn refresh(app: &App, refresh: &str) -> Result<TokenPair, ServiceError> {
+/// `Invalid` for an attempt that could be guessed or is too long; `Unauthenticated` with the reason; the database's.
+pub async fn refresh(app: &App, refresh: &str, attempt: Option<&str>) -> Result<TokenPair, ServiceError> {
+    let mut checks = Checks::default();
+    if let Some(attempt) = attempt {
+        checks.text("attempt", attempt, 16..=100);
+    }
+    checks.done()?;
     let token = RefreshToken::parse(refresh).map_err(|_| Refusal::Unknown)?;
     let hash = token.hash();
     // Looked at before anything is written, so that made-up tokens do not keep the writer busy.
@@ -156,8 +180,8 @@ pub async fn refresh(app: &App, refresh: &str) -> Result<TokenPair, ServiceError
         return Err(Refusal::Unknown.into());
     }
     let exchanged = app.write({
-        let app = app.clone();
-        move |tx| exchange(&app, tx, &hash)
+        let (app, successor) = (app.clone(), attempt.map(|attempt| token.successor(attempt)));
+        move |tx| exchange(&app, tx, &hash, successor)
     });
     let refusal = match exchanged.await? {
         Ok(tokens) => return Ok(tokens),
@@ -175,7 +199,12 @@ pub async fn refresh(app: &App, refresh: &str) -> Result<TokenPair, ServiceError
 }
 
 /// The outer error undoes what was written; a refusal is committed, and the end of the log-in with it.
-fn exchange(app: &App, tx: &mut Tx<'_>, hash: &str) -> Result<Result<TokenPair, Refusal>, ServiceError> {
+fn exchange(
+    app: &App,
+    tx: &mut Tx<'_>,
+    hash: &str,
+    successor: Option<RefreshToken>,
+) -> Result<Result<TokenPair, Refusal>, ServiceError> {
     let now = tx.now();
     let Some(token) = rows::find_token(tx.conn(), hash)? else { return Ok(Err(Refusal::Unknown)) };
     if token.revoked_at.is_some() {
@@ -184,7 +213,8 @@ fn exchange(app: &App, tx: &mut Tx<'_>, hash: &str) -> Result<Result<TokenPair, 
     if token.used_at.is_none() && now >= token.expires_at {
         return Ok(Err(Refusal::Expired));
     }
-    if !rows::use_token(tx.conn(), hash, now)? {
+    let is_first = rows::use_token(tx.conn(), hash, now)?;
+    if !is_first && !waits(tx, &token, successor.as_ref())? {
         end(tx, token.user_id, token.family_id)?;
         return Ok(Err(Refusal::Reused(token.user_id)));
     }
@@ -193,7 +223,26 @@ fn exchange(app: &App, tx: &mut Tx<'_>, hash: &str) -> Result<Result<TokenPair, 
         end(tx, token.user_id, token.family_id)?;
         return Ok(Err(Refusal::UserGone(token.user_id)));
     };
-    issue(app, tx, &user, token.family_id).map(Ok)
+    let refresh = successor.unwrap_or_else(RefreshToken::generate);
+    if is_first {
+        issue(app, tx, &user, token.family_id, &refresh).map(Ok)
+    } else {
+        pair(app, &user, token.family_id, &refresh, now).map(Ok)
+    }
+}
+
+/// Whether a token was exchanged for this one by an earlier call of the same attempt, and nobody has used it since.
+fn waits(
+    tx: &mut Tx<'_>,
+    token: &rows::StoredToken,
+    successor: Option<&RefreshToken>,
+) -> Result<bool, ServiceError> {
+    let Some(successor) = successor else { return Ok(false) };
+    let now = tx.now();
+    let stored = rows::find_token(tx.conn(), &successor.hash())?;
+    Ok(stored.is_some_and(|next| {
+        next.family_id == token.family_id && next.used_at.is_none() && now < next.expires_at
+    }))
 }
 
 /// Ends the log-in that a refresh token belongs to, used and expired ones included. Ending twice is ending

@@ -75,6 +75,11 @@ async fn change_users(app: &App, assignment: &'static str) {
     assert!(changed.await.expect("writes") > 0);
 }
 
+/// As clients do that send a token alone.
+async fn refresh(app: &App, token: &str) -> Result<TokenPair, ServiceError> {
+    super::refresh(app, token, None).await
+}
+
 #[actix_web::test]
 async fn who_registers_is_logged_in_and_can_log_in_again() {
     for app in TestApp::each() {

@@ -9,7 +9,7 @@ mod transition;
 
 pub use place::{NewOrder, place};
 pub use quote::{Enquiry, QuoteView, quote};
-pub use rating::{NewRating, RatingView, rate};
+pub use rating::{NewRating, RatingView, rate, rating};
 pub use transition::{Assignment, Transition, arrive, assign, complete, position_of, transition};
 pub(super) use transition::{Taken, find_partner, legal, take};
 

@@ -15,7 +15,7 @@ use crate::services::idempotency::Idempotency;
 use crate::services::notifications;
 use crate::store::orders as rows;
 
-use super::with_party;
+use super::{visible, with_party};
 
 /// A rating as a customer sends it.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -38,6 +38,21 @@ pub struct RatingView {
     pub comment: Option<String>,
     /// When.
     pub created_at: Timestamp,
+}
+
+/// The rating of an order. The partner reads the comment without contact details.
+///
+/// # Errors
+/// `NotFound` when there is no such order, or no rating of it yet; the database's.
+pub async fn rating(app: &App, who: Principal, order_id: OrderId) -> Result<RatingView, ServiceError> {
+    app.read(move |conn| {
+        let (_, party) = visible(conn, &who, order_id)?;
+        let (stars, comment, created_at) =
+            rows::find_rating(conn, order_id)?.ok_or(ServiceError::NotFound { what: "rating" })?;
+        let seen = |text: String| if party == Party::Partner { masked(&text) } else { text };
+        Ok(RatingView { order_id, stars, comment: comment.map(seen), created_at })
+    })
+    .await
 }
 
 /// Rates an order, once, after it was delivered.

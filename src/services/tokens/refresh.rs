@@ -4,6 +4,7 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 
 /// Random bytes in a refresh token.
@@ -25,6 +26,18 @@ impl RefreshToken {
     #[must_use]
     pub fn generate() -> Self {
         Self(URL_SAFE_NO_PAD.encode(rand::random::<[u8; BYTES]>()))
+    }
+
+    /// The token that this one is exchanged for by a client's attempt of this name: the same each time, and known to nobody
+    /// who has not got both (HMAC-SHA-256, RFC 2104).
+    #[must_use]
+    pub fn successor(&self, attempt: &str) -> Self {
+        // A key of any length is taken: the error is of other algorithms.
+        let made = Hmac::<Sha256>::new_from_slice(self.0.as_bytes()).map(|mut mac| {
+            mac.update(attempt.as_bytes());
+            Self(URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes()))
+        });
+        made.unwrap_or_else(|_| Self::generate())
     }
 
     /// Takes what a client sent, if it has the shape of a refresh token.
@@ -77,6 +90,16 @@ mod tests {
         let token = RefreshToken::parse("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA").expect("parses");
         // From `printf %s AAAA… | sha256sum`.
         assert_eq!(token.hash(), "0f007385b6f9d4b7eeb2748605afe1a984a0a3bfa3f014d09e2a784ce9e5cd1a");
+    }
+
+    #[test]
+    fn the_successor_is_that_of_the_token_and_the_attempt() {
+        let token = RefreshToken::generate();
+        let next = token.successor("an attempt of mine");
+        assert_eq!(next, token.successor("an attempt of mine"));
+        assert_eq!(RefreshToken::parse(next.as_str()), Ok(next.clone()));
+        assert_ne!(next, token.successor("an attempt of yours"));
+        assert_ne!(next, RefreshToken::generate().successor("an attempt of mine"));
     }
 
     #[test]

@@ -37,6 +37,7 @@ const CALLERS: &[(&str, &str, Calls)] = &[
     ("GET", "/orders/{order_id}/timeline", PARTIES),
     ("GET", "/orders/{order_id}/track", PARTIES),
     ("GET", "/orders/{order_id}/dispatch", ADMINS),
+    ("GET", "/orders/{order_id}/rating", PARTIES),
     ("POST", "/orders/{order_id}/rating", [Taken, Role, Role, Hidden, Hidden]),
     ("POST", "/orders/{order_id}/refund", ADMINS),
     ("GET", "/orders/{order_id}/payment", [Taken, Role, Taken, Hidden, Role]),

@@ -13,6 +13,11 @@ fn refresh(world: &World) -> Value {
     json!({"refresh": world.log_in.refresh})
 }
 
+/// Each time the same attempt, so that it can be called again.
+fn renewal(world: &World) -> Value {
+    json!({"refresh": world.log_in.refresh, "attempt": "01a2262e-an-attempt-of-mine"})
+}
+
 pub const TABLE: &[Endpoint] = &[
     Endpoint {
         method: "POST",
@@ -191,6 +196,15 @@ pub const TABLE: &[Endpoint] = &[
         status: 201,
         body: |_| json!({"stars": 5, "comment": "Still warm."}),
         fields: &[("stars", Kind::Whole(1, 5), Needed), ("comment", Kind::Text(1, 1000), Optional)],
+        query: &[],
+    },
+    Endpoint {
+        method: "GET",
+        path: "/api/v1/orders/{order_id}/rating",
+        caller: Caller::Customer,
+        status: 200,
+        body: none,
+        fields: &[],
         query: &[],
     },
     Endpoint {
@@ -672,8 +686,8 @@ pub const TABLE: &[Endpoint] = &[
         path: "/api/v1/auth/refresh",
         caller: Caller::Nobody,
         status: 200,
-        body: refresh,
-        fields: &[("refresh", Kind::AnyText, Needed)],
+        body: renewal,
+        fields: &[("refresh", Kind::AnyText, Needed), ("attempt", Kind::Text(16, 100), Optional)],
         query: &[],
     },
     Endpoint {

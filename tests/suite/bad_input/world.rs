@@ -136,6 +136,8 @@ impl World {
         app.assign(&admin, &completed, &partner).await;
         app.carry_to(&partner, &completed, "delivered").await;
         app.step(&customer, &completed, "completed").await;
+        let stars = json!({"stars": 4});
+        app.as_user(&customer).post(&format!("/orders/{completed}/rating"), stars).await.expect(201);
         let pay_out =
             app.as_user(&partner).post("/partner/payouts", json!({"amount": 100})).await.expect(201);
         let pay_out = text(&pay_out, "id");
@@ -174,6 +176,7 @@ impl World {
     pub fn path(&self, endpoint: &Endpoint) -> String {
         let order = match endpoint.path {
             path if path.ends_with("/assign") => &self.open_order,
+            path if path.ends_with("/rating") && endpoint.method == "GET" => &self.completed,
             path if path.ends_with("/rating") => &self.delivered,
             path if path.ends_with("/refund") => &self.completed,
             _ => &self.order,

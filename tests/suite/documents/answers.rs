@@ -100,7 +100,7 @@ async fn accounts(app: &TestApp, walk: &mut Walk) {
     walk.post(&nobody, "/api/v1/auth/register", account).await;
     let log_in = json!({"email": "ada@example.org", "password": PASSWORD});
     let logged_in = walk.post(&nobody, "/api/v1/auth/login", log_in).await;
-    let refresh = json!({"refresh": text(&logged_in, "refresh")});
+    let refresh = json!({"refresh": text(&logged_in, "refresh"), "attempt": "7b1c-an-attempt-of-its-own"});
     let fresh = walk.post(&nobody, "/api/v1/auth/refresh", refresh).await;
     let ada = app.with_token(text(&fresh, "access"));
     walk.get(&ada, "/api/v1/me").await;
@@ -143,6 +143,7 @@ async fn orders(app: &TestApp, walk: &mut Walk) {
         walk.get(who, "/api/v1/orders?status=delivered&limit=1").await;
     }
     walk.post(&owner, &format!("{id}/rating"), json!({"stars": 5, "comment": "Thank you"})).await;
+    walk.get(&rider, &format!("{id}/rating")).await;
     walk.get(&admin, &format!("/api/v1/admin/deliveries?order_id={}", text(&order, "id"))).await;
 }
 

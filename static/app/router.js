@@ -5,11 +5,15 @@ import { Store } from './store.js';
 /** Links to `/<face>/…` are followed without a new page. */
 export class Router {
   #base;
+  #isLeaving = false;
 
   constructor(face) {
     this.#base = `/${face}`;
     this.path = new Store(this.#read());
-    addEventListener('popstate', () => this.path.set(this.#read()));
+    addEventListener('popstate', () => {
+      this.#isLeaving = false;
+      this.path.set(this.#read());
+    });
     document.addEventListener('click', (event) => {
       const link = event.target.closest?.('a[href]');
       const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -45,8 +49,14 @@ export class Router {
 
   /** Closes what lies on top of the screen `path`: goes back where it was opened from there, so that "back" does not open it again. */
   leave(path) {
-    if (history.state?.from === path) history.back();
-    else this.go(path, { replace: true, keepsFocus: true });
+    // It takes a moment, and is done once.
+    if (this.#isLeaving) return;
+    if (history.state?.from !== path) {
+      this.go(path, { replace: true });
+      return;
+    }
+    this.#isLeaving = true;
+    history.back();
   }
 
   /** What stands for each `:name` of `pattern` in a path; null where it does not fit. */

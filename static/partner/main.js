@@ -68,12 +68,13 @@ function begin() {
     sharing.end();
     availability.end();
     live.close();
-    aboveDialogs.set(null);
+    aboveDialogs.set((now) => (now === above ? null : now));
   };
   const pending = watchUnsent(client);
   const showOffers = () => show(true);
   const face = { session, router, push, client, live, pending, clock, inbox, queue, availability, sharing, earnings, arePutAside, areWanted, showOffers, end };
-  aboveDialogs.set({ Part: () => html`<${PutAsideAbove} face=${face} onShow=${showOffers} />` });
+  const above = { Part: () => html`<${PutAsideAbove} face=${face} onShow=${showOffers} />` };
+  aboveDialogs.set(above);
   return face;
 }
 

@@ -5,7 +5,7 @@ import { useStore } from '../app/store.js';
 import { Chat } from '../app/chat.js';
 import { serverClock } from '../app/clock.js';
 import { clock, distance, minutes } from '../app/format.js';
-import { explain, t } from '../app/i18n.js';
+import { explain, language, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
 import { ageOf, freshnessOf, isChatted, isOver, isShown } from '../app/order.js';
 import { Icon, Loading, useNow } from '../app/ui.js';
@@ -79,7 +79,7 @@ function StoryMap({ order, trail, replay, now }) {
   const freshness = location && isShown(order) ? freshnessOf(location, now) : null;
   const isLive = freshness !== null && at === null;
   const dots = useMemo(() => (isLive ? [['partner', { ...location, freshness, kind: 'partner', busy: true, selected: true, label: order.partner?.name }]] : NONE), [isLive, location, freshness, order.partner?.name]);
-  const places = useMemo(() => [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: t('story.pickup') }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: t('story.dropoff') }], [order.id]);
+  const places = useMemo(() => [{ id: 'pickup', kind: 'pickup', ...order.pickup, label: t('story.pickup') }, { id: 'dropoff', kind: 'dropoff', ...order.dropoff, label: t('story.dropoff') }], [order.id, language()]);
   const fitTo = useMemo(() => [...places, ...(trail.length > 0 ? [trail[0]] : [])], [places, trail.length > 0]);
   return html`<${MapView} label=${t('story.map')} places=${places} dots=${dots} trail=${kept.current} trailOf="partner" fitTo=${fitTo} onMap=${(map) => replay.attach(map)} />`;
 }
@@ -126,7 +126,7 @@ function Story({ face, order, watched }) {
           <${ClaimLine} face=${face} orderId=${order.id} isOver=${['completed', 'cancelled'].includes(order.status)} /><${Facts} face=${face} order=${order} now=${now} /><${Presence} order=${order} present=${present} />
           <a href=${face.router.href(`/activity/order/${order.id}`)}>${t('story.activity')}</a></div>
         <div class="card story-chat"><h2>${t('chat.title')}</h2>${order.partner
-          ? html`<${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${both} isOpen=${isChatted(order) && !isChatClosed} pending=${face.pending} onClosed=${() => watched.isChatClosed.set(true)} takesFocus=${false} />`
+          ? html`<${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${both} isOpen=${isChatted(order) && !isChatClosed} pending=${face.pending} present=${watched.present} onClosed=${() => watched.isChatClosed.set(true)} takesFocus=${false} />`
           : html`<p class="muted">${t('story.no_chat')}</p>`}</div>
         <div class="card"><h2>${t('money.title')}</h2><${Payment} order=${order} loaded=${story.payment} names=${names} /></div>
         <div class="card"><h2>${t('delivery.title')}</h2><${Deliveries} order=${order} loaded=${story.deliveries} names=${names} /></div>

@@ -48,15 +48,25 @@ function useMessages({ session, group, orderId, me }) {
   return { ...state, load };
 }
 
+/**
+ * Who it is that writes: `role` is what that user is known to be, if that is known. A partner has no user id here, so who is not the
+ * customer is the partner to a customer, and support to a partner.
+ */
+export function writerOf(order, userId, { role, face }) {
+  if (userId === order.customer.id) return order.customer.name;
+  return role === 'admin' || (role === undefined && face === 'partner') ? t('role.admin') : order.partner?.name ?? t('a_partner');
+}
+
+/** The user who is writing now, or null. */
 function useTyping(group, me) {
-  const [isTyping, setTyping] = useState(false);
+  const [writer, setWriter] = useState(null);
   useEffect(() => {
     let timer = 0;
-    const end = () => { clearTimeout(timer); setTyping(false); };
+    const end = () => { clearTimeout(timer); setWriter(null); };
     const offs = [
       group.on('typing', ({ user_id: userId }) => {
         if (userId === me) return;
-        setTyping(true);
+        setWriter(userId);
         clearTimeout(timer);
         timer = setTimeout(end, TYPING);
       }),
@@ -64,8 +74,18 @@ function useTyping(group, me) {
     ];
     return () => { end(); offs.forEach((off) => off()); };
   }, [group]);
-  return isTyping;
+  return writer;
 }
+
+/** What was begun and not sent, by the store of what is on its way and by order: it lasts as long as the log-in. */
+const drafts = new WeakMap();
+
+function draftsOf(pending) {
+  if (!drafts.has(pending)) drafts.set(pending, new Map());
+  return drafts.get(pending);
+}
+
+const nobody = new Store(new Map());
 
 /** What is on its way, as a store for `Chat`; what the client has given up is told. */
 export function watchUnsent(client) {
@@ -79,13 +99,21 @@ export function watchUnsent(client) {
 /**
  * `other` is the name of whom one writes with; `isOpen` whether one still may; `pending` a store of what is on its way, which outlives
  * this dialog; `onClosed` is called when the server says that nothing can be written any more. In a dialog of its own the field
- * `takesFocus`.
+ * `takesFocus`. `present` is a store of who listens to the order, roles by user, where that is known.
  */
-export function Chat({ session, client, group, order, other, isOpen, pending: store, onClosed, takesFocus = true }) {
+export function Chat({ session, client, group, order, other, isOpen, pending: store, onClosed, present = nobody, takesFocus = true }) {
   const me = session.user.value.id;
   const { messages, readUpTo, isLoading, error, next, load } = useMessages({ session, group, orderId: order.id, me });
-  const isTyping = useTyping(group, me);
-  const [text, setText] = useState('');
+  const writer = useTyping(group, me);
+  const isTyping = writer !== null;
+  const roles = useStore(present);
+  const kept = draftsOf(store);
+  const [text, setText] = useState(kept.get(order.id) ?? '');
+  const write = (words) => {
+    setText(words);
+    if (words) kept.set(order.id, words);
+    else kept.delete(order.id);
+  };
   const pending = useStore(store).filter((one) => one.orderId === order.id);
   const list = useRef(null);
   const field = useRef(null);
@@ -112,7 +140,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
   }, [last?.id, pending.length, isTyping]);
 
   const type = (event) => {
-    setText(event.target.value);
+    write(event.target.value);
     if (Date.now() - told.current > TYPING_EVERY && event.target.value) {
       told.current = Date.now();
       client.send({ type: 'typing', order_id: order.id });
@@ -124,7 +152,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
     const words = field.current.value.trim();
     if (!words) return;
     field.current.value = '';
-    setText('');
+    write('');
     told.current = 0;
     const clientId = uuid();
     store.set((before) => [...before, { clientId, orderId: order.id, text: words }]);
@@ -133,7 +161,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
     } catch (failure) {
       // The page goes; what was written is kept, and sent later.
       if (failure.code === 'closed') return;
-      setText((now) => now || words);
+      if (!kept.has(order.id)) write(words);
       if (failure.code === 'chat_closed') onClosed();
       else toast({ kind: 'error', title: explain(failure) });
     }
@@ -159,7 +187,7 @@ export function Chat({ session, client, group, order, other, isOpen, pending: st
           ${message.id === lastRead?.id ? ` · ${t('chat.read')}` : ''}</span></li>`)}
       ${pending.filter((one) => !written.has(one.clientId)).map((one) => html`<li key=${one.clientId} class="message mine pending">
         <span class="bubble">${one.text}</span><span class="meta">${t('chat.sending')}</span></li>`)}
-      ${isTyping && html`<li class="message typing" role="status"><span class="bubble"><span class="sr">${t('chat.typing', { name: other })}</span><i></i><i></i><i></i></span></li>`}
+      ${isTyping && html`<li class="message typing" role="status"><span class="bubble"><span class="sr">${t('chat.typing', { name: writerOf(order, writer, { role: roles.get(writer) ?? messages.find(({ sender }) => sender.id === writer)?.sender.party, face: session.face }) })}</span><i></i><i></i><i></i></span></li>`}
     </ol></div>
     ${isOpen
       ? html`<form class="composer" onSubmit=${send}>

@@ -2,7 +2,7 @@
 
 import { html, render, useEffect, useMemo } from './view.js';
 import { useStore } from './store.js';
-import { languageStore, t } from './i18n.js';
+import { language, languageStore, t } from './i18n.js';
 import { Gate } from './gate.js';
 import { Bell, InboxScreen } from './inbox.js';
 import './theme.js';
@@ -21,7 +21,23 @@ function Tabs({ face, router, path, useTabs }) {
 
 const NothingHere = ({ router, home }) => html`<section class="screen"><h1 tabindex="-1">${t('not_found')}</h1><p><a href=${router.href('/')}>${home()}</a></p></section>`;
 
-function Face({ router, begin, useTabs, screen, beside, home }) {
+/** The title of the page is that of its screen, by whatever name that has, and of who is logged in. */
+function useTitle(name) {
+  useEffect(() => {
+    const look = () => {
+      const heading = document.querySelector('main h1')?.textContent.trim();
+      const title = [heading, name, 'waybill'].filter(Boolean).join(' – ');
+      if (document.title !== title) document.title = title;
+    };
+    look();
+    // Screens change their own headings, as an order goes on say.
+    const observer = new MutationObserver(look);
+    observer.observe(document.getElementById('face'), { subtree: true, childList: true, characterData: true });
+    return () => observer.disconnect();
+  }, [name]);
+}
+
+function Face({ router, begin, useTabs, screen, above, beside, home }) {
   const path = useStore(router.path);
   const face = useMemo(begin, []);
   useEffect(() => face.end, [face]);
@@ -33,28 +49,34 @@ function Face({ router, begin, useTabs, screen, beside, home }) {
       <${Bell} inbox=${face.inbox} href=${router.href('/inbox')} />
     </header>
     <${Connection} state=${face.live.state} onRetry=${() => face.client.connect()} />
+    ${above?.(face, path)}
     <main>${shown ?? html`<${NothingHere} router=${router} home=${home} />`}</main>
     ${beside?.(face)}`;
 }
 
 function App({ session, router, title, canRegister, ...parts }) {
   const user = useStore(session.user);
-  const language = useStore(languageStore);
+  // All words are drawn anew with another language; what somebody is at, and where, stays.
+  useStore(languageStore);
+  useTitle(user?.name);
+  // What the server writes is to be in the language of the page, wherever that was chosen; what cannot be told now is told next time.
   useEffect(() => {
-    document.title = user ? `${user.name} – waybill` : 'waybill';
+    if (user && user.locale !== language()) session.speak(language()).catch(() => {});
+  }, [user?.id]);
+  useEffect(() => {
     // The next one begins at the beginning; who has come by a link, and logs in, gets there.
     return user ? () => router.go('/', { replace: true }) : undefined;
   }, [user?.id]);
   return html`${user
-    ? html`<${Face} key=${`${user.id} ${language}`} router=${router} ...${parts} />`
+    ? html`<${Face} key=${user.id} router=${router} ...${parts} />`
     : html`<${Gate} session=${session} title=${title()} canRegister=${canRegister} />`}
     <${Toasts} />`;
 }
 
 /**
  * Draws an app. `begin` makes everything of one log-in: `{inbox, live, client, end, …}`, which the others are given as `face`;
- * `useTabs(face, path)` gives the tabs, `screen(path, face)` a screen, or nothing where there is none, `beside(face)` what lies
- * beside all screens. `title` and `home` give words, in the language of the moment.
+ * `useTabs(face, path)` gives the tabs, `screen(path, face)` a screen, or nothing where there is none, `above(face, path)` and
+ * `beside(face)` what lies above and beside all screens. `title` and `home` give words, in the language of the moment.
  */
 export function startFace({ canRegister = false, ...parts }) {
   render(html`<${App} canRegister=${canRegister} ...${parts} />`, document.getElementById('face'));

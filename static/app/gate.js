@@ -1,6 +1,6 @@
 // The way in: log in, register where that is for everybody, or be one of the demo's people.
 
-import { html, useEffect, useState } from './view.js';
+import { html, useEffect, useRef, useState } from './view.js';
 import { config } from './config.js';
 import { language, t } from './i18n.js';
 import { ActionButton, Icon, Refusal } from './ui.js';
@@ -21,8 +21,12 @@ function Demo({ session, demo }) {
 function Form({ session, isNew, onSwitch }) {
   const [error, setError] = useState(null);
   const [isBusy, setBusy] = useState(false);
+  const isAtWork = useRef(false);
   const submit = async (event) => {
     event.preventDefault();
+    // The button is drawn a moment later than it is pressed.
+    if (isAtWork.current) return;
+    isAtWork.current = true;
     const { email, password, name } = Object.fromEntries(new FormData(event.target));
     setBusy(true);
     setError(null);
@@ -31,6 +35,7 @@ function Form({ session, isNew, onSwitch }) {
     } catch (problem) {
       setError(problem);
       setBusy(false);
+      isAtWork.current = false;
     }
   };
   const other = error?.code === 'other_face' && error.role;

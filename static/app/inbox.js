@@ -31,8 +31,8 @@ export class Inbox {
   #client;
   #href;
 
-  /** `href` gives the link of a notification within the face; `screen` is the path of the inbox. */
-  constructor({ session, client, href, screen }) {
+  /** `href` gives the link of a notification within the face; `screen` is the path of the inbox; what `isTold` is said in another way. */
+  constructor({ session, client, href, screen, isTold = () => false }) {
     this.#session = session;
     this.#client = client;
     this.#href = href;
@@ -45,7 +45,7 @@ export class Inbox {
       const target = href(notification);
       // Who looks at what it is about sees it there.
       const isSeen = [target, screen].includes(location.pathname) && document.visibilityState === 'visible';
-      if (!isSeen) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
+      if (!isSeen && !isTold(notification)) toast({ title: notification.title, text: notification.message, href: target ?? undefined });
       // It counts as shown, and is not pushed to this or another device, once somebody can have seen it.
       return whenVisible();
     });

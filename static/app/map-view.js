@@ -1,11 +1,15 @@
 // The map in a face: loaded after the rest, since most of what is asked of a page needs none.
 
 import { html, useEffect, useRef, useState } from './view.js';
+import { whenBack } from './back.js';
 import { config } from './config.js';
 import { t } from './i18n.js';
+import { Icon } from './ui.js';
 
 /** What lies on top of it: buttons, and on a phone the edge of the pane below, pixels. */
 const PADDING = { top: 64, right: 72, bottom: 56, left: 48 };
+/** A dot that comes this near to an edge is about to be lost from sight, pixels. */
+const EDGE = { top: 24, right: 24, bottom: 36, left: 24 };
 
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
@@ -30,11 +34,15 @@ const none = [];
  * `dots` are pairs of an id and a dot; `places` and `trail` as `createMap` takes them; `trailOf` is the dot that draws the trail.
  * Who draws dots without this one's help, since there are many and they move all the time, does so by `onMap(map)`, which is
  * called once there is one, and gives what ends that.
+ *
+ * Dots stay in sight while nobody has moved the map; whoever has is offered a way back to them.
  */
 export function MapView({ label, places = none, dots = none, trail = none, trailOf = null, onPick = null, onDot = null, onMap = null, fitTo = null }) {
   const element = useRef(null);
   const map = useRef(null);
   const [state, setState] = useState('loading');
+  const [tries, setTries] = useState(0);
+  const [isMoved, setMoved] = useState(false);
   const handlers = useRef({});
   handlers.current = { onPick, onDot };
 
@@ -50,10 +58,12 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
         reducedMotion: reducedMotion.matches,
         onPick: onPick ? (point) => handlers.current.onPick?.(point) : undefined,
         onDot: onDot ? (id) => handlers.current.onDot?.(id) : undefined,
+        onMoved: setMoved,
       });
       end = onMap?.(map.current);
       setState('ready');
     };
+    setState('loading');
     load().catch(() => { if (isThere) setState('failed'); });
     return () => {
       isThere = false;
@@ -61,7 +71,10 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
       map.current?.destroy();
       map.current = null;
     };
-  }, []);
+  }, [tries]);
+  const again = () => setTries((before) => before + 1);
+  useEffect(() => (state === 'failed' ? whenBack(again) : undefined), [state]);
+  useEffect(() => { map.current?.setLabel(label); }, [state, label]);
 
   const placesKey = JSON.stringify(places);
   // By where they are: what they are called moves nothing.
@@ -71,11 +84,9 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
     if (state !== 'ready') return;
     map.current.setPlaces(places);
   }, [state, placesKey]);
-  useEffect(() => {
-    if (state !== 'ready') return;
-    const points = fitTo ?? [...places, ...dots.map(([, dot]) => dot)];
-    if (points.length > 0) map.current.fit(points, { padding: PADDING });
-  }, [state, fitKey, dots.length]);
+  const all = [...places, ...dots.map(([, dot]) => dot)];
+  const fit = (points) => { if (points.length > 0) map.current.fit(points, { padding: PADDING }); };
+  useEffect(() => { if (state === 'ready') fit(fitTo ?? all); }, [state, fitKey, dots.length]);
   const drawn = useRef(null);
   useEffect(() => {
     if (state !== 'ready') return;
@@ -94,8 +105,10 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
     map.current.setDots(dots);
     named.current = ids;
     setCount(map.current.dots().length);
+    if (!map.current.isMoved && map.current.shows(dots.map(([, dot]) => dot), { padding: EDGE }) === false) fit(all);
   }, [state, dots]);
 
-  return html`<div class="map-box" data-state=${state} data-dots=${count}><div class="map" ref=${element}></div>
-    ${state === 'failed' && html`<p class="map-failed" role="alert">${t('map.failed')}</p>`}</div>`;
+  return html`<div class="map-box" data-state=${state} data-dots=${count} data-moved=${isMoved}><div class="map" ref=${element}></div>
+    ${state === 'ready' && isMoved && dots.length > 0 && html`<button type="button" class="button quiet map-show" onClick=${() => fit(all)}><${Icon} name="locate" size=${20} />${t('map.show')}</button>`}
+    ${state === 'failed' && html`<div class="map-failed" role="alert"><p>${t('map.failed')}</p><button type="button" class="button quiet" onClick=${again}>${t('try_again')}</button></div>`}</div>`;
 }

@@ -40,6 +40,9 @@ export function withLocation(order, { type, group, id, at, ...location }) {
 
 export const withEta = (order, { eta }) => (order && eta.to === LEG[order.status] ? { ...order, eta: { ...eta, heardAt: Date.now() } } : order);
 
+/** Seconds until the partner is expected: by how long the server said that it takes, since a reader's clock may be wrong. */
+export const leftOf = (eta, now = Date.now()) => eta.seconds - (now - (eta.heardAt ?? now)) / 1000;
+
 /** How old a position is now, seconds: as the server said, and the time since. */
 export function ageOf(location, now = Date.now()) {
   return location.age + (now - (location.heardAt ?? now)) / 1000;

@@ -5,11 +5,15 @@ import { Store } from './store.js';
 /** Links to `/<face>/…` are followed without a new page. */
 export class Router {
   #base;
+  #isLeaving = false;
 
   constructor(face) {
     this.#base = `/${face}`;
     this.path = new Store(this.#read());
-    addEventListener('popstate', () => this.path.set(this.#read()));
+    addEventListener('popstate', () => {
+      this.#isLeaving = false;
+      this.path.set(this.#read());
+    });
     document.addEventListener('click', (event) => {
       const link = event.target.closest?.('a[href]');
       const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -33,12 +37,26 @@ export class Router {
   go(path, { replace = false, keepsFocus = false } = {}) {
     const next = path.replace(/\/+$/, '') || '/';
     if (next === this.path.value) return;
-    history[replace ? 'replaceState' : 'pushState'](null, '', this.href(next));
+    // Each entry knows which screen is the one before it.
+    if (replace) history.replaceState(history.state, '', this.href(next));
+    else history.pushState({ from: this.path.value }, '', this.href(next));
     this.path.set(next);
     if (keepsFocus) return;
     scrollTo(0, 0);
     // A reader of screens hears of the new screen by its heading.
     requestAnimationFrame(() => document.querySelector('main h1, main h2')?.focus?.());
+  }
+
+  /** Closes what lies on top of the screen `path`: goes back where it was opened from there, so that "back" does not open it again. */
+  leave(path) {
+    // It takes a moment, and is done once.
+    if (this.#isLeaving) return;
+    if (history.state?.from !== path) {
+      this.go(path, { replace: true });
+      return;
+    }
+    this.#isLeaving = true;
+    history.back();
   }
 
   /** What stands for each `:name` of `pattern` in a path; null where it does not fit. */
@@ -47,8 +65,14 @@ export class Router {
     if (wanted.length !== parts.length) return null;
     const found = {};
     for (const [index, part] of wanted.entries()) {
-      if (part.startsWith(':')) found[part.slice(1)] = decodeURIComponent(parts[index]);
-      else if (part !== parts[index]) return null;
+      if (part.startsWith(':')) {
+        try {
+          found[part.slice(1)] = decodeURIComponent(parts[index]);
+        } catch {
+          // Half of a character, say: there is nothing of that name.
+          return null;
+        }
+      } else if (part !== parts[index]) return null;
     }
     return found;
   }

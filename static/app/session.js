@@ -2,26 +2,9 @@
 
 import { tokenClaims } from '../js/waybill.js';
 import { uuid } from '../js/waybill-parts.js';
+import { Problem, Unreachable } from './problem.js';
 import { clearToasts } from './toasts.js';
 import { Store } from './store.js';
-
-/** An answer that is no success; `code` is stable (docs/rest.md). */
-export class Problem extends Error {
-  constructor(status, body) {
-    super(body?.detail ?? body?.title ?? `the server answered ${status}`);
-    this.status = status;
-    this.code = body?.code ?? 'unknown';
-    this.body = body ?? {};
-  }
-}
-
-/** No answer at all. */
-export class Unreachable extends Error {
-  constructor() {
-    super('the server cannot be reached');
-    this.code = 'unreachable';
-  }
-}
 
 /** How long an answer may take, milliseconds. */
 const PATIENCE = 20_000;
@@ -111,6 +94,17 @@ export class Session {
   async register({ email, password, name, locale }) {
     const { access, refresh, user } = await send('POST', '/auth/register', { body: { email, password, name, locale, role: this.face } });
     this.#keep({ access, refresh }, user);
+  }
+
+  /** Tells the server which language its user reads: what it writes is to be in that one. */
+  async speak(locale) {
+    const { locale: known, id } = await this.patch('/me', { locale });
+    this.#read();
+    const { value: user } = this.user;
+    if (user?.id !== id) return;
+    const next = { ...user, locale: known };
+    localStorage.setItem(this.#key, JSON.stringify({ ...this.#tokens, user: next }));
+    this.user.set(next);
   }
 
   /** Forgets the log-in, here and on the server. */

@@ -45,7 +45,7 @@ export function Settings({ session, push, children }) {
   const speak = async (name) => {
     setLanguage(name);
     try {
-      await session.patch('/me', { locale: name });
+      await session.speak(name);
     } catch {
       toast({ kind: 'error', title: t('settings.not_saved') });
     }

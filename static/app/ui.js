@@ -1,7 +1,7 @@
 // The parts that all faces are made of.
 
 import { html, useEffect, useLayoutEffect, useRef, useState } from './view.js';
-import { useStore } from './store.js';
+import { Store, useStore } from './store.js';
 import { whenBack } from './back.js';
 import { explain, explainField, t } from './i18n.js';
 import { Toasts, toast } from './toasts.js';
@@ -69,24 +69,35 @@ export const IconButton = ({ icon, label, ...rest }) => html`
  * disabled meanwhile: that would take the focus from it, and who uses the keyboard could not press it again.
  */
 export function ActionButton({ onPress, children, kind = 'primary', disabled = false, ...rest }) {
-  const [isBusy, setBusy] = useState(false);
+  // Odd while it is at work.
+  const [turn, setTurn] = useState(0);
+  const isBusy = turn % 2 === 1;
   const [error, setError] = useState(null);
   const isThere = useRef(true);
   const isAtWork = useRef(false);
   useEffect(() => () => { isThere.current = false; }, []);
-  const press = async () => {
-    if (isAtWork.current) return;
-    isAtWork.current = true;
-    setBusy(true);
-    setError(null);
+  const work = async () => {
     try {
-      await onPress();
+      if (!disabled) await onPress();
     } catch (problem) {
       if (isThere.current) setError(problem);
     } finally {
-      isAtWork.current = false;
-      if (isThere.current) setBusy(false);
+      if (isThere.current) setTurn((before) => before + 1);
     }
+  };
+  // With what was typed last, which is drawn a moment after it is typed. And it is free again once what has come of it is drawn: until
+  // then the button may be one that is to go.
+  useLayoutEffect(() => {
+    isAtWork.current = isBusy;
+    if (isBusy) work();
+  }, [turn]);
+  // That nobody answered is no longer true once somebody does.
+  useEffect(() => whenBack(() => setError((before) => (before?.code === 'unreachable' ? null : before))), []);
+  const press = () => {
+    if (isAtWork.current) return;
+    isAtWork.current = true;
+    setError(null);
+    setTurn((before) => before + 1);
   };
   return html`<button type="button" class="button ${kind}" disabled=${disabled && !isBusy} aria-disabled=${isBusy} aria-busy=${isBusy} onClick=${press} ...${rest}>
     ${children}${isBusy && html`<span class="spinner" aria-hidden="true"></span>`}
@@ -94,6 +105,9 @@ export function ActionButton({ onPress, children, kind = 'primary', disabled = f
 }
 
 // ---------------------------------------------------------------- what lies on top
+
+/** What a face has to show above whatever is in a dialog, `{Part}` or null: what lies outside of one can be neither seen nor pressed. */
+export const aboveDialogs = new Store(null);
 
 /** A dialog by the browser's own means: it holds the focus, and Escape closes it. */
 export function Dialog({ title, onClose, children, wide = false }) {
@@ -104,12 +118,17 @@ export function Dialog({ title, onClose, children, wide = false }) {
     element.showModal();
     return () => element.close();
   }, []);
-  // A press beside it is one on the dialog itself, which lies over the whole page.
-  const press = (event) => { if (event.target === dialog.current) onClose(); };
+  const above = useStore(aboveDialogs);
+  // A press beside it is one on the dialog itself, which lies over the whole page. Who began within, to select words say, and ended
+  // beside it, wants to keep it.
+  const beganBeside = useRef(false);
+  const begin = (event) => { beganBeside.current = event.target === dialog.current; };
+  const press = (event) => { if (event.target === dialog.current && beganBeside.current) onClose(); };
   return html`<dialog ref=${dialog} class=${wide ? 'dialog wide' : 'dialog'} aria-labelledby="dialog-title"
-      onCancel=${(event) => { event.preventDefault(); onClose(); }} onClick=${press}>
+      onCancel=${(event) => { event.preventDefault(); onClose(); }} onPointerDown=${begin} onClick=${press}>
     <div class="dialog-box">
-      <header class="dialog-head"><h2 id="dialog-title">${title}</h2><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></header>
+      <header class="dialog-head"><h2 id="dialog-title" class="clip-2">${title}</h2><${IconButton} icon="close" label=${t('close')} onClick=${onClose} /></header>
+      ${above && html`<${above.Part} />`}
       ${children}
     </div>
     <${Toasts} isInDialog=${true} />
@@ -136,7 +155,9 @@ export function Failed({ error, onRetry }) {
 /** Why something was refused: each field that is wrong, or what else it was. */
 export function Refusal({ error, children }) {
   const fields = error.body?.errors ?? [];
-  return html`<p class="error" role="alert">${fields.length > 0
+  const words = useRef(null);
+  useEffect(() => words.current.scrollIntoView({ block: 'nearest' }), [error]);
+  return html`<p class="error" role="alert" ref=${words}>${fields.length > 0
     ? fields.map((fault) => html`<span key=${fault.field} class="line">${explainField(fault)}</span>`)
     : explain(error)} ${children}</p>`;
 }
@@ -194,7 +215,10 @@ export function useNow(milliseconds = 1000) {
 /** A connection that is made in less than this is not worth a word, milliseconds. */
 const QUICK = 1000;
 
-/** How the connection is, where that is worth a word. It lies on top: nothing moves when it comes and goes. */
+/**
+ * How the connection is, where that is worth a word. It lies on top, where nothing is to be read or pressed: nothing moves when it
+ * comes and goes.
+ */
 export function Connection({ state, onRetry }) {
   const { name, retryAt, reason } = useStore(state);
   const since = useRef(Date.now());

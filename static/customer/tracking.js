@@ -7,7 +7,7 @@ import { config } from '../app/config.js';
 import { clock, distance, minutes, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
-import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, statusText } from '../app/order.js';
+import { STEPS, ageOf, freshnessOf, isChatted, isOver, isShown, leftOf, statusText } from '../app/order.js';
 import { PushCard } from '../app/push.js';
 import { ActionButton, Connection, Dialog, Failed, Icon, Loading, toast, useLoaded, useNow } from '../app/ui.js';
 import { Watched } from '../app/watched.js';
@@ -29,8 +29,7 @@ function Eta({ order }) {
   const now = useNow(1000);
   const { eta, location } = order;
   if (!eta) return html`<${Seen} order=${order} now=${now} />`;
-  // By how long the server said that it takes, since this clock may be wrong.
-  const left = eta.seconds - (now - eta.heardAt) / 1000;
+  const left = leftOf(eta, now);
   const freshness = location ? freshnessOf(location, now) : 'lost';
   const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
   return html`<div class="eta" data-freshness=${freshness}>
@@ -82,25 +81,6 @@ function Ended({ face: { session, router, draft }, order }) {
     <${ActionButton} onPress=${again}><${Icon} name="undo" />${t('order.again')}</${ActionButton}></section>`;
 }
 
-/** Closes the chat: back to where it was opened, and in its place where it was come to otherwise. */
-function useChatClosing(router, home, isOpen) {
-  const before = useRef(isOpen);
-  const isFromHere = useRef(false);
-  const isClosing = useRef(false);
-  if (before.current !== isOpen) {
-    before.current = isOpen;
-    isFromHere.current = isOpen;
-    isClosing.current = false;
-  }
-  return () => {
-    // It takes a moment, and is done once.
-    if (isClosing.current) return;
-    isClosing.current = true;
-    if (isFromHere.current) history.back();
-    else router.go(home, { replace: true });
-  };
-}
-
 /** Begins with what the list of orders knows: a server that cannot be reached takes nothing away. Positions in it may be old. */
 function watch(face, orderId) {
   const watched = new Watched(face, orderId);
@@ -120,7 +100,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const now = useNow(5000);
   const [isCancelling, setCancelling] = useState(false);
   const home = router.href(`/orders/${orderId}`);
-  const closeChat = useChatClosing(router, `/orders/${orderId}`, isChatOpen);
+  const closeChat = () => router.leave(`/orders/${orderId}`);
   const heading = useRef(null);
   useEffect(() => { if (document.activeElement === document.body) heading.current?.focus(); }, [Boolean(order)]);
   useEffect(() => { if (order) face.orders.put(order); }, [order?.version]);
@@ -173,7 +153,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${closeChat}>
       <${Connection} state=${face.live.state} onRetry=${() => client.connect()} />
       <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')}
-        pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />
+        present=${watched.present} pending=${face.pending} isOpen=${isChatted(order) && !isChatClosed} onClosed=${() => watched.isChatClosed.set(true)} />
     </${Dialog}>`}
   </div>`;
 }

@@ -22,7 +22,7 @@ import { PALETTES } from './palette.js';
 import { watchPicks } from './picking.js';
 import { Places } from './places.js';
 import { position } from './plane.js';
-import { Theme } from './theme.js';
+import { Theme, themeNow } from './theme.js';
 import { Route, Trail } from './trail.js';
 
 const { L } = globalThis;
@@ -64,6 +64,7 @@ function toEarth(x, y) {
  * @property {(place: Point) => void} [onPick] a click or tap beside the dots, or Enter, which picks the middle
  * @property {(id: string) => void} [onDot] a click or tap on a dot
  * @property {(id: string | null) => void} [onFollow] following began or ended, also because somebody dragged the map
+ * @property {(isMoved: boolean) => void} [onMoved] it shows no longer what it was to show, since somebody has moved it; or it does again
  * @property {boolean} [reducedMotion] dots jump; without it, as the system has it
  * @property {'topright' | 'topleft' | 'bottomright' | 'bottomleft' | false} [zoomButtons] where they are; 'topright' without it
  *
@@ -88,6 +89,8 @@ class WaybillMap {
   #followed = null;
   #centringUntil = 0;
   #onFollow;
+  #onMoved;
+  #isMoved = false;
   #isReduced;
   #off = new AbortController();
   #size = new ResizeObserver(() => this.#resized());
@@ -97,16 +100,13 @@ class WaybillMap {
   #unwatch;
 
   constructor(frame, options) {
-    const { label, tiles = null, onPick, onDot, onFollow, reducedMotion, zoomButtons = 'topright' } = options;
+    const { label, tiles = null, onPick, onDot, onFollow, onMoved, reducedMotion, zoomButtons = 'topright' } = options;
     const element = this.#element;
     this.#frame = frame;
     this.#onFollow = onFollow;
+    this.#onMoved = onMoved;
     const query = matchMedia('(prefers-reduced-motion: reduce)');
     this.#isReduced = reducedMotion ?? query.matches;
-    if (reducedMotion === undefined) {
-      query.addEventListener('change', () => this.#reduce(query.matches), { signal: this.#off.signal });
-    }
-    this.#theme = new Theme(() => this.#paintTheme());
     element.className = 'waybill-map';
     element.setAttribute('role', 'application');
     element.setAttribute('aria-roledescription', 'map');
@@ -126,7 +126,7 @@ class WaybillMap {
         // Some serve no page that does not say where it is, which is all that they are told.
         referrerPolicy: 'strict-origin-when-cross-origin',
       })
-      : cityLayer(PALETTES[this.#theme.name]);
+      : cityLayer(PALETTES[themeNow()]);
     this.#ground.addTo(this.#leaflet);
     element.classList.toggle('waybill-map-has-tiles', tiles !== null);
     L.control.scale({ imperial: false, maxWidth: 90, position: 'bottomleft' }).addTo(this.#leaflet);
@@ -135,8 +135,17 @@ class WaybillMap {
     this.#overlay = new Overlay(this.#leaflet, (context, view, now) => this.#paint(context, view, now));
     this.#unwatch = watchPicks(this.#leaflet, { dotAt: (x, y) => this.#dots.at(x, y, this.#overlay.view()), onDot, onPick });
     this.#leaflet.on('dragstart', () => this.follow(null));
-    this.#leaflet.on('movestart zoomstart', () => { if (!this.#isFitting) this.#fitAgain = null; });
+    this.#leaflet.on('movestart zoomstart', () => {
+      if (this.#isFitting) return;
+      if (this.#fitAgain) this.#setMoved(true);
+      this.#fitAgain = null;
+    });
+    // Last: what listens to the page outlives a map that could not be made.
+    this.#theme = new Theme(() => this.#paintTheme());
     this.#size.observe(element);
+    if (reducedMotion === undefined) {
+      query.addEventListener('change', () => this.#reduce(query.matches), { signal: this.#off.signal });
+    }
     this.#paintTheme();
   }
 
@@ -199,6 +208,7 @@ class WaybillMap {
     const shown = points ?? [...this.#places.points, ...this.#route.points, ...this.#trail.points, ...this.#dots.samples];
     if (shown.length === 0) return;
     this.#fitAgain = () => this.fit(points, { padding, maxZoom });
+    this.#setMoved(false);
     const { x: width, y: height } = this.#leaflet.getSize();
     if (width === 0 || height === 0) return;
     this.#isFitting = true;
@@ -208,6 +218,31 @@ class WaybillMap {
     this.#leaflet.fitBounds(L.latLngBounds(shown.map(({ latitude, longitude }) => [latitude, longitude])), {
       paddingTopLeft: [left, top], paddingBottomRight: [right, bottom], maxZoom, animate: !this.#isReduced,
     });
+  }
+
+  /**
+   * Whether all of these are in sight, `padding` away from each edge at least; null where there is nothing to be seen at all.
+   * @param {Point[]} points @param {{ padding?: Padding }} [options] @returns {boolean | null}
+   */
+  shows(points, { padding = 0 } = {}) {
+    const { x: width, y: height } = this.#leaflet.getSize();
+    if (width === 0 || height === 0) return null;
+    const sides = typeof padding === 'number' ? { top: padding, right: padding, bottom: padding, left: padding } : padding;
+    const { top = 0, right = 0, bottom = 0, left = 0 } = sides;
+    return points.every(({ latitude, longitude }) => {
+      const { x, y } = this.#leaflet.latLngToContainerPoint([latitude, longitude]);
+      return x >= left && x <= width - right && y >= top && y <= height - bottom;
+    });
+  }
+
+  /** Whether somebody has moved it since it was to show something. */
+  get isMoved() {
+    return this.#isMoved;
+  }
+
+  /** What the map is of, for screen readers. @param {string} label */
+  setLabel(label) {
+    this.#element.setAttribute('aria-label', label);
   }
 
   /** Keeps a dot near the middle, until somebody drags the map; null lets it go. @param {string | null} id */
@@ -281,6 +316,12 @@ class WaybillMap {
       this.#centringUntil = now + CENTRING;
       this.#leaflet.panBy([x, y], { duration: CENTRING / 1000 });
     }
+  }
+
+  #setMoved(isMoved) {
+    if (isMoved === this.#isMoved) return;
+    this.#isMoved = isMoved;
+    this.#onMoved?.(isMoved);
   }
 
   /** Pans of the keyboard, too, are at once with reduced motion. */

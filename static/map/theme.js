@@ -1,11 +1,16 @@
 // Light or dark: as told, or else as the page's <html data-theme> says, or else as the system does.
 
 const NAMES = ['light', 'dark'];
+const DARK = '(prefers-color-scheme: dark)';
+
+/** As the page and the system have it. */
+export const themeNow = () => (NAMES.includes(document.documentElement.dataset.theme) ? document.documentElement.dataset.theme
+  : matchMedia(DARK).matches ? 'dark' : 'light');
 
 /** Calls `onChange(name)` whenever it is another one. */
 export class Theme {
   #told = null;
-  #query = matchMedia('(prefers-color-scheme: dark)');
+  #query = matchMedia(DARK);
   #observer = new MutationObserver(() => this.#look());
   #off = new AbortController();
   #onChange;

@@ -55,7 +55,7 @@ export function Chart({ days, amounts, currency, today }) {
   const plot = useRef(null);
   const [isFailed, setFailed] = useState(false);
   const values = amounts.map((amount) => amount / 10 ** fractionDigits(currency));
-  const key = JSON.stringify([values, currency, today]);
+  const key = JSON.stringify([values, currency, today, locale()]);
 
   useEffect(() => {
     let isThere = true;

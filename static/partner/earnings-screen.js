@@ -15,13 +15,18 @@ function PayOut({ earnings, view, onClose }) {
   const [problem, setProblem] = useState(null);
   const amount = text === null ? balance : minorUnits(text, currency);
   const isTooMuch = amount > balance;
-  const key = useKey(amount);
+  const [tries, setTries] = useState(0);
+  // One pay-out, however often it is sent; another one once the bank has refused it, or with another amount.
+  const key = useKey([amount, tries]);
+  // Of another amount it is not true.
+  useEffect(() => setProblem(null), [amount]);
   const press = async () => {
     setProblem(null);
     try {
       const { status, failure } = await earnings.payOut(amount, currency, key);
       if (status === 'failed') {
         setProblem({ code: 'payout_failed', message: failure });
+        setTries(tries + 1);
         return;
       }
       toast({ title: t(status === 'pending' ? 'payout.pending' : 'payout.done', { amount: money({ amount, currency }) }) });

@@ -12,13 +12,13 @@ import { Push } from '../app/push.js';
 import { Router } from '../app/router.js';
 import { Session } from '../app/session.js';
 import { Settings } from '../app/settings.js';
-import { toast } from '../app/ui.js';
+import { aboveDialogs, toast } from '../app/ui.js';
 import { Alerts, alertOffer } from './alert.js';
 import { Availability } from './availability.js';
 import { Drive } from './drive.js';
 import { Earnings } from './earnings.js';
 import { EarningsScreen } from './earnings-screen.js';
-import { Offers } from './offer.js';
+import { Offers, PutAsideAbove, isOccupied } from './offer.js';
 import { OrderScreen } from './order.js';
 import { Queue } from './queue.js';
 import { Sharing } from './sharing.js';
@@ -46,31 +46,44 @@ function begin() {
   const live = connect(session);
   const { client } = live;
   clock.follow(client);
-  const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox') });
+  // An offer has a card of its own.
+  const isTold = ({ type }) => type === 'assignment_offered';
+  const inbox = new Inbox({ session, client, href: hrefOf, screen: router.href('/inbox'), isTold });
   const queue = new Queue({ session, client });
   const availability = new Availability({ session, group: queue.group });
   const sharing = new Sharing({ session, client, queue, availability });
   const earnings = new Earnings({ session, group: queue.group });
   queue.onOffer(alertOffer);
-  // Those that are put aside stay there; another one comes to the front.
+  // Those that are put aside stay there; another one comes to the front. Not over what somebody is at: whoever writes a message would
+  // answer it with the next key.
   const arePutAside = new Store(false);
-  queue.onOffer(() => arePutAside.set(false));
+  const areWanted = new Store(false);
+  const show = (isWanted) => {
+    areWanted.set(isWanted);
+    arePutAside.set(false);
+  };
+  queue.onOffer(() => (isOccupied() ? arePutAside.set(true) : show(false)));
   queue.onLoss((order, status) => toast({ title: t(`over.${status}`), text: order.pickup.address }));
   const end = () => {
     sharing.end();
     availability.end();
     live.close();
+    aboveDialogs.set((now) => (now === above ? null : now));
   };
   const pending = watchUnsent(client);
-  return { session, router, push, client, live, pending, clock, inbox, queue, availability, sharing, earnings, arePutAside, end };
+  const showOffers = () => show(true);
+  const face = { session, router, push, client, live, pending, clock, inbox, queue, availability, sharing, earnings, arePutAside, areWanted, showOffers, end };
+  const above = { Part: () => html`<${PutAsideAbove} face=${face} onShow=${showOffers} />` };
+  aboveDialogs.set(above);
+  return face;
 }
 
 function DriveScreen({ face }) {
-  return html`<${Drive} face=${face} arePutAside=${useStore(face.arePutAside)} onShowOffers=${() => face.arePutAside.set(false)} />`;
+  return html`<${Drive} face=${face} arePutAside=${useStore(face.arePutAside)} onShowOffers=${face.showOffers} />`;
 }
 
 function OffersOnTop({ face }) {
-  return html`<${Offers} face=${face} isHidden=${useStore(face.arePutAside)} onHide=${() => face.arePutAside.set(true)} onAccepted=${() => router.go('/')} />`;
+  return html`<${Offers} face=${face} isHidden=${useStore(face.arePutAside)} isWanted=${useStore(face.areWanted)} onHide=${() => face.arePutAside.set(true)} onAccepted=${() => router.go('/')} />`;
 }
 
 function screen(path, face) {
@@ -96,6 +109,8 @@ startFace({
   begin,
   useTabs,
   screen,
+  // The first screen shows them in their place.
+  above: (face, path) => path !== '/' && html`<${PutAsideAbove} face=${face} onShow=${face.showOffers} />`,
   beside: (face) => html`<${OffersOnTop} face=${face} />`,
   title: () => t('partner.title'),
   home: () => t('drive.title'),

@@ -1,6 +1,7 @@
 // An offer: a card over everything, with what one has to know to say yes or no before its time is up.
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
+import { whenBack } from '../app/back.js';
 import { useStore } from '../app/store.js';
 import { timeOf, useServerNow } from '../app/clock.js';
 import { countdown, distance, money } from '../app/format.js';
@@ -13,6 +14,12 @@ const ROUND = 2 * Math.PI * 44;
 /** From here on it is urgent, milliseconds. */
 const SOON = 10_000;
 const REASONS = ['far', 'busy', 'break', 'other'];
+/** An offer that has only just come to the front is not answered by what was meant for something else, milliseconds. */
+const HESITATION = 700;
+
+/** Whether somebody is in the midst of something that a card on top would break into: a dialog, or a field. */
+export const isOccupied = () => document.querySelector('dialog[open]:not(.offer)') !== null
+  || document.activeElement?.matches('input, textarea, select') === true;
 
 /** What is left, drawn as a ring, and in seconds. Told aloud at the beginning and when it gets urgent. */
 function Ring({ left, whole }) {
@@ -45,7 +52,8 @@ function Way({ offer, here }) {
   </ol>`;
 }
 
-function Open({ face, offer, count, onNext, onAccepted, onHide }) {
+/** `isWanted`: somebody has asked to see it. Whatever comes by itself is heard by its name first, with the answer one step on. */
+function Open({ face, offer, count, isWanted, onNext, onAccepted, onHide }) {
   const { queue, clock, sharing } = face;
   const here = useStore(sharing.here);
   const now = useServerNow(clock);
@@ -53,14 +61,28 @@ function Open({ face, offer, count, onNext, onAccepted, onHide }) {
   const [isDeclining, setDeclining] = useState(false);
   const [busy, setBusy] = useState(null);
   const [problem, setProblem] = useState(null);
-  const accept = useRef(null);
+  const [accept, title] = [useRef(null), useRef(null)];
+  const [isNew, setNew] = useState(true);
+  const isAnswering = useRef(false);
   const { order, earnings } = offer;
   const end = Date.parse(offer.expires_at);
   const left = end - now;
   const isOver = left <= 0;
-  useEffect(() => { accept.current?.focus(); }, [offer.id, isDeclining]);
+  useEffect(() => {
+    (isWanted ? accept : title).current.focus();
+    const timer = setTimeout(() => setNew(false), HESITATION);
+    return () => clearTimeout(timer);
+  }, [offer.id]);
+  // That nobody answered is no longer true once somebody does.
+  useEffect(() => whenBack(() => setProblem((before) => (before?.code === 'unreachable' ? null : before))), []);
+  const goBack = () => {
+    setDeclining(false);
+    requestAnimationFrame(() => accept.current?.focus());
+  };
 
   const answer = async (how, work) => {
+    if (isNew || isAnswering.current) return;
+    isAnswering.current = true;
     setBusy(how);
     setProblem(null);
     try {
@@ -69,6 +91,7 @@ function Open({ face, offer, count, onNext, onAccepted, onHide }) {
     } catch (error) {
       setProblem(error);
     }
+    isAnswering.current = false;
     setBusy(null);
   };
   const items = order.items.map(({ name, quantity }) => (quantity > 1 ? `${quantity} × ${name}` : name)).join(', ');
@@ -77,16 +100,16 @@ function Open({ face, offer, count, onNext, onAccepted, onHide }) {
       ${count > 1 && html`<button type="button" class="button quiet offer-count" onClick=${onNext}>${t('offer.others', { count: count - 1 })}<${Icon} name="next" size=${18} /></button>`}
       <div class="offer-hide"><${IconButton} icon="close" label=${t('offer.hide')} onClick=${onHide} /></div></div>
     <div class="offer-body">
-      <div class="offer-head"><div><h2 id="offer-title">${t('offer.title')}</h2><p class="figure">${money(earnings)}</p><p class="muted">${t(`offer.${order.payment_method}`, { amount: money(order.price) })}</p></div>
+      <div class="offer-head"><div><h2 id="offer-title" ref=${title} tabindex="-1" autofocus=${!isWanted}>${t('offer.title')}</h2><p class="figure">${money(earnings)}</p><p class="muted">${t(`offer.${order.payment_method}`, { amount: money(order.price) })}</p></div>
         <${Ring} left=${left} whole=${end - timeOf(offer.id)} /></div>
       <${Way} offer=${offer} here=${here} />
       <p class="muted clip-2 offer-items">${items}</p>
       ${problem && html`<p class="error" role="alert">${explain(problem)}</p>`}
       ${isOver && html`<p class="warn" role="status"><${Icon} name="clock" size=${18} />${t('offer.over_now')}</p>`}
       ${isDeclining
-        ? html`<${Decline} isBusy=${busy !== null} onBack=${() => setDeclining(false)} onDecline=${(reason) => answer('decline', () => queue.decline(offer, reason))} />`
+        ? html`<${Decline} isBusy=${busy !== null} onBack=${goBack} onDecline=${(reason) => answer('decline', () => queue.decline(offer, reason))} />`
         : html`<div class="offer-answer">
-            <button type="button" ref=${accept} autofocus class="button primary big" disabled=${busy !== null || isOver} aria-busy=${busy === 'accept'} onClick=${() => answer('accept', () => queue.accept(offer))}>
+            <button type="button" ref=${accept} autofocus=${isWanted} class="button primary big" disabled=${busy !== null || isOver} aria-disabled=${isNew} aria-busy=${busy === 'accept'} onClick=${() => answer('accept', () => queue.accept(offer))}>
               <${Icon} name="check" />${t('offer.accept')}${busy === 'accept' && html`<span class="spinner" aria-hidden="true"></span>`}</button>
             <button type="button" class="button quiet" disabled=${busy !== null} onClick=${() => setDeclining(true)}>${t('offer.decline')}</button></div>`}
     </div>`;
@@ -106,7 +129,7 @@ function Ended({ offer, reason, onClose }) {
 }
 
 /** All that are open, one at a time, the one that ends first before the others; and those that ended meanwhile. */
-export function Offers({ face, isHidden, onHide, onAccepted }) {
+export function Offers({ face, isHidden, isWanted, onHide, onAccepted }) {
   const { queue } = face;
   const { offers } = useStore(queue.state);
   const ended = useStore(queue.ended);
@@ -126,7 +149,7 @@ export function Offers({ face, isHidden, onHide, onAccepted }) {
     element.showModal();
     return () => {
       element.close();
-      const next = () => document.querySelector('.put-aside') ?? (before.isConnected && before !== document.body ? before : document.querySelector('main h1'));
+      const next = () => (document.querySelector('dialog[open]') ?? document).querySelector('.put-aside') ?? (before.isConnected && before !== document.body ? before : document.querySelector('main h1'));
       requestAnimationFrame(() => next()?.focus());
     };
   }, [isShown]);
@@ -134,10 +157,19 @@ export function Offers({ face, isHidden, onHide, onAccepted }) {
   const close = () => (shown ? onHide() : queue.dismiss(last.offer.id));
   return html`<dialog ref=${dialog} class="dialog offer" aria-labelledby="offer-title" onCancel=${(event) => { event.preventDefault(); close(); }}>
     ${shown
-      ? html`<${Open} key=${shown.id} face=${face} offer=${shown} count=${sorted.length} onHide=${onHide} onAccepted=${onAccepted}
+      ? html`<${Open} key=${shown.id} face=${face} offer=${shown} count=${sorted.length} isWanted=${isWanted || chosen === shown.id} onHide=${onHide} onAccepted=${onAccepted}
           onNext=${() => setChosen(sorted[(index + 1) % sorted.length].id)} />`
       : html`<${Ended} key=${last.offer.id} offer=${last.offer} reason=${last.reason} onClose=${close} />`}
   </dialog>`;
+}
+
+/** The same where something else is at hand: said aloud once, and to be pressed there. */
+export function PutAsideAbove({ face, onShow }) {
+  const { offers } = useStore(face.queue.state);
+  const arePutAside = useStore(face.arePutAside);
+  const isSaid = arePutAside && offers.length > 0;
+  return html`<div class="put-aside-above"><span class="sr" role="status">${isSaid ? t('offer.waiting', { count: offers.length }) : ''}</span>
+    ${isSaid && html`<${PutAside} face=${face} onShow=${onShow} />`}</div>`;
 }
 
 /** What is left of offers that were put aside. */

@@ -6,7 +6,7 @@ import { Chat } from '../app/chat.js';
 import { clock, distance, minutes, money, moment } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { MapView } from '../app/map-view.js';
-import { isChatted, isShown } from '../app/order.js';
+import { isChatted, isShown, leftOf } from '../app/order.js';
 import { Dialog, Icon, Loading, toast, useNow } from '../app/ui.js';
 import { metresBetween, ownDot, placesOf, wayTo } from './places.js';
 import { Return, Steps } from './steps.js';
@@ -28,7 +28,7 @@ function Eta({ order, target, here }) {
   const now = useNow(1000);
   const { eta } = order;
   if (eta && isShown(order) && order.status !== 'arrived') {
-    const left = (new Date(eta.arrives_at) - now) / 1000;
+    const left = leftOf(eta, now);
     const late = (new Date(eta.arrives_at) - new Date(eta.promised_at)) / 60_000;
     return html`<p class="eta-line"><strong>${left < 60 ? t('eta.any_moment') : minutes(left)}</strong><span>${distance(eta.distance)}</span>
       <span class=${late >= 2 || eta.late_risk === 'likely' ? 'warn' : 'muted'}>${t(late >= 2 ? 'eta.late' : 'eta.promised', { time: clock(eta.promised_at), minutes: minutes(late * 60) })}</span></p>`;
@@ -121,7 +121,7 @@ export function OrderScreen({ face, orderId, isChatOpen }) {
   return html`<div class="with-map busy">
     <div class="map-pane"><${OrderMap} face=${face} order=${order} /></div>
     <section class="pane"><${Panel} face=${face} watched=${watched} order=${order} back=${home} /></section>
-    ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.customer.name })} onClose=${() => router.go(`/orders/${orderId}`)}>
+    ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.customer.name })} onClose=${() => router.leave(`/orders/${orderId}`)}>
       <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.customer.name} pending=${face.pending}
         isOpen=${isChatted({ ...order, partner: order.partner ?? {} }) && !isChatClosed} onClosed=${() => setChatClosed(true)} />
     </${Dialog}>`}

@@ -1,9 +1,10 @@
 // The next step of an order, as one big button, and what it asks for.
 
-import { html, useState } from '../app/view.js';
+import { html, useEffect, useState } from '../app/view.js';
+import { whenBack } from '../app/back.js';
 import { useKey } from '../app/key.js';
 import { money } from '../app/format.js';
-import { explain, t } from '../app/i18n.js';
+import { explain, explainField, t } from '../app/i18n.js';
 import { ActionButton, Dialog, Icon, toast } from '../app/ui.js';
 
 export const NEXT = { assigned: 'en_route', en_route: 'arrived', arrived: 'picked_up', picked_up: 'in_transit', in_transit: 'delivered' };
@@ -19,28 +20,34 @@ function refusal(error) {
   if (error.code === 'illegal_transition') {
     return t('step.not_now', { status: t(`now.${error.body.current_status}`) });
   }
-  return error.body?.errors?.[0]?.message ?? explain(error);
+  const [fault] = error.body?.errors ?? [];
+  return fault ? explainField(fault) : explain(error);
 }
 
 /** Takes an order a step on: `{take, problem}`. What has changed meanwhile is read anew. */
 function useStep({ session, queue }, order, onOrder) {
-  const [problem, setProblem] = useState(null);
+  // Of one version of the order: another one may be taken on where that could not.
+  const [failure, setFailure] = useState(null);
+  const clear = () => setFailure(null);
+  // That nobody answered is no longer true once somebody does.
+  useEffect(() => whenBack(() => setFailure((before) => (before?.code === 'unreachable' ? null : before))), []);
   const take = async (body, key) => {
-    setProblem(null);
+    clear();
     try {
       const next = await session.post(`/orders/${order.id}/transitions`, { ...body, version: order.version }, { key });
       queue.put(next);
       onOrder(next);
       return true;
     } catch (error) {
-      setProblem(refusal(error));
+      let { version } = order;
       if (STALE.includes(error.code)) {
-        await session.get(`/orders/${order.id}`).then((fresh) => { queue.put(fresh); onOrder(fresh); }, () => {});
+        await session.get(`/orders/${order.id}`).then((fresh) => { ({ version } = fresh); queue.put(fresh); onOrder(fresh); }, () => {});
       }
+      setFailure({ text: refusal(error), code: error.code, version });
       return false;
     }
   };
-  return { take, problem, clear: () => setProblem(null) };
+  return { take, problem: failure?.version === order.version ? failure.text : null, clear };
 }
 
 const Problem = ({ problem }) => (problem ? html`<p class="error" role="alert">${problem}</p>` : null);
@@ -68,7 +75,7 @@ function Deliver({ face, order, onOrder, onClose }) {
     ${isNote
       ? html`<label>${t('deliver.note')}<textarea rows="3" maxlength="500" autofocus value=${note} placeholder=${t('deliver.note_example')} onInput=${(event) => setNote(event.target.value)}></textarea></label>`
       : html`<label>${t('deliver.code')}<input class="code-field" inputmode="numeric" autocomplete="off" maxlength="4" pattern="[0-9]{4}" autofocus value=${code}
-          aria-describedby="code-hint" onInput=${(event) => { const digits = event.target.value.replace(/\D/g, ''); event.target.value = digits; setCode(digits); }} /></label>
+          aria-describedby="code-hint" onInput=${(event) => { const digits = event.target.value.replace(/\D/g, ''); event.target.value = digits; setCode(digits); clear(); }} /></label>
         <p class="muted" id="code-hint">${t('deliver.code_hint', { name: order.customer.name })}</p>`}
     <${Problem} problem=${problem} />
     <${ActionButton} kind="primary big" disabled=${!isReady} onPress=${deliver}><${Icon} name="check" />${t('step.do_delivered')}</${ActionButton}>

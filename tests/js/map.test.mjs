@@ -397,7 +397,7 @@ test('a map that is made before it has a size shows what it should when it has o
 });
 
 test('what was to be shown is shown in another size, too, until somebody has moved the map', async (t) => {
-  const { tab, press } = await openMap(t, { reducedMotion: true });
+  const { tab, press, called } = await openMap(t, { reducedMotion: true, wants: ['onMoved'] });
   const places = await tab.run(async () => {
     const [a, b] = [await globalThis.at(0, 0), await globalThis.at(6, 5)];
     globalThis.made.setPlaces([{ id: 'a', kind: 'pickup', ...a }, { id: 'b', kind: 'dropoff', ...b }]);
@@ -412,11 +412,17 @@ test('what was to be shown is shown in another size, too, until somebody has mov
   }, [width, places]);
   for (const x of await widen(360)) assert.ok(x >= 40 && x <= 320, `${x} of 360`);
   for (const x of await widen(700)) assert.ok(x >= 40 && x <= 660, `${x} of 700`);
+  const shows = (padding) => tab.run(([points, edge]) => globalThis.made.shows(points, { padding: edge }), [places, padding]);
+  assert.deepEqual([await shows(40), await shows(280)], [true, false]);
+  assert.equal(await tab.run(() => globalThis.made.isMoved), false);
   await tab.run(() => document.querySelector('.waybill-map').focus());
   await press('ArrowRight');
+  assert.deepEqual(await called(), [['onMoved', true]]);
   const [before] = await widen(700);
   const [after] = await widen(500);
   assert.equal(after, before, 'it stays where it was put');
+  await tab.run(() => globalThis.made.fit());
+  assert.deepEqual(await called(), [['onMoved', false]]);
 });
 
 test('while the map zooms, what is drawn zooms with the ground, and keeps its size', async (t) => {
@@ -584,5 +590,16 @@ test('a map that is destroyed leaves nothing behind', async (t) => {
     while (!await tab.run(() => globalThis.gone.deref() === undefined));
   };
   await soon(collected(), 'nobody to hold the map any more');
+  // Nor does one that could not be made, where the theme changes afterwards.
+  await tab.run(async () => {
+    const { createMap } = await import('/static/map/map.js');
+    try {
+      createMap(null, { label: 'Nowhere' });
+    } catch {
+      // There is no element.
+    }
+    document.documentElement.dataset.theme = 'dark';
+    await globalThis.frame();
+  });
   assert.deepEqual(await tab.run(() => globalThis.complaints), []);
 });

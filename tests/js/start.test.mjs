@@ -21,7 +21,7 @@ test('one click makes a visitor one of the people of the demo, in each of the th
     await face.press(`Be ${name}`);
     await face.arrive(path);
     await face.until(() => document.querySelector('.tabs') !== null, undefined, `${name} is in`);
-    assert.ok((await face.run(() => document.title)).startsWith(name));
+    await face.until((who) => document.title.includes(` – ${who} – `), name, 'the title of a screen');
   }
 });
 

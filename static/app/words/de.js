@@ -13,6 +13,7 @@ export default {
   try_again: 'Noch einmal versuchen',
   try_now: 'Jetzt versuchen',
   'map.failed': 'Die Karte konnte nicht geladen werden. Alles andere geht auch ohne sie.',
+  'map.show': 'Alles zeigen',
 
   'connection.connecting': 'Verbindung wird aufgebaut',
   'connection.waiting': 'Nicht verbunden',
@@ -27,6 +28,11 @@ export default {
 
   'error.unknown': 'Das hat nicht geklappt',
   'error.unreachable': 'Der Server ist nicht erreichbar',
+  'error.access_lost': 'Es ist nicht mehr für Sie bestimmt',
+  'error.bad_json': 'Das war nicht zu verstehen',
+  'error.forbidden': 'Das dürfen Sie nicht',
+  'error.internal': 'Beim Server ist etwas schiefgegangen; versuchen Sie es gleich noch einmal',
+  'error.invalid_fields': 'Daran kann etwas nicht stimmen',
   'error.invalid_credentials': 'E-Mail und Passwort passen nicht zusammen',
   'error.rate_limited': 'Zu viel auf einmal; bitte kurz warten',
   'error.email_taken': 'Zu dieser E-Mail gibt es schon ein Konto',

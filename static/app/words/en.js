@@ -13,6 +13,7 @@ export default {
   try_again: 'Try again',
   try_now: 'Try now',
   'map.failed': 'The map could not be loaded. Everything else works without it.',
+  'map.show': 'Show everything',
 
   'connection.connecting': 'Connecting',
   'connection.waiting': 'Not connected',
@@ -27,6 +28,11 @@ export default {
 
   'error.unknown': 'That did not work',
   'error.unreachable': 'The server cannot be reached',
+  'error.access_lost': 'It is not yours to see any more',
+  'error.bad_json': 'That could not be understood',
+  'error.forbidden': 'You may not do that',
+  'error.internal': 'Something went wrong at the server; try again in a moment',
+  'error.invalid_fields': 'Something about that cannot be right',
   'error.invalid_credentials': 'E-mail and password do not belong together',
   'error.rate_limited': 'Too many at once; wait a moment',
   'error.email_taken': 'This e-mail has an account already',

@@ -1,0 +1,19 @@
+// What a call has to say when it does not work.
+
+/** An answer that is no success; `code` is stable (docs/rest.md). */
+export class Problem extends Error {
+  constructor(status, body) {
+    super(body?.detail ?? body?.title ?? `the server answered ${status}`);
+    this.status = status;
+    this.code = body?.code ?? 'unknown';
+    this.body = body ?? {};
+  }
+}
+
+/** No answer at all. */
+export class Unreachable extends Error {
+  constructor() {
+    super('the server cannot be reached');
+    this.code = 'unreachable';
+  }
+}

@@ -83,6 +83,11 @@ pub const PROBLEMS: &[ProblemKind] = &[
     http(409, "push_not_dead", "Only a push that was given up can be put back into the queue."),
     http(
         409,
+        "refund_conflict",
+        "More was given back for the order than the caller knew of; `refunded` says how much.",
+    ),
+    http(
+        409,
         "refund_too_large",
         "More than was paid for the order; `refundable` says how much can be given back.",
     ),

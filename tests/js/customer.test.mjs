@@ -234,7 +234,7 @@ test('a server that is killed in the middle costs nothing, and what is written o
 });
 
 test('a page outlives its token, and a log-out on one tab is one on all', async (t) => {
-  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '2' });
+  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '4' });
   const face = await register(server, browser, 'Carla Vidal');
   const first = await face.run(() => JSON.parse(localStorage.getItem('waybill.customer')).access);
   await face.until((access) => JSON.parse(localStorage.getItem('waybill.customer')).access !== access, first, 'another token');

@@ -525,3 +525,23 @@ async fn notifications_are_in_the_language_that_was_chosen_last() {
     choose(json!({"locale": "tlh"})).await.refused(422, "invalid_fields");
     assert_eq!(client.get("/me").await.expect(200)["locale"], "de");
 }
+
+#[actix_web::test]
+async fn who_assigns_by_an_old_picture_takes_the_order_from_nobody() {
+    let app = TestApp::start().await;
+    let (customer, admin) = (app.customer().await, app.admin().await);
+    let (first, second) = (app.partner().await, app.partner().await);
+    let placed = app.place_order(&customer).await;
+    let path = format!("/orders/{}/assign", text(&placed, "id"));
+    let to =
+        |partner: &TestUser, version: &Value| json!({"partner_id": partner.partner_id, "version": version});
+    let assigned = app.as_user(&admin).post(&path, to(&first, &placed["version"])).await.expect(200);
+    let refused = app.as_user(&admin).post(&path, to(&second, &placed["version"])).await;
+    let problem = refused.refused(409, "version_conflict");
+    assert_eq!((&problem["version"], &problem["current_status"]), (&assigned["version"], &json!("assigned")));
+    // The same again is answered like the first time.
+    let again = app.as_user(&admin).post(&path, to(&first, &placed["version"])).await.expect(200);
+    assert_eq!(again["version"], assigned["version"]);
+    let moved = app.as_user(&admin).post(&path, to(&second, &assigned["version"])).await.expect(200);
+    assert_eq!(moved["partner"]["id"], json!(second.partner_id));
+}

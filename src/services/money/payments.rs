@@ -40,6 +40,10 @@ pub struct NewRefund {
     /// Minor units of the order's currency; all that was paid and is not refunded yet when left out.
     #[schema(minimum = 1)]
     pub amount: Option<i64>,
+    /// How much had been refunded when the caller looked, minor units; refused with `refund_conflict` when it is another amount
+    /// by now, so that two do not make good for the same.
+    #[schema(minimum = 0)]
+    pub refunded: Option<i64>,
     /// Why, 1 to 500 characters; it is kept in the ledger, with who has decided it.
     pub reason: String,
 }
@@ -259,8 +263,9 @@ fn save(tx: &mut Tx<'_>, payment: Payment) -> Result<PaymentView, ServiceError> 
 /// Gives a customer money back that was paid for an order, from the house to the wallet.
 ///
 /// # Errors
-/// `NotFound`; `Invalid`; `Conflict` with `nothing_to_refund` when nothing was paid that was not given back, or with
-/// `refund_too_large` (and `refundable`); the database's.
+/// `NotFound`; `Invalid`; `Conflict` with `nothing_to_refund` when nothing was paid that was not given back, with
+/// `refund_too_large` (and `refundable`), or with `refund_conflict` (and `refunded`) when more was given back than the caller knew
+/// of; the database's.
 pub async fn refund(
     app: &App,
     who: Principal,
@@ -271,6 +276,9 @@ pub async fn refund(
     let mut checks = Checks::default();
     if let Some(amount) = new.amount {
         checks.number("amount", amount, 1..=i64::MAX);
+    }
+    if let Some(refunded) = new.refunded {
+        checks.number("refunded", refunded, 0..=i64::MAX);
     }
     checks.text("reason", &new.reason, 1..=500);
     checks.done()?;
@@ -285,6 +293,12 @@ pub async fn refund(
         let mut payment = payment.ok_or_else(|| {
             ServiceError::conflict("nothing_to_refund", "Nothing was paid that was not given back.")
         })?;
+        if new.refunded.is_some_and(|seen| seen != payment.refunded) {
+            return Err(refunded_meanwhile(Money {
+                amount: payment.refunded,
+                currency: payment.amount.currency,
+            }));
+        }
         let left = payment.captured - payment.refunded;
         let amount = new.amount.unwrap_or(left);
         if amount > left {
@@ -304,6 +318,16 @@ pub async fn refund(
         Ok(payment)
     })
     .await
+}
+
+fn refunded_meanwhile(refunded: Money) -> ServiceError {
+    let mut extra = serde_json::Map::new();
+    extra.insert("refunded".into(), serde_json::json!(refunded));
+    ServiceError::Conflict {
+        code: "refund_conflict",
+        detail: format!("By now {refunded} has been given back.").into(),
+        extra,
+    }
 }
 
 fn too_large(left: Money) -> ServiceError {

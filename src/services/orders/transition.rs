@@ -51,6 +51,10 @@ pub struct Transition {
 pub struct Assignment {
     /// The partner profile.
     pub partner_id: PartnerId,
+    /// The version of the order that the caller has seen; refused with `version_conflict` when it has changed since. Without one,
+    /// the order is taken from whoever was given it meanwhile.
+    #[schema(minimum = 1)]
+    pub version: Option<i64>,
 }
 
 /// A step that is known to be asked for by somebody who may see the order.
@@ -148,6 +152,11 @@ pub async fn assign(
     asked: Assignment,
     key: Option<Idempotency>,
 ) -> Result<Reply, ServiceError> {
+    let mut checks = Checks::default();
+    if let Some(version) = asked.version {
+        checks.number("version", version, 1..=i64::MAX);
+    }
+    checks.done()?;
     let answered = Answered::default();
     let answers = answered.clone();
     let job = move |tx: &mut Tx<'_>| {
@@ -157,6 +166,7 @@ pub async fn assign(
         if is_theirs && (order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?) {
             return Ok(answers.kept(order, party));
         }
+        check_version(&order, asked.version)?;
         let partner = find_partner(tx, asked.partner_id)?;
         if order.status != OrderStatus::Assigned {
             legal(&order, OrderStatus::Assigned, party)?;

@@ -30,8 +30,10 @@ use super::message;
 const AT_ONCE: usize = 64;
 /// At one push service.
 const PER_HOST: usize = 4;
-/// Of those on their way, so many at most are tries of push services that have failed: whoever names many that hang takes the
-/// room of nobody else.
+/// To one user.
+const PER_USER: usize = 4;
+/// Of those on their way, so many at most are tries of push services that have failed, or have never taken anything: whoever
+/// names many that hang takes the room of nobody else.
 const TRIES: usize = 16;
 /// How long a push service may take to answer, to the end.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -138,6 +140,7 @@ impl Sender {
         let room = Room {
             in_all: AT_ONCE.saturating_sub(self.sending.len()),
             per_host: PER_HOST,
+            per_user: PER_USER,
             tries: TRIES,
             in_hand: self.in_hand.values().cloned().collect(),
             lease: LEASE,

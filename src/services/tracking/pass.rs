@@ -4,7 +4,6 @@ use std::collections::{HashMap, HashSet};
 use std::pin::pin;
 use std::time::{Duration, Instant};
 
-use crate::domain::dispatch::FRESH;
 use crate::domain::geo::Position;
 use crate::domain::group::GroupKey;
 use crate::domain::ids::{EventId, OrderId, PartnerId};
@@ -120,7 +119,8 @@ pub async fn recall_partners(app: &App) {
 
 /// Notes where partners were last seen, by any instance, as far as that is written down.
 pub(super) async fn find_partners(app: &App) -> Result<(), ServiceError> {
-    let since = Timestamp::now().before(FRESH);
+    // Also of those whom dispatch goes by no more: admins are told where they were last seen.
+    let since = Timestamp::now().before(super::positions::KEPT);
     let found = app.read(move |conn| {
         let mut seen = stored::seen_since(conn, since)?;
         seen.extend(tracks::last_points(conn, since)?.into_iter().map(|(order, point)| PartnerPosition {

@@ -4,11 +4,11 @@
 //! holds only while the row still stands as it was taken. So one that was taken by an instance that died comes up again, each
 //! time with one attempt fewer left.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use diesel::prelude::*;
-use diesel::sql_types::{BigInt, Text};
+use diesel::sql_types::{BigInt, Nullable, Text};
 
 use crate::domain::ids::{NotificationId, PushId, SubscriptionId, UserId};
 use crate::domain::push::{Plan, PushKind, PushState};
@@ -76,7 +76,9 @@ pub struct Room {
     pub in_all: usize,
     /// At one push service.
     pub per_host: usize,
-    /// How many of them may be tries of push services that have failed.
+    /// To one user.
+    pub per_user: usize,
+    /// How many of them may be tries of push services that have failed, or have never taken anything.
     pub tries: usize,
     /// What is in hand. It is not taken again, whatever its row says: what became of it may not be written down yet.
     pub in_hand: Vec<Taken>,
@@ -91,11 +93,13 @@ pub struct Room {
 pub struct Taken {
     /// Which.
     pub id: PushId,
+    /// Whose it is.
+    pub user_id: UserId,
     /// Its push service.
     pub host: String,
     /// How often it was taken, this time included.
     pub attempts: i64,
-    /// Whether its push service has failed, and is tried with it.
+    /// Whether its push service has failed, or is new, and is tried with it.
     pub is_try: bool,
     /// Until when others leave it alone.
     pub until: Timestamp,
@@ -113,8 +117,8 @@ pub struct Pass {
 }
 
 /// Takes in hand what may go now, the most urgent first: at each push service that is not left alone as many as there is
-/// room for; to one browser one at a time. One that has failed is tried with one message, each time with another if it can be:
-/// what fails may be the message.
+/// room for; to one browser one at a time. One that has failed, or that nobody knows yet, is tried with one message, each time with
+/// another if it can be: what fails may be the message.
 ///
 /// # Errors
 /// When the database fails.
@@ -128,12 +132,13 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     }
     let mut found = Vec::new();
     for Host { host, failures, until } in hosts {
-        let until = Timestamp::from_millis(until);
+        let until = Timestamp::from_millis(until.unwrap_or_default());
         if until > now {
             pass.next = Some(pass.next.map_or(until, |next| next.min(until)));
             continue;
         }
-        let is_try = failures > 0;
+        // Whoever names new ones all the time, which hang, takes the room of nobody else.
+        let is_try = failures != Some(0);
         let most = if is_try { 1 } else { room.per_host };
         let free = most.saturating_sub(room.in_hand.iter().filter(|taken| taken.host == host).count());
         if free > 0 {
@@ -146,15 +151,21 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     }
     found.sort_by(|(_, one), (_, other)| (one.rank, &one.id).cmp(&(other.rank, &other.id)));
     let mut browsers = HashSet::new();
+    let mut users: HashMap<UserId, usize> = HashMap::new();
+    for taken in &room.in_hand {
+        *users.entry(taken.user_id).or_default() += 1;
+    }
     let mut tries = room.tries.saturating_sub(room.in_hand.iter().filter(|taken| taken.is_try).count());
     let until = now.after(room.lease);
     for (is_try, row) in found {
         if pass.taken.len() == room.in_all {
             break;
         }
-        let id = id("push_messages.id", &row.id)?;
+        let id = self::id("push_messages.id", &row.id)?;
+        let user_id = self::id("push_messages.user_id", &row.user_id)?;
         let is_in_hand = room.in_hand.iter().any(|taken| taken.id == id);
-        if is_in_hand || (is_try && tries == 0) || !browsers.insert(row.subscription_id) {
+        let has_enough = users.get(&user_id).is_some_and(|count| *count >= room.per_user);
+        if is_in_hand || has_enough || (is_try && tries == 0) || !browsers.insert(row.subscription_id) {
             continue;
         }
         let is_taken = Statement::new(
@@ -169,7 +180,8 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
             continue;
         }
         tries -= usize::from(is_try);
-        pass.taken.push(Taken { id, host: row.host, attempts: row.attempts + 1, is_try, until });
+        *users.entry(user_id).or_default() += 1;
+        pass.taken.push(Taken { id, user_id, host: row.host, attempts: row.attempts + 1, is_try, until });
     }
     Ok(pass)
 }
@@ -178,10 +190,11 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
 struct Host {
     #[diesel(sql_type = Text)]
     host: String,
-    #[diesel(sql_type = BigInt)]
-    failures: i64,
-    #[diesel(sql_type = BigInt)]
-    until: i64,
+    /// None of one that has never answered, nor failed.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    failures: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    until: Option<i64>,
 }
 
 /// The push services with something in the queue, from one on. Each is found by one look at the index, however much waits
@@ -194,7 +207,7 @@ fn hosts(conn: &mut Conn, behind: &str) -> Result<Vec<Host>, StoreError> {
          UNION ALL \
          SELECT (SELECT MIN(m.host) FROM push_messages m WHERE m.state = 'queued' AND m.host > e.host) \
          FROM each_host e WHERE e.host IS NOT NULL) \
-         SELECT e.host, COALESCE(h.failures, 0) AS failures, COALESCE(h.until, 0) AS until \
+         SELECT e.host, h.failures, h.until \
          FROM each_host e LEFT JOIN push_hosts h ON h.host = e.host WHERE e.host IS NOT NULL LIMIT ?",
     )
     .text(behind)
@@ -208,6 +221,8 @@ struct Waiting {
     id: String,
     #[diesel(sql_type = Text)]
     subscription_id: String,
+    #[diesel(sql_type = Text)]
+    user_id: String,
     #[diesel(sql_type = Text)]
     host: String,
     #[diesel(sql_type = BigInt)]
@@ -228,7 +243,7 @@ fn waiting(
     // Otherwise one message that always fails would keep all others waiting until it is given up.
     let order = if is_try { "m.attempts, m.rank, m.id" } else { "m.rank, m.id" };
     Ok(Statement::new(format!(
-        "SELECT m.id, m.subscription_id, m.host, m.rank, m.attempts FROM push_messages m \
+        "SELECT m.id, m.subscription_id, m.user_id, m.host, m.rank, m.attempts FROM push_messages m \
          WHERE m.state = 'queued' AND m.host = ? AND m.due_at <= ? AND (m.taken_until IS NULL OR m.taken_until <= ?) \
          AND NOT EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id \
          AND o.state = 'queued' AND (o.taken_until > ? OR (o.due_at <= ? AND (o.rank < m.rank OR (o.rank = m.rank AND o.id < m.id))))) \
@@ -247,7 +262,7 @@ fn waiting(
 fn later(conn: &mut Conn, host: &str, now: Timestamp) -> Result<Option<Timestamp>, StoreError> {
     #[derive(QueryableByName)]
     struct Due {
-        #[diesel(sql_type = diesel::sql_types::Nullable<BigInt>)]
+        #[diesel(sql_type = Nullable<BigInt>)]
         due_at: Option<i64>,
     }
     let due: Due = Statement::new(
@@ -281,12 +296,22 @@ mod tests {
         Timestamp::from_millis(secs * 1000)
     }
 
+    /// A push service that has taken something before.
+    fn well(conn: &mut Conn, host: &str) {
+        let known = "INSERT INTO push_hosts (host, failures, until) VALUES (?, 0, 0)";
+        Statement::new(known).text(host).execute(conn).expect("it is noted");
+    }
+
     /// Each to a browser of its own.
     fn add(conn: &mut Conn, host: &str, urgency: Urgency) {
+        add_for(conn, UserId::new(), host, urgency);
+    }
+
+    fn add_for(conn: &mut Conn, user_id: UserId, host: &str, urgency: Urgency) {
         let plan = Plan { urgency, expires_at: at(100_000), tag: "tag".into() };
         let message = NewMessage {
             subscription_id: SubscriptionId::new(),
-            user_id: UserId::new(),
+            user_id,
             host,
             kind: PushKind::Read,
             notification_id: None,
@@ -299,7 +324,8 @@ mod tests {
 
     fn room(in_hand: &[Taken]) -> Room {
         let in_all = 64 - in_hand.len();
-        Room { in_all, per_host: 4, tries: 2, in_hand: in_hand.to_vec(), lease: LEASE, behind: String::new() }
+        let in_hand = in_hand.to_vec();
+        Room { in_all, per_host: 4, per_user: 3, tries: 2, in_hand, lease: LEASE, behind: String::new() }
     }
 
     fn taken(conn: &mut Conn, now: Timestamp, in_hand: &[Taken]) -> Vec<Taken> {
@@ -330,12 +356,46 @@ mod tests {
                 }
                 sending::leave_alone(conn, &host, at(0), |_| Duration::from_secs(1)).expect("it is noted");
             }
+            well(conn, "well.example");
             for _ in 0..6 {
                 add(conn, "well.example", Urgency::Low);
             }
             let first = taken(conn, at(5), &[]);
             let tries = first.iter().filter(|taken| taken.is_try).count();
             assert_eq!((first.len(), tries), (4 + 2, 2));
+            assert!(taken(conn, at(6), &first).is_empty());
+        });
+    }
+
+    #[test]
+    fn push_services_that_nobody_knows_get_no_more_room_than_those_that_fail() {
+        for_each_database(|conn| {
+            for number in 0..80 {
+                add(conn, &format!("new{number:02}.example"), Urgency::High);
+            }
+            well(conn, "well.example");
+            for _ in 0..6 {
+                add(conn, "well.example", Urgency::Low);
+            }
+            let first = taken(conn, at(5), &[]);
+            assert_eq!(first.iter().filter(|taken| taken.is_try).count(), 2);
+            assert_eq!(first.iter().filter(|taken| taken.host == "well.example").count(), 4);
+        });
+    }
+
+    #[test]
+    fn a_user_with_many_browsers_leaves_room_for_others() {
+        for_each_database(|conn| {
+            let user_id = UserId::new();
+            for number in 0..6 {
+                let host = format!("well{number}.example");
+                well(conn, &host);
+                add_for(conn, user_id, &host, Urgency::High);
+            }
+            add(conn, "well0.example", Urgency::Low);
+            let first = taken(conn, at(5), &[]);
+            assert_eq!(first.iter().filter(|taken| taken.user_id == user_id).count(), 3);
+            assert_eq!(first.len(), 4);
             assert!(taken(conn, at(6), &first).is_empty());
         });
     }

@@ -247,8 +247,15 @@ pub fn sent(conn: &mut Conn, taken: &Taken, out: &Outgoing, at: Timestamp) -> Re
         .text(Channel::Push.as_str())
         .execute(conn)?;
     }
-    if out.host_failures > 0 {
-        Statement::new("DELETE FROM push_hosts WHERE host = ?").text(taken.host.as_str()).execute(conn)?;
+    if taken.is_try || out.host_failures > 0 {
+        // The time says when it was known to be well: after long without a message it is tried anew.
+        Statement::new(
+            "INSERT INTO push_hosts (host, failures, until) VALUES (?, 0, ?) \
+             ON CONFLICT (host) DO UPDATE SET failures = 0, until = EXCLUDED.until",
+        )
+        .text(taken.host.as_str())
+        .bigint(at.as_millis())
+        .execute(conn)?;
     }
     Ok(())
 }

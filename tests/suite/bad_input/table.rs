@@ -139,8 +139,8 @@ pub const TABLE: &[Endpoint] = &[
         path: "/api/v1/orders/{order_id}/assign",
         caller: Caller::Admin,
         status: 200,
-        body: |world| json!({"partner_id": world.partner.partner_id}),
-        fields: &[("partner_id", Kind::Id, Needed)],
+        body: |world| json!({"partner_id": world.partner.partner_id, "version": 2}),
+        fields: &[("partner_id", Kind::Id, Needed), ("version", Kind::Whole(1, i64::MAX), Optional)],
         query: &[],
     },
     Endpoint {
@@ -212,8 +212,12 @@ pub const TABLE: &[Endpoint] = &[
         path: "/api/v1/orders/{order_id}/refund",
         caller: Caller::Admin,
         status: 200,
-        body: |_| json!({"amount": 1, "reason": "It was cold."}),
-        fields: &[("amount", Kind::Whole(1, i64::MAX), Optional), ("reason", Kind::Text(1, 500), Needed)],
+        body: |_| json!({"amount": 1, "refunded": 0, "reason": "It was cold."}),
+        fields: &[
+            ("amount", Kind::Whole(1, i64::MAX), Optional),
+            ("refunded", Kind::Whole(0, i64::MAX), Optional),
+            ("reason", Kind::Text(1, 500), Needed),
+        ],
         query: &[],
     },
     Endpoint {

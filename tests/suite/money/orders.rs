@@ -312,6 +312,28 @@ async fn refunds_that_race_give_back_no_more_than_was_paid() {
 }
 
 #[actix_web::test]
+async fn two_who_make_good_for_the_same_do_not_both_pay() {
+    let app = start().await;
+    let (customer, partner, admin) = (rich(&app, PRICE).await, app.partner().await, app.admin().await);
+    let order = wallet_order(&app, &customer, &partner).await;
+    complete(&app, &customer, &partner, &order).await;
+    // Both have seen that nothing had been given back.
+    let body = json!({"amount": 500, "refunded": 0, "reason": "cold"});
+    let answers = join_all((0..2).map(|_| refund(&app, &admin, &order, body.clone()))).await;
+    let (paid, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(|answer| answer.status == 200);
+    assert_eq!((paid.len(), refused.len()), (1, 1));
+    for answer in refused {
+        let problem = answer.refused(409, "refund_conflict");
+        assert_eq!(problem["refunded"], json!({"amount": 500, "currency": "USD"}));
+    }
+    assert_eq!(wallet(&app, &customer).await, (500, 0));
+    let more = json!({"amount": 100, "refunded": 500, "reason": "very cold"});
+    refund(&app, &admin, &order, more).await.expect(200);
+    assert_eq!(wallet(&app, &customer).await, (600, 0));
+    assert_whole(&app).await;
+}
+
+#[actix_web::test]
 async fn admins_who_refund_different_amounts_at_once_give_back_no_more_than_was_paid() {
     let app = start().await;
     let (customer, partner) = (rich(&app, PRICE).await, app.partner().await);

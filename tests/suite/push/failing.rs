@@ -70,6 +70,9 @@ async fn a_push_service_that_fails_is_tried_again_with_one_message_and_then_with
 async fn a_push_service_that_hangs_keeps_no_other_waiting() {
     let (app, stuck, sound) = (start().await, PushService::start(), PushService::start());
     let users = app.partners_online(12).await;
+    for service in [&stuck, &sound] {
+        app.acquaint(service).await;
+    }
     stuck.hold();
     for user in &users {
         app.subscribe(user, &stuck).await;
@@ -82,7 +85,7 @@ async fn a_push_service_that_hangs_keeps_no_other_waiting() {
         app.tell(&customer).await;
     }
     sound.take(5).await;
-    app.until_pushed("sent", 5).await;
+    app.until_pushed("sent", 2 + 5).await;
     assert_eq!(app.pushed("again").await, 0, "nothing was given up to get there");
     assert!(stuck.so_far().await.is_empty(), "and no more than four were on their way");
 }

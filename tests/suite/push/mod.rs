@@ -65,6 +65,15 @@ impl TestApp {
         user
     }
 
+    /// Lets a push service take one message: one that has never taken any is tried with one at a time.
+    pub async fn acquaint(&self, service: &PushService) {
+        let (user, before) = (self.customer().await, self.pushed("sent").await);
+        let user = self.with_browser(user, service).await;
+        self.tell(&user).await;
+        service.next().await;
+        self.until_pushed("sent", before + 1).await;
+    }
+
     /// Puts something into an inbox.
     pub async fn notify(&self, user_id: UserId, content: NotificationContent) {
         let told = self.inner().write(move |tx| notifications::add(tx, user_id, &content));

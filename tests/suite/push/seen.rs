@@ -382,6 +382,7 @@ async fn an_offer_that_ends_while_its_push_waits_is_not_sent() {
     let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);
     let partner = app.with_browser(partner, &service).await;
     let others = app.partners_online(4).await;
+    app.acquaint(&service).await;
     service.hold();
     for other in &others {
         app.subscribe(other, &service).await;
@@ -395,7 +396,7 @@ async fn an_offer_that_ends_while_its_push_waits_is_not_sent() {
     app.answer(&partner, &offer, "decline").await.expect(200);
     service.open();
     app.until_pushed("not_needed", 1).await;
-    app.until_pushed("sent", 4).await;
+    app.until_pushed("sent", 1 + 4).await;
     assert!(service.so_far().await.is_empty());
     let dropped = app.pushes(&admin, "dropped").await;
     assert_eq!(text(&dropped[0], "user_id"), partner.id.to_string());

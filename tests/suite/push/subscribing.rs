@@ -57,6 +57,7 @@ async fn a_message_that_waits_is_not_sent_to_a_browser_whose_log_in_has_ended() 
     for user in &blocker {
         app.subscribe(user, &service).await;
     }
+    app.acquaint(&service).await;
     service.hold();
     for user in &blocker {
         app.tell(user).await;
@@ -68,7 +69,7 @@ async fn a_message_that_waits_is_not_sent_to_a_browser_whose_log_in_has_ended() 
     app.as_nobody().post("/auth/logout", json!({"refresh": refresh})).await.expect(204);
     service.open();
     app.until_pushed("gone", 1).await;
-    app.until_pushed("sent", 4).await;
+    app.until_pushed("sent", 1 + 4).await;
     assert!(service.so_far().await.is_empty());
 }
 

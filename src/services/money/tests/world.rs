@@ -109,7 +109,10 @@ impl World {
             }
             Op::Refund { order, amount, key } => {
                 let ids: Vec<OrderId> = self.orders(app, false).await.iter().map(|order| order.id).collect();
-                let asked = Asked::Refund(pick(&ids, order)?, NewRefund { amount, reason: "cold".into() });
+                let asked = Asked::Refund(
+                    pick(&ids, order)?,
+                    NewRefund { amount, refunded: None, reason: "cold".into() },
+                );
                 Call { who: self.admin, asked, key }
             }
             Op::Again { call } => self.calls.get(call.checked_rem(self.calls.len())?)?.clone(),
@@ -353,7 +356,7 @@ impl World {
         let Some(step) = pick(&steps, number) else { return Ok(()) };
         if step.to == OrderStatus::Assigned {
             let partner_id = self.partners[chance % 2].partner_id.expect("a partner");
-            let asked = Assignment { partner_id };
+            let asked = Assignment { partner_id, version: None };
             let key = patience.map(|_| a_key(self.admin));
             let assigned =
                 insist(patience, || orders::assign(app, self.admin, order_id, asked, key.clone())).await;

@@ -24,15 +24,16 @@ async fn the_most_urgent_goes_first_whatever_waits_the_longest() {
         app.tell(user).await;
     }
     service.take(4).await;
+    // To all seven, and the one whom the push service is known by.
     let words = json!({"title": "Closed tomorrow", "text": "We are back the day after."});
     app.as_user(&admin).post("/admin/announcements", words).await.expect(201);
-    app.until_pushes(&admin, "queued", 4 + 7).await;
+    app.until_pushes(&admin, "queued", 4 + 8).await;
     app.tell(&users[4]).await;
-    app.until_pushes(&admin, "queued", 4 + 7 + 1).await;
+    app.until_pushes(&admin, "queued", 4 + 8 + 1).await;
     let order_id = OrderId::new();
     let amount = Money { amount: 500, currency: Currency::DEFAULT };
     app.notify(users[5].id, NotificationContent::AssignmentGiven { order_id, earnings: amount }).await;
-    app.until_pushes(&admin, "queued", 4 + 7 + 2).await;
+    app.until_pushes(&admin, "queued", 4 + 8 + 2).await;
     let mut kinds = Vec::new();
     for _ in 0..3 {
         service.release(1);
@@ -40,8 +41,8 @@ async fn the_most_urgent_goes_first_whatever_waits_the_longest() {
     }
     assert_eq!(kinds, ["assignment_given", "order_confirmed", "announcement"]);
     service.open();
-    service.take(6).await;
-    app.until_pushed("sent", 1 + 4 + 7 + 2).await;
+    service.take(7).await;
+    app.until_pushed("sent", 1 + 4 + 8 + 2).await;
 }
 
 #[actix_web::test]

@@ -113,6 +113,77 @@ test('who has gone offline is not taken for somebody who waits for orders', asyn
   assert.deepEqual(told, ['pol true,mia true,tom true', 'tom false', 'mia false', 'mia true']);
 });
 
+/** Olga's claims, with calls that are answered when a test says so. */
+function claimsOf(t) {
+  const [group, answers] = [speaker(), reader()];
+  const session = { user: { value: { id: 'olga' } }, post: answers.read, delete: answers.read };
+  const claims = new Claims({ session, group, href: () => '/' });
+  t.after(() => claims.end());
+  const by = (user, minutes = 60) => ({ order_id: '1', user_id: user, name: user, until: at(serverClock.now() + minutes * 60_000) });
+  const frame = (claim) => group.say('claim', { order_id: '1', claim, by: claim?.user_id ?? 'max' });
+  const whose = () => claims.state.value.get('1')?.user_id ?? null;
+  return { group, answers, claims, by, frame, whose };
+}
+
+test('whose an order is goes by what was told last, however late the answer to a claim is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
+  const { group, answers, claims, by, frame, whose } = claimsOf(t);
+  claims.claim('1');
+  frame(by('olga'));
+  frame(by('max'));
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'max');
+  claims.claim('1', 'max');
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'olga', 'nothing else was told since');
+  claims.release('1');
+  frame(null);
+  frame(by('max'));
+  await answers.give(null);
+  assert.equal(whose(), 'max', 'of a release, too');
+  claims.claim('1', 'max');
+  group.say('dashboard', { dashboard: { claims: [by('tom')] } });
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'tom', 'of all that was told anew');
+
+  // What is wrong is told again and again, with whose it is; a list may be older than a claim by a moment.
+  claims.claim('1', 'tom');
+  await answers.give(by('olga'));
+  group.say('exceptions', { exceptions: [{ order_id: '1', claim: null }] });
+  assert.equal(whose(), 'olga');
+  t.mock.timers.tick(10_000);
+  group.say('exceptions', { exceptions: [{ order_id: '1', claim: by('max') }] });
+  assert.equal(whose(), 'max');
+});
+
+test('a claim is renewed when there is less left of it than three quarters, and somebody looks', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
+  const { answers, claims, by, frame } = claimsOf(t);
+  t.after(() => look(true));
+  const minutes = (count) => { for (let minute = 0; minute < count; minute += 1) t.mock.timers.tick(60_000); };
+  frame(by('olga', 10));
+  let leave = claims.keep('1');
+  assert.equal(answers.asked.length, 1, 'at once, where the story is opened late');
+  await answers.give(by('olga'));
+  minutes(14);
+  assert.equal(answers.asked.length, 1);
+  leave();
+  leave = claims.keep('1');
+  minutes(2);
+  assert.equal(answers.asked.length, 2, 'however often stories are opened and left');
+  await answers.give(by('olga'));
+  look(false);
+  minutes(50);
+  assert.equal(answers.asked.length, 2, 'nobody looks');
+  look(true);
+  assert.equal(answers.asked.length, 3);
+  await answers.give(by('olga'));
+  frame(by('max', 5));
+  minutes(3);
+  assert.equal(answers.asked.length, 3, 'it is another one\'s');
+  leave();
+});
+
 test('ages go by the clock of the server', async (t) => {
   const lead = 30 * 60_000;
   const [group, answers, client] = [speaker(), reader(), speaker()];

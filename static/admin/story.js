@@ -111,7 +111,7 @@ function Story({ face, order, watched }) {
   return html`<section class="story">
     <header class="story-head"><a class="icon-button" href=${face.router.href('/orders')} aria-label=${t('orders.title')} title=${t('orders.title')}><${Icon} name="back" /></a>
       <div class="story-title"><h1 tabindex="-1">${t('orders.order')} ${shortId(order.id)}</h1><${Status} status=${order.status} /><${Viewers} face=${face} orderId=${order.id} /></div>
-      <${Actions} face=${face} order=${order} payment=${story.payment.value} /></header>
+      <${Actions} face=${face} order=${order} payment=${story.payment.value} onStale=${story.payment.reload} /></header>
     <p class="sr" role="status">${t(`state.${order.status}`)}</p>
     <div class="story-grid">
       <div class="story-main">

@@ -36,14 +36,25 @@ test('no dialog of the dashboard has a fault that axe-core knows of', async (t) 
   await olga.go(`/admin/orders/${order.id}`);
   await lookAtDialog(olga, 'Confirm', 'Confirm the order?');
   await max.call('POST', `/orders/${order.id}/transitions`, { to: 'confirmed' });
-  await lookAtDialog(olga, 'Assign', 'Pol Ferrer');
+  await open(olga, 'Assign');
+  await olga.see('Pol Ferrer');
   await max.call('POST', `/orders/${order.id}/assign`, { partner_id: partnerId });
+  // Another one is not to lose it by that, unheard.
+  await olga.see('The order has changed meanwhile: Assigned, Pol Ferrer has it.');
+  await olga.press('Assign to Pol Ferrer');
+  await olga.see('It has changed meanwhile; look again');
+  await look(olga, 'an order that was assigned meanwhile');
+  await olga.press('Go on with that');
+  await olga.see('No partner is online');
+  await olga.key('Escape');
+  await noDialog(olga);
   await lookAtDialog(olga, 'Reassign', 'No partner is online');
   await lookAtDialog(olga, 'Take back', 'Another partner is looked for');
   await max.call('POST', `/orders/${order.id}/claim`, {});
   await lookAtDialog(olga, 'Take over', 'Take over from Max Coll?');
   const step = stepper(partner, order);
   await open(olga, 'Cancel');
+  await olga.see(`${short(order)} · Ada Puig · $${(order.price.amount / 100).toFixed(2)}`);
   // What has changed meanwhile is for another decision.
   await step('en_route');
   await olga.press('Cancel');
@@ -60,6 +71,19 @@ test('no dialog of the dashboard has a fault that axe-core knows of', async (t) 
   await look(olga, 'an amount that is none');
   await olga.key('Escape');
   await noDialog(olga);
+  await open(olga, 'Refund');
+  await olga.write('Reason', 'It was cold');
+  await max.call('POST', `/orders/${order.id}/refund`, { reason: 'It was late', amount: 100 });
+  await olga.see('$1.00 were refunded by somebody else meanwhile');
+  const dollars = (cents) => `$${(cents / 100).toFixed(2)}`;
+  await olga.press(`Refund ${dollars(order.price.amount)}`);
+  await olga.see('More was refunded meanwhile');
+  await look(olga, 'a refund that another one was faster with', [PHONE]);
+  await olga.press('Go on with that');
+  await olga.press(`Refund ${dollars(order.price.amount - 100)}`);
+  await noDialog(olga);
+  const { captured, refunded } = await max.call('GET', `/orders/${order.id}/payment`);
+  assert.deepEqual(refunded, captured);
   await olga.press('Announce');
   await olga.write('Title', 'Heavy rain tonight');
   await olga.write('Text', 'Everything takes a little longer.');

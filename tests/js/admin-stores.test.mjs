@@ -74,6 +74,19 @@ test('what was counted twice is put right when the figures are read', async (t) 
   assert.deepEqual(operation.orders.value, { pending: 1, confirmed: 2 });
 });
 
+test('on a day on which steps cross every reading the figures are put right all the same', async (t) => {
+  const { group, answers, operation, wait } = operate(t);
+  group.say('dashboard', { dashboard: overview({ pending: 50 }, 100) });
+  group.say('order_update', step('1', 'confirmed', 2));
+  for (let turn = 0; turn < 4; turn += 1) {
+    wait(10_000);
+    group.say('order_update', step('2', 'confirmed', turn + 2));
+    await answers.give(overview({ pending: 5 }, 7));
+  }
+  assert.equal(operation.lastDay.value.placed, 7);
+  assert.equal(operation.orders.value.pending, 4, 'with what was heard since');
+});
+
 test('on a busy day the figures are read every ten seconds, and when somebody looks again', async (t) => {
   const { group, answers, wait } = operate(t);
   group.say('dashboard', { dashboard: overview({}, 0) });

@@ -302,6 +302,7 @@ export default {
   'health.of': 'Von welcher Instanz',
   'health.all': { one: 'Alle ({count})', other: 'Alle ({count})' },
   'health.slowest': 'Verzögerungen sind die der langsamsten Instanz.',
+  'health.no_chart': 'Das Diagramm konnte nicht geladen werden. Sobald Sie verbunden sind, wird es noch einmal versucht.',
   'health.old': 'So war es um {time}',
   'database.sqlite': 'SQLite',
   'database.postgres': 'PostgreSQL',

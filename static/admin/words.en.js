@@ -302,6 +302,7 @@ export default {
   'health.of': 'Of which instance',
   'health.all': { one: 'All ({count})', other: 'All ({count})' },
   'health.slowest': 'Latencies are those of the slowest instance.',
+  'health.no_chart': 'The chart could not be loaded. It is tried again once you are connected.',
   'health.old': 'This is how it was at {time}',
   'database.sqlite': 'SQLite',
   'database.postgres': 'PostgreSQL',

@@ -145,6 +145,13 @@ test('nor has anything that is refused, empty, offline or not there', async (t) 
   await olga.tab.setOffline(true);
   await olga.see('You are offline');
   await look(olga, 'offline');
+  await olga.press('Health');
+  await olga.see('The chart could not be loaded');
+  await look(olga, 'charts that could not be loaded', [PHONE]);
+  await olga.tab.setOffline(false);
+  await olga.until(() => document.querySelectorAll('.health-chart canvas').length === 6, undefined, 'the charts, by themselves');
+  await olga.tab.setOffline(true);
+  await olga.see('You are offline');
   await olga.press('Orders');
   await olga.until(() => document.querySelector('[role="alert"]'), undefined, 'that it cannot be read');
   await look(olga, 'offline, at a list', [DESK]);

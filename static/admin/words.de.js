@@ -4,6 +4,7 @@ export default {
   'admin.title': 'Leitstand',
   'admin.more': 'Mehr',
   'role.admin': 'Admin',
+  'connection.offline': 'Sie sind offline. So war es zuletzt.',
   'confirm.not': 'Doch nicht',
   'filter.all': 'Alle',
   'filter.online': 'Online',

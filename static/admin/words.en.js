@@ -4,6 +4,7 @@ export default {
   'admin.title': 'Operations',
   'admin.more': 'More',
   'role.admin': 'Admin',
+  'connection.offline': 'You are offline. This is how it was.',
   'confirm.not': 'Not now',
   'filter.all': 'All',
   'filter.online': 'Online',

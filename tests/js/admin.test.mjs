@@ -389,6 +389,7 @@ test('no screen has a fault that axe-core knows of, in light and dark, on desks 
   await olga.run(() => localStorage.setItem('waybill.language', 'de'));
   await olga.go('/admin');
   await olga.see('Ausnahmen');
+  await olga.see('Gezeichnete Demo-Stadt');
   await look('in German');
 });
 

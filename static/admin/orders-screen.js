@@ -8,7 +8,7 @@ import { STEPS } from '../app/order.js';
 import { Empty, Failed, Icon, Loading, useNow } from '../app/ui.js';
 import { ExceptionTag } from './exceptions.js';
 import { OrderList, OrdersById } from './order-list.js';
-import { Ago, Avatar, Status, Table, Time, Viewers, shortId, useMark } from './parts.js';
+import { Ago, Avatar, More, Status, Table, Time, Viewers, shortId, useMark } from './parts.js';
 
 const STATUSES = ['active', ...STEPS, 'cancelled', 'failed'];
 export const KINDS = ['unconfirmed', 'no_partner', 'stuck', 'late', 'silent', 'failed'];
@@ -97,6 +97,6 @@ export function OrdersScreen({ face, status = '', of = {} }) {
     ${isEmpty && !isLoading && html`<div class="card"><${Empty} icon="bag" title=${t(kind ? 'exception.none' : 'orders.none')}>${t(kind ? 'exception.none_text' : 'orders.none_text')}</${Empty}></div>`}
     ${items.length > 0 && shown.length === 0 && html`<div class="card"><${Empty} icon="bag" title=${t('orders.not_found')} /></div>`}
     ${shown.length > 0 && html`<${Table} label=${t('orders.title')} columns=${columns(face, now)} rows=${shown} versionOf=${({ version }) => version} kind="orders" />`}
-    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => list.load({ more: true })}>${t('more')}</button>`}
+    <${More} list=${list} rows="main .data tbody tr" />
   </section>`;
 }

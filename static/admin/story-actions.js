@@ -60,7 +60,7 @@ function Refund({ face, order, payment, onClose, onStale }) {
       await face.session.post(`/orders/${order.id}/refund`, body, { key });
     } catch (problem) {
       if (problem.code === 'refund_conflict') {
-        setTold(problem.body.refunded ?? 0);
+        setTold(problem.body.refunded?.amount ?? 0);
         onStale();
       }
       throw problem;

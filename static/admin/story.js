@@ -67,7 +67,7 @@ function Facts({ face, order, now }) {
 function Presence({ order, present }) {
   const isThere = (role) => [...present.values()].includes(role);
   const people = [['customer', order.customer.name], ...(order.partner ? [['partner', order.partner.name]] : [])];
-  return html`<ul class="presence" aria-label=${t('story.presence')}>${people.map(([role, name]) => html`<li key=${role} data-there=${isThere(role)}><i aria-hidden="true"></i>${name} <span class="muted">${t(isThere(role) ? 'story.there' : 'story.away')}</span></li>`)}</ul>`;
+  return html`<ul class="presence" aria-label=${t('story.presence')}>${people.map(([role, name]) => html`<li key=${role} data-there=${isThere(role)}><i aria-hidden="true"></i><span class="clip" title=${name}>${name}</span> <span class="muted">${t(isThere(role) ? 'story.there' : 'story.away')}</span></li>`)}</ul>`;
 }
 
 function StoryMap({ order, trail, replay, now }) {

@@ -4,7 +4,7 @@ import { leavePage, look, reader, speaker } from './no-page.mjs';
 import { ActiveOrders } from '../../static/admin/active-orders.js';
 import { ICONS } from '../../static/admin/activity.js';
 import { Claims } from '../../static/admin/claims.js';
-import { lasting } from '../../static/admin/exceptions.js';
+import { byUrgency, firstOf, lasting, orMore } from '../../static/admin/exceptions.js';
 import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
 import { Replay } from '../../static/admin/replay.js';
@@ -212,6 +212,21 @@ test('ages go by the clock of the server', async (t) => {
   assert.equal(lasting({ kind: 'silent', ...trouble }, 1_005_000), 95);
   assert.equal(lasting({ kind: 'late', ...trouble }, 1_005_000), 90);
   assert.ok(Math.abs(new ServerClock().now() - Date.now()) < 1_000);
+});
+
+test('what is wrong is told by what can be done about it, and what is new is not hidden', () => {
+  const trouble = (id, kind, minute) => ({ order_id: id, kind, since: at(minute * 60_000) });
+  const claims = new Map([['a', { user_id: 'max' }], ['c', { user_id: 'olga' }], ['g', { user_id: 'max' }]]);
+  const told = [trouble('a', 'stuck', 1), trouble('b', 'failed', 2), trouble('c', 'late', 3), trouble('d', 'failed', 4), trouble('e', 'silent', 5), trouble('f', 'silent', 6), trouble('g', 'failed', 7)];
+  const all = byUrgency(told, claims, ({ user_id: id }) => id === 'olga');
+  const shown = (list) => list.map(({ order_id: id }) => id).join('');
+  assert.equal(shown(all), 'cefdbag');
+  const first = (more, by) => shown(firstOf(byUrgency([...told, more], by, () => false), 3, by));
+  assert.equal(first(trouble('h', 'silent', 9), new Map()), 'ach');
+  assert.equal(first(trouble('h', 'failed', 8), claims), 'efh');
+  assert.equal(first(trouble('h', 'failed', 8), new Map([['h', { user_id: 'max' }]])), 'acg', 'somebody has seen the newest');
+  assert.equal(shown(firstOf(all, 10, claims)), 'cefdbag');
+  assert.deepEqual([orMore(3, told), orMore(190, Array.from({ length: 200 }))], [3, '190+']);
 });
 
 test('a claim ends with its order', (t) => {

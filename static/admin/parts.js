@@ -110,10 +110,12 @@ export function More({ list, rows }) {
     before.current = null;
     if (!next && document.activeElement === document.body) (row?.querySelector('a, button') ?? document.querySelector('main h1'))?.focus();
   });
-  const press = () => {
+  const press = async () => {
     if (isLoading) return;
-    before.current = document.querySelectorAll(rows).length;
-    list.load({ more: true });
+    const count = document.querySelectorAll(rows).length;
+    await list.load({ more: true });
+    // What has come is drawn after this.
+    before.current = count;
   };
   return next && html`<button type="button" class="button quiet wide" aria-disabled=${isLoading} aria-busy=${isLoading} onClick=${press}>${t('more')}</button>`;
 }

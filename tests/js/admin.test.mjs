@@ -276,6 +276,18 @@ test('an order can be confirmed, claimed and seen again with the keyboard alone'
   await olga.tabTo('Play');
   await olga.key(' ');
   await olga.until(() => document.querySelector('.replay').dataset.on === 'true');
+  // What can be pressed no more since it was pressed keeps the focus.
+  const stays = (name) => olga.until((wanted) => (document.activeElement.ariaLabel ?? document.activeElement.textContent) === wanted && document.activeElement.ariaDisabled === 'true', name, `the focus to stay on "${name}"`);
+  await olga.tabTo('Live');
+  await olga.key('Enter');
+  await olga.until(() => document.querySelector('.replay').dataset.on === 'false');
+  await stays('Live');
+  await olga.tabTo('To the step before');
+  for (const state of ['Looking for a partner', 'Unconfirmed']) {
+    await olga.key('Enter');
+    await olga.until((wanted) => document.querySelector('.replay-time').innerText.includes(wanted), state);
+  }
+  await stays('To the step before');
   await olga.tabTo('Release');
   await olga.key('Enter');
   await olga.see('Nobody looks after it');

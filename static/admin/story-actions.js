@@ -47,6 +47,8 @@ function Refund({ face, order, payment, onClose, onStale }) {
   // As it was when it was decided: what another one gives back meanwhile may be for the same.
   const [known, setKnown] = useState(payment.refunded.amount);
   const [told, setTold] = useState(0);
+  // What is asked for here is told of, too, before it is answered.
+  const [isAsked, setAsked] = useState(false);
   const refunded = Math.max(payment.refunded.amount, told);
   const left = Math.max(0, payment.captured.amount - known);
   const [text, setText] = useState('');
@@ -56,9 +58,11 @@ function Refund({ face, order, payment, onClose, onStale }) {
   const body = { reason: reason.trim(), amount, refunded: known };
   const key = useKey({ id: order.id, ...body });
   const refund = async () => {
+    setAsked(true);
     try {
       await face.session.post(`/orders/${order.id}/refund`, body, { key });
     } catch (problem) {
+      setAsked(false);
       if (problem.code === 'refund_conflict') {
         setTold(problem.body.refunded?.amount ?? 0);
         onStale();
@@ -70,7 +74,7 @@ function Refund({ face, order, payment, onClose, onStale }) {
   return html`<${Confirm} title=${t('act.refund_title')} text=${t('act.refund_text', { amount: money({ amount: left, currency }) })} kind="danger"
       confirm=${isGood ? t('act.refund_amount', { amount: money({ amount, currency }) }) : t('act.refund')} isReady=${isGood && reason.trim() !== ''} onClose=${onClose} onConfirm=${refund}>
     <${About} order=${order} />
-    ${refunded > known && html`<${Meanwhile} text=${t('act.refund_meanwhile', { amount: money({ amount: refunded - known, currency }) })} onGoOn=${() => setKnown(refunded)} />`}
+    ${!isAsked && refunded > known && html`<${Meanwhile} text=${t('act.refund_meanwhile', { amount: money({ amount: refunded - known, currency }) })} onGoOn=${() => setKnown(refunded)} />`}
     <label>${t('act.amount', { currency })}<input inputmode="decimal" value=${text} placeholder=${money({ amount: left, currency })} aria-invalid=${!isGood} onInput=${(event) => setText(event.target.value)} /></label>
     <label>${t('act.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
   </${Confirm}>`;
@@ -81,6 +85,7 @@ function Assign({ face, order: latest, onClose }) {
   const [order, setOrder] = useState(latest);
   const [text, setText] = useState('');
   const [problem, setProblem] = useState(null);
+  const [isAsked, setAsked] = useState(false);
   const wanted = useCalm(text.trim());
   const { value, error, isLoading, reload } = useLoaded(() => face.session.get(`/admin/partners?online=true&limit=200${wanted && `&q=${encodeURIComponent(wanted)}`}`), wanted);
   const keyed = useKey({ id: order.id, version: order.version });
@@ -89,19 +94,21 @@ function Assign({ face, order: latest, onClose }) {
     .sort((one, other) => one.metres - other.metres);
   const assign = async (row) => {
     setProblem(null);
+    setAsked(true);
     try {
       await face.session.post(`/orders/${order.id}/assign`, { partner_id: row.id, version: order.version }, { key: `${keyed} ${row.id}` });
       toast({ title: t('act.assign_done', { name: row.name }) });
       onClose();
     } catch (failure) {
       setProblem(failure);
+      setAsked(false);
     }
   };
   useEffect(() => { setProblem(null); }, [order]);
   const goOn = ASSIGNED_FROM.includes(latest.status) ? () => setOrder(latest) : null;
   return html`<${Dialog} title=${t(order.partner ? 'act.reassign_title' : 'act.assign_title')} onClose=${onClose} wide=${true}><div class="form">
     <${About} order=${order} />
-    ${latest.version > order.version && html`<${Meanwhile} onGoOn=${goOn}
+    ${!isAsked && latest.version > order.version && html`<${Meanwhile} onGoOn=${goOn}
       text=${t(latest.partner ? 'act.assign_meanwhile_partner' : 'act.assign_meanwhile', { name: latest.partner?.name, state: t(`state.${latest.status}`) })} />`}
     <label class="search"><span class="sr">${t('partners.search')}</span><${Icon} name="search" size=${18} /><input type="search" placeholder=${t('partners.search')} value=${text} onInput=${(event) => setText(event.target.value)} /></label>
     ${problem && html`<${Refusal} error=${problem} />`}

@@ -199,7 +199,7 @@ export default {
   'act.refund_title': 'Dem Kunden erstatten?',
   'act.refund_text': 'Bis zu {amount} können ins Guthaben zurück. Der Partner behält den Verdienst.',
   'act.refund_amount': '{amount} erstatten',
-  'act.refund_meanwhile': '{amount} hat inzwischen jemand anderes erstattet.',
+  'act.refund_meanwhile': '{amount} wurden inzwischen erstattet.',
   'act.go_on': 'Damit weitermachen',
   'act.refund_done': '{amount} wurden erstattet',
   'act.amount': 'Betrag in {currency}; ohne Angabe alles',

@@ -199,7 +199,7 @@ export default {
   'act.refund_title': 'Refund the customer?',
   'act.refund_text': 'Up to {amount} can be given back to the wallet. The partner keeps the earnings.',
   'act.refund_amount': 'Refund {amount}',
-  'act.refund_meanwhile': '{amount} were refunded by somebody else meanwhile.',
+  'act.refund_meanwhile': '{amount} were refunded meanwhile.',
   'act.go_on': 'Go on with that',
   'act.refund_done': '{amount} were refunded',
   'act.amount': 'Amount in {currency}; all of it when left out',

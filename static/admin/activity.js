@@ -5,7 +5,7 @@ import { useStore } from '../app/store.js';
 import { t } from '../app/i18n.js';
 import { Paged } from '../app/paged.js';
 import { Empty, Failed, Icon, Loading } from '../app/ui.js';
-import { Ago, Avatar, named, shortId } from './parts.js';
+import { Ago, Avatar, More, named, shortId } from './parts.js';
 
 /** However long the page is left open, milliseconds and rows. */
 const MOST = 200;
@@ -49,11 +49,11 @@ function Entry({ face, entry }) {
 }
 
 function List({ face, list, most = Infinity }) {
-  const { items, next, isLoading, error } = useStore(list.state);
+  const { items, isLoading, error } = useStore(list.state);
   if (error && items.length === 0) return html`<${Failed} error=${error} onRetry=${() => list.load()} />`;
   if (items.length === 0) return isLoading ? html`<${Loading} lines=${4} />` : html`<${Empty} icon="list" title=${t('activity.none')} />`;
   return html`<ol class="activities">${items.slice(0, most).map((entry) => html`<${Entry} key=${entry.id} face=${face} entry=${entry} />`)}</ol>
-    ${most === Infinity && next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => list.load({ more: true })}>${t('more')}</button>`}`;
+    ${most === Infinity && html`<${More} list=${list} rows=".activities > li" />`}`;
 }
 
 function useActivities(face, of) {

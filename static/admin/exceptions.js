@@ -1,6 +1,6 @@
 // Orders that somebody should look at, and who does.
 
-import { html, useRef, useState } from '../app/view.js';
+import { html, useEffect, useRef, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
 import { explain, t } from '../app/i18n.js';
 import { ActionButton, Empty, Icon, Loading, toast, useKeptFocus, useNow } from '../app/ui.js';
@@ -54,6 +54,30 @@ function Exception({ face, exception, now }) {
   </li>`;
 }
 
+/** The server tells of no more than these. */
+const MOST = 200;
+
+/** A count of some of these; there may be more than are told of. */
+export const orMore = (count, exceptions) => (exceptions.length >= MOST ? `${count}+` : count);
+
+/**
+ * What somebody should look at first: what nobody else looks after, and what can still be saved. The oldest first, as they come, but
+ * for what has failed, of which the latest can most likely be made good. What I look after stays where it was when I said so.
+ */
+export function byUrgency(exceptions, claims, isMine) {
+  const isOthers = ({ order_id: id }) => claims.has(id) && !isMine(claims.get(id));
+  const rank = (one) => (isOthers(one) ? 2 : 0) + (one.kind === 'failed' ? 1 : 0);
+  const since = ({ since: at, kind }) => (kind === 'failed' ? -Date.parse(at) : Date.parse(at));
+  return exceptions.toSorted((one, other) => rank(one) - rank(other) || since(one) - since(other));
+}
+
+/** The first of them, and the newest that nobody looks after in any case: it may be that nobody has seen it yet. */
+export function firstOf(exceptions, count, claims) {
+  const first = exceptions.slice(0, count);
+  const [newest] = exceptions.filter(({ order_id: id }) => !claims.has(id)).sort((one, other) => (one.since < other.since ? 1 : -1));
+  return !newest || first.includes(newest) ? first : [...first.slice(0, -1), newest];
+}
+
 /** More than these are shown when somebody wants to see them: there is other news, too. */
 const FIRST = 10;
 
@@ -62,12 +86,17 @@ export function Exceptions({ face }) {
   const [isWhole, setWhole] = useState(false);
   const exceptions = useStore(face.operation.exceptions);
   const error = useStore(face.operation.error);
+  const claims = useStore(face.claims.state);
   const now = useNow(1000);
+  const list = useRef(null);
+  // The button has gone: on with the first that it has shown.
+  useEffect(() => { if (isWhole) list.current?.children[FIRST]?.querySelector('a')?.focus(); }, [isWhole]);
   if (error) return html`<p class="error" role="alert">${explain(error)}</p>`;
   if (!exceptions) return html`<${Loading} lines=${3} />`;
   if (exceptions.length === 0) return html`<${Empty} icon="check" title=${t('exception.none')}>${t('exception.none_text')}</${Empty}>`;
-  const shown = isWhole ? exceptions : exceptions.slice(0, FIRST);
+  const all = byUrgency(exceptions, claims, (claim) => face.claims.isMine(claim));
+  const shown = isWhole ? all : firstOf(all, FIRST, claims);
   const hidden = exceptions.length - shown.length;
-  return html`<ul class="exceptions">${shown.map((exception) => html`<${Exception} key=${`${exception.order_id} ${exception.kind}`} face=${face} exception=${exception} now=${now} />`)}</ul>
-    ${hidden > 0 && html`<button type="button" class="button small quiet" onClick=${() => setWhole(true)}>${t('exception.others', { count: hidden })}</button>`}`;
+  return html`<ul class="exceptions" ref=${list}>${shown.map((exception) => html`<${Exception} key=${`${exception.order_id} ${exception.kind}`} face=${face} exception=${exception} now=${now} />`)}</ul>
+    ${hidden > 0 && html`<button type="button" class="button small quiet" onClick=${() => setWhole(true)}>${t('exception.others', { count: orMore(hidden, exceptions) })}</button>`}`;
 }

@@ -1,7 +1,8 @@
 // One line, or two, over the last ten minutes.
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
-import { locale } from '../app/i18n.js';
+import { whenBack } from '../app/back.js';
+import { locale, t } from '../app/i18n.js';
 import { loadPlot, watchTheme } from '../app/plot.js';
 
 const HEIGHT = 150;
@@ -49,6 +50,7 @@ export function HealthChart({ ring, lines, version, format, increments, label })
       if (!isThere || !box.current) return;
       plot.current?.destroy();
       plot.current = new Plot(options({ width: Math.max(200, box.current.clientWidth), lines, format, increments, label }), data(), box.current);
+      setFailed(false);
     };
     const again = () => draw().catch(() => { if (isThere) setFailed(true); });
     again();
@@ -57,15 +59,18 @@ export function HealthChart({ ring, lines, version, format, increments, label })
     });
     size.observe(box.current);
     const unwatch = watchTheme(again);
+    // What could not be loaded is tried again once the connection is back.
+    const unback = whenBack(() => { if (!plot.current) again(); });
     return () => {
       isThere = false;
       size.disconnect();
       unwatch();
+      unback();
       plot.current?.destroy();
       plot.current = null;
     };
   }, [ring, label]);
   useEffect(() => { plot.current?.setData(data()); }, [version, ring]);
   // What it shows is said by the figure above it.
-  return html`<div ref=${box} class="chart-box health-chart" aria-hidden="true" data-failed=${isFailed}></div>`;
+  return html`<div class="health-chart"><div ref=${box} class="chart-box" aria-hidden="true"></div>${isFailed && html`<p class="muted small-text">${t('health.no_chart')}</p>`}</div>`;
 }

@@ -16,6 +16,7 @@ import { ActiveOrders } from './active-orders.js';
 import { ActivityScreen } from './activity.js';
 import { AnnounceScreen } from './announce.js';
 import { Claims } from './claims.js';
+import { orMore } from './exceptions.js';
 import { Fleet } from './fleet.js';
 import { HealthScreen } from './health-screen.js';
 import { Health } from './health.js';
@@ -104,7 +105,7 @@ function useTabs(face, path) {
   const open = exceptions.filter(({ order_id: id }) => !claims.has(id)).length;
   const isBelow = (to) => path === to || path.startsWith(`${to}/`);
   return [
-    { to: '/', icon: 'map', label: t('operation.short'), count: open, counted: t('exception.open', { count: open }) },
+    { to: '/', icon: 'map', label: t('operation.short'), count: open, counted: t('exception.open', { count: orMore(open, exceptions) }) },
     { to: '/orders', icon: 'bag', label: t('orders.title'), isHere: isBelow('/orders') },
     { to: '/partners', icon: 'bicycle', label: t('partners.title') },
     { to: '/health', icon: 'pulse', label: t('health.short') },

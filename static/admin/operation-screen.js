@@ -6,7 +6,7 @@ import { money } from '../app/format.js';
 import { explain, t } from '../app/i18n.js';
 import { Icon, IconButton, useNow } from '../app/ui.js';
 import { LiveFeed } from './activity.js';
-import { ExceptionTag, Exceptions } from './exceptions.js';
+import { ExceptionTag, Exceptions, orMore } from './exceptions.js';
 import { FleetMap, parseDot } from './fleet-map.js';
 import { Ago, Avatar, Status, number, shortId } from './parts.js';
 
@@ -98,14 +98,19 @@ export function OperationScreen({ face }) {
   const [selected, setSelected] = useState(null);
   const drawn = useRef(null);
   const { orderId, partnerId } = parseDot(selected);
-  const close = () => setSelected(null);
+  const map = useRef(null);
+  const close = () => {
+    setSelected(null);
+    // What lay on it was opened from the map.
+    map.current?.querySelector('.leaflet-container')?.focus({ preventScroll: true });
+  };
   const exceptions = useStore(face.operation.exceptions);
   const claims = useStore(face.claims.state);
   const open = exceptions?.filter(({ order_id: id }) => !claims.has(id)).length ?? 0;
   return html`<div class="operation">
     <h1 class="sr" tabindex="-1">${t('operation.title')}</h1>
     <${Counters} face=${face} />
-    <section class="operation-map" aria-label=${t('operation.map')}>
+    <section class="operation-map" ref=${map} aria-label=${t('operation.map')}>
       <${FleetMap} face=${face} selected=${selected} onSelect=${setSelected} drawn=${drawn} />
       <${MapNotes} face=${face} />
       <button type="button" class="icon-button map-fit" aria-label=${t('operation.fit')} title=${t('operation.fit')} onClick=${() => drawn.current?.fit()}><${Icon} name="locate" /></button>
@@ -114,8 +119,8 @@ export function OperationScreen({ face }) {
       ${partnerId && html`<${PartnerCard} key=${partnerId} face=${face} partnerId=${partnerId} onClose=${close} />`}
     </section>
     <div class="side" tabindex="0" role="region" aria-label=${t('operation.side')}>
-      <section aria-labelledby="exceptions-title"><h2 id="exceptions-title">${t('exception.title')}${exceptions?.length > 0 && html` <span class="count-pill">${exceptions.length}</span>
-        <span class="muted small-text">${t('exception.open', { count: open })}</span>`}</h2><${Exceptions} face=${face} /></section>
+      <section aria-labelledby="exceptions-title"><h2 id="exceptions-title">${t('exception.title')}${exceptions?.length > 0 && html` <span class="count-pill">${orMore(exceptions.length, exceptions)}</span>
+        <span class="muted small-text">${t('exception.open', { count: orMore(open, exceptions) })}</span>`}</h2><${Exceptions} face=${face} /></section>
       <section aria-labelledby="team-title"><h2 id="team-title">${t('team.title')}</h2><${TeamCard} face=${face} /></section>
       <section aria-labelledby="feed-title"><h2 id="feed-title">${t('activity.title')} <a class="more-link" href=${face.router.href('/activity')}>${t('activity.all')}</a></h2><${LiveFeed} face=${face} /></section>
     </div>

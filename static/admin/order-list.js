@@ -5,6 +5,8 @@ import { Paged } from '../app/paged.js';
 import { Steps } from '../app/steps.js';
 
 const MOST = 500;
+/** An order that has left the filter is shown for a moment more, milliseconds. */
+const LEAVING = 4000;
 const isNewer = (one, other) => one.version > other.version;
 
 /** `filter` is `{status, customerId, partnerId}`; `status` may be `active`. */
@@ -14,6 +16,7 @@ export class OrderList extends Paged {
   #offs;
   #asked = new Set();
   #steps = new Steps();
+  #leaving = new Map();
 
   constructor({ session, group }, filter) {
     const { status, customerId, partnerId } = filter;
@@ -39,6 +42,19 @@ export class OrderList extends Paged {
       && (!wanted.customerId || customer?.id === wanted.customerId) && (!wanted.partnerId || partner?.id === wanted.partnerId);
   }
 
+  isLeaving(order) {
+    return !this.fits(order);
+  }
+
+  /** Forgets an order in a moment, unless it fits again by then. */
+  #leave(id) {
+    clearTimeout(this.#leaving.get(id));
+    this.#leaving.set(id, setTimeout(() => {
+      this.#leaving.delete(id);
+      if (this.state.value.items.some((order) => order.id === id && !this.fits(order))) this.drop(id);
+    }, LEAVING));
+  }
+
   now(order) {
     const by = this.#steps.on(order);
     return this.fits(by) ? by : null;
@@ -50,6 +66,7 @@ export class OrderList extends Paged {
     const { items, next } = this.state.value;
     if (items.some((order) => order.id === id)) {
       this.change((order) => withUpdate(order, update));
+      if (this.state.value.items.some((order) => order.id === id && !this.fits(order))) this.#leave(id);
     } else if (this.fits({ ...update, customer: { id: this.#filter.customerId } }) && !(next && id < items.at(-1)?.id)) {
       // It fits since now. What is older than all that was read comes when that is read.
       this.ask(id);
@@ -69,6 +86,7 @@ export class OrderList extends Paged {
 
   end() {
     this.#offs.forEach((off) => off());
+    this.#leaving.forEach((timer) => clearTimeout(timer));
   }
 }
 

@@ -2,19 +2,16 @@
 
 import { html, useEffect, useMemo, useState } from '../app/view.js';
 import { useStore } from '../app/store.js';
-import { serverClock } from '../app/clock.js';
 import { money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { STEPS } from '../app/order.js';
 import { Empty, Failed, Icon, Loading, useNow } from '../app/ui.js';
 import { ExceptionTag } from './exceptions.js';
 import { OrderList, OrdersById } from './order-list.js';
-import { Ago, Avatar, Status, Table, Time, Viewers, shortId, useMark } from './parts.js';
+import { Ago, Avatar, More, Status, Table, Time, Viewers, shortId, useMark } from './parts.js';
 
 const STATUSES = ['active', ...STEPS, 'cancelled', 'failed'];
 export const KINDS = ['unconfirmed', 'no_partner', 'stuck', 'late', 'silent', 'failed'];
-/** An order that has left the filter is shown for a moment more, milliseconds. */
-const LEAVING = 4000;
 
 /** What is in it, in short. */
 const contents = ({ items: [first, ...rest] }) => `${first.quantity > 1 ? `${first.quantity} × ` : ''}${first.name}${rest.length > 0 ? ` +${rest.length}` : ''}`;
@@ -87,8 +84,7 @@ export function OrdersScreen({ face, status = '', of = {} }) {
   const { items, next, isLoading, error } = useStore(list.state);
   const now = useNow(2000);
   const who = Boolean(of.customerId || of.partnerId);
-  const isHere = (order) => kind !== '' || list.fits(order) || serverClock.now() - Date.parse(order.updated_at) < LEAVING;
-  const shown = items.filter((order) => isHere(order) && found(order, text));
+  const shown = items.filter((order) => found(order, text));
   const [first] = items;
   const name = of.customerId ? first?.customer.name : first?.partner?.name;
   const isEmpty = items.length === 0 && !error;
@@ -101,6 +97,6 @@ export function OrdersScreen({ face, status = '', of = {} }) {
     ${isEmpty && !isLoading && html`<div class="card"><${Empty} icon="bag" title=${t(kind ? 'exception.none' : 'orders.none')}>${t(kind ? 'exception.none_text' : 'orders.none_text')}</${Empty}></div>`}
     ${items.length > 0 && shown.length === 0 && html`<div class="card"><${Empty} icon="bag" title=${t('orders.not_found')} /></div>`}
     ${shown.length > 0 && html`<${Table} label=${t('orders.title')} columns=${columns(face, now)} rows=${shown} versionOf=${({ version }) => version} kind="orders" />`}
-    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => list.load({ more: true })}>${t('more')}</button>`}
+    <${More} list=${list} rows="main .data tbody tr" />
   </section>`;
 }

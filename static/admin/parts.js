@@ -97,6 +97,29 @@ export function Table({ label, columns, rows, versionOf = ({ id }) => id, idOf =
     <tbody role="rowgroup">${rows.map((row) => html`<${Row} key=${idOf(row)} columns=${columns} row=${row} version=${versionOf(row)} isLive=${row.isLive} />`)}</tbody></table></div>`;
 }
 
+/**
+ * The button for the next page. It keeps the focus while that is read; once there is no more of it, the first row that has come by it
+ * gets that. `rows` selects them.
+ */
+export function More({ list, rows }) {
+  const { next, isLoading } = useStore(list.state);
+  const before = useRef(null);
+  useEffect(() => {
+    if (before.current === null || isLoading) return;
+    const row = document.querySelectorAll(rows)[before.current];
+    before.current = null;
+    if (!next && document.activeElement === document.body) (row?.querySelector('a, button') ?? document.querySelector('main h1'))?.focus();
+  });
+  const press = async () => {
+    if (isLoading) return;
+    const count = document.querySelectorAll(rows).length;
+    await list.load({ more: true });
+    // What has come is drawn after this.
+    before.current = count;
+  };
+  return next && html`<button type="button" class="button quiet wide" aria-disabled=${isLoading} aria-busy=${isLoading} onClick=${press}>${t('more')}</button>`;
+}
+
 /** What is not to happen by mistake. `onConfirm` gives a promise. */
 export function Confirm({ title, text, confirm, kind = 'primary', onConfirm, onClose, children, isReady = true }) {
   const press = async () => {

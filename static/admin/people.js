@@ -5,7 +5,7 @@ import { useStore } from '../app/store.js';
 import { t } from '../app/i18n.js';
 import { Paged } from '../app/paged.js';
 import { Empty, Failed, Icon, Loading } from '../app/ui.js';
-import { Ago, Avatar, Table, Time, number, shortId, useCalm } from './parts.js';
+import { Ago, Avatar, More, Table, Time, number, shortId, useCalm } from './parts.js';
 
 /** Accounts are read again so long after something has happened that changes them, for each page of them, milliseconds. */
 const SOON = 2_000;
@@ -72,13 +72,13 @@ function Search({ label, value, onChange }) {
 }
 
 function List({ list, label, columns, versionOf, icon, none, kind }) {
-  const { items, next, isLoading, error } = useStore(list.state);
+  const { items, isLoading, error } = useStore(list.state);
   const isEmpty = items.length === 0 && !error;
   return html`${error && html`<${Failed} error=${error} onRetry=${() => list.load()} />`}
     ${isEmpty && isLoading && html`<${Loading} lines=${6} />`}
     ${isEmpty && !isLoading && html`<div class="card"><${Empty} icon=${icon} title=${none} /></div>`}
     ${items.length > 0 && html`<${Table} label=${label} columns=${columns} rows=${items} versionOf=${versionOf} kind=${kind} />`}
-    ${next && html`<button type="button" class="button quiet wide" disabled=${isLoading} onClick=${() => list.load({ more: true })}>${t('more')}</button>`}`;
+    <${More} list=${list} rows="main .data tbody tr" />`;
 }
 
 const person = (name, email, href) => html`<a class="row-link person-cell" href=${href}><${Avatar} name=${name} /><span class="row-text">

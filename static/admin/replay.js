@@ -142,7 +142,10 @@ export class Replay {
   }
 }
 
-/** The scrubber: play and pause, the speed, from step to step, and back to the present. */
+/**
+ * The scrubber: play and pause, the speed, from step to step, and back to the present. What can be pressed no more by its being pressed
+ * keeps the focus.
+ */
 export function ReplayBar({ replay, steps, isOver }) {
   const { at, isPlaying, speed } = useStore(replay.state);
   const [from, to] = replay.bounds;
@@ -156,14 +159,14 @@ export function ReplayBar({ replay, steps, isOver }) {
   return html`<div class="replay" role="group" aria-label=${t('replay.title')} data-at=${Math.round(shown)} data-on=${at !== null}>
     <button type="button" class="icon-button filled" aria-label=${t(isPlaying ? 'replay.pause' : 'replay.play')} title=${t(isPlaying ? 'replay.pause' : 'replay.play')} onClick=${() => replay.toggle()}>
       <${Icon} name=${isPlaying ? 'pause' : 'play'} /></button>
-    <button type="button" class="icon-button" aria-label=${t('replay.before')} title=${t('replay.before')} disabled=${!before} onClick=${() => goTo(before)}><${Icon} name="back" size=${18} /></button>
+    <button type="button" class="icon-button" aria-label=${t('replay.before')} title=${t('replay.before')} aria-disabled=${!before} onClick=${() => goTo(before)}><${Icon} name="back" size=${18} /></button>
     <div class="scrub"><input type="range" min="0" max=${length} step=${Math.max(1, Math.round(length / STEPS))} value=${shown - from} aria-label=${t('replay.time')} aria-valuetext=${said}
         onInput=${(event) => { replay.pause(); replay.seek(from + Number(event.target.value)); }} />
       <div class="ticks" aria-hidden="true">${steps.map((one) => html`<i key=${one.version} data-status=${one.to} style=${{ left: `${((Date.parse(one.at) - from) / length) * 100}%` }}></i>`)}</div></div>
-    <button type="button" class="icon-button" aria-label=${t('replay.after')} title=${t('replay.after')} disabled=${!after} onClick=${() => goTo(after)}><${Icon} name="next" size=${18} /></button>
+    <button type="button" class="icon-button" aria-label=${t('replay.after')} title=${t('replay.after')} aria-disabled=${!after} onClick=${() => goTo(after)}><${Icon} name="next" size=${18} /></button>
     <span class="replay-time"><strong>${exactly(shown)}</strong><span class="muted clip">${step ? t(`state.${step.to}`) : ''}</span></span>
     <label class="speed"><span class="sr">${t('replay.speed')}</span>
       <select value=${speed} onChange=${(event) => replay.setSpeed(Number(event.target.value))}>${SPEEDS.map((one) => html`<option key=${one} value=${one}>${one} ×</option>`)}</select></label>
-    <button type="button" class="button small quiet" disabled=${at === null} onClick=${() => replay.leave()}>${t(isOver ? 'replay.end' : 'replay.live')}</button>
+    <button type="button" class="button small quiet" aria-disabled=${at === null} onClick=${() => { if (at !== null) replay.leave(); }}>${t(isOver ? 'replay.end' : 'replay.live')}</button>
   </div>`;
 }

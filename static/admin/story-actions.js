@@ -1,15 +1,29 @@
 // What an admin may do about an order.
 
-import { html, useRef, useState } from '../app/view.js';
+import { html, useEffect, useRef, useState } from '../app/view.js';
 import { distance, minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { isOver } from '../app/order.js';
 import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, useKeptFocus, useLoaded } from '../app/ui.js';
 import { metresBetween } from './geo.js';
-import { Avatar, Confirm, number, useCalm } from './parts.js';
+import { Avatar, Confirm, number, shortId, useCalm } from './parts.js';
 
+const ASSIGNED_FROM = ['confirmed', 'assigned'];
 const CANCELLED_FROM = ['pending', 'confirmed', 'assigned', 'en_route', 'arrived'];
+
+/** Which order it is about: several may be open, and one be taken for another. */
+const About = ({ order: { id, customer, price } }) => html`<p class="about muted">${shortId(id)} · ${customer.name} · ${money(price)}</p>`;
+
+/** That something else is so by now than what the dialog was opened for; whoever has read that may go on. */
+function Meanwhile({ text, onGoOn }) {
+  const press = ({ currentTarget }) => {
+    // The button goes with what it answers.
+    currentTarget.closest('dialog').querySelector('input')?.focus();
+    onGoOn();
+  };
+  return html`<div class="meanwhile warn"><p role="alert">${text}</p>${onGoOn && html`<button type="button" class="button small quiet" onClick=${press}>${t('act.go_on')}</button>`}</div>`;
+}
 
 /** A step that is asked for with a reason, which may be needed. */
 function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
@@ -22,26 +36,45 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
     await face.session.post(`/orders/${order.id}/transitions`, body, { key });
     toast({ title: t(`act.${name}_done`) });
   };
-  return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text`)} confirm=${t(`act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
+  return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(`act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
+    <${About} order=${order} />
     ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
   </${Confirm}>`;
 }
 
-function Refund({ face, order, payment, onClose }) {
-  const left = payment.captured.amount - payment.refunded.amount;
+function Refund({ face, order, payment, onClose, onStale }) {
   const { currency } = payment.captured;
+  // As it was when it was decided: what another one gives back meanwhile may be for the same.
+  const [known, setKnown] = useState(payment.refunded.amount);
+  const [told, setTold] = useState(0);
+  // What is asked for here is told of, too, before it is answered.
+  const [isAsked, setAsked] = useState(false);
+  const refunded = Math.max(payment.refunded.amount, told);
+  const left = Math.max(0, payment.captured.amount - known);
   const [text, setText] = useState('');
   const [reason, setReason] = useState('');
   const amount = text.trim() === '' ? left : minorUnits(text, currency);
   const isGood = amount !== null && amount >= 1 && amount <= left;
-  const body = { reason: reason.trim(), ...(text.trim() !== '' && { amount }) };
+  const body = { reason: reason.trim(), amount, refunded: known };
   const key = useKey({ id: order.id, ...body });
   const refund = async () => {
-    await face.session.post(`/orders/${order.id}/refund`, body, { key });
+    setAsked(true);
+    try {
+      await face.session.post(`/orders/${order.id}/refund`, body, { key });
+    } catch (problem) {
+      setAsked(false);
+      if (problem.code === 'refund_conflict') {
+        setTold(problem.body.refunded?.amount ?? 0);
+        onStale();
+      }
+      throw problem;
+    }
     toast({ title: t('act.refund_done', { amount: money({ amount, currency }) }) });
   };
   return html`<${Confirm} title=${t('act.refund_title')} text=${t('act.refund_text', { amount: money({ amount: left, currency }) })} kind="danger"
       confirm=${isGood ? t('act.refund_amount', { amount: money({ amount, currency }) }) : t('act.refund')} isReady=${isGood && reason.trim() !== ''} onClose=${onClose} onConfirm=${refund}>
+    <${About} order=${order} />
+    ${!isAsked && refunded > known && html`<${Meanwhile} text=${t('act.refund_meanwhile', { amount: money({ amount: refunded - known, currency }) })} onGoOn=${() => setKnown(refunded)} />`}
     <label>${t('act.amount', { currency })}<input inputmode="decimal" value=${text} placeholder=${money({ amount: left, currency })} aria-invalid=${!isGood} onInput=${(event) => setText(event.target.value)} /></label>
     <label>${t('act.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
   </${Confirm}>`;
@@ -49,9 +82,10 @@ function Refund({ face, order, payment, onClose }) {
 
 /** Who could take it: who is online, the nearest to the pick-up first. */
 function Assign({ face, order: latest, onClose }) {
-  const [order] = useState(latest);
+  const [order, setOrder] = useState(latest);
   const [text, setText] = useState('');
   const [problem, setProblem] = useState(null);
+  const [isAsked, setAsked] = useState(false);
   const wanted = useCalm(text.trim());
   const { value, error, isLoading, reload } = useLoaded(() => face.session.get(`/admin/partners?online=true&limit=200${wanted && `&q=${encodeURIComponent(wanted)}`}`), wanted);
   const keyed = useKey({ id: order.id, version: order.version });
@@ -60,15 +94,22 @@ function Assign({ face, order: latest, onClose }) {
     .sort((one, other) => one.metres - other.metres);
   const assign = async (row) => {
     setProblem(null);
+    setAsked(true);
     try {
-      await face.session.post(`/orders/${order.id}/assign`, { partner_id: row.id }, { key: `${keyed} ${row.id}` });
+      await face.session.post(`/orders/${order.id}/assign`, { partner_id: row.id, version: order.version }, { key: `${keyed} ${row.id}` });
       toast({ title: t('act.assign_done', { name: row.name }) });
       onClose();
     } catch (failure) {
       setProblem(failure);
+      setAsked(false);
     }
   };
+  useEffect(() => { setProblem(null); }, [order]);
+  const goOn = ASSIGNED_FROM.includes(latest.status) ? () => setOrder(latest) : null;
   return html`<${Dialog} title=${t(order.partner ? 'act.reassign_title' : 'act.assign_title')} onClose=${onClose} wide=${true}><div class="form">
+    <${About} order=${order} />
+    ${!isAsked && latest.version > order.version && html`<${Meanwhile} onGoOn=${goOn}
+      text=${t(latest.partner ? 'act.assign_meanwhile_partner' : 'act.assign_meanwhile', { name: latest.partner?.name, state: t(`state.${latest.status}`) })} />`}
     <label class="search"><span class="sr">${t('partners.search')}</span><${Icon} name="search" size=${18} /><input type="search" placeholder=${t('partners.search')} value=${text} onInput=${(event) => setText(event.target.value)} /></label>
     ${problem && html`<${Refusal} error=${problem} />`}
     ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
@@ -81,7 +122,7 @@ function Assign({ face, order: latest, onClose }) {
 }
 
 /** The buttons, and the dialogs that they open. */
-export function Actions({ face, order, payment }) {
+export function Actions({ face, order, payment, onStale }) {
   const [open, setOpen] = useState(null);
   const close = () => setOpen(null);
   const box = useRef(null);
@@ -97,7 +138,8 @@ export function Actions({ face, order, payment }) {
     CANCELLED_FROM.includes(status) && ['cancel', 'quiet danger-text'],
     !isOver(order) && ['fail', 'quiet danger-text'],
   ].filter(Boolean);
-  if (buttons.length === 0) return null;
+  // What somebody is at stays, whatever has become of the order.
+  if (buttons.length === 0 && !open) return null;
   const step = { face, order, onClose: close };
   return html`<div class="actions" ref=${box} role="group" aria-label=${t('act.title')}>${buttons.map(([name, kind]) => html`<button type="button" key=${name} class="button small ${kind}" onClick=${() => setOpen(name)}>${t(`act.${name}`)}</button>`)}
     ${open === 'confirm' && html`<${Step} ...${step} to="confirmed" name="confirm" isNeeded=${null} kind="primary" />`}
@@ -105,6 +147,6 @@ export function Actions({ face, order, payment }) {
     ${open === 'take_back' && html`<${Step} ...${step} to="confirmed" name="take_back" isNeeded=${true} kind="primary" />`}
     ${open === 'cancel' && html`<${Step} ...${step} to="cancelled" name="cancel" isNeeded=${false} kind="danger" />`}
     ${open === 'fail' && html`<${Step} ...${step} to="failed" name="fail" isNeeded=${true} kind="danger" />`}
-    ${open === 'refund' && payment && html`<${Refund} face=${face} order=${order} payment=${payment} onClose=${close} />`}
+    ${open === 'refund' && payment && html`<${Refund} face=${face} order=${order} payment=${payment} onClose=${close} onStale=${onStale} />`}
   </div>`;
 }

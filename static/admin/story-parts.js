@@ -54,12 +54,15 @@ function Candidate({ partner, metres, note, age, offer }) {
 
 function Look({ look, index }) {
   const [isWhole, setWhole] = useState(false);
+  const list = useRef(null);
+  // The button has gone, with what it showed in its place.
+  useEffect(() => { if (isWhole) list.current?.focus({ preventScroll: true }); }, [isWhole]);
   const offers = new Map(look.offers.map((offer) => [offer.partner.id, offer]));
   const near = new Set(look.candidates.map(({ partner }) => partner.id));
   const shown = isWhole ? look.candidates : look.candidates.filter(({ partner }, place) => place < NEAREST || offers.has(partner.id));
   return html`<li class="look"><details open=${index === 0}><summary><span>${t('dispatch.look', { count: look.candidates.length, radius: distance(look.radius) })}</span><span class="muted">${moment(look.at)}</span></summary>
     ${look.candidates.length === 0 && look.offers.length === 0 && html`<p class="muted">${t('dispatch.nobody')}</p>`}
-    <ul class="candidates">${shown.map(({ partner, distance: metres, age, verdict }) => html`<${Candidate} key=${partner.id} partner=${partner} metres=${metres} age=${age} note=${t(`verdict.${verdict}`)} offer=${offers.get(partner.id)} />`)}
+    <ul class="candidates" ref=${list} tabindex="-1">${shown.map(({ partner, distance: metres, age, verdict }) => html`<${Candidate} key=${partner.id} partner=${partner} metres=${metres} age=${age} note=${t(`verdict.${verdict}`)} offer=${offers.get(partner.id)} />`)}
       ${look.offers.filter(({ partner }) => !near.has(partner.id)).map((offer) => html`<${Candidate} key=${offer.id} partner=${offer.partner} metres=${offer.pickup_distance} note="" offer=${offer} />`)}</ul>
     ${shown.length < look.candidates.length && html`<button type="button" class="link" onClick=${() => setWhole(true)}>${t('dispatch.others', { count: look.candidates.length - shown.length })}</button>`}
   </details></li>`;

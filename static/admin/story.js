@@ -67,7 +67,7 @@ function Facts({ face, order, now }) {
 function Presence({ order, present }) {
   const isThere = (role) => [...present.values()].includes(role);
   const people = [['customer', order.customer.name], ...(order.partner ? [['partner', order.partner.name]] : [])];
-  return html`<ul class="presence" aria-label=${t('story.presence')}>${people.map(([role, name]) => html`<li key=${role} data-there=${isThere(role)}><i aria-hidden="true"></i>${name} <span class="muted">${t(isThere(role) ? 'story.there' : 'story.away')}</span></li>`)}</ul>`;
+  return html`<ul class="presence" aria-label=${t('story.presence')}>${people.map(([role, name]) => html`<li key=${role} data-there=${isThere(role)}><i aria-hidden="true"></i><span class="clip" title=${name}>${name}</span> <span class="muted">${t(isThere(role) ? 'story.there' : 'story.away')}</span></li>`)}</ul>`;
 }
 
 function StoryMap({ order, trail, replay, now }) {
@@ -111,7 +111,7 @@ function Story({ face, order, watched }) {
   return html`<section class="story">
     <header class="story-head"><a class="icon-button" href=${face.router.href('/orders')} aria-label=${t('orders.title')} title=${t('orders.title')}><${Icon} name="back" /></a>
       <div class="story-title"><h1 tabindex="-1">${t('orders.order')} ${shortId(order.id)}</h1><${Status} status=${order.status} /><${Viewers} face=${face} orderId=${order.id} /></div>
-      <${Actions} face=${face} order=${order} payment=${story.payment.value} /></header>
+      <${Actions} face=${face} order=${order} payment=${story.payment.value} onStale=${story.payment.reload} /></header>
     <p class="sr" role="status">${t(`state.${order.status}`)}</p>
     <div class="story-grid">
       <div class="story-main">

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from './view.js';
 import { whenBack } from './back.js';
 import { config } from './config.js';
-import { t } from './i18n.js';
+import { language, t } from './i18n.js';
 import { Icon } from './ui.js';
 
 /** What lies on top of it: buttons, and on a phone the edge of the pane below, pixels. */
@@ -27,6 +27,8 @@ function asText(text) {
   element.textContent = text;
   return element.innerHTML;
 }
+
+const words = () => ({ map: t('map.map'), city: t('map.city'), zoomIn: t('map.zoom_in'), zoomOut: t('map.zoom_out') });
 
 const none = [];
 
@@ -54,6 +56,7 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
       if (!isThere) return;
       map.current = createMap(element.current, {
         label,
+        words: words(),
         tiles: tiles && { ...tiles, attribution: asText(tiles.attribution) },
         reducedMotion: reducedMotion.matches,
         onPick: onPick ? (point) => handlers.current.onPick?.(point) : undefined,
@@ -74,7 +77,11 @@ export function MapView({ label, places = none, dots = none, trail = none, trail
   }, [tries]);
   const again = () => setTries((before) => before + 1);
   useEffect(() => (state === 'failed' ? whenBack(again) : undefined), [state]);
-  useEffect(() => { map.current?.setLabel(label); }, [state, label]);
+  const spoken = language();
+  useEffect(() => {
+    map.current?.setLabel(label);
+    map.current?.setWords(words());
+  }, [state, label, spoken]);
 
   const placesKey = JSON.stringify(places);
   // By where they are: what they are called moves nothing.

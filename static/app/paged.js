@@ -17,7 +17,7 @@ export class Paged {
   #isDeep;
   #turn = 0;
   #isRead = false;
-  /** What was put since the latest reading began: its answer may be older than that. */
+  /** What was put while a reading is under way: its answer may be older than that. */
   #put = new Set();
 
   /**
@@ -42,15 +42,22 @@ export class Paged {
     return item;
   }
 
+  /** Whether an item is shown for a moment more at most. */
+  isLeaving() {
+    return false;
+  }
+
   /** Takes in an item that is known whole. */
   put(item) {
-    this.#put.add(item.id);
+    if (this.state.value.isLoading) this.#put.add(item.id);
     this.state.set((list) => this.#cut({ ...list, items: merged(list.items, [item], this.#isNewer) }));
   }
 
   #cut(list) {
     if (list.items.length <= this.#most) return list;
-    return { ...list, items: list.items.slice(0, Math.ceil(this.#most / 2)), next: CUT };
+    // What is about to go makes no room for itself by what stays.
+    const items = list.items.filter((item) => !this.isLeaving(item));
+    return items.length <= this.#most ? { ...list, items } : { ...list, items: items.slice(0, Math.ceil(this.#most / 2)), next: CUT };
   }
 
   /** Forgets an item. */
@@ -69,21 +76,23 @@ export class Paged {
     const { next, items } = this.state.value;
     this.#put.clear();
     this.state.set((list) => ({ ...list, isLoading: true, error: null }));
-    const take = (change) => {
-      if (own === this.#turn) this.state.set((list) => ({ ...list, ...change(list), isLoading: false, error: null }));
+    const end = (change) => {
+      if (own !== this.#turn) return;
+      this.state.set((list) => ({ ...list, error: null, ...change(list), isLoading: false }));
+      this.#put.clear();
     };
     try {
       if (!more || !next) {
         const last = this.#isDeep ? items.at(-1)?.id : undefined;
         const page = await this.#readDown((oldest, count) => last === undefined || oldest <= last || count >= this.#most);
-        take((list) => this.#anew(list, page));
+        end((list) => this.#anew(list, page));
       } else {
         const last = items.at(-1)?.id;
         const page = next === CUT ? await this.#readDown((oldest) => !(oldest >= last)) : await this.#read(cursor(next));
-        take((list) => ({ items: merged(list.items, this.#asOfNow(page), this.#isNewer), next: page.next_cursor ?? null }));
+        end((list) => ({ items: merged(list.items, this.#asOfNow(page), this.#isNewer), next: page.next_cursor ?? null }));
       }
     } catch (error) {
-      if (own === this.#turn) this.state.set((list) => ({ ...list, isLoading: false, error }));
+      end(() => ({ error }));
     }
   }
 

@@ -10,7 +10,10 @@ export function loadPlot() {
     sheet.rel = 'stylesheet';
     sheet.href = new URL('../vendor/uplot.css', import.meta.url).href;
     sheet.onload = resolve;
-    sheet.onerror = reject;
+    sheet.onerror = (problem) => {
+      sheet.remove();
+      reject(problem);
+    };
     document.head.append(sheet);
   }).then(() => import('../vendor/uplot.js')).then(({ default: Plot }) => Plot);
   asked.catch(() => { asked = null; });

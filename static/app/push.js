@@ -27,6 +27,9 @@ export class Push {
   #session;
   #router;
   #registration = null;
+  /** Whose this is, and all that is done about it, one after the other: a log-out takes a while, and the next one may be in by then. */
+  #userId = null;
+  #work = Promise.resolve();
   #asked = new Store(0);
 
   constructor({ session, router }) {
@@ -43,8 +46,25 @@ export class Push {
   }
 
   #begin() {
-    const start = this.#session.user.value ? this.#start() : this.#forget();
-    start.catch(() => this.#look());
+    const [before, userId] = [this.#userId, this.#session.user.value?.id ?? null];
+    this.#userId = userId;
+    // Of the same one something else has changed.
+    if (userId !== null && userId === before) return;
+    if (before !== null) this.state.set(null);
+    if (userId === null || before !== null) this.#after(() => this.#forget()).catch(() => {});
+    if (userId !== null) this.#after(() => this.#start(userId)).catch(() => this.#look(userId));
+  }
+
+  /** Does `work` when all before it is done, and gives what it does. */
+  #after(work) {
+    const done = this.#work.then(work);
+    this.#work = done.catch(() => {});
+    return done;
+  }
+
+  /** Nothing is done in the name of who has come since. */
+  #mustBe(userId) {
+    if (userId === null || this.#session.user.value?.id !== userId) throw new Error('another user');
   }
 
   // Only if there is one: a page that nobody has asked for pushes leaves nothing behind in the browser.
@@ -59,12 +79,13 @@ export class Push {
     return (await this.#find())?.pushManager.getSubscription() ?? null;
   }
 
-  async #look() {
+  async #look(userId) {
     const isOn = Notification.permission === 'granted' && await this.#subscription().catch(() => null);
-    this.state.set(Notification.permission === 'denied' ? 'denied' : isOn ? 'on' : 'off');
+    if (userId === this.#userId) this.state.set(Notification.permission === 'denied' ? 'denied' : isOn ? 'on' : 'off');
   }
 
-  async #start() {
+  async #start(userId) {
+    this.#mustBe(userId);
     this.#asked.set(Number(localStorage.getItem(this.#key)) || 0);
     await this.#markClicked();
     const found = await this.#find();
@@ -72,8 +93,8 @@ export class Push {
     found?.update().catch(() => {});
     const subscription = await found?.pushManager.getSubscription();
     // The server is told at each start: it forgets those who do not come back.
-    if (subscription && Notification.permission === 'granted') await this.#subscribe();
-    await this.#look();
+    if (subscription && Notification.permission === 'granted') await this.#subscribe(userId);
+    await this.#look(userId);
   }
 
   /** Whoever logs in next at this browser sees nothing of who was here before. The server forgets it with the log-in. */
@@ -83,10 +104,10 @@ export class Push {
     for (const shown of await found.getNotifications()) shown.close();
     await navigator.clearAppBadge?.().catch(() => {});
     await (await found.pushManager.getSubscription())?.unsubscribe();
-    this.state.set(null);
   }
 
-  async #subscribe() {
+  async #subscribe(userId) {
+    this.#mustBe(userId);
     const { key } = await this.#session.get('/push/key');
     const applicationServerKey = bytesOf(key);
     await navigator.serviceWorker.register('/sw.js', { scope: `/${this.#session.face}` });
@@ -98,7 +119,9 @@ export class Push {
       await subscription.unsubscribe();
       subscription = null;
     }
+    this.#mustBe(userId);
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
+    this.#mustBe(userId);
     await this.#session.post('/push/subscriptions', subscription.toJSON());
   }
 
@@ -107,8 +130,11 @@ export class Push {
     const found = await this.#find();
     const worker = found.active ?? found.waiting ?? found.installing;
     if (worker.state !== 'activated') {
-      await new Promise((resolve) => {
-        worker.addEventListener('statechange', () => { if (worker.state === 'activated') resolve(); });
+      await new Promise((resolve, reject) => {
+        worker.addEventListener('statechange', () => {
+          if (worker.state === 'activated') resolve();
+          else if (worker.state === 'redundant') reject(new Error('another worker has taken its place'));
+        });
       });
     }
     return found;
@@ -116,21 +142,25 @@ export class Push {
 
   /** Asks the browser, which asks the user. To be called when something was pressed. */
   async turnOn() {
-    if (await Notification.requestPermission() !== 'granted') {
-      await this.#look();
-      return;
-    }
-    await this.#subscribe();
-    await this.#look();
+    const userId = this.#userId;
+    const isGranted = await Notification.requestPermission() === 'granted';
+    await this.#after(async () => {
+      if (isGranted) await this.#subscribe(userId);
+      await this.#look(userId);
+    });
   }
 
-  async turnOff() {
-    const subscription = await this.#subscription();
-    if (subscription) {
-      await this.#session.delete('/push/subscriptions', { endpoint: subscription.endpoint });
-      await subscription.unsubscribe();
-    }
-    await this.#look();
+  turnOff() {
+    const userId = this.#userId;
+    return this.#after(async () => {
+      this.#mustBe(userId);
+      const subscription = await this.#subscription();
+      if (subscription) {
+        await this.#session.delete('/push/subscriptions', { endpoint: subscription.endpoint });
+        await subscription.unsubscribe();
+      }
+      await this.#look(userId);
+    });
   }
 
   get #key() {
@@ -151,8 +181,9 @@ export class Push {
     if (data?.type === 'open') {
       this.#router.go(data.path);
       this.#markRead(data.id);
-    } else if (data?.type === 'renewed' && this.#session.user.value) {
-      this.#subscribe().catch(() => {});
+    } else if (data?.type === 'renewed' && this.#userId !== null) {
+      const userId = this.#userId;
+      this.#after(() => this.#subscribe(userId)).catch(() => {});
     }
   }
 

@@ -31,6 +31,9 @@ const CLOSEST = 19;
 const CENTRING = 600;
 const START = { ...position(399, 332), zoom: 16 };
 
+/** What it says by itself, where a page has no words of its own for that. */
+const WORDS = { map: 'map', city: 'Demo city, drawn by hand', zoomIn: 'Zoom in', zoomOut: 'Zoom out' };
+
 function toEarth(x, y) {
   const { lat, lng } = L.CRS.EPSG3857.pointToLatLng(L.point(x, y), 0);
   return { latitude: lat, longitude: lng };
@@ -59,6 +62,7 @@ function toEarth(x, y) {
  *
  * @typedef {object} MapOptions
  * @property {string} label what the map is of, for screen readers
+ * @property {{ map?: string, city?: string, zoomIn?: string, zoomOut?: string }} [words] what it says by itself, in the reader's language
  * @property {null | { url: string, attribution: string, maxZoom?: number }} [tiles] a tile server instead of the demo city; `url` as Leaflet
  *   has it, and `attribution` is HTML
  * @property {(place: Point) => void} [onPick] a click or tap beside the dots, or Enter, which picks the middle
@@ -92,6 +96,9 @@ class WaybillMap {
   #onMoved;
   #isMoved = false;
   #isReduced;
+  #attribution;
+  #zoom = null;
+  #cityName = null;
   #off = new AbortController();
   #size = new ResizeObserver(() => this.#resized());
   /** Shows once more what was to be shown last, when the element has got a size or another one; null once somebody has moved the map. */
@@ -100,7 +107,7 @@ class WaybillMap {
   #unwatch;
 
   constructor(frame, options) {
-    const { label, tiles = null, onPick, onDot, onFollow, onMoved, reducedMotion, zoomButtons = 'topright' } = options;
+    const { label, words = {}, tiles = null, onPick, onDot, onFollow, onMoved, reducedMotion, zoomButtons = 'topright' } = options;
     const element = this.#element;
     this.#frame = frame;
     this.#onFollow = onFollow;
@@ -109,7 +116,6 @@ class WaybillMap {
     this.#isReduced = reducedMotion ?? query.matches;
     element.className = 'waybill-map';
     element.setAttribute('role', 'application');
-    element.setAttribute('aria-roledescription', 'map');
     element.setAttribute('aria-label', label);
     frame.classList.add('waybill-map-frame');
     frame.append(element);
@@ -130,8 +136,9 @@ class WaybillMap {
     this.#ground.addTo(this.#leaflet);
     element.classList.toggle('waybill-map-has-tiles', tiles !== null);
     L.control.scale({ imperial: false, maxWidth: 90, position: 'bottomleft' }).addTo(this.#leaflet);
-    L.control.attribution({ prefix: false }).addAttribution(tiles ? '' : 'Demo city, drawn by hand').addTo(this.#leaflet);
-    if (zoomButtons) L.control.zoom({ position: zoomButtons, zoomInText: '+', zoomOutText: '−' }).addTo(this.#leaflet);
+    this.#attribution = L.control.attribution({ prefix: false }).addTo(this.#leaflet);
+    if (zoomButtons) this.#zoom = L.control.zoom({ position: zoomButtons, zoomInText: '+', zoomOutText: '−' }).addTo(this.#leaflet);
+    this.setWords(words);
     this.#overlay = new Overlay(this.#leaflet, (context, view, now) => this.#paint(context, view, now));
     this.#unwatch = watchPicks(this.#leaflet, { dotAt: (x, y) => this.#dots.at(x, y, this.#overlay.view()), onDot, onPick });
     this.#leaflet.on('dragstart', () => this.follow(null));
@@ -243,6 +250,22 @@ class WaybillMap {
   /** What the map is of, for screen readers. @param {string} label */
   setLabel(label) {
     this.#element.setAttribute('aria-label', label);
+  }
+
+  /** What it says by itself, in the reader's language. @param {{ map?: string, city?: string, zoomIn?: string, zoomOut?: string }} words */
+  setWords(words) {
+    const { map, city, zoomIn, zoomOut } = { ...WORDS, ...words };
+    this.#element.setAttribute('aria-roledescription', map);
+    if (!this.#element.classList.contains('waybill-map-has-tiles')) {
+      if (this.#cityName) this.#attribution.removeAttribution(this.#cityName);
+      this.#attribution.addAttribution(city);
+      this.#cityName = city;
+    }
+    const buttons = this.#zoom?.getContainer().querySelectorAll('a') ?? [];
+    buttons.forEach((button, index) => {
+      const name = index === 0 ? zoomIn : zoomOut;
+      Object.assign(button, { title: name, ariaLabel: name });
+    });
   }
 
   /** Keeps a dot near the middle, until somebody drags the map; null lets it go. @param {string | null} id */

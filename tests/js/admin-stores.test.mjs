@@ -4,7 +4,7 @@ import { leavePage, look, reader, speaker } from './no-page.mjs';
 import { ActiveOrders } from '../../static/admin/active-orders.js';
 import { ICONS } from '../../static/admin/activity.js';
 import { Claims } from '../../static/admin/claims.js';
-import { lasting } from '../../static/admin/exceptions.js';
+import { byUrgency, firstOf, lasting, orMore } from '../../static/admin/exceptions.js';
 import { Fleet } from '../../static/admin/fleet.js';
 import { Operation } from '../../static/admin/operation.js';
 import { Replay } from '../../static/admin/replay.js';
@@ -74,6 +74,19 @@ test('what was counted twice is put right when the figures are read', async (t) 
   assert.deepEqual(operation.orders.value, { pending: 1, confirmed: 2 });
 });
 
+test('on a day on which steps cross every reading the figures are put right all the same', async (t) => {
+  const { group, answers, operation, wait } = operate(t);
+  group.say('dashboard', { dashboard: overview({ pending: 50 }, 100) });
+  group.say('order_update', step('1', 'confirmed', 2));
+  for (let turn = 0; turn < 4; turn += 1) {
+    wait(10_000);
+    group.say('order_update', step('2', 'confirmed', turn + 2));
+    await answers.give(overview({ pending: 5 }, 7));
+  }
+  assert.equal(operation.lastDay.value.placed, 7);
+  assert.equal(operation.orders.value.pending, 4, 'with what was heard since');
+});
+
 test('on a busy day the figures are read every ten seconds, and when somebody looks again', async (t) => {
   const { group, answers, wait } = operate(t);
   group.say('dashboard', { dashboard: overview({}, 0) });
@@ -113,6 +126,77 @@ test('who has gone offline is not taken for somebody who waits for orders', asyn
   assert.deepEqual(told, ['pol true,mia true,tom true', 'tom false', 'mia false', 'mia true']);
 });
 
+/** Olga's claims, with calls that are answered when a test says so. */
+function claimsOf(t) {
+  const [group, answers] = [speaker(), reader()];
+  const session = { user: { value: { id: 'olga' } }, post: answers.read, delete: answers.read };
+  const claims = new Claims({ session, group, href: () => '/' });
+  t.after(() => claims.end());
+  const by = (user, minutes = 60) => ({ order_id: '1', user_id: user, name: user, until: at(serverClock.now() + minutes * 60_000) });
+  const frame = (claim) => group.say('claim', { order_id: '1', claim, by: claim?.user_id ?? 'max' });
+  const whose = () => claims.state.value.get('1')?.user_id ?? null;
+  return { group, answers, claims, by, frame, whose };
+}
+
+test('whose an order is goes by what was told last, however late the answer to a claim is', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
+  const { group, answers, claims, by, frame, whose } = claimsOf(t);
+  claims.claim('1');
+  frame(by('olga'));
+  frame(by('max'));
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'max');
+  claims.claim('1', 'max');
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'olga', 'nothing else was told since');
+  claims.release('1');
+  frame(null);
+  frame(by('max'));
+  await answers.give(null);
+  assert.equal(whose(), 'max', 'of a release, too');
+  claims.claim('1', 'max');
+  group.say('dashboard', { dashboard: { claims: [by('tom')] } });
+  await answers.give(by('olga'));
+  assert.equal(whose(), 'tom', 'of all that was told anew');
+
+  // What is wrong is told again and again, with whose it is; a list may be older than a claim by a moment.
+  claims.claim('1', 'tom');
+  await answers.give(by('olga'));
+  group.say('exceptions', { exceptions: [{ order_id: '1', claim: null }] });
+  assert.equal(whose(), 'olga');
+  t.mock.timers.tick(10_000);
+  group.say('exceptions', { exceptions: [{ order_id: '1', claim: by('max') }] });
+  assert.equal(whose(), 'max');
+});
+
+test('a claim is renewed when there is less left of it than three quarters, and somebody looks', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: Date.now() });
+  const { answers, claims, by, frame } = claimsOf(t);
+  t.after(() => look(true));
+  const minutes = (count) => { for (let minute = 0; minute < count; minute += 1) t.mock.timers.tick(60_000); };
+  frame(by('olga', 10));
+  let leave = claims.keep('1');
+  assert.equal(answers.asked.length, 1, 'at once, where the story is opened late');
+  await answers.give(by('olga'));
+  minutes(14);
+  assert.equal(answers.asked.length, 1);
+  leave();
+  leave = claims.keep('1');
+  minutes(2);
+  assert.equal(answers.asked.length, 2, 'however often stories are opened and left');
+  await answers.give(by('olga'));
+  look(false);
+  minutes(50);
+  assert.equal(answers.asked.length, 2, 'nobody looks');
+  look(true);
+  assert.equal(answers.asked.length, 3);
+  await answers.give(by('olga'));
+  frame(by('max', 5));
+  minutes(3);
+  assert.equal(answers.asked.length, 3, 'it is another one\'s');
+  leave();
+});
+
 test('ages go by the clock of the server', async (t) => {
   const lead = 30 * 60_000;
   const [group, answers, client] = [speaker(), reader(), speaker()];
@@ -128,6 +212,21 @@ test('ages go by the clock of the server', async (t) => {
   assert.equal(lasting({ kind: 'silent', ...trouble }, 1_005_000), 95);
   assert.equal(lasting({ kind: 'late', ...trouble }, 1_005_000), 90);
   assert.ok(Math.abs(new ServerClock().now() - Date.now()) < 1_000);
+});
+
+test('what is wrong is told by what can be done about it, and what is new is not hidden', () => {
+  const trouble = (id, kind, minute) => ({ order_id: id, kind, since: at(minute * 60_000) });
+  const claims = new Map([['a', { user_id: 'max' }], ['c', { user_id: 'olga' }], ['g', { user_id: 'max' }]]);
+  const told = [trouble('a', 'stuck', 1), trouble('b', 'failed', 2), trouble('c', 'late', 3), trouble('d', 'failed', 4), trouble('e', 'silent', 5), trouble('f', 'silent', 6), trouble('g', 'failed', 7)];
+  const all = byUrgency(told, claims, ({ user_id: id }) => id === 'olga');
+  const shown = (list) => list.map(({ order_id: id }) => id).join('');
+  assert.equal(shown(all), 'cefdbag');
+  const first = (more, by) => shown(firstOf(byUrgency([...told, more], by, () => false), 3, by));
+  assert.equal(first(trouble('h', 'silent', 9), new Map()), 'ach');
+  assert.equal(first(trouble('h', 'failed', 8), claims), 'efh');
+  assert.equal(first(trouble('h', 'failed', 8), new Map([['h', { user_id: 'max' }]])), 'acg', 'somebody has seen the newest');
+  assert.equal(shown(firstOf(all, 10, claims)), 'cefdbag');
+  assert.deepEqual([orMore(3, told), orMore(190, Array.from({ length: 200 }))], [3, '190+']);
 });
 
 test('a claim ends with its order', (t) => {

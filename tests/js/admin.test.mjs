@@ -276,6 +276,18 @@ test('an order can be confirmed, claimed and seen again with the keyboard alone'
   await olga.tabTo('Play');
   await olga.key(' ');
   await olga.until(() => document.querySelector('.replay').dataset.on === 'true');
+  // What can be pressed no more since it was pressed keeps the focus.
+  const stays = (name) => olga.until((wanted) => (document.activeElement.ariaLabel ?? document.activeElement.textContent) === wanted && document.activeElement.ariaDisabled === 'true', name, `the focus to stay on "${name}"`);
+  await olga.tabTo('Live');
+  await olga.key('Enter');
+  await olga.until(() => document.querySelector('.replay').dataset.on === 'false');
+  await stays('Live');
+  await olga.tabTo('To the step before');
+  for (const state of ['Looking for a partner', 'Unconfirmed']) {
+    await olga.key('Enter');
+    await olga.until((wanted) => document.querySelector('.replay-time').innerText.includes(wanted), state);
+  }
+  await stays('To the step before');
   await olga.tabTo('Release');
   await olga.key('Enter');
   await olga.see('Nobody looks after it');
@@ -389,6 +401,7 @@ test('no screen has a fault that axe-core knows of, in light and dark, on desks 
   await olga.run(() => localStorage.setItem('waybill.language', 'de'));
   await olga.go('/admin');
   await olga.see('Ausnahmen');
+  await olga.see('Gezeichnete Demo-Stadt');
   await look('in German');
 });
 
@@ -398,6 +411,7 @@ test('a page that is left open for 10,000 frames does not grow, and 500 partners
   const olga = await enter({ ...story, url: wire.url }, 'Olga Roca');
   await olga.until(() => document.querySelector('.fleet-map .map-box')?.dataset.state === 'ready');
   await olga.see('Nothing is wrong');
+  const placed = await olga.admin.call('GET', `/orders/${(await place(story.customer)).id}`);
   const partners = Array.from({ length: 500 }, () => crypto.randomUUID());
   const envelope = () => ({ group: 'admin_dashboard', id: crypto.randomUUID(), at: new Date().toISOString() });
   const begin = Date.now();
@@ -408,13 +422,22 @@ test('a page that is left open for 10,000 frames does not grow, and 500 partners
     const positions = ids.map((id, index) => ({ partner_id: id, latitude: SHOP.latitude + ((index * 37 + count) % 900) / 1e5, longitude: SHOP.longitude + ((index * 91 + count) % 1100) / 1e5, timestamp, accuracy: 5 }));
     wire.say({ type: 'positions', ...envelope(), positions });
   };
+  /** What somebody does, and an order that comes and goes: three frames. */
+  const happen = () => {
+    const order = { ...placed, id: crypto.randomUUID() };
+    const at = new Date().toISOString();
+    wire.say({ type: 'activity', ...envelope(), activity: { id: crypto.randomUUID(), user_id: order.customer.id, name: 'Ada Puig', role: 'customer', action: 'logged_in', order_id: null, at } });
+    wire.say({ type: 'order_created', ...envelope(), order });
+    wire.say({ type: 'order_update', ...envelope(), update: { order_id: order.id, status: 'completed', previous_status: 'pending', version: 2, partner: null, updated_at: at } });
+  };
   // Frames are short here: parts of the 500 by turns.
   const some = () => partners.slice((count % 25) * 20, (count % 25) * 20 + 20);
   for (let part = 0; part < 25; part += 1) say(some());
   await olga.until(() => Number(document.querySelector('.fleet-map').dataset.partners) >= 500, undefined, '500 dots');
   const frames = async (number, name) => {
     for (let turn = 0; turn < number; turn += 1) {
-      say(some());
+      if (turn % 8 < 5) say(some());
+      else if (turn % 8 === 5) happen();
       // Not more at once than a socket holds.
       if (turn % 500 === 0) await olga.run(() => true);
     }

@@ -125,6 +125,28 @@ test('an order that ended unheard, or while its page was under way, is no row of
   assert.equal(list.state.value.items.at(-1).status, 'confirmed');
 });
 
+test('orders that come and end leave those alone that stay under way', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const [group, answers] = [speaker(), reader()];
+  const list = new OrderList({ session: { get: answers.read }, group }, { status: 'active' });
+  t.after(() => list.end());
+  await answers.page([order('0001', 'confirmed')]);
+  const comeAndEnd = (id) => {
+    group.say('order_created', { order: order(id, 'pending') });
+    group.say('order_update', step(id, 'completed', 2));
+  };
+  comeAndEnd('0002');
+  group.say('order_created', { order: order('0003', 'pending') });
+  group.say('order_update', step('0003', 'cancelled', 2));
+  assert.deepEqual(ids(list), [3, 2, 1], 'it is to be seen where they went');
+  t.mock.timers.tick(4_000);
+  assert.deepEqual(ids(list), [1]);
+  for (let id = 1000; id < 1600; id += 1) comeAndEnd(String(id));
+  assert.equal(list.state.value.items.at(-1).id, '0001');
+  t.mock.timers.tick(4_000);
+  assert.deepEqual([ids(list), list.state.value.next], [[1], null]);
+});
+
 test('an order that is read by itself is as its latest step says', async () => {
   const [group, answers] = [speaker(), reader()];
   const list = new OrderList({ session: { get: answers.read }, group }, { status: 'confirmed' });

@@ -12,8 +12,12 @@ export default {
   not_found: 'Hier ist nichts',
   try_again: 'Noch einmal versuchen',
   try_now: 'Jetzt versuchen',
+  'map.city': 'Gezeichnete Demo-Stadt',
   'map.failed': 'Die Karte konnte nicht geladen werden. Alles andere geht auch ohne sie.',
+  'map.map': 'Karte',
   'map.show': 'Alles zeigen',
+  'map.zoom_in': 'Näher heran',
+  'map.zoom_out': 'Weiter weg',
 
   'connection.connecting': 'Verbindung wird aufgebaut',
   'connection.waiting': 'Nicht verbunden',

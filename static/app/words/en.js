@@ -12,8 +12,12 @@ export default {
   not_found: 'There is nothing here',
   try_again: 'Try again',
   try_now: 'Try now',
+  'map.city': 'Demo city, drawn by hand',
   'map.failed': 'The map could not be loaded. Everything else works without it.',
+  'map.map': 'map',
   'map.show': 'Show everything',
+  'map.zoom_in': 'Zoom in',
+  'map.zoom_out': 'Zoom out',
 
   'connection.connecting': 'Connecting',
   'connection.waiting': 'Not connected',

@@ -249,18 +249,30 @@ test('of an admin\'s tabs the one that is looked at says what it shows, and no o
     t.after(() => team.end());
     return team;
   };
-  const heard = () => new Promise((resolve) => { setTimeout(resolve, 50); });
   const [one, other] = [tab('one'), tab('other')];
+  // It was made last, and hears last what tabs tell each other.
+  const witness = new BroadcastChannel('waybill view olga');
+  t.after(() => witness.close());
+  let count = 0;
+  let wake = () => {};
+  witness.onmessage = () => {
+    count += 1;
+    wake();
+  };
+  const heard = async (wanted) => {
+    while (count < wanted) await new Promise((resolve) => { wake = resolve; });
+    await new Promise((resolve) => { setImmediate(resolve); });
+  };
   const leaveOne = one.view('1');
   const leaveOther = other.view('2');
-  await heard();
+  await heard(2);
   leaveOne();
   leavePage();
   assert.deepEqual(said, ['one 1', 'other 2', 'other null'], 'what was said before by another tab is over anyway');
   said.length = 0;
 
   const leave = one.view('1');
-  await heard();
+  await heard(3);
   leaveOther();
   assert.deepEqual(said, ['one 1'], 'the other has nothing to take back');
   // Another tab comes to the front, where it says so before long.
@@ -271,7 +283,7 @@ test('of an admin\'s tabs the one that is looked at says what it shows, and no o
   assert.deepEqual(said, ['one 1', 'one null']);
   look(true);
   assert.deepEqual(said.slice(2), ['one 1', 'other 2']);
-  await heard();
+  await heard(5);
   leave();
   assert.equal(said.length, 4);
 });

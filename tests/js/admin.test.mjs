@@ -283,10 +283,12 @@ test('an order can be confirmed, claimed and seen again with the keyboard alone'
   await olga.until(() => document.querySelector('.replay').dataset.on === 'false');
   await stays('Live');
   await olga.tabTo('To the step before');
-  for (const state of ['Looking for a partner', 'Unconfirmed']) {
-    await olga.key('Enter');
-    await olga.until((wanted) => document.querySelector('.replay-time').innerText.includes(wanted), state);
-  }
+  await olga.key('Enter');
+  await olga.until(() => document.querySelector('.replay').dataset.on === 'true');
+  // Back to the first step it is one more, where time had gone on since the last.
+  const isFirst = () => document.querySelector('.replay-time').innerText.includes('Unconfirmed');
+  if (!(await olga.run(isFirst))) await olga.key('Enter');
+  await olga.until(isFirst);
   await stays('To the step before');
   await olga.tabTo('Release');
   await olga.key('Enter');

@@ -51,7 +51,7 @@ const SCREENS = {
   partner: [
     { name: 'work', path: '/partner' },
     { name: 'order', from: '/partner', link: '^/partner/orders/[0-9a-f-]{36}$' },
-    { name: 'earnings', path: '/partner/earnings' },
+    { name: 'earnings', path: '/partner/earnings', shown: '.chart-box canvas' },
     { name: 'inbox', path: '/partner/inbox' },
     { name: 'settings', path: '/partner/settings' },
   ],
@@ -89,11 +89,16 @@ async function rest(face, wait = SETTLED) {
   await face.until(READY, undefined, 'the screen is there', 90_000);
 }
 
-async function each(face, name) {
+async function each(face, name, { isAlone = false } = {}) {
   for (const size of SIZES) {
     for (const scheme of SCHEMES) {
       await resize(face, size, scheme);
       await rest(face, scheme === SCHEMES[0] ? SETTLED : FADED);
+      if (isAlone && (await face.run(() => document.querySelector('dialog[open]') !== null))) {
+        // An offer has come meanwhile: it is put aside.
+        await face.key('Escape');
+        await rest(face, FADED);
+      }
       await take(face, `${name}-${size.width}-${scheme}`);
     }
   }
@@ -106,15 +111,17 @@ async function shootScreens(server, browser, app) {
   await each(face, `${app}-log-in`);
   await face.press(`Be ${WHO[app]}`);
   await face.until(() => document.querySelector('.tabs') !== null, undefined, 'somebody is logged in');
-  for (const { name, path, from, link } of SCREENS[app]) {
+  for (const { name, path, from, link, shown } of SCREENS[app]) {
     await face.go(path ?? from);
     await rest(face);
+    // What the demo's people have not done yet they do before long.
+    if (shown) await face.until((selector) => document.querySelector(selector), shown, `to see ${shown}`, 180_000);
     if (link) {
       // The demo may have nothing of the kind at the moment.
       const found = await face.until(firstLink, link, `a link to ${link}`, 90_000);
       await face.go(found);
     }
-    await each(face, `${app}-${name}`);
+    await each(face, `${app}-${name}`, { isAlone: true });
   }
   await face.tab.close();
 }

@@ -6,6 +6,9 @@
 import { Engine } from './waybill-engine.js';
 import { Timers, uuid } from './waybill-parts.js';
 
+// A tab that has the lock and does not answer within this has stopped, as the system lets tabs that nobody looks at.
+const SILENT = 10_000;
+
 /** A line to an engine of one's own. Both kinds of line have `post`, `close` and `isLeader`. */
 export function alone(options, deliver) {
   const engine = new Engine(options, deliver);
@@ -54,6 +57,7 @@ export function together(options, deliver) {
   channel.onmessage = ({ data }) => {
     if (leaving.signal.aborted) return;
     if (data.to === 'tabs') {
+      timers.clear('silent');
       const { op, state } = data.message;
       // A tab that nobody looks at may have slow timers.
       if (op === 'state' && state.name === 'waiting') {
@@ -79,17 +83,55 @@ export function together(options, deliver) {
 
   const hello = () => ({ op: 'leader', id: me, state: engine.state });
 
-  // The first is held before anybody hears of this tab.
-  locks.request(lockOf(me), () => {
-    if (!leaving.signal.aborted) channel.postMessage({ to: 'leader', from: me, message: { op: 'hello' } });
-    return left;
-  }).catch(() => {});
-  locks.request(name, { signal: leaving.signal }, () => {
+  let release = () => {};
+  const lead = () => {
     if (leaving.signal.aborted) return undefined;
     engine = new Engine(options, tell);
     tell(hello());
+    return Promise.race([left, new Promise((resolve) => { release = resolve; })]);
+  };
+  // Another tab has taken the lock away, since nothing was heard of this one.
+  const follow = () => {
+    if (leaving.signal.aborted || !engine) return false;
+    engine.close();
+    engine = null;
+    greet();
+    return true;
+  };
+  const queue = () => locks.request(name, { signal: leaving.signal }, lead).catch(() => { if (follow()) queue(); });
+  // Only by a tab that is looked at: others may be too slow themselves to hear an answer.
+  const pass = () => {
+    if (engine || leaving.signal.aborted) return;
+    if (document && document.visibilityState !== 'visible') timers.set('silent', SILENT, greet);
+    else locks.request(name, { steal: true }, lead).catch(follow);
+  };
+  const greet = () => {
+    if (engine || leaving.signal.aborted) return;
+    channel.postMessage({ to: 'leader', from: me, message: { op: 'hello' } });
+    timers.set('silent', SILENT, pass);
+  };
+
+  // What the browser stops for a while hears nothing of its socket: another tab takes it over.
+  let hasGivenWay = false;
+  document?.addEventListener('freeze', () => {
+    if (!engine) return;
+    engine.close();
+    engine = null;
+    hasGivenWay = true;
+    release();
+  }, { signal: leaving.signal });
+  document?.addEventListener('resume', () => {
+    if (hasGivenWay) queue();
+    hasGivenWay = false;
+    greet();
+  }, { signal: leaving.signal });
+
+  // The first is held before anybody hears of this tab.
+  locks.request(lockOf(me), () => {
+    greet();
     return left;
   }).catch(() => {});
+  queue();
 
   return {
     get isLeader() {

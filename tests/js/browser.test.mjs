@@ -13,7 +13,7 @@ async function story(t) {
     await tab.run(begin, { url: wire.url, access: told.customer.access, share: told.customer.id, group: told.group });
     return tab;
   };
-  return { server, wire, browser, open, ...told };
+  return { server, wire, browser, site, open, ...told };
 }
 
 /** In the page: a client, and what it hears. */
@@ -69,6 +69,39 @@ test('tabs of a browser share a socket, and each outlives the others', async (t)
   assert.equal(await tabs[2].run(() => globalThis.client.isLeader), true);
   assert.equal(wire.handshakes, 3);
   assert.deepEqual(browser.complaints, []);
+});
+
+test('a tab with the socket that has stopped is passed over, and follows once it goes on', async (t) => {
+  const { server, browser, open, group } = await story(t);
+  const first = await open();
+  await first.send('Page.setWebLifecycleState', { state: 'frozen' });
+  const second = await open();
+  assert.equal(await second.run(() => globalThis.client.isLeader), true);
+  await server.publish(group, 'stock', { number: 1 });
+  await second.run(() => globalThis.until(() => globalThis.numbers.includes(1)));
+  await first.send('Page.setWebLifecycleState', { state: 'active' });
+  await first.run(() => globalThis.until(() => globalThis.numbers.includes(1)));
+  await server.publish(group, 'stock', { number: 2 });
+  for (const tab of [first, second]) {
+    await tab.run(() => globalThis.until(() => globalThis.numbers.includes(2)));
+    assert.deepEqual(await tab.run(() => globalThis.numbers), [1, 2]);
+  }
+  assert.equal(await first.run(() => globalThis.client.isLeader), false);
+  assert.equal(await server.metric('waybill_sessions{endpoint="any"}'), 1, 'one socket');
+  assert.deepEqual(browser.complaints, []);
+});
+
+test('a tab that holds the lock and says nothing is passed over', async (t) => {
+  const { browser, site, open, customer } = await story(t);
+  const mute = await browser.open(site);
+  await mute.run((name) => new Promise((resolve) => {
+    navigator.locks.request(name, () => {
+      resolve();
+      return new Promise(() => {});
+    }).catch(() => {});
+  }), `waybill 1 ${customer.id}`);
+  const tab = await open();
+  assert.equal(await tab.run(() => globalThis.client.isLeader), true);
 });
 
 test('what is written offline outlives the page, and arrives once', async (t) => {

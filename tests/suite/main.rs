@@ -9,6 +9,7 @@
 )]
 
 mod access;
+mod asking;
 mod bad_input;
 mod beside_django;
 mod chaos;

@@ -130,6 +130,12 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     if hosts.len() == HOSTS {
         pass.behind = hosts.last().map(|host| host.host.clone());
     }
+    let mut users: HashMap<UserId, usize> = HashMap::new();
+    for taken in &room.in_hand {
+        *users.entry(taken.user_id).or_default() += 1;
+    }
+    let full = users.iter().filter(|(_, count)| **count >= room.per_user);
+    let full: Vec<String> = full.map(|(user_id, _)| user_id.to_string()).collect();
     let mut found = Vec::new();
     for Host { host, failures, until } in hosts {
         let until = Timestamp::from_millis(until.unwrap_or_default());
@@ -142,7 +148,7 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
         let most = if is_try { 1 } else { room.per_host };
         let free = most.saturating_sub(room.in_hand.iter().filter(|taken| taken.host == host).count());
         if free > 0 {
-            let waiting = waiting(conn, &host, now, free, is_try)?;
+            let waiting = waiting(conn, &host, now, Wanted { free, is_try, full: &full })?;
             found.extend(waiting.into_iter().map(|row| (is_try, row)));
             if let Some(due_at) = later(conn, &host, now)? {
                 pass.next = Some(pass.next.map_or(due_at, |next| next.min(due_at)));
@@ -151,10 +157,6 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     }
     found.sort_by(|(_, one), (_, other)| (one.rank, &one.id).cmp(&(other.rank, &other.id)));
     let mut browsers = HashSet::new();
-    let mut users: HashMap<UserId, usize> = HashMap::new();
-    for taken in &room.in_hand {
-        *users.entry(taken.user_id).or_default() += 1;
-    }
     let mut tries = room.tries.saturating_sub(room.in_hand.iter().filter(|taken| taken.is_try).count());
     let until = now.after(room.lease);
     for (is_try, row) in found {
@@ -231,31 +233,42 @@ struct Waiting {
     attempts: i64,
 }
 
+/// What is looked for at a push service.
+#[derive(Debug, Clone, Copy)]
+struct Wanted<'a> {
+    free: usize,
+    is_try: bool,
+    /// Users with as much in hand as one may have: what is theirs would stand in the way of what is behind it.
+    full: &'a [String],
+}
+
 /// What may go to a push service now, the first of each browser.
 fn waiting(
     conn: &mut Conn,
     host: &str,
     now: Timestamp,
-    limit: usize,
-    is_try: bool,
+    wanted: Wanted<'_>,
 ) -> Result<Vec<Waiting>, StoreError> {
+    let Wanted { free, is_try, full } = wanted;
+    let others = match full.len() {
+        0 => String::new(),
+        count => format!("AND m.user_id NOT IN ({}) ", vec!["?"; count].join(", ")),
+    };
     let now = now.as_millis();
     // Otherwise one message that always fails would keep all others waiting until it is given up.
     let order = if is_try { "m.attempts, m.rank, m.id" } else { "m.rank, m.id" };
-    Ok(Statement::new(format!(
+    let statement = Statement::new(format!(
         "SELECT m.id, m.subscription_id, m.user_id, m.host, m.rank, m.attempts FROM push_messages m \
-         WHERE m.state = 'queued' AND m.host = ? AND m.due_at <= ? AND (m.taken_until IS NULL OR m.taken_until <= ?) \
+         WHERE m.state = 'queued' AND m.host = ? AND m.due_at <= ? AND (m.taken_until IS NULL OR m.taken_until <= ?) {others}\
          AND NOT EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id \
          AND o.state = 'queued' AND (o.taken_until > ? OR (o.due_at <= ? AND (o.rank < m.rank OR (o.rank = m.rank AND o.id < m.id))))) \
          ORDER BY {order} LIMIT ?"
     ))
     .text(host)
     .bigint(now)
-    .bigint(now)
-    .bigint(now)
-    .bigint(now)
-    .bigint(i64::try_from(limit).unwrap_or(i64::MAX))
-    .load(conn)?)
+    .bigint(now);
+    let statement = full.iter().fold(statement, |statement, user_id| statement.text(user_id.as_str()));
+    Ok(statement.bigint(now).bigint(now).bigint(i64::try_from(free).unwrap_or(i64::MAX)).load(conn)?)
 }
 
 /// When the first of those that wait for a later time may go.
@@ -397,6 +410,17 @@ mod tests {
             assert_eq!(first.iter().filter(|taken| taken.user_id == user_id).count(), 3);
             assert_eq!(first.len(), 4);
             assert!(taken(conn, at(6), &first).is_empty());
+            // What has to wait for that keeps nobody's behind it waiting.
+            well(conn, "shared.example");
+            for _ in 0..5 {
+                add_for(conn, user_id, "shared.example", Urgency::High);
+            }
+            add(conn, "shared.example", Urgency::Low);
+            let second = taken(conn, at(7), &first);
+            assert_eq!(
+                second.iter().map(|taken| taken.host.as_str()).collect::<Vec<_>>(),
+                ["shared.example"]
+            );
         });
     }
 

@@ -159,6 +159,19 @@ class Tab {
     return this.send('Network.emulateNetworkConditions', { offline, ...limits });
   }
 
+  /**
+   * Bytes of the page's heap that are still in use after the garbage is gone. What the browser itself is just at is among them,
+   * so the least of several readings is what the page keeps.
+   */
+  async heap() {
+    const readings = [];
+    while (readings.length < 5) {
+      await this.send('HeapProfiler.collectGarbage');
+      readings.push((await this.send('Runtime.getHeapUsage')).usedSize);
+    }
+    return Math.min(...readings);
+  }
+
   close() {
     return this.#browser.send('Target.closeTarget', { targetId: this.#target });
   }

@@ -86,7 +86,17 @@ export class Face {
       const label = top?.closest('label');
       return element.contains(top) || [...(element.labels ?? [])].includes(label) ? spot : null;
     }`;
-    return this.until({ toString: () => look }, name, `something called "${name}" to press`);
+    // Nor while it is on its way to another place, where the press would come too late.
+    for (let before = null, count = 0; ; count += 1) {
+      const spot = await this.until({ toString: () => look }, name, `something called "${name}" to press`);
+      if ((spot.x === before?.x && spot.y === before.y) || count === 50) return spot;
+      before = spot;
+      await this.run(() => new Promise((resolve) => {
+        requestAnimationFrame(resolve);
+        // A tab that is not looked at draws nothing.
+        setTimeout(resolve, 100);
+      }));
+    }
   }
 
   /** Presses what is called `name`. */

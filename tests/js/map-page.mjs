@@ -96,12 +96,6 @@ export async function openMap(t, options = {}, { width = 800, height = 600, isPh
       await soon(tab.run(async (least) => globalThis.until(() => globalThis.called.length >= least), count), 'a listener to be called');
       return tab.run(() => globalThis.called.splice(0));
     },
-    /** Bytes of the page's heap that are still in use after the garbage is gone. */
-    async heap() {
-      await tab.send('HeapProfiler.collectGarbage');
-      await tab.send('HeapProfiler.collectGarbage');
-      return (await tab.send('Runtime.getHeapUsage')).usedSize;
-    },
     /** How many listeners an object of the page has; `expression` is the object. */
     async listeners(expression) {
       const { result } = await tab.send('Runtime.evaluate', { expression });

@@ -542,12 +542,12 @@ async function update({ count, from }) {
 }
 
 test('a page that is left open does not grow', async (t) => {
-  const { tab, heap } = await openMap(t, { reducedMotion: false });
+  const { tab } = await openMap(t, { reducedMotion: false });
   await tab.run(async () => globalThis.made.setTrail([], 'nobody'));
   await tab.run(update, { count: 2_000, from: 0 });
-  const before = await heap();
+  const before = await tab.heap();
   await tab.run(update, { count: 10_000, from: 2_000 });
-  const after = await heap();
+  const after = await tab.heap();
   t.diagnostic(`${after - before} bytes more after 10,000 updates, of ${after}`);
   assert.ok(after - before < 200_000, `${after - before} bytes more`);
   const { dots, trail } = await tab.run(() => ({ dots: globalThis.made.dots().length, trail: globalThis.made.trail().length }));

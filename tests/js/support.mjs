@@ -1,6 +1,7 @@
 // A real server, real users, and a wire that can be cut: what the tests of the client stand on.
 
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import net from 'node:net';
@@ -63,11 +64,12 @@ export function record(emitter, type = 'frame') {
   return { frames, until };
 }
 
-/** A port that was free a moment ago. */
+/** A port that was free a moment ago, below those that the system gives to any connection, which could take it meanwhile. */
 async function freePort() {
-  const probe = net.createServer().listen(0, '127.0.0.1');
-  await once(probe, 'listening');
-  const { port } = probe.address();
+  const port = randomInt(10_000, 32_000);
+  const probe = net.createServer().listen(port, '127.0.0.1');
+  const isFree = await once(probe, 'listening').then(() => true, () => false);
+  if (!isFree) return freePort();
   probe.close();
   await once(probe, 'close');
   return port;

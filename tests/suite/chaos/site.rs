@@ -1,6 +1,6 @@
 //! Everything that runs: some servers, each with proxies of its own before PostgreSQL and Redis, and nginx before them.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,14 +13,14 @@ use super::proxy::{Mode, Proxy, Target};
 use crate::faults::caller::Caller;
 use crate::faults::postgres::Cluster;
 use crate::faults::stage::{Cast, SERVICE_KEY, Stage, direct, waiting};
-use crate::instances::redis_server::RedisServer;
+use crate::instances::redis_server::{RedisServer, free_port};
 use crate::support::TestDatabase;
 use crate::support::process::Process;
 use waybill::store::leases;
 
-/// An address that is free for now.
+/// An address that is free for now, and that no connection takes while its server is away.
 pub fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its address")
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
 }
 
 /// One server: whether it runs or not, it keeps its address and its proxies.

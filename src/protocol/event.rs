@@ -18,7 +18,7 @@ use super::server::to_raw;
 use super::views::{MessageView, NotificationView, OfferView, OrderUpdate, OrderView, TrailPointView};
 
 pub(super) use frames::{EventFrame, PublishedFrame};
-pub use frames::{chat_frame, offer_frame, partner_of_chat, published_frame, standing_by};
+pub use frames::{chat_frame, is_notification, offer_frame, partner_of_chat, published_frame, standing_by};
 
 /// What became of an order in a partner's queue, which holds what is assigned to the partner and not delivered yet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]

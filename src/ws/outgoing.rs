@@ -19,6 +19,7 @@ use smallvec::SmallVec;
 
 use crate::domain::group::GroupKind;
 use crate::domain::ids::{EventId, UserId};
+use crate::protocol::event;
 use crate::realtime::{Frame, Lane, Next};
 use crate::services::app::App;
 
@@ -57,11 +58,11 @@ enum Empty {
     ForGood,
 }
 
-/// Notes that a frame is written; gives its id if it may be a notification.
+/// Notes that a frame is written; gives its id if it is a notification.
 pub(super) fn written(app: &App, user_id: UserId, frame: &Frame) -> Option<EventId> {
     app.metrics().publish_to_write.observe(frame.accepted_at.elapsed().as_secs_f64());
-    let is_kept = frame.seq.is_some() && frame.group.kind() == GroupKind::User;
-    is_kept.then(|| {
+    let is_notification = frame.group.kind() == GroupKind::User && event::is_notification(frame.text());
+    is_notification.then(|| {
         app.recorder().written(user_id, frame.id);
         frame.id
     })

@@ -18,8 +18,8 @@ pub(super) struct Receipts(Mutex<Inner>);
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// Whether the client acks.
-    acks: bool,
+    /// Whether nothing is asked any more.
+    is_over: bool,
     /// Of the last ping.
     round: u32,
     /// With the ping that followed each.
@@ -31,10 +31,11 @@ impl Receipts {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client acks by itself: pongs say nothing from now on.
-    pub(super) fn leave_to_client(&self) {
+    /// Pongs say nothing from now on, and no pings ask for them: the client acks by itself, or the session ends. After the close
+    /// frame nothing may follow (RFC 6455, section 5.5.1): browsers take a ping for a broken connection, and forget the code.
+    pub(super) fn end(&self) {
         let mut inner = self.inner();
-        inner.acks = true;
+        inner.is_over = true;
         inner.waiting = VecDeque::new();
     }
 
@@ -44,7 +45,7 @@ impl Receipts {
             return None;
         }
         let mut inner = self.inner();
-        if inner.acks {
+        if inner.is_over {
             return None;
         }
         inner.round = inner.round.wrapping_add(1);
@@ -99,11 +100,11 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_asked_where_nothing_was_written_or_where_the_client_acks() {
+    fn nothing_is_asked_where_nothing_was_written_or_where_it_is_over() {
         let receipts = Receipts::default();
         assert_eq!(receipts.written(&[]), None);
         let ping = receipts.written(&events::<1>()).expect("a ping");
-        receipts.leave_to_client();
+        receipts.end();
         assert!(receipts.answered(&ping).is_empty());
         assert_eq!(receipts.written(&events::<1>()), None);
     }

@@ -183,7 +183,7 @@ impl Session {
                     }
                 }
                 Effect::Ack(ids) => {
-                    self.receipts.leave_to_client();
+                    self.receipts.end();
                     notifications::ack(&self.app, self.state.principal, &ids);
                 }
                 Effect::Act { act, reference } => self.act(act, reference, ctx),
@@ -296,6 +296,7 @@ impl Session {
             return;
         }
         self.closing = true;
+        self.receipts.end();
         self.leave_all();
         self.app.metrics().sessions_closed.with_label_values(&[reason.as_str()]).inc();
         log::debug!("session {} of user {} ends: {}", self.id, self.state.principal.user_id, reason.as_str());
@@ -477,6 +478,7 @@ impl StreamHandler<Result<Message, ProtocolError>> for Session {
             Ok(Message::Close(reason)) => {
                 self.closing = true;
                 self.leave_all();
+                self.receipts.end();
                 // The code is repeated (RFC 6455, section 5.5.1).
                 ctx.close(reason.map(|reason| ws::CloseReason { code: reason.code, description: None }));
                 ctx.stop();

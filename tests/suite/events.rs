@@ -266,6 +266,42 @@ async fn guarantee_5_a_slow_reader_gets_every_event_and_of_what_is_ephemeral_the
 }
 
 #[actix_web::test]
+async fn guarantee_5_nothing_follows_the_frame_that_tells_a_slow_reader_why_it_is_put_out() {
+    let app = TestApp::start_with(&[
+        ("WAYBILL_SEND_BUFFER_BYTES", "4096"),
+        ("WAYBILL_SESSION_QUEUE", "128"),
+        ("WAYBILL_TCP_USER_TIMEOUT_MS", "600000"),
+    ])
+    .await;
+    let customer = app.customer().await;
+    let headers = format!("Authorization: Bearer {}", customer.token);
+    let mut slow = Raw::connect_with_small_buffer(app.address()).await;
+    slow.upgrade(app.address(), "/ws/notifications/", &headers).await;
+    slow.expect("unread_count").await;
+    // Of a client that never acks it is asked by pings whether what was written has come. After a pause of the reader much is
+    // written at once, more than the socket takes: it is on its way, and not asked for yet, when the session ends.
+    for _ in 0..40 {
+        app.tell(&customer).await;
+    }
+    for _ in 0..40 {
+        slow.receive().await.expect("a frame");
+    }
+    while app.figure("waybill_sessions_closed_total{reason=\"too_slow\"}").await == 0 {
+        app.tell(&customer).await;
+    }
+    let close = loop {
+        let frame = slow.receive().await.expect("a close comes first");
+        if frame.opcode == CLOSE {
+            break frame;
+        }
+    };
+    assert_eq!(close.payload[..2], 4408_u16.to_be_bytes());
+    slow.send(true, CLOSE, &close.payload).await;
+    // A browser would take it for a broken connection, and forget the code.
+    assert!(slow.receive().await.is_none());
+}
+
+#[actix_web::test]
 async fn guarantee_5_a_reader_that_is_too_slow_is_put_out_and_recovers_without_a_gap() {
     const COUNT: u64 = 300;
     let app = TestApp::start_with(&[

@@ -170,6 +170,12 @@ pub fn partner_of_chat(frame: &str) -> Option<PartnerId> {
     is_chat.then(|| serde_json::from_str::<Frame>(frame).ok()).flatten().map(|frame| frame.message.partner_id)
 }
 
+/// Whether a frame brings a notification.
+#[must_use]
+pub fn is_notification(frame: &str) -> bool {
+    frame.starts_with(r#"{"type":"notification","#)
+}
+
 /// How an order stands by a frame that tells of a step; none for frames of other types.
 #[must_use]
 pub fn standing_by(frame: &str) -> Option<Standing> {

@@ -202,6 +202,21 @@ async fn an_answer_that_was_lost_is_given_again_and_a_token_that_was_copied_is_s
 }
 
 #[actix_web::test]
+async fn an_exchange_that_is_more_than_a_day_old_is_not_answered_again() {
+    let app = TestApp::start().await;
+    let (user, nobody) = (app.customer().await, app.as_nobody());
+    let body = json!({"email": user.email, "password": crate::support::users::PASSWORD});
+    let log_in = nobody.post("/auth/login", body).await.expect(200);
+    let attempt = json!({"refresh": log_in["refresh"], "attempt": "6d0f7a8e-attempt-of-mine"});
+    let next = nobody.post("/auth/refresh", attempt.clone()).await.expect(200);
+    app.change(format!("UPDATE refresh_tokens SET used_at = used_at - {}", 24 * 3_600_000 - 60_000)).await;
+    nobody.post("/auth/refresh", attempt.clone()).await.expect(200);
+    app.change("UPDATE refresh_tokens SET used_at = used_at - 60000".to_owned()).await;
+    nobody.post("/auth/refresh", attempt).await.refused(401, "token_reused");
+    nobody.post("/auth/refresh", json!({"refresh": next["refresh"]})).await.refused(401, "token_revoked");
+}
+
+#[actix_web::test]
 async fn another_attempt_with_a_used_token_ends_the_log_in() {
     let app = TestApp::start().await;
     let user = app.customer().await;

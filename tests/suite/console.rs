@@ -4,7 +4,6 @@
 use serde_json::{Value, json};
 use waybill::domain::eta::Leg;
 use waybill::domain::time::Timestamp;
-use waybill::store::StoreError;
 use waybill::store::marks::{self, Mark};
 
 use crate::support::steps::text;
@@ -35,10 +34,7 @@ async fn failed_order(app: &TestApp, admin: &TestUser) -> String {
 async fn age(app: &TestApp, order: &str, seconds: i64) {
     let statement =
         format!("UPDATE orders SET updated_at = updated_at - {} WHERE id = '{order}'", 1_000 * seconds);
-    let aged = app.inner().write(move |tx| {
-        Ok(diesel::RunQueryDsl::execute(diesel::sql_query(statement), tx.conn()).map_err(StoreError::from)?)
-    });
-    assert_eq!(aged.await.expect("it is aged"), 1);
+    assert_eq!(app.change(statement).await, 1);
 }
 
 #[actix_web::test]

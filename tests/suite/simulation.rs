@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use waybill::tools::client::target::Target;
 use waybill::tools::simulate::Simulation;
 
-use crate::money::{assert_whole, change};
+use crate::money::assert_whole;
 use crate::support::process::{Process, waybill};
 use crate::support::{TestApp, TestDatabase};
 
@@ -197,7 +197,7 @@ async fn what_nobody_is_told_of_or_refused_for_no_reason_is_exit_code_1() {
         ]
     };
     for statement in statements {
-        change(&app, statement).await;
+        app.change(statement).await;
     }
     let folder = TempDir::new().expect("a folder");
     let mut command = waybill(&folder, &[]);

@@ -30,6 +30,10 @@ use super::guard::Attempt;
 use super::principals::unauthenticated;
 use super::{passwords, view};
 
+/// For how long an exchange whose answer was lost is answered again. A device that is put away in the middle of it may need until
+/// the next morning; who copies a request has no longer.
+const ANSWERED_AGAIN: Duration = Duration::from_secs(24 * 3600);
+
 /// What somebody who logs in sends.
 #[derive(Clone)]
 pub struct LogIn {
@@ -227,11 +231,15 @@ fn exchange(
     if is_first {
         issue(app, tx, &user, token.family_id, &refresh).map(Ok)
     } else {
+        log::info!(
+            "a log-in of user {} is renewed once more, by the same attempt: its answer was lost",
+            user.id
+        );
         pair(app, &user, token.family_id, &refresh, now).map(Ok)
     }
 }
 
-/// Whether a token was exchanged for this one by an earlier call of the same attempt, and nobody has used it since.
+/// Whether a token was exchanged for this one by an earlier call of the same attempt, not too long ago, and nobody has used it since.
 fn waits(
     tx: &mut Tx<'_>,
     token: &rows::StoredToken,
@@ -239,6 +247,9 @@ fn waits(
 ) -> Result<bool, ServiceError> {
     let Some(successor) = successor else { return Ok(false) };
     let now = tx.now();
+    if token.used_at.is_none_or(|used_at| now >= used_at.after(ANSWERED_AGAIN)) {
+        return Ok(false);
+    }
     let stored = rows::find_token(tx.conn(), &successor.hash())?;
     Ok(stored.is_some_and(|next| {
         next.family_id == token.family_id && next.used_at.is_none() && now < next.expires_at

@@ -289,16 +289,19 @@ pub async fn refund(
         });
         let order = order.ok_or(ServiceError::NotFound { what: "order" })?;
         let payment = rows::find(tx.conn(), order_id)?;
-        let payment = payment.filter(|payment| payment.refunded < payment.captured);
-        let mut payment = payment.ok_or_else(|| {
-            ServiceError::conflict("nothing_to_refund", "Nothing was paid that was not given back.")
-        })?;
-        if new.refunded.is_some_and(|seen| seen != payment.refunded) {
+        // Before it is looked whether anything is left: who knew of less is told how much it is.
+        if let Some(payment) = &payment
+            && new.refunded.is_some_and(|seen| seen != payment.refunded)
+        {
             return Err(refunded_meanwhile(Money {
                 amount: payment.refunded,
                 currency: payment.amount.currency,
             }));
         }
+        let payment = payment.filter(|payment| payment.refunded < payment.captured);
+        let mut payment = payment.ok_or_else(|| {
+            ServiceError::conflict("nothing_to_refund", "Nothing was paid that was not given back.")
+        })?;
         let left = payment.captured - payment.refunded;
         let amount = new.amount.unwrap_or(left);
         if amount > left {

@@ -5,9 +5,7 @@ use serde_json::{Value, json};
 
 use waybill::domain::time::Timestamp;
 
-use super::{
-    PRICE, SHARE, assert_whole, change, complete, event, faults, rich, start, tell, told, wallet_order,
-};
+use super::{PRICE, SHARE, assert_whole, complete, event, faults, rich, start, tell, told, wallet_order};
 use crate::support::steps::text;
 use crate::support::{Answer, TestApp, TestUser};
 
@@ -115,7 +113,7 @@ async fn today_and_this_week_end_where_they_begin() {
             "UPDATE ledger_entries SET created_at = {before} WHERE number = {number} AND account_id IN \
              (SELECT id FROM ledger_accounts WHERE kind = 'earnings')"
         );
-        assert_eq!(change(&app, moved).await, 1);
+        assert_eq!(app.change(moved).await, 1);
     }
     let earnings = app.as_user(&partner).get("/partner/earnings").await.expect(200);
     // On a Monday, yesterday was last week.
@@ -140,7 +138,7 @@ async fn what_differs_from_the_ledger_is_found() {
             "is of no payment and no transfer",
         ),
     ] {
-        assert_eq!(change(&app, statement).await, 1);
+        assert_eq!(app.change(statement).await, 1);
         let found = faults(&app).await;
         assert!(found.contains(fault), "{found}");
     }

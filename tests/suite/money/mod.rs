@@ -10,10 +10,9 @@ mod provider;
 mod verifying;
 mod wallet;
 
-use diesel::RunQueryDsl;
 use serde_json::{Value, json};
 use waybill::domain::time::Timestamp;
-use waybill::store::{StoreError, ledger};
+use waybill::store::ledger;
 
 use crate::support::sign::hmac_sha256;
 use crate::support::steps::text;
@@ -93,15 +92,6 @@ pub async fn assert_whole(app: &TestApp) {
 async fn faults(app: &TestApp) -> String {
     let report = app.inner().read(|conn| Ok(ledger::verify(conn)?)).await.expect("it is added up");
     report.faults.join("\n")
-}
-
-/// Changes rows behind the server's back, and tells how many.
-pub async fn change(app: &TestApp, statement: impl Into<String>) -> usize {
-    let statement = statement.into();
-    let changed = app
-        .inner()
-        .write(move |tx| Ok(diesel::sql_query(statement).execute(tx.conn()).map_err(StoreError::from)?));
-    changed.await.expect("it is changed")
 }
 
 /// An event of the provider's about a transfer.

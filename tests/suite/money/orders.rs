@@ -7,8 +7,7 @@ use serde_json::{Value, json};
 
 use super::currencies::start_with_more;
 use super::{
-    PRICE, SHARE, assert_whole, change, complete, on_the_wallet, rich, start, told, top_up, wallet,
-    wallet_order,
+    PRICE, SHARE, assert_whole, complete, on_the_wallet, rich, start, told, top_up, wallet, wallet_order,
 };
 use crate::support::steps::text;
 use crate::support::{Answer, Client, TestApp, TestUser, an_order};
@@ -288,7 +287,7 @@ async fn an_admin_gives_back_what_was_paid_and_no_more() {
         "UPDATE ledger_transactions SET note = note WHERE kind = 'refund' AND by_user = '{}'",
         admin.id
     );
-    assert_eq!(change(&app, by).await, 2, "who has decided it is on record");
+    assert_eq!(app.change(by).await, 2, "who has decided it is on record");
     // What was paid in cash comes back to the wallet, too.
     let order = app.order(&customer).await;
     app.assign(&admin, &order, &partner).await;
@@ -330,6 +329,11 @@ async fn two_who_make_good_for_the_same_do_not_both_pay() {
     let more = json!({"amount": 100, "refunded": 500, "reason": "very cold"});
     refund(&app, &admin, &order, more).await.expect(200);
     assert_eq!(wallet(&app, &customer).await, (600, 0));
+    // Also when there is nothing left.
+    let rest = json!({"refunded": 600, "reason": "all of it"});
+    refund(&app, &admin, &order, rest.clone()).await.expect(200);
+    let problem = refund(&app, &admin, &order, rest).await.refused(409, "refund_conflict");
+    assert_eq!(problem["refunded"], json!({"amount": PRICE, "currency": "USD"}));
     assert_whole(&app).await;
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{PRICE, SETTINGS, assert_whole, change, complete, faults, rich, wallet_order};
+use super::{PRICE, SETTINGS, assert_whole, complete, faults, rich, wallet_order};
 use crate::support::TestApp;
 use crate::support::steps::text;
 
@@ -60,13 +60,13 @@ async fn an_order_that_went_another_way_than_its_money_is_found() {
         let (table, name) = column.split_once('.').expect("table.column");
         let key = if table == "orders" { "id" } else { "order_id" };
         let set = |to: &str| format!("UPDATE {table} SET {name} = '{to}' WHERE {key} = '{order}'");
-        assert_eq!(change(&app, set(wrong)).await, 1);
+        assert_eq!(app.change(set(wrong)).await, 1);
         let found = faults(&app).await;
         assert!(
             found.contains(&format!("order {order}")) && found.contains(fault),
             "{column} {wrong}: {found}"
         );
-        assert_eq!(change(&app, set(right)).await, 1);
+        assert_eq!(app.change(set(right)).await, 1);
         assert_whole(&app).await;
     }
 }

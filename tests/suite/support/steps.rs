@@ -1,7 +1,9 @@
 //! What users do with orders and log-ins, as verbs.
 
 use awc::http::Method;
+use diesel::RunQueryDsl;
 use serde_json::{Value, json};
+use waybill::store::StoreError;
 
 use super::users::PASSWORD;
 use super::{Answer, TestApp, TestUser};
@@ -31,6 +33,15 @@ pub fn text(value: &Value, member: &str) -> String {
 }
 
 impl TestApp {
+    /// Changes rows behind the server's back, and tells how many.
+    pub async fn change(&self, statement: impl Into<String>) -> usize {
+        let statement = statement.into();
+        let changed = self.inner().write(move |tx| {
+            Ok(RunQueryDsl::execute(diesel::sql_query(statement), tx.conn()).map_err(StoreError::from)?)
+        });
+        changed.await.expect("it is changed")
+    }
+
     /// What `/metrics` says of a figure, by its name with its labels in the order of their names; 0 where it says nothing.
     pub async fn figure(&self, name: &str) -> i64 {
         let answer = self.as_nobody().call(Method::GET, "/metrics", &[], None).await.expect(200);

@@ -25,6 +25,8 @@ const BATCH: usize = 2_000;
 #[derive(Debug, Default)]
 pub struct Recorder {
     waiting: Mutex<Waiting>,
+    /// Held while reports are written down: who waits for that finds all of them in the database.
+    writing: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -114,11 +116,12 @@ pub async fn run_recorder(app: App, stop: impl Future<Output = ()>) {
     }
 }
 
-/// Writes down what was reported so far.
+/// Writes down what was reported so far, also what somebody else is about to.
 ///
 /// # Errors
 /// When the database fails; what was not written waits for the next time.
 pub async fn flush(app: &App) -> Result<(), ServiceError> {
+    let _turn = app.recorder().writing.lock().await;
     let Waiting { reports, lost } = app.recorder().take();
     if lost > 0 {
         log::warn!("{lost} reports of deliveries were lost: more than {CAPACITY} came between two writes");

@@ -23,6 +23,8 @@ const BATCH: i64 = 64;
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// For how long a push service keeps a closing push at least: what it closes may have been shown long ago.
 const CLOSING_LASTS: Duration = Duration::from_secs(3600);
+/// What the ledger says of what was read while it was still being tried.
+const UNKNOWN: &str = "it was read before it was known to have been sent";
 /// What one push can close: the ids have to fit.
 const IN_ONE: usize = 80;
 
@@ -86,6 +88,8 @@ pub(super) fn close(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
             if !message.may_be_shown {
                 sending::forget_delivery(tx.conn(), message.notification_id)?;
                 tx.count(|metrics| metrics.pushes.with_label_values(&["not_needed"]));
+            } else if message.is_queued {
+                sending::fail_delivery(tx.conn(), message.notification_id, now, UNKNOWN)?;
             }
         }
         for sheet in sheets(closing, &stale, now) {
@@ -211,6 +215,7 @@ mod tests {
             tag: tag.into(),
             expires_at: Timestamp::from_millis(expires_at),
             may_be_shown: true,
+            is_queued: false,
             is_in_hand: false,
             is_replaced: false,
         }

@@ -174,6 +174,7 @@ mod tests {
             is_overtaken: false,
             has_rival: false,
             host_failures: 0,
+            host_well_at: None,
         }
     }
 

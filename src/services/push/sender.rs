@@ -18,6 +18,7 @@ use crate::domain::time::Timestamp;
 use crate::services::app::App;
 use crate::services::error::ServiceError;
 use crate::services::notifications;
+use crate::store::StoreError;
 use crate::store::push::messages::{self, Room, Taken};
 use crate::store::push::sending::{self, Outgoing};
 use crate::store::push::{self as rows, closings, pending, subscriptions};
@@ -227,7 +228,10 @@ async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
         Ok(Some(out)) => out,
         // It has changed hands, or was closed meanwhile.
         Ok(None) => return,
-        Err(error) => return log::warn!("a push comes up again: {error}"),
+        Err(error @ ServiceError::Store(StoreError::Corrupt { .. })) => {
+            return remove(app, taken, &error).await;
+        }
+        Err(error) => return log::warn!("push {} comes up again: {error}", taken.id),
     };
     let verdict = match judge(&out) {
         Some(verdict) => verdict,
@@ -245,6 +249,15 @@ async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
     log_outcome(taken, &verdict);
     write_down(app, taken, &out, &verdict).await;
     app.metrics().pushes.with_label_values(&[verdict.as_str()]).inc();
+}
+
+/// What cannot be read now cannot be read later.
+async fn remove(app: &App, taken: &Taken, error: &ServiceError) {
+    log::error!("push {} is removed, since it cannot be read: {error}", taken.id);
+    let own = taken.clone();
+    if let Err(error) = app.write(move |tx| Ok(sending::remove(tx.conn(), &own)?)).await {
+        log::warn!("push {} comes up again: {error}", taken.id);
+    }
 }
 
 /// Says what went wrong, and where: the host, and nothing by which somebody else could send.

@@ -14,13 +14,12 @@ use crate::store::error::StoreError;
 use crate::store::read::id;
 use crate::store::statement::Statement;
 
-/// Whether anything of a user's may have been pushed, as SQL with that user twice. A notification is always in one of the
-/// two tables: it is moved from one to the other in one transaction.
-const MAY_HAVE_PUSHES: &str = "(EXISTS (SELECT 1 FROM pushes WHERE user_id = ?) OR EXISTS \
-    (SELECT 1 FROM push_messages WHERE user_id = ? AND state IN ('queued', 'sent')))";
+/// Whether the row `m` of `push_messages` waits, or may be shown on a device: what was given up after it was tried may have arrived
+/// with one of the tries.
+const MAY_SHOW: &str = "m.state <> 'closed' AND (m.state IN ('queued', 'sent') OR m.attempts > 1)";
 
-/// Has it looked what is to be closed on a user's devices, at `due_at`, unless nothing can be shown there. `read_all_at`: when
-/// everything was read at once.
+/// Has it looked what is to be closed on a user's devices, at `due_at`, unless nothing can be shown there: a notification is always
+/// in one of two tables, and moved from one to the other in one transaction. `read_all_at`: when everything was read at once.
 ///
 /// # Errors
 /// When the database fails.
@@ -34,7 +33,8 @@ pub fn insert(
     Statement::new(format!(
         "INSERT INTO push_closings (id, user_id, created_at, due_at, read_all_at) \
          SELECT CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT) \
-         WHERE {MAY_HAVE_PUSHES}"
+         WHERE EXISTS (SELECT 1 FROM pushes WHERE user_id = ?) \
+         OR EXISTS (SELECT 1 FROM push_messages m WHERE m.user_id = ? AND {MAY_SHOW})"
     ))
     .text(PushId::new().to_string())
     .text(user_id.to_string())
@@ -57,12 +57,12 @@ pub fn insert_for_partner(
     now: Timestamp,
     due_at: Timestamp,
 ) -> Result<(), StoreError> {
-    Statement::new(
+    Statement::new(format!(
         "INSERT INTO push_closings (id, user_id, created_at, due_at) \
          SELECT CAST(? AS TEXT), p.user_id, CAST(? AS BIGINT), CAST(? AS BIGINT) FROM partners p WHERE p.id = ? AND \
          (EXISTS (SELECT 1 FROM pushes q WHERE q.user_id = p.user_id) OR EXISTS \
-         (SELECT 1 FROM push_messages m WHERE m.user_id = p.user_id AND m.state IN ('queued', 'sent')))",
-    )
+         (SELECT 1 FROM push_messages m WHERE m.user_id = p.user_id AND {MAY_SHOW}))"
+    ))
     .text(PushId::new().to_string())
     .bigint(now.as_millis())
     .bigint(due_at.as_millis())
@@ -125,6 +125,8 @@ pub fn take_out(conn: &mut Conn, now: Timestamp, limit: i64) -> Result<Vec<Closi
             None => closings.push(Closing { user_id, created_at, read_all_at }),
         }
     }
+    // Two instances that lock what the same users were sent, each in an order of its own, would wait for each other.
+    closings.sort_by_key(|closing| closing.user_id);
     Ok(closings)
 }
 
@@ -163,6 +165,8 @@ pub struct Stale {
     pub expires_at: Timestamp,
     /// Whether it may have reached the browser.
     pub may_be_shown: bool,
+    /// Whether it still waits.
+    pub is_queued: bool,
     /// Whether it is on its way right now.
     pub is_in_hand: bool,
     /// Whether a newer notification with the same tag went to the same browser: that has taken its place.
@@ -207,7 +211,7 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
          EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
          AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed')) AS is_replaced \
          FROM push_messages m JOIN notifications n ON n.id = m.notification_id \
-         WHERE m.user_id = ? AND m.state IN ('queued', 'sent') AND m.kind = 'notification' \
+         WHERE m.user_id = ? AND {MAY_SHOW} AND m.kind = 'notification' \
          AND (n.read_at IS NOT NULL OR {}) ORDER BY m.id {locked}",
         super::pending::IS_VOID
     ))
@@ -225,6 +229,7 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
                 tag: row.tag,
                 expires_at: Timestamp::from_millis(row.expires_at),
                 may_be_shown: !is_queued || row.attempts > 0,
+                is_queued,
                 is_in_hand: is_queued && row.taken_until.is_some_and(|until| until > now.as_millis()),
                 is_replaced: row.is_replaced,
             })

@@ -137,7 +137,7 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     let full = users.iter().filter(|(_, count)| **count >= room.per_user);
     let full: Vec<String> = full.map(|(user_id, _)| user_id.to_string()).collect();
     let mut found = Vec::new();
-    for Host { host, failures, until } in hosts {
+    for Host { host, failures, until, well_at } in hosts {
         let until = Timestamp::from_millis(until.unwrap_or_default());
         if until > now {
             pass.next = Some(pass.next.map_or(until, |next| next.min(until)));
@@ -149,17 +149,25 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
         let free = most.saturating_sub(room.in_hand.iter().filter(|taken| taken.host == host).count());
         if free > 0 {
             let waiting = waiting(conn, &host, now, Wanted { free, is_try, full: &full })?;
-            found.extend(waiting.into_iter().map(|row| (is_try, row)));
+            let turn = match (is_try, well_at) {
+                (true, Some(_)) => Turn::TryOfOneThatWasWell(until),
+                (true, None) => Turn::TryOfAnother(until),
+                (false, _) => Turn::Usual,
+            };
+            found.extend(waiting.into_iter().map(|row| (turn, row)));
             if let Some(due_at) = later(conn, &host, now)? {
                 pass.next = Some(pass.next.map_or(due_at, |next| next.min(due_at)));
             }
         }
     }
-    found.sort_by(|(_, one), (_, other)| (one.rank, &one.id).cmp(&(other.rank, &other.id)));
+    found.sort_by(|(turn, one), (others, other)| {
+        (turn, one.rank, &one.id).cmp(&(others, other.rank, &other.id))
+    });
     let mut browsers = HashSet::new();
     let mut tries = room.tries.saturating_sub(room.in_hand.iter().filter(|taken| taken.is_try).count());
     let until = now.after(room.lease);
-    for (is_try, row) in found {
+    for (turn, row) in found {
+        let is_try = turn != Turn::Usual;
         if pass.taken.len() == room.in_all {
             break;
         }
@@ -188,6 +196,18 @@ pub fn take(conn: &mut Conn, now: Timestamp, room: &Room) -> Result<Pass, StoreE
     Ok(pass)
 }
 
+/// In which order push services are served. There are few places for tries, so that they leave most of the room, whatever its size;
+/// among them none comes again before those that wait since before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    /// It has taken something before; left alone until then.
+    TryOfOneThatWasWell(Timestamp),
+    /// It never has: whoever names many that hang keeps none waiting that once did not.
+    TryOfAnother(Timestamp),
+    /// It is well.
+    Usual,
+}
+
 #[derive(QueryableByName)]
 struct Host {
     #[diesel(sql_type = Text)]
@@ -197,6 +217,9 @@ struct Host {
     failures: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
     until: Option<i64>,
+    /// When it was last noted to have taken something.
+    #[diesel(sql_type = Nullable<BigInt>)]
+    well_at: Option<i64>,
 }
 
 /// The push services with something in the queue, from one on. Each is found by one look at the index, however much waits
@@ -209,7 +232,7 @@ fn hosts(conn: &mut Conn, behind: &str) -> Result<Vec<Host>, StoreError> {
          UNION ALL \
          SELECT (SELECT MIN(m.host) FROM push_messages m WHERE m.state = 'queued' AND m.host > e.host) \
          FROM each_host e WHERE e.host IS NOT NULL) \
-         SELECT e.host, h.failures, h.until \
+         SELECT e.host, h.failures, h.until, h.well_at \
          FROM each_host e LEFT JOIN push_hosts h ON h.host = e.host WHERE e.host IS NOT NULL LIMIT ?",
     )
     .text(behind)
@@ -311,7 +334,7 @@ mod tests {
 
     /// A push service that has taken something before.
     fn well(conn: &mut Conn, host: &str) {
-        let known = "INSERT INTO push_hosts (host, failures, until) VALUES (?, 0, 0)";
+        let known = "INSERT INTO push_hosts (host, failures, until, well_at) VALUES (?, 0, 0, 0)";
         Statement::new(known).text(host).execute(conn).expect("it is noted");
     }
 
@@ -393,6 +416,31 @@ mod tests {
             let first = taken(conn, at(5), &[]);
             assert_eq!(first.iter().filter(|taken| taken.is_try).count(), 2);
             assert_eq!(first.iter().filter(|taken| taken.host == "well.example").count(), 4);
+        });
+    }
+
+    #[test]
+    fn a_push_service_that_was_well_is_tried_before_those_that_never_were_and_each_in_its_turn() {
+        for_each_database(|conn| {
+            for number in 0..40 {
+                let host = format!("hangs{number:02}.example");
+                add(conn, &host, Urgency::High);
+                let pause = Duration::from_secs(1 + number % 3);
+                sending::leave_alone(conn, &host, at(0), |_| pause).expect("it is noted");
+            }
+            well(conn, "well.example");
+            sending::leave_alone(conn, "well.example", at(0), |_| Duration::from_secs(4))
+                .expect("it is noted");
+            add(conn, "well.example", Urgency::Low);
+            let first = taken(conn, at(5), &[]);
+            let hosts: Vec<_> = first.iter().map(|taken| taken.host.as_str()).collect();
+            assert_eq!(hosts, ["well.example", "hangs00.example"]);
+            // Those that wait since before it are tried before it comes again.
+            sending::leave_alone(conn, "hangs00.example", at(6), |_| Duration::from_secs(1))
+                .expect("it is noted");
+            sending::again(conn, &first[1], at(6), "it hangs").expect("it is put back");
+            let second = taken(conn, at(8), &first[..1]);
+            assert_eq!(second[0].host, "hangs03.example");
         });
     }
 

@@ -57,9 +57,9 @@ pub fn purge(conn: &mut Conn, now: Timestamp, before: Timestamp, limit: i64) -> 
         );
         removed += done.text(state).bigint(before.as_millis()).bigint(limit).execute(conn)?;
     }
-    // Those that are left alone no more and have long not failed again.
-    let idle = Statement::new("DELETE FROM push_hosts WHERE until < ?");
-    removed += idle.bigint(before.as_millis()).execute(conn)?;
+    // Those that are left alone no more, and have long neither failed nor taken anything.
+    let idle = Statement::new("DELETE FROM push_hosts WHERE until < ? AND (well_at IS NULL OR well_at < ?)");
+    removed += idle.bigint(before.as_millis()).bigint(before.as_millis()).execute(conn)?;
     Ok(removed)
 }
 

@@ -17,6 +17,10 @@ use crate::store::statement::Statement;
 use super::messages::Taken;
 use super::pending::IS_VOID;
 
+/// How often it is noted at least that a push service is well; one without a message for long counts as unknown (see
+/// [`purge`](super::purge)).
+const WELL_FOR: Duration = Duration::from_secs(24 * 3600);
+
 /// A message in hand, and all that it takes to send it.
 #[derive(Debug, Clone)]
 pub struct Outgoing {
@@ -47,6 +51,8 @@ pub struct Outgoing {
     pub has_rival: bool,
     /// How often its push service has failed in a row.
     pub host_failures: i64,
+    /// When that was last noted to have taken a message.
+    pub host_well_at: Option<Timestamp>,
 }
 
 /// Where a message goes.
@@ -127,6 +133,8 @@ struct Row {
     has_rival: bool,
     #[diesel(sql_type = Nullable<BigInt>)]
     failures: Option<i64>,
+    #[diesel(sql_type = Nullable<BigInt>)]
+    well_at: Option<i64>,
 }
 
 /// Whether a newer notification than that of the row `m` has gone to the same browser with the same tag. Which is newer, the
@@ -155,7 +163,7 @@ pub fn outgoing(conn: &mut Conn, taken: &Taken, now: Timestamp) -> Result<Option
          n.id AS notification_id, n.kind AS notification_kind, n.title, n.message, n.data, n.created_at AS made_at, \
          (n.read_at IS NOT NULL OR {IS_VOID}) AS is_stale, i.unread, \
          CASE WHEN m.kind = 'notification' THEN {IS_OLDER} ELSE {IS_MOOT} END AS is_overtaken, \
-         {HAS_RIVAL} AS has_rival, h.failures \
+         {HAS_RIVAL} AS has_rival, h.failures, h.well_at \
          FROM push_messages m \
          LEFT JOIN push_subscriptions s ON s.id = m.subscription_id AND (s.expires_at IS NULL OR s.expires_at > ?) \
          LEFT JOIN notifications n ON n.id = m.notification_id \
@@ -202,6 +210,7 @@ fn read(row: Row) -> Result<Outgoing, StoreError> {
         is_overtaken: row.is_overtaken,
         has_rival: row.has_rival,
         host_failures: row.failures.unwrap_or_default(),
+        host_well_at: row.well_at.map(Timestamp::from_millis),
     })
 }
 
@@ -247,11 +256,11 @@ pub fn sent(conn: &mut Conn, taken: &Taken, out: &Outgoing, at: Timestamp) -> Re
         .text(Channel::Push.as_str())
         .execute(conn)?;
     }
-    if taken.is_try || out.host_failures > 0 {
-        // The time says when it was known to be well: after long without a message it is tried anew.
+    let is_old = out.host_well_at.is_none_or(|noted| at.since(noted) >= WELL_FOR);
+    if taken.is_try || out.host_failures > 0 || is_old {
         Statement::new(
-            "INSERT INTO push_hosts (host, failures, until) VALUES (?, 0, ?) \
-             ON CONFLICT (host) DO UPDATE SET failures = 0, until = EXCLUDED.until",
+            "INSERT INTO push_hosts (host, failures, until, well_at) VALUES (?, 0, 0, ?) \
+             ON CONFLICT (host) DO UPDATE SET failures = 0, until = 0, well_at = EXCLUDED.well_at",
         )
         .text(taken.host.as_str())
         .bigint(at.as_millis())
@@ -271,9 +280,22 @@ pub fn dead(
     at: Timestamp,
     error: &str,
 ) -> Result<(), StoreError> {
-    if settle(conn, taken, PushState::Dead, at, Some(error))? {
-        fail_delivery(conn, out, at, error)?;
+    let is_settled = settle(conn, taken, PushState::Dead, at, Some(error))?;
+    match &out.shows {
+        Some(shown) if is_settled => fail_delivery(conn, shown.id, at, error),
+        Some(_) | None => Ok(()),
     }
+}
+
+/// Removes one that cannot be read, as of another version: left in the queue it would come up without end, before what waits
+/// behind it. Whatever it was to show is in the inbox.
+///
+/// # Errors
+/// When the database fails.
+pub fn remove(conn: &mut Conn, taken: &Taken) -> Result<(), StoreError> {
+    let removed =
+        Statement::new("DELETE FROM push_messages WHERE id = ? AND attempts = ? AND state = 'queued'");
+    removed.text(taken.id.to_string()).bigint(taken.attempts).execute(conn)?;
     Ok(())
 }
 
@@ -292,24 +314,31 @@ pub fn dropped(
         return Ok(());
     }
     match (error, &out.shows) {
-        (Some(error), _) => fail_delivery(conn, out, at, error),
+        (Some(error), Some(shown)) => fail_delivery(conn, shown.id, at, error),
         (None, Some(shown)) => forget_delivery(conn, shown.id),
-        (None, None) => Ok(()),
+        (_, None) => Ok(()),
     }
 }
 
-fn fail_delivery(conn: &mut Conn, out: &Outgoing, at: Timestamp, error: &str) -> Result<(), StoreError> {
-    if let Some(shown) = &out.shows {
-        Statement::new(
-            "UPDATE deliveries SET failed_at = ?, error = ? \
-             WHERE notification_id = ? AND channel = ? AND written_at IS NULL",
-        )
-        .bigint(at.as_millis())
-        .text(error)
-        .text(shown.id.to_string())
-        .text(Channel::Push.as_str())
-        .execute(conn)?;
-    }
+/// Notes in the ledger that a notification was sent to no device, and why, unless it was.
+///
+/// # Errors
+/// When the database fails.
+pub fn fail_delivery(
+    conn: &mut Conn,
+    notification_id: NotificationId,
+    at: Timestamp,
+    error: &str,
+) -> Result<(), StoreError> {
+    Statement::new(
+        "UPDATE deliveries SET failed_at = ?, error = ? \
+         WHERE notification_id = ? AND channel = ? AND written_at IS NULL",
+    )
+    .bigint(at.as_millis())
+    .text(error)
+    .text(notification_id.to_string())
+    .text(Channel::Push.as_str())
+    .execute(conn)?;
     Ok(())
 }
 

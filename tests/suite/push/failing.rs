@@ -194,6 +194,47 @@ async fn what_fails_over_and_over_is_given_up_after_the_last_attempt() {
     );
     assert_eq!(service.so_far().await.len(), 2);
     assert_eq!((app.pushed("again").await, app.pushed("dead").await), (1, 1));
+    // It may have been shown all the same.
+    service.answer_always(Reply::status(201));
+    let id = app.inbox(&customer).await.remove(0);
+    app.read(&customer, &id).await;
+    assert_eq!(service.next().await.payload, json!({"type": "read", "ids": [id], "unread": 0}));
+    app.until_pushes(&admin, "dead", 0).await;
+}
+
+#[actix_web::test]
+async fn what_is_read_while_it_is_tried_is_closed_and_the_ledger_says_that_nobody_knows() {
+    let (app, service) = (start().await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    service.answer_next(Reply { status: 503, headers: vec![("Retry-After", "1".into())] });
+    app.tell(&customer).await;
+    service.next().await;
+    app.until_pushed("again", 1).await;
+    let id = app.inbox(&customer).await.remove(0);
+    app.read(&customer, &id).await;
+    assert_eq!(service.next().await.payload["type"], "read");
+    let delivery = app.push_delivery(&admin, &id).await.expect("it has taken this channel");
+    assert_eq!(delivery["error"], "it was read before it was known to have been sent");
+    assert_eq!(delivery["written_at"], json!(null));
+}
+
+#[actix_web::test]
+async fn what_cannot_be_read_is_removed_and_keeps_nothing_waiting() {
+    let (app, service) = (TestApp::start_with(&settings("1500")).await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    // As an instance of another version may leave it, for a time at which nobody looks yet.
+    app.tell(&customer).await;
+    let row = format!(
+        "INSERT INTO push_messages (id, subscription_id, user_id, host, kind, rank, tag, state, created_at, expires_at, due_at, attempts) \
+         SELECT '0190b6e4-0000-7000-8000-000000000000', id, user_id, '{}', 'other', 0, 'tag', 'queued', 0, 9000000000000, 0, 0 FROM push_subscriptions",
+        service.host()
+    );
+    app.change(row).await;
+    assert_eq!(service.next().await.payload["type"], "order_confirmed");
+    let admin = app.admin().await;
+    assert_eq!(app.until_pushes(&admin, "sent", 1).await.len(), 1);
+    assert!(app.pushes(&admin, "queued").await.is_empty());
 }
 
 #[actix_web::test]

@@ -112,3 +112,28 @@ test('money on its way is kept in sight until it has come, or is known not to', 
   wallet.putAside('two');
   assert.deepEqual(pending(wallet), []);
 });
+
+test('money whose coming is told before the answer that it is on its way is not under way for ever', async () => {
+  const [server, posted] = [reader(), reader()];
+  const group = speaker();
+  const topUp = (status, failure = null) => ({ id: 'one', status, failure, amount: 2500, currency: 'USD', created_at: '2026-11-29T10:00:00Z' });
+  const session = {
+    user: { value: { id: 'eva' } },
+    get: (path) => (path.startsWith('/wallet/topups/') ? server.read(path) : path === '/wallet' ? { currency: 'USD', balance: 2500, held: 0 } : { items: [], next_cursor: null }),
+    post: posted.read,
+  };
+  const wallet = new Wallet({ session, group });
+  const told = {
+    succeeded: () => group.say('wallet_update', { wallet: { currency: 'USD', balance: 2500 }, entry: { id: 'e', kind: 'top_up' } }),
+    failed: () => group.say('notification', { notification: { type: 'payment_failed' } }),
+  };
+  for (const [status, tell] of Object.entries(told)) {
+    const asked = wallet.topUp(2500, 'USD', status);
+    tell();
+    await posted.give(topUp('pending'));
+    await asked;
+    assert.deepEqual(wallet.pending.value.map((one) => one.status), ['pending']);
+    await server.give(topUp(status));
+    assert.deepEqual(wallet.pending.value.map((one) => one.status), status === 'failed' ? ['failed'] : [], status);
+  }
+});

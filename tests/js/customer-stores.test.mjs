@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { reader, speaker } from './no-page.mjs';
+import { feeOf } from '../../static/customer/cancel.js';
 import { Draft, isShort, isWritten, itemsOf, missingOf, suggested } from '../../static/customer/draft.js';
 import { amountsOf } from '../../static/customer/payment.js';
 import { Wallet } from '../../static/customer/wallet.js';
@@ -81,6 +82,17 @@ test('what was not charged is not told as if it had been', () => {
   assert.deepEqual(told({ status: 'cancelled' }, { method: 'cash' }), [['order.total', 1680, false], ['paid.charged', 0, true]]);
   // What was paid by hand is not known.
   assert.deepEqual(told({ status: 'failed' }, { method: 'cash' }), total);
+});
+
+test('cancelling late costs no more than the price, and in cash no more than there is in the wallet', async () => {
+  const order = { pickup: PICKUP, dropoff: DROPOFF, items: [{ name: 'Soup', quantity: 1, unit_price: 650 }] };
+  const fee = async (method, price, balance) => {
+    const session = { get: async (path) => (path === '/wallet?currency=USD' ? { balance, currency: 'USD' } : { cancellation_fee: dollars(300) }) };
+    return (await feeOf(session, { ...order, payment_method: method, price: dollars(price) })).amount;
+  };
+  // What pays for the order by the wallet is set aside, and no part of its balance.
+  assert.deepEqual([await fee('wallet', 1680, 0), await fee('wallet', 250, 0)], [300, 250]);
+  assert.deepEqual([await fee('cash', 1680, 500), await fee('cash', 1680, 120), await fee('cash', 250, 500), await fee('cash', 1680, 0)], [300, 120, 250, 0]);
 });
 
 test('money on its way is kept in sight until it has come, or is known not to', async () => {

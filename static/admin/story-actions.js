@@ -1,10 +1,12 @@
 // What an admin may do about an order.
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
+import { whenBack } from '../app/back.js';
 import { distance, minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { isOver } from '../app/order.js';
+import { isUnanswered } from '../app/problem.js';
 import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, useKeptFocus, useLoaded } from '../app/ui.js';
 import { metresBetween } from './geo.js';
 import { Avatar, Confirm, number, shortId, useCalm } from './parts.js';
@@ -25,6 +27,9 @@ function Meanwhile({ text, onGoOn }) {
   return html`<div class="meanwhile warn"><p role="alert">${text}</p>${onGoOn && html`<button type="button" class="button small quiet" onClick=${press}>${t('act.go_on')}</button>`}</div>`;
 }
 
+/** That nobody knows what has become of it. Nothing else can be asked for until that is known: it would come on top. */
+const Unanswered = () => html`<p class="warn" role="status">${t('act.unanswered')}</p>`;
+
 /** A step that is asked for with a reason, which may be needed. */
 function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   // As it was when it was decided: what has changed meanwhile is for another decision.
@@ -42,41 +47,54 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   </${Confirm}>`;
 }
 
-function Refund({ face, order, payment, onClose, onStale }) {
+/** `unanswered` outlives the dialog: whoever closes it and opens it again would otherwise pay the same twice. */
+function Refund({ face, order, payment, unanswered, onClose, onStale }) {
   const { currency } = payment.captured;
+  const before = unanswered.current;
   // As it was when it was decided: what another one gives back meanwhile may be for the same.
-  const [known, setKnown] = useState(payment.refunded.amount);
+  const [known, setKnown] = useState(before?.known ?? payment.refunded.amount);
   const [told, setTold] = useState(0);
-  // What is asked for here is told of, too, before it is answered.
-  const [isAsked, setAsked] = useState(false);
+  // What is asked for here is told of, too, before it is answered, or where that answer is lost.
+  const [asked, setAsked] = useState(before?.call ?? null);
+  const [isLost, setLost] = useState(before !== null);
   const refunded = Math.max(payment.refunded.amount, told);
   const left = Math.max(0, payment.captured.amount - known);
-  const [text, setText] = useState('');
-  const [reason, setReason] = useState('');
+  const [text, setText] = useState(before?.text ?? '');
+  const [reason, setReason] = useState(before?.call.body.reason ?? '');
   const amount = text.trim() === '' ? left : minorUnits(text, currency);
   const isGood = amount !== null && amount >= 1 && amount <= left;
   const body = { reason: reason.trim(), amount, refunded: known };
   const key = useKey({ id: order.id, ...body });
   const refund = async () => {
-    setAsked(true);
+    // The same as before, where that was not answered: it is carried out once.
+    const call = asked ?? { body, key };
+    setAsked(call);
+    unanswered.current = { call, known, text };
     try {
-      await face.session.post(`/orders/${order.id}/refund`, body, { key });
+      await face.session.post(`/orders/${order.id}/refund`, call.body, { key: call.key });
+      unanswered.current = null;
     } catch (problem) {
-      setAsked(false);
+      const isUnknown = isUnanswered(problem);
+      setLost(isUnknown);
+      if (!isUnknown) {
+        unanswered.current = null;
+        setAsked(null);
+      }
       if (problem.code === 'refund_conflict') {
         setTold(problem.body.refunded?.amount ?? 0);
         onStale();
       }
       throw problem;
     }
-    toast({ title: t('act.refund_done', { amount: money({ amount, currency }) }) });
+    toast({ title: t('act.refund_done', { amount: money({ amount: call.body.amount, currency }) }) });
   };
   return html`<${Confirm} title=${t('act.refund_title')} text=${t('act.refund_text', { amount: money({ amount: left, currency }) })} kind="danger"
       confirm=${isGood ? t('act.refund_amount', { amount: money({ amount, currency }) }) : t('act.refund')} isReady=${isGood && reason.trim() !== ''} onClose=${onClose} onConfirm=${refund}>
     <${About} order=${order} />
-    ${!isAsked && refunded > known && html`<${Meanwhile} text=${t('act.refund_meanwhile', { amount: money({ amount: refunded - known, currency }) })} onGoOn=${() => setKnown(refunded)} />`}
-    <label>${t('act.amount', { currency })}<input inputmode="decimal" value=${text} placeholder=${money({ amount: left, currency })} aria-invalid=${!isGood} onInput=${(event) => setText(event.target.value)} /></label>
-    <label>${t('act.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
+    ${isLost && html`<${Unanswered} />`}
+    ${!asked && refunded > known && html`<${Meanwhile} text=${t('act.refund_meanwhile', { amount: money({ amount: refunded - known, currency }) })} onGoOn=${() => setKnown(refunded)} />`}
+    <label>${t('act.amount', { currency })}<input inputmode="decimal" value=${text} readonly=${asked !== null} placeholder=${money({ amount: left, currency })} aria-invalid=${!isGood} onInput=${(event) => setText(event.target.value)} /></label>
+    <label>${t('act.reason')}<textarea rows="2" maxlength="500" value=${reason} readonly=${asked !== null} onInput=${(event) => setReason(event.target.value)}></textarea></label>
   </${Confirm}>`;
 }
 
@@ -85,7 +103,9 @@ function Assign({ face, order: latest, onClose }) {
   const [order, setOrder] = useState(latest);
   const [text, setText] = useState('');
   const [problem, setProblem] = useState(null);
-  const [isAsked, setAsked] = useState(false);
+  // Whom it is asked for; of that it is told, too, before it is answered, or where that answer is lost.
+  const [asked, setAsked] = useState(null);
+  const [isLost, setLost] = useState(false);
   const wanted = useCalm(text.trim());
   const { value, error, isLoading, reload } = useLoaded(() => face.session.get(`/admin/partners?online=true&limit=200${wanted && `&q=${encodeURIComponent(wanted)}`}`), wanted);
   const keyed = useKey({ id: order.id, version: order.version });
@@ -94,30 +114,34 @@ function Assign({ face, order: latest, onClose }) {
     .sort((one, other) => one.metres - other.metres);
   const assign = async (row) => {
     setProblem(null);
-    setAsked(true);
+    setAsked(row);
     try {
       await face.session.post(`/orders/${order.id}/assign`, { partner_id: row.id, version: order.version }, { key: `${keyed} ${row.id}` });
       toast({ title: t('act.assign_done', { name: row.name }) });
       onClose();
     } catch (failure) {
+      const isUnknown = isUnanswered(failure);
       setProblem(failure);
-      setAsked(false);
+      setLost(isUnknown);
+      if (!isUnknown) setAsked(null);
     }
   };
   useEffect(() => { setProblem(null); }, [order]);
+  useEffect(() => whenBack(() => setProblem((before) => (before?.code === 'unreachable' ? null : before))), []);
   const goOn = ASSIGNED_FROM.includes(latest.status) ? () => setOrder(latest) : null;
   return html`<${Dialog} title=${t(order.partner ? 'act.reassign_title' : 'act.assign_title')} onClose=${onClose} wide=${true}><div class="form">
     <${About} order=${order} />
-    ${!isAsked && latest.version > order.version && html`<${Meanwhile} onGoOn=${goOn}
+    ${isLost && html`<${Unanswered} />`}
+    ${!asked && latest.version > order.version && html`<${Meanwhile} onGoOn=${goOn}
       text=${t(latest.partner ? 'act.assign_meanwhile_partner' : 'act.assign_meanwhile', { name: latest.partner?.name, state: t(`state.${latest.status}`) })} />`}
-    <label class="search"><span class="sr">${t('partners.search')}</span><${Icon} name="search" size=${18} /><input type="search" placeholder=${t('partners.search')} value=${text} onInput=${(event) => setText(event.target.value)} /></label>
+    ${!isLost && html`<label class="search"><span class="sr">${t('partners.search')}</span><${Icon} name="search" size=${18} /><input type="search" placeholder=${t('partners.search')} value=${text} onInput=${(event) => setText(event.target.value)} /></label>`}
     ${problem && html`<${Refusal} error=${problem} />`}
     ${error && html`<${Failed} error=${error} onRetry=${reload} />`}
     ${!value && isLoading && html`<${Loading} />`}
     ${value && rows.length === 0 && html`<${Empty} icon="bicycle" title=${t('act.nobody')} />`}
-    <ul class="assign-list">${rows.map((row) => html`<li key=${row.id}><${Avatar} name=${row.name} /><span class="row-text"><span class="clip">${row.name}</span>
+    <ul class="assign-list">${(isLost ? [asked] : rows).map((row) => html`<li key=${row.id}><${Avatar} name=${row.name} /><span class="row-text"><span class="clip">${row.name}</span>
       <span class="muted">${row.metres < Infinity ? distance(row.metres) : t('partners.unseen')} · ${row.orders.length === 0 ? t('partner.idle') : t('partners.has', { count: row.orders.length })}${row.rating ? ` · ${number(row.rating.average, 1)} ★` : ''}</span></span>
-      <${ActionButton} kind="small primary" aria-label=${t('act.assign_to', { name: row.name })} onPress=${() => assign(row)}>${t('act.assign')}</${ActionButton}></li>`)}</ul>
+      <${ActionButton} kind="small primary" aria-label=${t('act.assign_to', { name: row.name })} disabled=${asked !== null && asked.id !== row.id} onPress=${() => assign(row)}>${t('act.assign')}</${ActionButton}></li>`)}</ul>
   </div></${Dialog}>`;
 }
 
@@ -125,7 +149,7 @@ function Assign({ face, order: latest, onClose }) {
 export function Actions({ face, order, payment, onStale }) {
   const [open, setOpen] = useState(null);
   const close = () => setOpen(null);
-  const box = useRef(null);
+  const [box, unanswered] = [useRef(null), useRef(null)];
   useKeptFocus(box);
   const { status } = order;
   const canRefund = payment && payment.captured.amount > payment.refunded.amount;
@@ -147,6 +171,6 @@ export function Actions({ face, order, payment, onStale }) {
     ${open === 'take_back' && html`<${Step} ...${step} to="confirmed" name="take_back" isNeeded=${true} kind="primary" />`}
     ${open === 'cancel' && html`<${Step} ...${step} to="cancelled" name="cancel" isNeeded=${false} kind="danger" />`}
     ${open === 'fail' && html`<${Step} ...${step} to="failed" name="fail" isNeeded=${true} kind="danger" />`}
-    ${open === 'refund' && payment && html`<${Refund} face=${face} order=${order} payment=${payment} onClose=${close} onStale=${onStale} />`}
+    ${open === 'refund' && payment && html`<${Refund} face=${face} order=${order} payment=${payment} unanswered=${unanswered} onClose=${close} onStale=${onStale} />`}
   </div>`;
 }

@@ -3,7 +3,7 @@
 import { html, useEffect, useRef, useState } from '../app/view.js';
 import { distance, money, moment } from '../app/format.js';
 import { t } from '../app/i18n.js';
-import { Empty, Failed, Icon, IconButton, Loading, useLoaded } from '../app/ui.js';
+import { Empty, Failed, Icon, IconButton, Loading, useLoaded, useRetry } from '../app/ui.js';
 import { ExactTime, Time, duration, named } from './parts.js';
 
 /** As `useLoaded`; what is known stays on the screen while it is read again, which it is when `version` changes. */
@@ -22,6 +22,14 @@ export function useFresh(load, key, version) {
 function Waiting({ loaded: { error, reload }, lines = 3 }) {
   return error ? html`<${Failed} error=${error} onRetry=${reload} />` : html`<${Loading} lines=${lines} />`;
 }
+
+function Again({ onRetry }) {
+  useRetry(onRetry);
+  return html`<p class="meanwhile warn" role="alert"><span>${t('story.outdated')}</span><button type="button" class="link" onClick=${onRetry}>${t('try_again')}</button></p>`;
+}
+
+/** That a chapter is as it was, since it could not be read again. */
+export const Outdated = ({ loaded: { value, error, reload } }) => (value && error ? html`<${Again} onRetry=${reload} />` : null);
 
 /** Who that was, by what is known of the order's people and of the admins. */
 function whoIs({ by, user_id: userId }, order, names) {

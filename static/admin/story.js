@@ -14,7 +14,7 @@ import { ClaimLine, ExceptionTag } from './exceptions.js';
 import { Status, Time, Viewers, duration, shortId } from './parts.js';
 import { Replay, ReplayBar, stepAt } from './replay.js';
 import { Actions } from './story-actions.js';
-import { Deliveries, Dispatch, Payment, Timeline, useFresh } from './story-parts.js';
+import { Deliveries, Dispatch, Outdated, Payment, Timeline, useFresh } from './story-parts.js';
 
 /** What reached whom is told by nothing, so it is looked up again, milliseconds. */
 const LOOK_AGAIN = 15_000;
@@ -118,8 +118,8 @@ function Story({ face, order, watched }) {
         <div class="card flush story-map-card" ref=${map}><div class="story-map"><${StoryMap} order=${order} trail=${trail} replay=${replay} now=${now} />
           ${at !== null && html`<p class="map-hint" role="status">${t('replay.shown')}${then ? ` · ${t(`state.${then.to}`)}` : ''}</p>`}</div>
           <${ReplayBar} replay=${replay} steps=${steps} isOver=${isOver(order)} /></div>
-        <div class="card story-steps"><h2>${t('timeline.title')}</h2><${Timeline} order=${order} names=${names} loaded=${story.timeline} at=${at} onShow=${show} /></div>
-        <div class="card"><h2>${t('dispatch.title')}</h2><${Dispatch} loaded=${story.dispatch} names=${names} /></div>
+        <div class="card story-steps"><h2>${t('timeline.title')}</h2><${Outdated} loaded=${story.timeline} /><${Timeline} order=${order} names=${names} loaded=${story.timeline} at=${at} onShow=${show} /></div>
+        <div class="card"><h2>${t('dispatch.title')}</h2><${Outdated} loaded=${story.dispatch} /><${Dispatch} loaded=${story.dispatch} names=${names} /></div>
       </div>
       <div class="story-side">
         <div class="card story-claim">${exceptions.length > 0 && html`<div class="troubles">${exceptions.map((exception) => html`<${ExceptionTag} key=${exception.kind} exception=${exception} now=${now} />`)}</div>`}
@@ -128,8 +128,8 @@ function Story({ face, order, watched }) {
         <div class="card story-chat"><h2>${t('chat.title')}</h2>${order.partner
           ? html`<${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${both} isOpen=${isChatted(order) && !isChatClosed} pending=${face.pending} present=${watched.present} onClosed=${() => watched.isChatClosed.set(true)} takesFocus=${false} />`
           : html`<p class="muted">${t('story.no_chat')}</p>`}</div>
-        <div class="card"><h2>${t('money.title')}</h2><${Payment} order=${order} loaded=${story.payment} names=${names} /></div>
-        <div class="card"><h2>${t('delivery.title')}</h2><${Deliveries} order=${order} loaded=${story.deliveries} names=${names} /></div>
+        <div class="card"><h2>${t('money.title')}</h2><${Outdated} loaded=${story.payment} /><${Payment} order=${order} loaded=${story.payment} names=${names} /></div>
+        <div class="card"><h2>${t('delivery.title')}</h2><${Outdated} loaded=${story.deliveries} /><${Deliveries} order=${order} loaded=${story.deliveries} names=${names} /></div>
       </div>
     </div>
   </section>`;

@@ -133,6 +133,7 @@ export default {
   'orders.none_text': 'Neue erscheinen von selbst.',
 
   'story.open': 'Bestellung öffnen',
+  'story.outdated': 'So war es zuletzt; es konnte nicht neu gelesen werden.',
   'story.not_there': 'Diese Bestellung gibt es nicht',
   'story.map': 'Karte der Bestellung',
   'story.pickup': 'Abholung',
@@ -201,6 +202,7 @@ export default {
   'act.refund_amount': '{amount} erstatten',
   'act.refund_meanwhile': '{amount} wurden inzwischen erstattet.',
   'act.go_on': 'Damit weitermachen',
+  'act.unanswered': 'Es kam keine Antwort, vielleicht ist es also geschehen. Dasselbe noch einmal zu verlangen, schadet nicht: Es geschieht nur einmal.',
   'act.refund_done': '{amount} wurden erstattet',
   'act.amount': 'Betrag in {currency}; ohne Angabe alles',
 

@@ -133,6 +133,7 @@ export default {
   'orders.none_text': 'New ones appear by themselves.',
 
   'story.open': 'Open the order',
+  'story.outdated': 'This is how it was; it could not be read again.',
   'story.not_there': 'This order is not there',
   'story.map': 'Map of the order',
   'story.pickup': 'Pick-up',
@@ -201,6 +202,7 @@ export default {
   'act.refund_amount': 'Refund {amount}',
   'act.refund_meanwhile': '{amount} were refunded meanwhile.',
   'act.go_on': 'Go on with that',
+  'act.unanswered': 'No answer came, so it may have been done. To ask for the same again is safe: it is done only once.',
   'act.refund_done': '{amount} were refunded',
   'act.amount': 'Amount in {currency}; all of it when left out',
 

@@ -40,6 +40,16 @@ export function withLocation(order, { type, group, id, at, ...location }) {
 
 export const withEta = (order, { eta }) => (order && eta.to === LEG[order.status] ? { ...order, eta: { ...eta, heardAt: Date.now() } } : order);
 
+/**
+ * An order as it was told just now. Ages, and what is left, are counted from when they were heard; what was heard before keeps its
+ * time.
+ */
+export function heard({ ...order }) {
+  const heardAt = Date.now();
+  for (const name of ['location', 'eta']) if (order[name]) order[name] = { heardAt, ...order[name] };
+  return order;
+}
+
 /** Seconds until the partner is expected: by how long the server said that it takes, since a reader's clock may be wrong. */
 export const leftOf = (eta, now = Date.now()) => eta.seconds - (now - (eta.heardAt ?? now)) / 1000;
 

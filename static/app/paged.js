@@ -16,6 +16,9 @@ export class Paged {
   #most;
   #isDeep;
   #turn = 0;
+  /** The reading of the newest page that counts, and that of the page after the last; null where none is under way. */
+  #newest = null;
+  #further = null;
   #isRead = false;
   /** What was put while a reading is under way: its answer may be older than that. */
   #put = new Set();
@@ -70,30 +73,63 @@ export class Paged {
     this.state.set((list) => ({ ...list, items: list.items.map(change) }));
   }
 
-  /** Reads the newest page, or the one after the last. Of several that are under way the latest counts. */
-  async load({ more = false } = {}) {
+  /**
+   * Reads the newest page; of several such readings that are under way the latest counts. Or, with `more`, the page after the last:
+   * once what is being read is there, and again where the list has been read anew meanwhile, since it may end elsewhere by then.
+   */
+  load({ more = false } = {}) {
+    const { next, isLoading } = this.state.value;
+    if (more && (next || isLoading)) return this.#further ??= this.#goOn().finally(() => this.#endFurther());
+    this.#newest = this.#begin();
+    return this.#newest;
+  }
+
+  async #begin() {
     const own = ++this.#turn;
-    const { next, items } = this.state.value;
+    const { items } = this.state.value;
     this.#put.clear();
     this.state.set((list) => ({ ...list, isLoading: true, error: null }));
     const end = (change) => {
       if (own !== this.#turn) return;
-      this.state.set((list) => ({ ...list, error: null, ...change(list), isLoading: false }));
+      this.state.set((list) => ({ ...list, error: null, ...change(list), isLoading: this.#further !== null }));
       this.#put.clear();
     };
     try {
-      if (!more || !next) {
-        const last = this.#isDeep ? items.at(-1)?.id : undefined;
-        const page = await this.#readDown((oldest, count) => last === undefined || oldest <= last || count >= this.#most);
-        end((list) => this.#anew(list, page));
-      } else {
-        const last = items.at(-1)?.id;
-        const page = next === CUT ? await this.#readDown((oldest) => !(oldest >= last)) : await this.#read(cursor(next));
-        end((list) => ({ items: merged(list.items, this.#asOfNow(page), this.#isNewer), next: page.next_cursor ?? null }));
-      }
+      const last = this.#isDeep ? items.at(-1)?.id : undefined;
+      const page = await this.#readDown((oldest, count) => last === undefined || oldest <= last || count >= this.#most);
+      end((list) => this.#anew(list, page));
     } catch (error) {
       end(() => ({ error }));
     }
+  }
+
+  async #goOn() {
+    this.state.set((list) => ({ ...list, isLoading: true, error: null }));
+    for (;;) {
+      for (let newest = null; newest !== this.#newest;) {
+        newest = this.#newest;
+        await newest;
+      }
+      const own = this.#turn;
+      const { next, items } = this.state.value;
+      if (!next) return;
+      const last = items.at(-1)?.id;
+      const reading = next === CUT ? this.#readDown((oldest) => !(oldest >= last)) : this.#read(cursor(next));
+      const { page, error } = await reading.then((answer) => ({ page: answer }), (problem) => ({ error: problem }));
+      // It would not follow on what is known by now.
+      if (own !== this.#turn || this.state.value.next !== next) continue;
+      // What is known of the newest page is no better for it: that it could not be read is still to be told.
+      this.state.set((list) => (error
+        ? { ...list, error }
+        : { ...list, items: merged(list.items, this.#asOfNow(page), this.#isNewer), next: page.next_cursor ?? null }));
+      return;
+    }
+  }
+
+  #endFurther() {
+    this.#further = null;
+    this.state.set((list) => ({ ...list, isLoading: false }));
+    this.#put.clear();
   }
 
   /** Pages from the newest on, until it is enough by the oldest item's id and how many there are. */

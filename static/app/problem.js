@@ -17,3 +17,6 @@ export class Unreachable extends Error {
     this.code = 'unreachable';
   }
 }
+
+/** Whether nobody knows by it if what was asked for was carried out: an answer that is lost on the way is no refusal. */
+export const isUnanswered = ({ code, status }) => code === 'unreachable' || status >= 500;

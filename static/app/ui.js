@@ -143,11 +143,16 @@ export const Loading = ({ lines = 3 }) => html`<div class="loading" role="status
 export const Empty = ({ icon = 'box', title, children }) => html`<div class="empty"><${Icon} name=${icon} size=${32} />
   <p><strong>${title}</strong></p>${children && html`<div class="muted">${children}</div>`}</div>`;
 
-/** What could not be loaded, and another try: by whoever presses, and by itself once the connection is back. */
-export function Failed({ error, onRetry }) {
+/** Another try by itself, once the connection is back. */
+export function useRetry(onRetry) {
   const retry = useRef(onRetry);
   retry.current = onRetry;
   useEffect(() => whenBack(() => retry.current()), []);
+}
+
+/** What could not be loaded, and another try: by whoever presses, and by itself. */
+export function Failed({ error, onRetry }) {
+  useRetry(onRetry);
   return html`<div class="empty" role="alert"><${Icon} name="alert" size=${32} />
     <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
 }
@@ -164,7 +169,7 @@ export function Refusal({ error, children }) {
 
 /**
  * What a call gives: `{value, error, isLoading, reload, set}`. Asked again when `key` changes; a late answer to an earlier
- * question is passed over.
+ * question is passed over. What was given stays when it is reloaded, also when that fails: then there are both, `value` and `error`.
  */
 export function useLoaded(load, key) {
   const [state, setState] = useState({ isLoading: true });
@@ -173,7 +178,7 @@ export function useLoaded(load, key) {
     const own = ++turn.current;
     setState((before) => ({ ...before, isLoading: true }));
     const next = await load().then((value) => ({ value }), (error) => ({ error }));
-    if (own === turn.current) setState({ ...next, isLoading: false });
+    if (own === turn.current) setState(({ value }) => ({ value, ...next, isLoading: false }));
   };
   useEffect(() => {
     setState({ isLoading: true });

@@ -1,6 +1,6 @@
 // One order, live: the order itself, the way that its partner came, who else looks at it, and whether one may still write about it.
 
-import { isShown, withEta, withLocation, withUpdate } from './order.js';
+import { heard, isShown, withEta, withLocation, withUpdate } from './order.js';
 import { Store } from './store.js';
 
 /** Points of a trail that are kept. */
@@ -68,8 +68,7 @@ export class Watched {
   }
 
   #take(order) {
-    const heardAt = Date.now();
-    this.order.set({ ...order, location: order.location && { ...order.location, heardAt }, eta: order.eta && { ...order.eta, heardAt } });
+    this.order.set(heard(order));
   }
 
   async #read() {

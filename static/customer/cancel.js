@@ -6,14 +6,19 @@ import { t } from '../app/i18n.js';
 import { itemsTotal } from '../app/order.js';
 import { ActionButton, Dialog, toast, useLoaded } from '../app/ui.js';
 
-/** What cancelling late costs, as the server says before an order is placed: at most its price. */
-async function feeOf(session, { pickup, dropoff, items, price }) {
+/**
+ * What cancelling late costs, as the server says before an order is placed: at most its price, and where that was to be paid in cash
+ * what the wallet holds, since the fee is taken from there.
+ */
+export async function feeOf(session, { pickup, dropoff, items, price, payment_method: method }) {
   const question = new URLSearchParams({
     pickup_latitude: pickup.latitude, pickup_longitude: pickup.longitude, dropoff_latitude: dropoff.latitude, dropoff_longitude: dropoff.longitude,
     goods: itemsTotal(items), currency: price.currency,
   });
-  const { cancellation_fee: fee } = await session.get(`/orders/quote?${question}`);
-  return { ...fee, amount: Math.min(fee.amount, price.amount) };
+  const [{ cancellation_fee: fee }, { balance }] = await Promise.all([
+    session.get(`/orders/quote?${question}`), method === 'cash' ? session.get(`/wallet?currency=${price.currency}`) : { balance: Infinity },
+  ]);
+  return { ...fee, amount: Math.min(fee.amount, price.amount, balance) };
 }
 
 export function Cancel({ session, order: latest, onClose }) {
@@ -27,9 +32,11 @@ export function Cancel({ session, order: latest, onClose }) {
     toast({ title: t('cancel.done') });
     onClose();
   };
-  const cost = fee ? t('cancel.fee_of', { fee: money(fee) }) : t('cancel.fee');
+  const isFree = !hasFee || fee?.amount === 0;
+  const way = order.payment_method === 'cash' ? '_cash' : '';
+  const cost = fee ? t(`cancel.fee_of${way}`, { fee: money(fee) }) : t(`cancel.fee${way}`);
   return html`<${Dialog} title=${t('cancel.title')} onClose=${onClose}><div class="form">
-    <p role="status">${hasFee ? cost : t('cancel.free')}</p>
+    <p role="status">${isFree ? t('cancel.free') : cost}</p>
     <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
     <${ActionButton} kind="danger" onPress=${cancel}>${t('cancel.confirm')}</${ActionButton}>
     <button type="button" class="button quiet" onClick=${onClose}>${t('cancel.keep')}</button>

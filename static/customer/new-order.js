@@ -86,13 +86,13 @@ function useQuote(session, { pickup, dropoff, goods, currency }) {
 }
 
 /** What it comes to, as far as that is known. */
-function Sum({ total, price: { quote, error, isAsked, retry }, currency }) {
+function Sum({ total, price: { quote, error, isAsked, retry }, currency, method }) {
   const amount = (value) => money({ amount: value, currency });
   const delivery = quote?.delivery.amount;
   return html`<dl class="facts"><div><dt>${t('new.items')}</dt><dd class="amount">${amount(total)}</dd></div>
       <div><dt>${t('new.delivery')}</dt>${quote ? html`<dd class="amount">${amount(delivery)}</dd>` : html`<dd class="muted">${isAsked ? '…' : t('new.delivery_text')}</dd>`}</div>
       ${quote && html`<div class="sum"><dt>${t('order.total')}</dt><dd class="amount">${amount(total + delivery)}</dd></div>`}</dl>
-    ${quote && html`<p class="muted">${t('new.cancelling', { fee: money(quote.cancellation_fee) })}</p>`}
+    ${quote && html`<p class="muted">${t(method === 'cash' ? 'new.cancelling_cash' : 'new.cancelling', { fee: money(quote.cancellation_fee) })}</p>`}
     ${error && !quote && html`<p class="error" role="alert">${t('new.no_price')} <span class="line">${explain(error)}</span>
       <button type="button" class="link" onClick=${retry}>${t('try_again')}</button></p>`}`;
 }
@@ -180,7 +180,7 @@ export function NewOrder({ face }) {
         <fieldset class="choices"><legend>${t('order.paid_by')}</legend>${['wallet', 'cash'].map((name) => html`<label key=${name} class="chip radio"><input type="radio" name="method" checked=${draft.method === name} onChange=${() => change('method')(name)} />
           ${t(`payment.${name}`)}${name === 'wallet' && account ? ` · ${money({ amount: account.balance, currency })}` : ''}</label>`)}</fieldset>
         ${isTooMuch && html`<p class="warn" role="status">${t('error.insufficient_funds')} ${topUp}</p>`}
-        <${Sum} total=${total} price=${price} currency=${currency} />
+        <${Sum} total=${total} price=${price} currency=${currency} method=${draft.method} />
         <div class="sticky">
           ${what && html`<p class="muted" id="missing">${t('new.missing', { what })}</p>`}
           ${problem && html`<${Refusal} error=${problem}>${problem.code === 'insufficient_funds' && !isTooMuch && topUp}</${Refusal}>`}

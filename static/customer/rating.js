@@ -37,7 +37,7 @@ export function Rating({ session, order }) {
   if (sent) return html`<${Given} rating=${sent} isNew=${true} />`;
   if (value) return html`<${Given} rating=${value} />`;
   // Whether there is one is not known: nobody is asked twice.
-  if (value === undefined) return null;
+  if (value === undefined || error) return null;
   return html`<section class="card form">
     <h2>${t('rating.title', { name: order.partner?.name ?? t('a_partner') })}</h2>
     <fieldset class="stars"><legend class="sr">${t('rating.stars')}</legend>${STARS.map((count) => html`

@@ -20,6 +20,8 @@ export class Wallet {
   #session;
   #key;
   #hear;
+  /** How often those under way were looked at. */
+  #looks = 0;
 
   constructor({ session, group }) {
     this.#session = session;
@@ -65,14 +67,20 @@ export class Wallet {
 
   /** Asks the payment provider for money. */
   async topUp(amount, currency, key) {
+    const looks = this.#looks;
     const topUp = await this.#session.post('/wallet/topups', { amount, currency }, { key });
-    if (topUp.status === 'pending') this.pending.set((all) => [...all.filter(({ id }) => id !== topUp.id), topUp]);
+    if (topUp.status === 'pending') {
+      this.pending.set((all) => [...all.filter(({ id }) => id !== topUp.id), topUp]);
+      // What told of its end, perhaps, came before the answer, and did not find it.
+      if (looks !== this.#looks) this.#follow();
+    }
     await this.load();
     return topUp;
   }
 
   /** Looks how those stand that are under way. */
   async #follow() {
+    this.#looks += 1;
     const open = this.pending.value.filter(({ status }) => status === 'pending');
     await Promise.all(open.map(async ({ id }) => {
       const now = await this.#session.get(`/wallet/topups/${id}`).catch((problem) => (problem.status === 404 ? null : undefined));

@@ -18,7 +18,7 @@ import { Availability } from './availability.js';
 import { Drive } from './drive.js';
 import { Earnings } from './earnings.js';
 import { EarningsScreen } from './earnings-screen.js';
-import { Offers, PutAsideAbove, isOccupied } from './offer.js';
+import { Offers, PutAsideAbove, isCardOpen, isOccupied } from './offer.js';
 import { OrderScreen } from './order.js';
 import { Queue } from './queue.js';
 import { Sharing } from './sharing.js';
@@ -62,7 +62,16 @@ function begin() {
     areWanted.set(isWanted);
     arePutAside.set(false);
   };
-  queue.onOffer(() => (isOccupied() ? arePutAside.set(true) : show(false)));
+  queue.onOffer(() => {
+    // Nor from under the finger of whoever looks at one: the card tells that there are others.
+    if (isCardOpen()) {
+      // What has ended there was asked for, perhaps; what comes in its place was not.
+      if (queue.state.value.offers.length === 1) areWanted.set(false);
+      return;
+    }
+    if (isOccupied()) arePutAside.set(true);
+    else show(false);
+  });
   queue.onLoss((order, status) => toast({ title: t(`over.${status}`), text: order.pickup.address }));
   const end = () => {
     sharing.end();

@@ -17,9 +17,15 @@ const REASONS = ['far', 'busy', 'break', 'other'];
 /** An offer that has only just come to the front is not answered by what was meant for something else, milliseconds. */
 const HESITATION = 700;
 
+/** What has the focus because it was pressed, and not because somebody writes. */
+const PRESSED = '[type="checkbox"], [type="radio"], [type="range"]';
+
 /** Whether somebody is in the midst of something that a card on top would break into: a dialog, or a field. */
 export const isOccupied = () => document.querySelector('dialog[open]:not(.offer)') !== null
-  || document.activeElement?.matches('input, textarea, select') === true;
+  || document.activeElement?.matches(`input:not(${PRESSED}), textarea, select`) === true;
+
+/** Whether the card is on the screen: with an offer, or with what became of one. */
+export const isCardOpen = () => document.querySelector('dialog.offer[open]') !== null;
 
 /** What is left, drawn as a ring, and in seconds. Told aloud at the beginning and when it gets urgent. */
 function Ring({ left, whole }) {

@@ -1,7 +1,7 @@
 // What there is to do: offers, and orders in hand, as the partner's group tells it.
 
 import { Store } from '../app/store.js';
-import { withUpdate } from '../app/order.js';
+import { heard, withUpdate } from '../app/order.js';
 
 /** The farther an order is, the sooner it is to be ended. */
 const FARTHEST_FIRST = ['in_transit', 'picked_up', 'arrived', 'en_route', 'assigned'];
@@ -37,7 +37,7 @@ export class Queue {
     this.group = group;
     group.on('queue', ({ offers, orders }) => {
       const known = new Set(this.state.value.offers.map(({ id }) => id));
-      this.state.set({ isLoaded: true, offers, orders: orders.toSorted(byTurn) });
+      this.state.set({ isLoaded: true, offers, orders: orders.map(heard).toSorted(byTurn) });
       offers.filter(({ id }) => !known.has(id)).forEach((offer) => this.#announce(offer));
     });
     group.on('assignment', ({ offer }) => {
@@ -104,7 +104,7 @@ export class Queue {
     this.state.set((state) => {
       if (this.#order(order.id)?.version > order.version) return state;
       const others = state.orders.filter(({ id }) => id !== order.id);
-      return { ...state, orders: rank(order) < 0 ? others : [...others, order].toSorted(byTurn) };
+      return { ...state, orders: rank(order) < 0 ? others : [...others, heard(order)].toSorted(byTurn) };
     });
   }
 

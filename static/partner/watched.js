@@ -2,9 +2,9 @@
 
 import { useEffect, useMemo } from '../app/view.js';
 import { Store, useStore } from '../app/store.js';
-import { withEta, withUpdate } from '../app/order.js';
+import { heard, withEta, withUpdate } from '../app/order.js';
 
-class Watched {
+export class Watched {
   order;
   error = new Store(null);
 
@@ -13,7 +13,7 @@ class Watched {
     this.group = client.subscribe(`order_${orderId}`);
     this.group.ready.catch((error) => this.error.set(error));
     this.group.on('order_status', ({ order }) => {
-      this.put({ ...order, eta: order.eta && { ...order.eta, heardAt: Date.now() } });
+      this.put(order);
       queue.put(order);
     });
     this.group.on('order_update', ({ update }) => this.order.set((order) => withUpdate(order, update)));
@@ -21,9 +21,9 @@ class Watched {
     this.group.on('ended', (error) => { if (error) this.error.set(error); });
   }
 
-  /** The order, unless a later picture of it is known. */
+  /** The order as it was told just now, by a frame or by the answer to a step, unless a later picture of it is known. */
   put(order) {
-    this.order.set((known) => (known && known.version > order.version ? known : order));
+    this.order.set((known) => (known && known.version > order.version ? known : heard(order)));
   }
 }
 

@@ -2,9 +2,9 @@
 
 import assert from 'node:assert/strict';
 import test from 'node:test';
-import { SHOP, counted, enter, locate, lookAt, place, rowOf, short, stage, stepper } from './admin-stage.mjs';
+import { SHOP, counted, enter, locate, lookAt, noDialog, open, place, rowOf, short, stage, stepper } from './admin-stage.mjs';
 import { Face } from './face.mjs';
-import { startRedis, startWire } from './support.mjs';
+import { soon, startRedis, startWire } from './support.mjs';
 
 const DESK = { width: 1440, height: 900 };
 const status = (face, text) => face.until((wanted) => document.querySelector('.story-title .pill')?.textContent === wanted, text, `the order to be ${text}`);
@@ -190,6 +190,74 @@ test('what could not be read is read by itself once the connection is back', asy
   wire.cut();
   await rowOf(olga, order, 'Pol Ferrer');
   await failed(0);
+});
+
+/** Loses the answer to the next call to `path`, which the server has carried out, while `act` is done. */
+async function loseAnswer({ browser, face, path }, act) {
+  const lost = new Promise((resolve) => {
+    browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  });
+  await face.tab.send('Fetch.enable', { patterns: [{ urlPattern: `*${path}`, requestStage: 'Response' }] });
+  await act();
+  await face.tab.send('Fetch.failRequest', { requestId: await soon(lost, `a call to ${path}`), errorReason: 'ConnectionReset' });
+  await face.tab.send('Fetch.disable');
+}
+
+test('what was asked for and not answered is told as that, and asked for again it is done once', async (t) => {
+  const story = await stage(t);
+  const { browser, customer, partner, partnerId, server } = story;
+  const olga = await enter(story, 'Olga Roca');
+  const mia = await server.user('partner', 'Mia Serra');
+  await mia.call('PUT', '/partner/availability', { online: true });
+  const order = await place(customer);
+  await olga.admin.call('POST', `/orders/${order.id}/transitions`, { to: 'confirmed' });
+  await olga.go(`/admin/orders/${order.id}`);
+  await open(olga, 'Assign');
+  await olga.see('Mia Serra');
+  await loseAnswer({ browser, face: olga, path: '/assign' }, () => olga.press('Assign to Pol Ferrer'));
+  await olga.see('No answer came');
+  await status(olga, 'Assigned');
+  const dialog = () => olga.run(() => document.querySelector('dialog').innerText);
+  assert.doesNotMatch(await dialog(), /meanwhile|Mia Serra/, 'it was nobody else, and nobody else can be asked for');
+  await olga.press('Assign to Pol Ferrer');
+  await noDialog(olga);
+  const { version, partner: { id } } = await customer.call('GET', `/orders/${order.id}`);
+  assert.equal(id, partnerId);
+
+  const step = stepper(partner, order);
+  for (const to of ['en_route', 'arrived', 'picked_up', 'in_transit']) await step(to);
+  await step('delivered', { note: 'at the door' });
+  assert.equal((await customer.call('POST', `/orders/${order.id}/transitions`, { to: 'completed' })).version, version + 6, 'it was assigned once');
+  await open(olga, 'Refund');
+  await olga.write('Amount in USD', '5');
+  await olga.write('Reason', 'It was cold');
+  await loseAnswer({ browser, face: olga, path: '/refund' }, () => olga.press('Refund $5.00'));
+  await olga.see('No answer came');
+  await olga.until(() => document.querySelector('.movements').innerText.includes('It was cold'), undefined, 'what was done after all');
+  assert.doesNotMatch(await dialog(), /meanwhile/, 'nobody else has refunded anything');
+  assert.deepEqual(await olga.faults(), [], 'without an answer');
+  // Nor is that forgotten by who closes the dialog.
+  await olga.key('Escape');
+  await noDialog(olga);
+  await open(olga, 'Refund');
+  await olga.see('No answer came');
+  await olga.press('Refund $5.00');
+  await noDialog(olga);
+  assert.equal((await olga.admin.call('GET', `/orders/${order.id}/payment`)).refunded.amount, 500);
+
+  // What is typed stays where what it is about cannot be read again.
+  await open(olga, 'Refund');
+  await olga.write('Reason', 'It was late');
+  await olga.tab.send('Network.setBlockedURLs', { urls: ['*/payment'] });
+  const refund = () => olga.admin.call('POST', `/orders/${order.id}/refund`, { reason: 'It was little', amount: 100 });
+  await refund();
+  await olga.see('This is how it was; it could not be read again');
+  assert.equal(await olga.run(() => document.querySelector('dialog textarea')?.value), 'It was late');
+  await olga.tab.send('Network.setBlockedURLs', { urls: [] });
+  await refund();
+  await olga.see('$2.00 were refunded meanwhile');
+  assert.equal(await olga.run(() => document.querySelector('dialog textarea').value), 'It was late');
+  await olga.seeNot('it could not be read again');
 });
 
 test('while Redis is away the dashboard says so, and orders go on', async (t) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { reader, speaker } from './no-page.mjs';
+import { feeOf } from '../../static/customer/cancel.js';
 import { Draft, isShort, isWritten, itemsOf, missingOf, suggested } from '../../static/customer/draft.js';
 import { amountsOf } from '../../static/customer/payment.js';
 import { Wallet } from '../../static/customer/wallet.js';
@@ -83,6 +84,17 @@ test('what was not charged is not told as if it had been', () => {
   assert.deepEqual(told({ status: 'failed' }, { method: 'cash' }), total);
 });
 
+test('cancelling late costs no more than the price, and in cash no more than there is in the wallet', async () => {
+  const order = { pickup: PICKUP, dropoff: DROPOFF, items: [{ name: 'Soup', quantity: 1, unit_price: 650 }] };
+  const fee = async (method, price, balance) => {
+    const session = { get: async (path) => (path === '/wallet?currency=USD' ? { balance, currency: 'USD' } : { cancellation_fee: dollars(300) }) };
+    return (await feeOf(session, { ...order, payment_method: method, price: dollars(price) })).amount;
+  };
+  // What pays for the order by the wallet is set aside, and no part of its balance.
+  assert.deepEqual([await fee('wallet', 1680, 0), await fee('wallet', 250, 0)], [300, 250]);
+  assert.deepEqual([await fee('cash', 1680, 500), await fee('cash', 1680, 120), await fee('cash', 250, 500), await fee('cash', 1680, 0)], [300, 120, 250, 0]);
+});
+
 test('money on its way is kept in sight until it has come, or is known not to', async () => {
   const server = reader();
   const group = speaker();
@@ -111,4 +123,29 @@ test('money on its way is kept in sight until it has come, or is known not to', 
   assert.deepEqual(server.asked, ['one', 'two', 'two'].map((id) => `/wallet/topups/${id}`));
   wallet.putAside('two');
   assert.deepEqual(pending(wallet), []);
+});
+
+test('money whose coming is told before the answer that it is on its way is not under way for ever', async () => {
+  const [server, posted] = [reader(), reader()];
+  const group = speaker();
+  const topUp = (status, failure = null) => ({ id: 'one', status, failure, amount: 2500, currency: 'USD', created_at: '2026-11-29T10:00:00Z' });
+  const session = {
+    user: { value: { id: 'eva' } },
+    get: (path) => (path.startsWith('/wallet/topups/') ? server.read(path) : path === '/wallet' ? { currency: 'USD', balance: 2500, held: 0 } : { items: [], next_cursor: null }),
+    post: posted.read,
+  };
+  const wallet = new Wallet({ session, group });
+  const told = {
+    succeeded: () => group.say('wallet_update', { wallet: { currency: 'USD', balance: 2500 }, entry: { id: 'e', kind: 'top_up' } }),
+    failed: () => group.say('notification', { notification: { type: 'payment_failed' } }),
+  };
+  for (const [status, tell] of Object.entries(told)) {
+    const asked = wallet.topUp(2500, 'USD', status);
+    tell();
+    await posted.give(topUp('pending'));
+    await asked;
+    assert.deepEqual(wallet.pending.value.map((one) => one.status), ['pending']);
+    await server.give(topUp(status));
+    assert.deepEqual(wallet.pending.value.map((one) => one.status), status === 'failed' ? ['failed'] : [], status);
+  }
 });

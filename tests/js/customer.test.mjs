@@ -262,7 +262,8 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
 });
 
 test('an order can be placed with the keyboard alone', async (t) => {
-  const { server, browser } = await stage(t);
+  const story = await stage(t);
+  const { server, browser, admin, partnerId } = story;
   const face = await register(server, browser, 'Dora Mas', { width: 1440, height: 900 });
   const type = async (name, text) => {
     await face.tabTo(name);
@@ -287,9 +288,19 @@ test('an order can be placed with the keyboard alone', async (t) => {
   await type('Price of one', '6.50');
   await face.tabTo('Cash');
   await face.key(' ');
+  await face.see('it costs up to $3.00, from your wallet');
   await face.tabTo('Place the order');
   await face.key('Enter');
   await face.see('Looking for a partner');
+
+  // Nor is more said to be taken than there is.
+  const orderId = (await face.run(() => location.pathname)).split('/').at(-1);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const to of ['en_route', 'arrived']) await stepper(story, orderId)(to);
+  await face.see('partner 1 is at the pick-up');
+  await face.tabTo('Cancel the order');
+  await face.key('Enter');
+  await face.see('Cancelling is free now.');
 });
 
 test('no screen has a fault that axe-core knows of, in light and dark, in English and German', async (t) => {

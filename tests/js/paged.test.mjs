@@ -106,6 +106,47 @@ test('what is put while the list is read stays, and what was put before that cou
   assert.deepEqual(ids(list), [2, 0]);
 });
 
+test('the next page and the newest one do not cancel each other, whichever is asked for first', async () => {
+  const [answers, { read, add }] = [reader(), shelf(25)];
+  let isHeld = false;
+  const list = new Paged((query) => (isHeld ? answers.read(query) : read(query)));
+  await list.load();
+  isHeld = true;
+  const give = async () => answers.give(await read(answers.asked.at(-1)));
+
+  // Asked for while the list is read again.
+  add(2);
+  const [again, more] = [list.load(), list.load({ more: true })];
+  assert.deepEqual(answers.asked, [''], 'it waits for what is known to be there');
+  await give();
+  assert.deepEqual([ids(list), list.state.value.isLoading], [whole(26, 12), true]);
+  await give();
+  await Promise.all([again, more]);
+  assert.deepEqual([ids(list), list.state.value.isLoading], [whole(26, 22), false]);
+
+  // Read again, after a long break, while the next page is under way: that one would leave a hole.
+  const next = list.load({ more: true });
+  const old = await read(answers.asked.at(-1));
+  add(30);
+  const anew = list.load();
+  assert.equal(list.load({ more: true }), next, 'it is asked for once');
+  await answers.give(old);
+  await give();
+  await anew;
+  assert.deepEqual([ids(list), list.state.value.isLoading], [whole(56, 10), true]);
+  await give();
+  await next;
+  assert.deepEqual([ids(list), list.state.value.isLoading], [whole(56, 20), false]);
+  assert.equal(answers.asked.length, 5);
+
+  // Where the newest page cannot be read, that is told, also when the next one can.
+  const [failing, after] = [list.load(), list.load({ more: true })];
+  await answers.give(Promise.reject(new Error('unreachable')));
+  await give();
+  await Promise.all([failing, after]);
+  assert.deepEqual([ids(list), list.state.value.error?.message], [whole(56, 30), 'unreachable']);
+});
+
 const order = (id, status, version = 1) => ({ id, status, version, customer: { id: 'ada' }, partner: null });
 const step = (id, status, version) => ({ update: { order_id: id, status, version, partner: null, updated_at: '' } });
 

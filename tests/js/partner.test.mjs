@@ -278,6 +278,32 @@ test('an offer can be accepted with the keyboard alone', async (t) => {
   assert.equal((await customer.call('GET', `/orders/${second.id}`)).status, 'assigned');
 });
 
+test('an offer is on top of a switch that was pressed, and another one does not take it from under the finger', async (t) => {
+  const { server, browser, customer } = await stage(t, { WAYBILL_OFFER_SECS: '60' });
+  const face = await register(server, browser, 'Vera Coll');
+  await goOnline(face);
+  await face.press('Account');
+  await face.press('Play a sound');
+  await face.until(() => document.activeElement.matches('[type="checkbox"]:checked'), undefined, 'the switch to keep the focus');
+  await place(customer);
+  await offered(face);
+  await face.press('Accept');
+  await face.see('A new order');
+
+  // One that was put aside for a chat, and is looked at by now.
+  await face.press('Chat');
+  await face.until(() => document.activeElement.matches('dialog textarea'));
+  const second = await place(customer);
+  await face.press('An offer waits');
+  await offered(face);
+  const third = await place(customer);
+  await face.until(() => document.querySelector('dialog.offer[open] .offer-count'), undefined, 'the card to tell of another one');
+  await face.press('Accept');
+  await face.until(() => document.querySelector('.offer[open]:not(:has(.offer-count))'), undefined, 'the other one to be left');
+  const statuses = await Promise.all([second, third].map(async ({ id }) => (await customer.call('GET', `/orders/${id}`)).status));
+  assert.deepEqual(statuses, ['assigned', 'confirmed']);
+});
+
 test('no screen has a fault that axe-core knows of, in light and dark, in English and German', async (t) => {
   const { server, browser, customer } = await stage(t);
   const face = await register(server, browser, 'Nuria Roca');

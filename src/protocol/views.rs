@@ -186,6 +186,9 @@ pub struct OrderView {
     /// The hand-over code; for the customer only.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// The partner's share of the price, once it is completed; for the partner only, while the order is in hand.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earnings: Option<Money>,
     /// When it was placed.
     pub created_at: Timestamp,
     /// When it last changed.
@@ -193,9 +196,9 @@ pub struct OrderView {
 }
 
 impl OrderView {
-    /// The order as `viewer` may see it.
+    /// The order as `viewer` may see it, by its row alone: without where the partner is.
     #[must_use]
-    pub fn of(order: &Order, viewer: Party, location: Option<LocationView>) -> Self {
+    pub fn of(order: &Order, viewer: Party, commission: Commission) -> Self {
         let of_customer = |text: &String| viewer.seen(Party::Customer, text);
         let place = |place: &Place| Place { address: of_customer(&place.address), ..*place };
         let item = |item: &Item| Item { name: of_customer(&item.name), ..*item };
@@ -216,12 +219,19 @@ impl OrderView {
             payment_method: order.payment_method,
             notes: order.notes.as_ref().map(of_customer),
             eta: None,
-            location: location.filter(|_| order.status.shows_location()),
+            location: None,
             code: (viewer == Party::Customer).then(|| order.code.clone()),
+            earnings: (viewer == Party::Partner && order.status.is_in_hand())
+                .then(|| share(order, commission)),
             created_at: order.created_at,
             updated_at: order.updated_at,
         }
     }
+}
+
+/// What of an order's price is its partner's.
+fn share(order: &Order, commission: Commission) -> Money {
+    Money { amount: commission.split(order.price.amount).0, ..order.price }
 }
 
 /// An order that is offered to a partner.
@@ -249,8 +259,8 @@ impl OfferView {
         pickup_distance: u32,
         commission: Commission,
     ) -> Self {
-        let earnings = Money { amount: commission.split(order.price.amount).0, ..order.price };
-        let mut order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, None) };
+        let earnings = share(order, commission);
+        let mut order = OrderView { notes: None, ..OrderView::of(order, Party::Partner, commission) };
         // By first name, until somebody has the order.
         order.customer.name.truncate(order.customer.name.find(' ').unwrap_or(order.customer.name.len()));
         Self { id, order, expires_at, pickup_distance, earnings }

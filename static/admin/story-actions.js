@@ -41,7 +41,7 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
     await face.session.post(`/orders/${order.id}/transitions`, body, { key });
     toast({ title: t(`act.${name}_done`) });
   };
-  return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(`act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
+  return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(name === 'cancel' ? 'act.cancel_now' : `act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
     <${About} order=${order} />
     ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
   </${Confirm}>`;
@@ -140,7 +140,7 @@ function Assign({ face, order: latest, onClose }) {
     ${!value && isLoading && html`<${Loading} />`}
     ${value && rows.length === 0 && html`<${Empty} icon="bicycle" title=${t('act.nobody')} />`}
     <ul class="assign-list">${(isLost ? [asked] : rows).map((row) => html`<li key=${row.id}><${Avatar} name=${row.name} /><span class="row-text"><span class="clip">${row.name}</span>
-      <span class="muted">${row.metres < Infinity ? distance(row.metres) : t('partners.unseen')} · ${row.orders.length === 0 ? t('partner.idle') : t('partners.has', { count: row.orders.length })}${row.rating ? ` · ${number(row.rating.average, 1)} ★` : ''}</span></span>
+      <span class="muted">${row.metres < Infinity ? distance(row.metres) : t('partners.unseen')} · ${row.orders.length === 0 ? t('partner.idle') : t('partners.has', { count: row.orders.length })}${row.rating ? ` · ${number(row.rating.average, 1)}\u00a0★` : ''}</span></span>
       <${ActionButton} kind="small primary" aria-label=${t('act.assign_to', { name: row.name })} disabled=${asked !== null && asked.id !== row.id} onPress=${() => assign(row)}>${t('act.assign')}</${ActionButton}></li>`)}</ul>
   </div></${Dialog}>`;
 }

@@ -178,6 +178,7 @@ export default {
   'act.take_back_text': 'Ein anderer Partner wird gesucht.',
   'act.take_back_done': 'Die Bestellung wurde zurückgenommen',
   'act.cancel': 'Stornieren',
+  'act.cancel_now': 'Bestellung stornieren',
   'act.cancel_title': 'Bestellung stornieren?',
   'act.cancel_text_wallet': '{amount}, die zurückgelegt sind, gehen ins Guthaben von {name} zurück; das lässt sich nicht rückgängig machen.',
   'act.cancel_text_cash': 'Noch ist nichts bezahlt, also geht nichts zurück: {name} hätte {amount} bar bezahlt. Das lässt sich nicht rückgängig machen.',

@@ -178,6 +178,7 @@ export default {
   'act.take_back_text': 'Another partner is looked for.',
   'act.take_back_done': 'The order was taken back',
   'act.cancel': 'Cancel',
+  'act.cancel_now': 'Cancel the order',
   'act.cancel_title': 'Cancel the order?',
   'act.cancel_text_wallet': '{amount}, which are set aside, go back to the wallet of {name}; this cannot be undone.',
   'act.cancel_text_cash': 'Nothing was paid yet, so nothing is given back: {name} was to pay {amount} in cash. This cannot be undone.',

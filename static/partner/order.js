@@ -49,7 +49,8 @@ function Target({ order, here }) {
 }
 
 function Contents({ order, earnings }) {
-  const isDue = order.payment_method === 'cash' && WAY.indexOf(order.status) < WAY.indexOf('delivered');
+  const step = WAY.indexOf(order.status);
+  const isDue = order.payment_method === 'cash' && step >= 0 && step < WAY.indexOf('delivered');
   const payment = isDue ? html`<strong>${t('order.collect', { amount: money(order.price) })}</strong>` : t(`order.by_${order.payment_method}`);
   return html`<section class="card"><h2>${t('order.items')}</h2>
     <ul class="contents">${order.items.map(({ name, quantity }, index) => html`<li key=${index}><strong class="amount">${quantity} ×</strong><span>${name}</span></li>`)}</ul>
@@ -83,7 +84,7 @@ function Panel({ face, watched, order, back }) {
       <span class="row-text"><strong class="clip">${customer}</strong><span class="muted">${t('order.customer')}</span></span>
       ${isChatted({ ...order, partner: order.partner ?? {} }) && html`<a class="button quiet" href=${router.href(`/orders/${order.id}/chat`)}><${Icon} name="chat" />${t('chat.title')}</a>`}</section>
     ${BEFORE_PICKUP.includes(order.status) && html`<p class="then muted"><${Icon} name="pin" size=${18} /><span>${t('order.then', { address: order.dropoff.address })}</span></p>`}
-    <${Contents} order=${order} earnings=${queue.earningsOf(order.id)} />
+    <${Contents} order=${order} earnings=${order.earnings ?? queue.earningsOf(order.id)} />
     ${order.status === 'assigned' && html`<${Return} face=${face} order=${order} onOrder=${put} />`}
     <${Steps} face=${face} order=${order} onOrder=${put} />`;
 }

@@ -80,6 +80,9 @@ test('a partner goes online, takes an offer, carries it out, and is paid', async
   await face.press('I am at the pick-up');
   await face.press('I have picked it up');
   await face.see('You have it all');
+  // Also a page that has not seen the offer knows what it brings.
+  await face.tab.reload();
+  await face.see('You earn');
   await face.press('Set off to the customer');
 
   await face.press('Hand over');
@@ -351,6 +354,7 @@ test('no screen has a fault that axe-core knows of, in light and dark, in Englis
   await look('earnings');
   await face.go(`/partner/orders/${order.id}`);
   await face.see('Delivered and paid.');
+  assert.doesNotMatch(await face.run(() => document.querySelector('.facts').innerText), /Collect/, 'it is in hand');
   await look('a past order');
   await face.run(() => localStorage.setItem('waybill.language', 'de'));
   await face.go('/partner');

@@ -113,6 +113,7 @@ fn order(status: OrderStatus) -> OrderView {
         eta: Leg::of(status).map(|_| eta()),
         location: status.shows_location().then(location),
         code: None,
+        earnings: None,
         created_at: at(),
         updated_at: at(),
     }

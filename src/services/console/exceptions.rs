@@ -54,9 +54,10 @@ pub async fn exceptions(app: &App) -> Result<Vec<ExceptionView>, ServiceError> {
     let orders: HashMap<OrderId, Order> = orders.into_iter().map(|order| (order.id, order)).collect();
     let claims: HashMap<OrderId, ClaimView> =
         claims.into_iter().map(|claim| (claim.order_id, claim)).collect();
+    let commission = app.settings().money.commission;
     let view = |Trouble { order_id, kind, since, seconds }| {
         let order = orders.get(&order_id)?;
-        let OrderView { status, customer, partner, .. } = OrderView::of(order, Party::Admin, None);
+        let OrderView { status, customer, partner, .. } = OrderView::of(order, Party::Admin, commission);
         let claim = claims.get(&order_id).cloned();
         Some(ExceptionView { order_id, kind, since, seconds, status, customer, partner, claim })
     };

@@ -70,7 +70,7 @@ fn accept_in(tx: &mut Tx<'_>, who: &Principal, offer_id: OfferId) -> Result<Answ
     let at = offer.closed_at.unwrap_or(tx.now());
     let is_theirs = order.partner.as_ref().is_some_and(|partner| partner.partner_id == partner_id);
     if offer.status == OfferStatus::Accepted && is_theirs {
-        let order = OrderView::of(&order, Party::Partner, None);
+        let order = OrderView::of(&order, Party::Partner, tx.settings().money.commission);
         return Ok(Answered { order, partner_id, at, is_new: false });
     }
     must_be_open(tx, &offer)?;
@@ -81,7 +81,8 @@ fn accept_in(tx: &mut Tx<'_>, who: &Principal, offer_id: OfferId) -> Result<Answ
     let to = Taken { to: OrderStatus::Assigned, party, by: Some(who.user_id), partner: Some(partner) };
     // It closes this offer and the others.
     let order = take(tx, order, to, Words::default(), None)?;
-    Ok(Answered { order: OrderView::of(&order, party, None), partner_id, at, is_new: true })
+    let order = OrderView::of(&order, party, tx.settings().money.commission);
+    Ok(Answered { order, partner_id, at, is_new: true })
 }
 
 /// Makes sure that a partner may have one more order in hand. Until the transaction ends nobody else can give that partner

@@ -73,8 +73,9 @@ pub async fn get(app: &App, who: Principal, order_id: OrderId) -> Result<OrderVi
 #[must_use]
 pub fn view(app: &App, order: &Order, viewer: Party) -> OrderView {
     let now = Timestamp::now();
-    let view = OrderView::of(order, viewer, app.last_seen().get(order.id, now));
-    OrderView { eta: app.last_seen().eta(order.id, order.status, now), ..view }
+    let location = app.last_seen().get(order.id, now).filter(|_| order.status.shows_location());
+    let eta = app.last_seen().eta(order.id, order.status, now);
+    OrderView { eta, location, ..OrderView::of(order, viewer, app.settings().money.commission) }
 }
 
 /// Orders that `who` may see, newest first.

@@ -103,7 +103,7 @@ pub async fn place(
             // Here, where no answer is kept for the key: an order that was placed is answered, whatever is taken by now.
             let order = insert(tx, &who, new, price?)?;
             let order = if auto_confirm { confirm(tx, order)? } else { order };
-            Ok(OrderView::of(&order, Party::Customer, None))
+            Ok(OrderView::of(&order, Party::Customer, tx.settings().money.commission))
         })
         .await;
     if placed.as_ref().is_err_and(ServiceError::is_passing) && counted.is_so() {
@@ -148,7 +148,8 @@ fn insert(tx: &mut Tx<'_>, who: &Principal, new: NewOrder, price: Money) -> Resu
     rows::insert(tx.conn(), &order)?;
     save_step(tx.conn(), &order, None, Party::Customer, Some(who.user_id), Words::default(), None)?;
     let authorised = money::authorise(tx, &order)?;
-    tx.emit(&Event::OrderCreated { order: Box::new(OrderView::of(&order, Party::Admin, None)) });
+    let created = OrderView::of(&order, Party::Admin, tx.settings().money.commission);
+    tx.emit(&Event::OrderCreated { order: Box::new(created) });
     let content = NotificationContent::OrderPlaced { order_id: order.id, price };
     let mut letters = vec![(order.customer_id, content)];
     letters.extend(authorised.letters);

@@ -118,11 +118,11 @@ pub async fn transition(
                     None => return Err(refused),
                     Some(Again::Step(party)) => (order, party),
                     Some(Again::GivingBack(before)) => {
-                        return Ok(OrderView::of(&before, Party::Partner, None));
+                        return Ok(OrderView::of(&before, Party::Partner, tx.settings().money.commission));
                     }
                 },
             };
-            Ok(answers.kept(order, party))
+            Ok(answers.kept(tx, order, party))
         })
         .await?;
     if answered.0.get().is_some_and(|(order, _)| !order.status.shows_location()) {
@@ -164,7 +164,7 @@ pub async fn assign(
         let assigned = order.partner.as_ref().map(|partner| partner.partner_id);
         let is_theirs = assigned == Some(asked.partner_id) && order.status.is_in_hand();
         if is_theirs && (order.status == OrderStatus::Assigned || repeated::has_assigned(tx, &who, &order)?) {
-            return Ok(answers.kept(order, party));
+            return Ok(answers.kept(tx, order, party));
         }
         check_version(&order, asked.version)?;
         let partner = find_partner(tx, asked.partner_id)?;
@@ -185,7 +185,7 @@ pub async fn assign(
         letters.extend(more);
         // Of both at once, since inboxes are locked in one order.
         notifications::add_all(tx, letters)?;
-        Ok(answers.kept(order, party))
+        Ok(answers.kept(tx, order, party))
     };
     let reply = app.write_once(key, 200, job).await?;
     Ok(answered.as_of_now(app, reply))
@@ -198,8 +198,8 @@ struct Answered(Arc<OnceLock<(Order, Party)>>);
 
 impl Answered {
     /// What is kept.
-    fn kept(&self, order: Order, party: Party) -> OrderView {
-        let kept = OrderView::of(&order, party, None);
+    fn kept(&self, tx: &Tx<'_>, order: Order, party: Party) -> OrderView {
+        let kept = OrderView::of(&order, party, tx.settings().money.commission);
         // It is empty: a job runs once.
         let _ = self.0.set((order, party));
         kept
@@ -454,7 +454,9 @@ fn announce(
         (false, false) => None,
     };
     if let Some(action) = action {
-        let seen = (action != QueueAction::Removed).then(|| OrderView::of(order, Party::Partner, None));
+        let commission = tx.settings().money.commission;
+        let seen =
+            (action != QueueAction::Removed).then(|| OrderView::of(order, Party::Partner, commission));
         tx.emit(&Event::QueueUpdated {
             partner_id: concerned.partner_id,
             order_id: order.id,

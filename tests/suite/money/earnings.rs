@@ -50,6 +50,29 @@ async fn all_that_was_earned_or_a_part_of_it_is_paid_out() {
 }
 
 #[actix_web::test]
+async fn a_partner_and_nobody_else_knows_what_an_order_in_hand_will_bring() {
+    let app = start().await;
+    let (customer, partner, admin) = (rich(&app, PRICE).await, app.partner().await, app.admin().await);
+    let mut work = app.connect(&partner, "/ws/partner/").await;
+    work.expect("queue").await;
+    let order = wallet_order(&app, &customer, &partner).await;
+    let share = json!({"amount": SHARE, "currency": "USD"});
+    assert_eq!(work.expect("queue_update").await["order"]["earnings"], share);
+    let path = format!("/orders/{order}");
+    let mut seen = Vec::new();
+    for user in [&partner, &customer, &admin] {
+        seen.push(app.as_user(user).get(&path).await.expect(200)["earnings"].clone());
+    }
+    assert_eq!(seen, [share.clone(), Value::Null, Value::Null]);
+    let step = app.step(&partner, &order, "en_route").await;
+    assert_eq!(step["earnings"], share);
+    let mut watching = app.connect(&partner, &format!("/ws/orders/{order}/")).await;
+    assert_eq!(watching.expect("order_status").await["order"]["earnings"], share);
+    app.step(&admin, &order, "failed").await;
+    assert_eq!(app.as_user(&partner).get(&path).await.expect(200)["earnings"], json!(null), "it brings nothing");
+}
+
+#[actix_web::test]
 async fn a_partner_sees_what_became_of_a_pay_out_and_of_none_but_their_own() {
     let app = start().await;
     let (partner, other) = (earner(&app, 1).await, app.partner().await);

@@ -126,10 +126,10 @@ class Tab {
   }
 
   /** Runs `what(argument)` in the page, and gives what it resolves to. */
-  async run(what, argument) {
+  async run(what, argument, patience = 30_000) {
     const expression = `(${what})(${JSON.stringify(argument) ?? ''})`;
     const answer = await soon(
-      this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }), `${what}`, 30_000,
+      this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }), `${what}`, patience,
     );
     if (answer.exceptionDetails) {
       throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);
@@ -174,6 +174,21 @@ class Tab {
 
   close() {
     return this.#browser.send('Target.closeTarget', { targetId: this.#target });
+  }
+
+  /** Stops the page without a word to it, as browsers do that know no `freeze`. What others tell it meanwhile may be lost. */
+  async stop() {
+    const stopped = new Promise((resolve) => {
+      this.#browser.listen((method) => method === 'Debugger.paused' && resolve());
+    });
+    await this.send('Debugger.enable');
+    // Answered once the page goes on.
+    this.send('Runtime.evaluate', { expression: 'debugger' }).catch(() => {});
+    await soon(stopped, 'the page to stop');
+  }
+
+  goOn() {
+    return this.send('Debugger.disable');
   }
 
   /** Ends the page's process, as the system does when memory is short. */

@@ -238,6 +238,56 @@ test('a server that is killed in the middle costs nothing, and what is written o
   assert.deepEqual(items.map(({ text }) => text), ['Third floor']);
 });
 
+test('a chat beside other apps is closed by itself, as often as one likes', async (t) => {
+  const { server, browser, admin, partnerId } = await stage(t);
+  const face = await register(server, browser, 'Berta Soler');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  await face.see('partner 1 takes your order');
+  // Frames have one history in common.
+  await face.go('/');
+  await face.run((path) => {
+    for (const src of [path, '/customer']) document.body.append(Object.assign(document.createElement('iframe'), { src, width: 600, height: 800 }));
+  }, `/customer/orders/${orderId}`);
+  const press = ([frame, selector]) => {
+    const found = document.querySelectorAll('iframe')[frame].contentDocument?.querySelector(selector);
+    found?.click();
+    return Boolean(found);
+  };
+  const isChatShown = (wanted) => Boolean(document.querySelector('iframe').contentDocument.querySelector('dialog[open]')) === wanted;
+  for (const other of ['/customer/wallet', '/customer/settings']) {
+    await face.until(press, [0, 'a[href$="/chat"]'], 'the way to the chat');
+    await face.until(isChatShown, true, 'the chat');
+    await face.until(press, [1, `a.tab[href="${other}"]`], 'a tab of the other one');
+    await face.until(press, [0, 'dialog[open] .dialog-head button'], 'the button that closes it');
+    await face.until(isChatShown, false, 'the chat to be closed');
+    assert.deepEqual(await face.run(() => [...document.querySelectorAll('iframe')].map(({ contentWindow }) => contentWindow.location.pathname)), [
+      `/customer/orders/${orderId}`, other,
+    ]);
+  }
+});
+
+test('a chat is closed, also where the way back is that of a frame within its page', async (t) => {
+  const { server, browser, admin, partnerId } = await stage(t);
+  const face = await register(server, browser, 'Carme Roig');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const path of ['/customer/wallet', '/customer/settings']) {
+    await face.press('Chat');
+    await face.until(() => document.querySelector('dialog[open]'));
+    // As an extension of the browser may put one there.
+    await face.run(() => document.body.append(document.querySelector('iframe') ?? Object.assign(document.createElement('iframe'), { src: '/customer' })));
+    await face.until((href) => {
+      const tab = document.querySelector('iframe').contentDocument?.querySelector(`a.tab[href="${href}"]`);
+      tab?.click();
+      return Boolean(tab);
+    }, path, 'a tab in the frame');
+    await face.run(() => document.querySelector('dialog[open] .dialog-head button').click());
+    await face.until(() => !document.querySelector('dialog[open]'), undefined, 'the chat to be closed');
+    assert.equal(await face.run(() => location.pathname), `/customer/orders/${orderId}`);
+  }
+});
+
 test('a page outlives its token, and a log-out on one tab is one on all', async (t) => {
   const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '4' });
   const face = await register(server, browser, 'Carla Vidal');

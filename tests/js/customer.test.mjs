@@ -311,6 +311,34 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
   await face.see('Log in');
 });
 
+test('two tabs that renew at once, where there are no locks, both stay logged in', async (t) => {
+  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '4' });
+  const url = `http://lan.test:${server.port}`;
+  const face = await register({ url }, browser, 'Dolors Mas');
+  const tabs = [face, await Face.open(browser, `${url}/customer`)];
+  await tabs[1].see('Hello Dolors');
+  assert.equal(await face.run(() => navigator.locks), undefined);
+  const kept = () => JSON.parse(localStorage.getItem('waybill.customer'))?.refresh;
+  // Both are answered, and neither hears of it before the other one has been.
+  const answers = tabs.map(({ tab }) => new Promise((resolve) => {
+    tab.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  }));
+  for (const { tab } of tabs) await tab.send('Fetch.enable', { patterns: [{ urlPattern: '*/auth/refresh', requestStage: 'Response' }] });
+  const ids = await soon(Promise.all(answers), 'both to renew');
+  const before = await face.run(kept);
+  for (const [index, { tab }] of tabs.entries()) {
+    await tab.send('Fetch.continueRequest', { requestId: ids[index] });
+    await tab.send('Fetch.disable');
+    await tabs[index].until(`(refresh) => ![undefined, refresh].includes((${kept})())`, before, 'the renewed log-in');
+  }
+  const renewed = await face.run(kept);
+  await face.until(`(refresh) => ![undefined, refresh].includes((${kept})())`, renewed, 'the next renewal');
+  for (const one of tabs) {
+    await one.press('Wallet');
+    await one.see('No movements yet');
+  }
+});
+
 test('an order can be placed with the keyboard alone', async (t) => {
   const { server, browser } = await stage(t);
   const face = await register(server, browser, 'Dora Mas', { width: 1440, height: 900 });

@@ -320,6 +320,8 @@ test('a partner is asked when going online, and logging out closes what is shown
 test('a tab that hears late who has logged in leaves the pushes of that one alone', async (t) => {
   const { server, browser } = await stage(t);
   const [face, late] = [await open(server, browser, 'customer'), await open(server, browser, 'customer')];
+  // A tab that nobody looks at is slow.
+  await face.tab.send('Page.bringToFront');
   await register(face, 'Gina');
   await turnOn(face);
   await late.tab.reload();

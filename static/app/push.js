@@ -20,6 +20,16 @@ const isSame = (buffer, bytes) => {
   return own.length === bytes.length && own.every((byte, index) => byte === bytes[index]);
 };
 
+/** Does `work`. What a browser itself says of a failure is English, and no code of ours. */
+async function inWords(work) {
+  try {
+    await work();
+  } catch (error) {
+    if (typeof error.code === 'string') throw error;
+    throw Object.assign(new Error('the browser failed', { cause: error }), { code: 'browser_failed' });
+  }
+}
+
 /** The pushes of this browser to one app. */
 export class Push {
   /** `unsupported`, `denied`, `off` or `on`; null while it is not known. */
@@ -51,7 +61,8 @@ export class Push {
     // Of the same one something else has changed.
     if (userId !== null && userId === before) return;
     if (before !== null) this.state.set(null);
-    if (userId === null || before !== null) this.#after(() => this.#forget()).catch(() => {});
+    const whose = before ?? this.#owner;
+    if (userId === null || (whose !== null && whose !== userId)) this.#after(() => this.#forget(whose)).catch(() => {});
     if (userId !== null) this.#after(() => this.#start(userId)).catch(() => this.#look(userId));
   }
 
@@ -64,7 +75,7 @@ export class Push {
 
   /** Nothing is done in the name of who has come since. */
   #mustBe(userId) {
-    if (userId === null || this.#session.user.value?.id !== userId) throw new Error('another user');
+    if (userId === null || this.#session.user.value?.id !== userId) throw Object.assign(new Error('another user'), { code: 'unknown' });
   }
 
   // Only if there is one: a page that nobody has asked for pushes leaves nothing behind in the browser.
@@ -97,13 +108,27 @@ export class Push {
     await this.#look(userId);
   }
 
+  /** Whose the subscription is, as all tabs know it; null where there is none, or it was not noted. */
+  get #owner() {
+    return localStorage.getItem(this.#ownerKey);
+  }
+
+  get #ownerKey() {
+    return `waybill.push.${this.#session.face}`;
+  }
+
   /** Whoever logs in next at this browser sees nothing of who was here before. The server forgets it with the log-in. */
-  async #forget() {
+  async #forget(whose) {
     const found = await this.#find();
-    if (!found) return;
+    // A tab may hear late of a log-out: the next one has logged in elsewhere, and wants what is there by now.
+    const isAnothers = () => this.#owner !== null && (this.#owner !== whose || this.#owner === this.#session.user.value?.id);
+    if (!found || isAnothers()) return;
     for (const shown of await found.getNotifications()) shown.close();
     await navigator.clearAppBadge?.().catch(() => {});
-    await (await found.pushManager.getSubscription())?.unsubscribe();
+    const subscription = await found.pushManager.getSubscription();
+    if (isAnothers()) return;
+    localStorage.removeItem(this.#ownerKey);
+    await subscription?.unsubscribe();
   }
 
   async #subscribe(userId) {
@@ -122,6 +147,7 @@ export class Push {
     this.#mustBe(userId);
     subscription ??= await pushManager.subscribe({ userVisibleOnly: true, applicationServerKey });
     this.#mustBe(userId);
+    localStorage.setItem(this.#ownerKey, userId);
     await this.#session.post('/push/subscriptions', subscription.toJSON());
   }
 
@@ -143,24 +169,27 @@ export class Push {
   /** Asks the browser, which asks the user. To be called when something was pressed. */
   async turnOn() {
     const userId = this.#userId;
-    const isGranted = await Notification.requestPermission() === 'granted';
-    await this.#after(async () => {
-      if (isGranted) await this.#subscribe(userId);
-      await this.#look(userId);
+    await inWords(async () => {
+      const isGranted = await Notification.requestPermission() === 'granted';
+      await this.#after(async () => {
+        if (isGranted) await this.#subscribe(userId);
+        await this.#look(userId);
+      });
     });
   }
 
   turnOff() {
     const userId = this.#userId;
-    return this.#after(async () => {
+    return inWords(() => this.#after(async () => {
       this.#mustBe(userId);
       const subscription = await this.#subscription();
       if (subscription) {
         await this.#session.delete('/push/subscriptions', { endpoint: subscription.endpoint });
         await subscription.unsubscribe();
+        localStorage.removeItem(this.#ownerKey);
       }
       await this.#look(userId);
-    });
+    }));
   }
 
   get #key() {

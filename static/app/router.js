@@ -2,16 +2,19 @@
 
 import { Store } from './store.js';
 
+/** Going back takes no longer than this, milliseconds. */
+const BACK = 1000;
+
 /** Links to `/<face>/…` are followed without a new page. */
 export class Router {
   #base;
-  #isLeaving = false;
+  #leaving = null;
 
   constructor(face) {
     this.#base = `/${face}`;
     this.path = new Store(this.#read());
     addEventListener('popstate', () => {
-      this.#isLeaving = false;
+      this.#left();
       this.path.set(this.#read());
     });
     document.addEventListener('click', (event) => {
@@ -37,6 +40,7 @@ export class Router {
   go(path, { replace = false, keepsFocus = false } = {}) {
     const next = path.replace(/\/+$/, '') || '/';
     if (next === this.path.value) return;
+    this.#left();
     // Each entry knows which screen is the one before it.
     if (replace) history.replaceState(history.state, '', this.href(next));
     else history.pushState({ from: this.path.value }, '', this.href(next));
@@ -47,15 +51,25 @@ export class Router {
     requestAnimationFrame(() => document.querySelector('main h1, main h2')?.focus?.());
   }
 
+  #left() {
+    clearTimeout(this.#leaving);
+    this.#leaving = null;
+  }
+
   /** Closes what lies on top of the screen `path`: goes back where it was opened from there, so that "back" does not open it again. */
   leave(path) {
     // It takes a moment, and is done once.
-    if (this.#isLeaving) return;
-    if (history.state?.from !== path) {
+    if (this.#leaving !== null) return;
+    // All frames of a page have one history in common: "back" might be another one's.
+    if (window !== top || history.state?.from !== path) {
       this.go(path, { replace: true });
       return;
     }
-    this.#isLeaving = true;
+    this.#leaving = setTimeout(() => {
+      this.#leaving = null;
+      // It was that of a frame within this page, a browser extension's say.
+      this.go(path, { replace: true });
+    }, BACK);
     history.back();
   }
 

@@ -129,10 +129,12 @@ export class Session {
   }
 
   #renewOnce(old) {
+    const loggedOut = () => Object.assign(new Error('logged out'), { status: 401 });
     const renew = async () => {
       this.#read();
       const tokens = this.#tokens;
-      if (!tokens) throw Object.assign(new Error('logged out'), { status: 401 });
+      const { id } = this.user.value ?? {};
+      if (!tokens) throw loggedOut();
       if (tokens.access !== old) return tokens.access;
       // Somebody may log out, or another one in, while the answer is under way.
       const isStill = () => {
@@ -141,13 +143,21 @@ export class Session {
       };
       try {
         const { access, refresh } = await send('POST', '/auth/refresh', { body: { refresh: tokens.refresh, attempt: tokens.attempt } });
-        if (!isStill()) throw Object.assign(new Error('logged out'), { status: 401 });
-        this.#keep({ access, refresh }, this.user.value);
-        return access;
+        if (isStill()) {
+          this.#keep({ access, refresh }, this.user.value);
+          return access;
+        }
       } catch (problem) {
-        if ((problem.status === 401 || problem.status === 403) && isStill()) this.#keep(null, null);
-        throw problem;
+        const isRefused = problem.status === 401 || problem.status === 403;
+        if (!isRefused) throw problem;
+        if (isStill()) {
+          this.#keep(null, null);
+          throw problem;
+        }
       }
+      // Where there are no locks another tab may have been faster: what it has kept is as good.
+      if (!this.#tokens || this.user.value?.id !== id) throw loggedOut();
+      return this.#tokens.access;
     };
     // Pages that are no secure context have no locks; there, two tabs may still renew at once.
     return navigator.locks ? navigator.locks.request(`${this.#key} renewal`, renew) : renew();

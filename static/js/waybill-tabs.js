@@ -8,6 +8,9 @@ import { Timers, uuid } from './waybill-parts.js';
 
 // A tab that has the lock and does not answer within this has stopped, as the system lets tabs that nobody looks at.
 const SILENT = 10_000;
+// For so long nothing need be heard of it until a tab that is looked at asks whether it is there. Not every browser tells a tab
+// that it is being stopped.
+const QUIET = 20_000;
 
 /** A line to an engine of one's own. Both kinds of line have `post`, `close` and `isLeader`. */
 export function alone(options, deliver) {
@@ -36,8 +39,14 @@ export function together(options, deliver) {
   const timers = new Timers();
   const leaving = new AbortController();
   const left = new Promise((resolve) => leaving.signal.addEventListener('abort', resolve));
-  const known = new Set();
-  let engine = null;
+  const { host: { document } } = options;
+  const isLookedAt = () => !document || document.visibilityState === 'visible';
+  // While this tab has the socket: an `id` that no other time has, the `engine`, what `ends` it, and the tabs it watches.
+  let lead = null;
+  // The one request for the lock, as long as it is not given up; whether it was granted or not.
+  let asking = null;
+  let isStopped = false;
+  let askedAt = 0;
 
   const tell = (message) => {
     deliver(message);
@@ -46,101 +55,131 @@ export function together(options, deliver) {
 
   // A tab's own lock is free once it is gone, however it went.
   const watch = (tab) => {
+    const { engine, known, over } = lead;
     if (known.has(tab)) return;
     known.add(tab);
-    locks.request(lockOf(tab), { signal: leaving.signal }, () => {
+    locks.request(lockOf(tab), { signal: over.signal }, () => {
       known.delete(tab);
-      engine?.gone(tab);
+      engine.gone(tab);
     }).catch(() => {});
   };
 
   channel.onmessage = ({ data }) => {
     if (leaving.signal.aborted) return;
     if (data.to === 'tabs') {
-      timers.clear('silent');
+      // Of one that was passed over and does not know yet.
+      if (lead) return;
+      timers.set('silent', QUIET, () => isLookedAt() && greet());
       const { op, state } = data.message;
       // A tab that nobody looks at may have slow timers.
       if (op === 'state' && state.name === 'waiting') {
         timers.set('due', state.retryAt - Date.now(), () => post({ op: 'due', retryAt: state.retryAt }));
       }
       deliver(data.message);
-    } else if (engine) {
+    } else if (lead) {
       watch(data.from);
       if (data.message.op === 'hello') channel.postMessage({ to: 'tabs', message: hello() });
-      else engine.hear(data.from, data.message);
+      else lead.engine.hear(data.from, data.message);
     }
   };
 
   const post = (message) => {
-    if (engine) engine.hear(me, message);
+    if (lead) lead.engine.hear(me, message);
     else channel.postMessage({ to: 'leader', from: me, message });
   };
 
-  const { host: { document } } = options;
-  document?.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible' && !engine) post({ op: 'wake' });
-  }, { signal: leaving.signal });
+  const hello = () => ({ op: 'leader', id: lead.id, state: lead.engine.state });
 
-  const hello = () => ({ op: 'leader', id: me, state: engine.state });
-
-  let release = () => {};
-  const lead = () => {
-    if (leaving.signal.aborted) return undefined;
-    engine = new Engine(options, tell);
+  // Each time anew, also for a tab that has had the socket before: whoever hears another id says again what is wanted.
+  const begin = () => {
+    timers.clearAll();
+    const over = new AbortController();
+    const held = new Promise((resolve) => over.signal.addEventListener('abort', resolve));
+    lead = { id: uuid(), engine: new Engine(options, tell), over, known: new Set() };
     tell(hello());
-    return Promise.race([left, new Promise((resolve) => { release = resolve; })]);
+    return held;
   };
-  // Another tab has taken the lock away, since nothing was heard of this one.
-  const follow = () => {
-    if (leaving.signal.aborted || !engine) return false;
-    engine.close();
-    engine = null;
-    greet();
-    return true;
+  const end = () => {
+    lead?.engine.close();
+    lead?.over.abort();
+    lead = null;
   };
-  const queue = () => locks.request(name, { signal: leaving.signal }, lead).catch(() => { if (follow()) queue(); });
-  // Only by a tab that is looked at: others may be too slow themselves to hear an answer.
-  const pass = () => {
-    if (engine || leaving.signal.aborted) return;
-    if (document && document.visibilityState !== 'visible') timers.set('silent', SILENT, greet);
-    else locks.request(name, { steal: true }, lead).catch(follow);
+
+  // There is never another request of this tab in line, which would be granted one day while the tab is stopped, or has the lock.
+  const ask = (how = {}) => {
+    asking?.abort();
+    const own = new AbortController();
+    asking = own;
+    let isGranted = false;
+    // The two cannot go together.
+    const way = how.steal ? how : { signal: own.signal };
+    locks.request(name, way, () => {
+      if (own.signal.aborted) return undefined;
+      isGranted = true;
+      return begin();
+    }).catch(() => {
+      if (own.signal.aborted || !(isGranted || how.steal)) return;
+      // Another tab has taken the lock away, since nothing was heard of this one.
+      end();
+      ask();
+      greet();
+    });
   };
+  const giveUp = () => {
+    asking?.abort();
+    end();
+  };
+
   const greet = () => {
-    if (engine || leaving.signal.aborted) return;
+    if (lead || isStopped || leaving.signal.aborted) return;
+    askedAt = Date.now();
     channel.postMessage({ to: 'leader', from: me, message: { op: 'hello' } });
     timers.set('silent', SILENT, pass);
   };
+  // Only by a tab that is looked at: others may be too slow themselves to hear an answer. They ask once somebody looks.
+  const pass = () => {
+    if (lead || isStopped || leaving.signal.aborted || !isLookedAt()) return;
+    // So late, it was this tab that has slept.
+    if (Date.now() - askedAt > 2 * SILENT) greet();
+    else ask({ steal: true });
+  };
 
-  // What the browser stops for a while hears nothing of its socket: another tab takes it over.
-  let hasGivenWay = false;
-  document?.addEventListener('freeze', () => {
-    if (!engine) return;
-    engine.close();
-    engine = null;
-    hasGivenWay = true;
-    release();
-  }, { signal: leaving.signal });
-  document?.addEventListener('resume', () => {
-    if (hasGivenWay) queue();
-    hasGivenWay = false;
+  const listen = (type, listener) => document?.addEventListener(type, listener, { signal: leaving.signal });
+  listen('visibilitychange', () => {
+    if (!isLookedAt() || lead) return;
+    post({ op: 'wake' });
     greet();
-  }, { signal: leaving.signal });
+  });
+  // What the browser stops for a while hears nothing of its socket: another tab takes it over. Nor is it in line for it meanwhile.
+  listen('freeze', () => {
+    isStopped = true;
+    const state = lead?.engine.state;
+    giveUp();
+    // Until it is known who has the socket then.
+    if (state && state.name !== 'closed') deliver({ op: 'state', state: { name: 'connecting' } });
+  });
+  listen('resume', () => {
+    if (isStopped) {
+      isStopped = false;
+      ask();
+    }
+    greet();
+  });
 
   // The first is held before anybody hears of this tab.
   locks.request(lockOf(me), () => {
     greet();
     return left;
   }).catch(() => {});
-  queue();
+  ask();
 
   return {
     get isLeader() {
-      return engine !== null;
+      return lead !== null;
     },
     post,
     close() {
-      engine?.close();
-      engine = null;
+      giveUp();
       timers.clearAll();
       leaving.abort();
       channel.close();

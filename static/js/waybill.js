@@ -285,7 +285,12 @@ export class WaybillClient extends Emitter {
 
   // Somebody has the socket, perhaps since just now: says again what is wanted, and from where.
   #follow({ id, state }) {
-    if (this.#leader === id) return;
+    const isNews = state.reason !== 'new' && state.name !== this.#state.name;
+    if (this.#leader === id) {
+      // One that had been passed over, and did not know yet, may have said something else meanwhile.
+      if (isNews) this.#tellState(state);
+      return;
+    }
     this.#leader = id;
     if (state.reason !== 'new') this.#tellState(state);
     if (this.#isStarted) this.#line.post({ op: 'connect' });

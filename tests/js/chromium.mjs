@@ -39,6 +39,8 @@ export async function startChromium(t) {
   const folder = await mkdtemp(join(tmpdir(), 'waybill-chromium-'));
   const child = spawn(CHROMIUM, [
     '--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run',
+    // A name that is no secure context, as an address in a local network is.
+    '--host-resolver-rules=MAP lan.test 127.0.0.1',
     '--remote-debugging-port=0', `--user-data-dir=${folder}`, 'about:blank',
   ], { stdio: ['ignore', 'ignore', 'pipe'] });
   const address = soon(new Promise((resolve, reject) => {
@@ -72,9 +74,9 @@ class Browser {
   constructor(socket) {
     this.#socket = socket;
     socket.onmessage = ({ data }) => {
-      const { id, result, error, method, params } = JSON.parse(data);
+      const { id, result, error, method, params, sessionId } = JSON.parse(data);
       if (method === 'Runtime.exceptionThrown') this.complaints.push(params.exceptionDetails);
-      if (method) this.#listeners.forEach((listener) => listener(method, params));
+      if (method) this.#listeners.forEach((listener) => listener(method, params, sessionId));
       const call = this.#calls.get(id);
       this.#calls.delete(id);
       if (error) call?.reject(new Error(error.message));
@@ -125,11 +127,16 @@ class Tab {
     return this.#browser.send(method, params, this.#session);
   }
 
+  /** Calls `listener` with each event of this tab, from now on. */
+  listen(listener) {
+    this.#browser.listen((method, params, session) => { if (session === this.#session) listener(method, params); });
+  }
+
   /** Runs `what(argument)` in the page, and gives what it resolves to. */
-  async run(what, argument) {
+  async run(what, argument, patience = 30_000) {
     const expression = `(${what})(${JSON.stringify(argument) ?? ''})`;
     const answer = await soon(
-      this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }), `${what}`, 30_000,
+      this.send('Runtime.evaluate', { expression, awaitPromise: true, returnByValue: true }), `${what}`, patience,
     );
     if (answer.exceptionDetails) {
       throw new Error(answer.exceptionDetails.exception?.description ?? answer.exceptionDetails.text);
@@ -174,6 +181,21 @@ class Tab {
 
   close() {
     return this.#browser.send('Target.closeTarget', { targetId: this.#target });
+  }
+
+  /** Stops the page without a word to it, as browsers do that know no `freeze`. What others tell it meanwhile may be lost. */
+  async stop() {
+    const stopped = new Promise((resolve) => {
+      this.listen((method) => method === 'Debugger.paused' && resolve());
+    });
+    await this.send('Debugger.enable');
+    // Answered once the page goes on.
+    this.send('Runtime.evaluate', { expression: 'debugger' }).catch(() => {});
+    await soon(stopped, 'the page to stop');
+  }
+
+  goOn() {
+    return this.send('Debugger.disable');
   }
 
   /** Ends the page's process, as the system does when memory is short. */

@@ -238,6 +238,56 @@ test('a server that is killed in the middle costs nothing, and what is written o
   assert.deepEqual(items.map(({ text }) => text), ['Third floor']);
 });
 
+test('a chat beside other apps is closed by itself, as often as one likes', async (t) => {
+  const { server, browser, admin, partnerId } = await stage(t);
+  const face = await register(server, browser, 'Berta Soler');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  await face.see('partner 1 takes your order');
+  // Frames have one history in common.
+  await face.go('/');
+  await face.run((path) => {
+    for (const src of [path, '/customer']) document.body.append(Object.assign(document.createElement('iframe'), { src, width: 600, height: 800 }));
+  }, `/customer/orders/${orderId}`);
+  const press = ([frame, selector]) => {
+    const found = document.querySelectorAll('iframe')[frame].contentDocument?.querySelector(selector);
+    found?.click();
+    return Boolean(found);
+  };
+  const isChatShown = (wanted) => Boolean(document.querySelector('iframe').contentDocument.querySelector('dialog[open]')) === wanted;
+  for (const other of ['/customer/wallet', '/customer/settings']) {
+    await face.until(press, [0, 'a[href$="/chat"]'], 'the way to the chat');
+    await face.until(isChatShown, true, 'the chat');
+    await face.until(press, [1, `a.tab[href="${other}"]`], 'a tab of the other one');
+    await face.until(press, [0, 'dialog[open] .dialog-head button'], 'the button that closes it');
+    await face.until(isChatShown, false, 'the chat to be closed');
+    assert.deepEqual(await face.run(() => [...document.querySelectorAll('iframe')].map(({ contentWindow }) => contentWindow.location.pathname)), [
+      `/customer/orders/${orderId}`, other,
+    ]);
+  }
+});
+
+test('a chat is closed, also where the way back is that of a frame within its page', async (t) => {
+  const { server, browser, admin, partnerId } = await stage(t);
+  const face = await register(server, browser, 'Carme Roig');
+  const orderId = await placeByMap(face);
+  await admin.call('POST', `/orders/${orderId}/assign`, { partner_id: partnerId });
+  for (const path of ['/customer/wallet', '/customer/settings']) {
+    await face.press('Chat');
+    await face.until(() => document.querySelector('dialog[open]'));
+    // As an extension of the browser may put one there.
+    await face.run(() => document.body.append(document.querySelector('iframe') ?? Object.assign(document.createElement('iframe'), { src: '/customer' })));
+    await face.until((href) => {
+      const tab = document.querySelector('iframe').contentDocument?.querySelector(`a.tab[href="${href}"]`);
+      tab?.click();
+      return Boolean(tab);
+    }, path, 'a tab in the frame');
+    await face.run(() => document.querySelector('dialog[open] .dialog-head button').click());
+    await face.until(() => !document.querySelector('dialog[open]'), undefined, 'the chat to be closed');
+    assert.equal(await face.run(() => location.pathname), `/customer/orders/${orderId}`);
+  }
+});
+
 test('a page outlives its token, and a log-out on one tab is one on all', async (t) => {
   const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '4' });
   const face = await register(server, browser, 'Carla Vidal');
@@ -259,6 +309,34 @@ test('a page outlives its token, and a log-out on one tab is one on all', async 
   await other.press('Log out');
   await other.see('Log in');
   await face.see('Log in');
+});
+
+test('two tabs that renew at once, where there are no locks, both stay logged in', async (t) => {
+  const { server, browser } = await stage(t, { WAYBILL_ACCESS_LIFETIME_SECS: '4' });
+  const url = `http://lan.test:${server.port}`;
+  const face = await register({ url }, browser, 'Dolors Mas');
+  const tabs = [face, await Face.open(browser, `${url}/customer`)];
+  await tabs[1].see('Hello Dolors');
+  assert.equal(await face.run(() => navigator.locks), undefined);
+  const kept = () => JSON.parse(localStorage.getItem('waybill.customer'))?.refresh;
+  // Both are answered, and neither hears of it before the other one has been.
+  const answers = tabs.map(({ tab }) => new Promise((resolve) => {
+    tab.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+  }));
+  for (const { tab } of tabs) await tab.send('Fetch.enable', { patterns: [{ urlPattern: '*/auth/refresh', requestStage: 'Response' }] });
+  const ids = await soon(Promise.all(answers), 'both to renew');
+  const before = await face.run(kept);
+  for (const [index, { tab }] of tabs.entries()) {
+    await tab.send('Fetch.continueRequest', { requestId: ids[index] });
+    await tab.send('Fetch.disable');
+    await tabs[index].until(`(refresh) => ![undefined, refresh].includes((${kept})())`, before, 'the renewed log-in');
+  }
+  const renewed = await face.run(kept);
+  await face.until(`(refresh) => ![undefined, refresh].includes((${kept})())`, renewed, 'the next renewal');
+  for (const one of tabs) {
+    await one.press('Wallet');
+    await one.see('No movements yet');
+  }
 });
 
 test('an order can be placed with the keyboard alone', async (t) => {

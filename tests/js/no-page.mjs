@@ -9,7 +9,7 @@ const page = Object.assign(new EventTarget(), { documentElement: {}, hidden: fal
 const kept = new Map();
 Object.assign(globalThis, listen, {
   document: page,
-  localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value) },
+  localStorage: { getItem: (key) => kept.get(key) ?? null, setItem: (key, value) => kept.set(key, value), removeItem: (key) => kept.delete(key) },
   cancelAnimationFrame: () => {},
   matchMedia: () => Object.assign(new EventTarget(), { matches: false }),
 });

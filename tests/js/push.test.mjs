@@ -15,26 +15,31 @@ async function stage(t, permission = 'granted') {
 }
 
 /**
- * In place of the browser's own push service: a subscription whose endpoint is of `/push/`, kept for as long as the page lives.
+ * In place of the browser's own push service: a subscription whose endpoint is of `/push/`, the same one in all tabs.
  * All else, the key and the worker among it, is real.
  */
 const PUSH_SERVICE = `(() => {
-  let kept = null;
+  const place = 'push service';
+  const find = () => {
+    const kept = JSON.parse(localStorage.getItem(place));
+    return kept && {
+      endpoint: kept.endpoint, options: { userVisibleOnly: true, applicationServerKey: Uint8Array.from(kept.key).buffer },
+      unsubscribe: async () => { localStorage.removeItem(place); return true; },
+      toJSON: () => ({ endpoint: kept.endpoint, expirationTime: null, keys: kept.keys }),
+    };
+  };
   const point = async () => {
     const pair = await crypto.subtle.generateKey({ name: 'ECDH', namedCurve: 'P-256' }, true, ['deriveBits']);
     return new Uint8Array(await crypto.subtle.exportKey('raw', pair.publicKey));
   };
   const text = (bytes) => btoa(String.fromCharCode(...bytes)).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
-  PushManager.prototype.getSubscription = async () => kept;
+  PushManager.prototype.getSubscription = async () => find();
   PushManager.prototype.subscribe = async (options) => {
     if (options.applicationServerKey.length !== 65 || !options.userVisibleOnly) throw new TypeError('no key');
     const endpoint = 'https://127.0.0.1:9/push/' + crypto.randomUUID();
     const keys = { p256dh: text(await point()), auth: text(crypto.getRandomValues(new Uint8Array(16))) };
-    kept = {
-      endpoint, options, unsubscribe: async () => { kept = null; return true; },
-      toJSON: () => ({ endpoint, expirationTime: null, keys }),
-    };
-    return kept;
+    localStorage.setItem(place, JSON.stringify({ endpoint, keys, key: [...options.applicationServerKey] }));
+    return find();
   };
 })();`;
 
@@ -310,4 +315,52 @@ test('a partner is asked when going online, and logging out closes what is shown
   await face.press('Log out');
   await face.see('Password');
   await untilShown(face, 'partner', 0);
+});
+
+test('a tab that hears late who has logged in leaves the pushes of that one alone', async (t) => {
+  const { server, browser } = await stage(t);
+  const [face, late] = [await open(server, browser, 'customer'), await open(server, browser, 'customer')];
+  // A tab that nobody looks at is slow.
+  await face.tab.send('Page.bringToFront');
+  await register(face, 'Gina');
+  await turnOn(face);
+  await late.tab.reload();
+  await late.press('Account');
+  await late.see('This device is told, also while the app is closed.');
+  await late.tab.stop();
+  await face.press('Log out');
+  await face.see('Password');
+  await face.run(async () => {
+    const registration = await navigator.serviceWorker.getRegistration('/customer');
+    while (await registration.pushManager.getSubscription()) await new Promise((resolve) => { setTimeout(resolve); });
+  });
+  await register(face, 'Hugo');
+  await turnOn(face);
+  await late.tab.goOn();
+  await late.see('Hello Hugo');
+  await late.press('Account');
+  await late.see('This device is told, also while the app is closed.');
+  const { endpoint } = await face.run(async () => (await (await navigator.serviceWorker.getRegistration('/customer')).pushManager.getSubscription())?.toJSON() ?? {});
+  assert.ok(endpoint, 'it is subscribed still');
+});
+
+test('what the browser says of a push service that it does not reach is said in the words of the page', async (t) => {
+  const { server, browser } = await stage(t);
+  const face = await open(server, browser, 'customer');
+  // As Chromium does where it cannot reach its push service.
+  await face.run(() => {
+    PushManager.prototype.subscribe = () => Promise.reject(new DOMException('Registration failed - push service error', 'AbortError'));
+  });
+  await register(face, 'Ines');
+  await face.see('Hello Ines');
+  await face.press('Account');
+  await face.see('Account changed');
+  await face.run(() => {
+    const select = [...document.querySelectorAll('select')].find(({ options }) => [...options].some(({ value }) => value === 'de'));
+    select.value = 'de';
+    select.dispatchEvent(new Event('change', { bubbles: true }));
+  });
+  await face.press('Mitteilungen bei geschlossener App');
+  await face.see('Das hat nicht geklappt');
+  await face.see('Ihr Browser hat das nicht geschafft; versuchen Sie es später noch einmal');
 });

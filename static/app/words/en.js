@@ -32,6 +32,7 @@ export default {
 
   'error.unknown': 'That did not work',
   'error.unreachable': 'The server cannot be reached',
+  'error.browser_failed': 'Your browser did not manage that; try again later',
   'error.access_lost': 'It is not yours to see any more',
   'error.bad_json': 'That could not be understood',
   'error.forbidden': 'You may not do that',

@@ -124,7 +124,7 @@ export type OrderStatus = 'pending' | 'confirmed' | 'assigned' | 'en_route' | 'a
 export type OrderUpdate = { order_id: OrderId; partner?: PartnerView | null; previous_status: OrderStatus; reason?: string | null; status: OrderStatus; updated_at: Timestamp; version: number };
 
 /** An order, for one viewer. */
-export type OrderView = { code?: string | null; created_at: Timestamp; customer: CustomerView; dropoff: Place; eta?: EtaView | null; id: OrderId; items: Item[]; location?: LocationView | null; notes?: string | null; partner?: PartnerView | null; payment_method: PaymentMethod; pickup: Place; price: Money; status: OrderStatus; updated_at: Timestamp; version: number };
+export type OrderView = { code?: string | null; created_at: Timestamp; customer: CustomerView; dropoff: Place; earnings?: Money | null; eta?: EtaView | null; id: OrderId; items: Item[]; location?: LocationView | null; notes?: string | null; partner?: PartnerView | null; payment_method: PaymentMethod; pickup: Place; price: Money; status: OrderStatus; updated_at: Timestamp; version: number };
 
 /** Partners who want offers. */
 export type PartnerCounts = { busy: number; idle: number; online: number };

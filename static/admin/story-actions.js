@@ -6,8 +6,8 @@ import { distance, minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { isOver } from '../app/order.js';
-import { isUnanswered } from '../app/problem.js';
-import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, useKeptFocus, useLoaded } from '../app/ui.js';
+import { isStillUnanswered } from '../app/problem.js';
+import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, Unanswered, useKeptFocus, useLoaded } from '../app/ui.js';
 import { metresBetween } from './geo.js';
 import { Avatar, Confirm, number, shortId, useCalm } from './parts.js';
 
@@ -27,23 +27,27 @@ function Meanwhile({ text, onGoOn }) {
   return html`<div class="meanwhile warn"><p role="alert">${text}</p>${onGoOn && html`<button type="button" class="button small quiet" onClick=${press}>${t('act.go_on')}</button>`}</div>`;
 }
 
-/** That nobody knows what has become of it. Nothing else can be asked for until that is known: it would come on top. */
-const Unanswered = () => html`<p class="warn" role="status">${t('act.unanswered')}</p>`;
-
 /** A step that is asked for with a reason, which may be needed. */
 function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   // As it was when it was decided: what has changed meanwhile is for another decision.
   const [order] = useState(latest);
   const [reason, setReason] = useState('');
+  const [isLost, setLost] = useState(false);
   const body = { to, version: order.version, ...(reason.trim() && { reason: reason.trim() }) };
   const key = useKey({ id: order.id, ...body });
   const take = async () => {
-    await face.session.post(`/orders/${order.id}/transitions`, body, { key });
+    try {
+      await face.session.post(`/orders/${order.id}/transitions`, body, { key });
+    } catch (problem) {
+      setLost(isStillUnanswered(problem, isLost));
+      throw problem;
+    }
     toast({ title: t(`act.${name}_done`) });
   };
   return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(name === 'cancel' ? 'act.cancel_now' : `act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
     <${About} order=${order} />
-    ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
+    ${isLost && html`<${Unanswered} />`}
+    ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} readonly=${isLost} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
   </${Confirm}>`;
 }
 
@@ -74,7 +78,7 @@ function Refund({ face, order, payment, unanswered, onClose, onStale }) {
       await face.session.post(`/orders/${order.id}/refund`, call.body, { key: call.key });
       unanswered.current = null;
     } catch (problem) {
-      const isUnknown = isUnanswered(problem);
+      const isUnknown = isStillUnanswered(problem, isLost);
       setLost(isUnknown);
       if (!isUnknown) {
         unanswered.current = null;
@@ -120,7 +124,7 @@ function Assign({ face, order: latest, onClose }) {
       toast({ title: t('act.assign_done', { name: row.name }) });
       onClose();
     } catch (failure) {
-      const isUnknown = isUnanswered(failure);
+      const isUnknown = isStillUnanswered(failure, isLost);
       setProblem(failure);
       setLost(isUnknown);
       if (!isUnknown) setAsked(null);

@@ -203,7 +203,6 @@ export default {
   'act.refund_amount': '{amount} erstatten',
   'act.refund_meanwhile': '{amount} wurden inzwischen erstattet.',
   'act.go_on': 'Damit weitermachen',
-  'act.unanswered': 'Es kam keine Antwort, vielleicht ist es also geschehen. Dasselbe noch einmal zu verlangen, schadet nicht: Es geschieht nur einmal.',
   'act.refund_done': '{amount} wurden erstattet',
   'act.amount': 'Betrag in {currency}; ohne Angabe alles',
 

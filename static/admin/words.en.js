@@ -203,7 +203,6 @@ export default {
   'act.refund_amount': 'Refund {amount}',
   'act.refund_meanwhile': '{amount} were refunded meanwhile.',
   'act.go_on': 'Go on with that',
-  'act.unanswered': 'No answer came, so it may have been done. To ask for the same again is safe: it is done only once.',
   'act.refund_done': '{amount} were refunded',
   'act.amount': 'Amount in {currency}; all of it when left out',
 

@@ -157,6 +157,9 @@ export function Failed({ error, onRetry }) {
     <p><strong>${explain(error)}</strong></p><button type="button" class="button quiet" onClick=${onRetry}>${t('try_again')}</button></div>`;
 }
 
+/** That nobody knows what has become of what was asked for. Nothing else can be asked for until that is known: it would come on top. */
+export const Unanswered = () => html`<p class="warn" role="status">${t('unanswered')}</p>`;
+
 /** Why something was refused: each field that is wrong, or what else it was. */
 export function Refusal({ error, children }) {
   const fields = error.body?.errors ?? [];

@@ -4,7 +4,8 @@ import { html, useState } from '../app/view.js';
 import { money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { itemsTotal } from '../app/order.js';
-import { ActionButton, Dialog, toast, useLoaded } from '../app/ui.js';
+import { isStillUnanswered } from '../app/problem.js';
+import { ActionButton, Dialog, toast, Unanswered, useLoaded } from '../app/ui.js';
 
 /**
  * What cancelling late costs, as the server says before an order is placed: at most its price, and where that was to be paid in cash
@@ -23,12 +24,18 @@ export async function feeOf(session, { pickup, dropoff, items, price, payment_me
 
 export function Cancel({ session, order: latest, onClose }) {
   const [reason, setReason] = useState('');
+  const [isLost, setLost] = useState(false);
   // As it was when it was decided: what has changed meanwhile may cost something.
   const [order] = useState(latest);
   const hasFee = order.status === 'arrived';
   const { value: fee } = useLoaded(async () => (hasFee ? feeOf(session, order) : null), order.id);
   const cancel = async () => {
-    await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
+    try {
+      await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
+    } catch (problem) {
+      setLost(isStillUnanswered(problem, isLost));
+      throw problem;
+    }
     toast({ title: t('cancel.done') });
     onClose();
   };
@@ -37,7 +44,8 @@ export function Cancel({ session, order: latest, onClose }) {
   const cost = fee ? t(`cancel.fee_of${way}`, { fee: money(fee) }) : t(`cancel.fee${way}`);
   return html`<${Dialog} title=${t('cancel.title')} onClose=${onClose}><div class="form">
     <p role="status">${isFree ? t('cancel.free') : cost}</p>
-    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} onInput=${(event) => setReason(event.target.value)}></textarea></label>
+    ${isLost && html`<${Unanswered} />`}
+    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} readonly=${isLost} onInput=${(event) => setReason(event.target.value)}></textarea></label>
     <${ActionButton} kind="danger" onPress=${cancel}>${t('cancel.confirm')}</${ActionButton}>
     <button type="button" class="button quiet" onClick=${onClose}>${t('cancel.keep')}</button>
   </div></${Dialog}>`;

@@ -192,20 +192,9 @@ test('what could not be read is read by itself once the connection is back', asy
   await failed(0);
 });
 
-/** Loses the answer to the next call to `path`, which the server has carried out, while `act` is done. */
-async function loseAnswer({ browser, face, path }, act) {
-  const lost = new Promise((resolve) => {
-    browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
-  });
-  await face.tab.send('Fetch.enable', { patterns: [{ urlPattern: `*${path}`, requestStage: 'Response' }] });
-  await act();
-  await face.tab.send('Fetch.failRequest', { requestId: await soon(lost, `a call to ${path}`), errorReason: 'ConnectionReset' });
-  await face.tab.send('Fetch.disable');
-}
-
 test('what was asked for and not answered is told as that, and asked for again it is done once', async (t) => {
   const story = await stage(t);
-  const { browser, customer, partner, partnerId, server } = story;
+  const { customer, partner, partnerId, server } = story;
   const olga = await enter(story, 'Olga Roca');
   const mia = await server.user('partner', 'Mia Serra');
   await mia.call('PUT', '/partner/availability', { online: true });
@@ -214,7 +203,7 @@ test('what was asked for and not answered is told as that, and asked for again i
   await olga.go(`/admin/orders/${order.id}`);
   await open(olga, 'Assign');
   await olga.see('Mia Serra');
-  await loseAnswer({ browser, face: olga, path: '/assign' }, () => olga.press('Assign to Pol Ferrer'));
+  await olga.tab.loseAnswer('/assign', () => olga.press('Assign to Pol Ferrer'));
   await olga.see('No answer came');
   await status(olga, 'Assigned');
   const dialog = () => olga.run(() => document.querySelector('dialog').innerText);
@@ -231,7 +220,7 @@ test('what was asked for and not answered is told as that, and asked for again i
   await open(olga, 'Refund');
   await olga.write('Amount in USD', '5');
   await olga.write('Reason', 'It was cold');
-  await loseAnswer({ browser, face: olga, path: '/refund' }, () => olga.press('Refund $5.00'));
+  await olga.tab.loseAnswer('/refund', () => olga.press('Refund $5.00'));
   await olga.see('No answer came');
   await olga.until(() => document.querySelector('.movements').innerText.includes('It was cold'), undefined, 'what was done after all');
   assert.doesNotMatch(await dialog(), /meanwhile/, 'nobody else has refunded anything');
@@ -241,6 +230,11 @@ test('what was asked for and not answered is told as that, and asked for again i
   await noDialog(olga);
   await open(olga, 'Refund');
   await olga.see('No answer came');
+  // Who is turned away at the door has not heard what became of it either.
+  await olga.tab.turnAway('/refund', 429, () => olga.press('Refund $5.00'));
+  await olga.until(() => document.querySelector('dialog .error'), undefined, 'that it was turned away');
+  assert.match(await dialog(), /No answer came/);
+  assert.doesNotMatch(await dialog(), /meanwhile/);
   await olga.press('Refund $5.00');
   await noDialog(olga);
   assert.equal((await olga.admin.call('GET', `/orders/${order.id}/payment`)).refunded.amount, 500);

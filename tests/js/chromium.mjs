@@ -179,6 +179,26 @@ class Tab {
     return Math.min(...readings);
   }
 
+  async #intercept(path, requestStage, act, answer) {
+    const paused = new Promise((resolve) => {
+      this.#browser.listen((method, { requestId }) => { if (method === 'Fetch.requestPaused') resolve(requestId); });
+    });
+    await this.send('Fetch.enable', { patterns: [{ urlPattern: `*${path}`, requestStage }] });
+    await act();
+    await answer(await soon(paused, `a call to ${path}`));
+    await this.send('Fetch.disable');
+  }
+
+  /** Does `act`; the answer to the call to `path` that it makes is lost on the way. */
+  loseAnswer(path, act) {
+    return this.#intercept(path, 'Response', act, (requestId) => this.send('Fetch.failRequest', { requestId, errorReason: 'ConnectionReset' }));
+  }
+
+  /** Does `act`; the call to `path` that it makes does not come to the server, and is answered with a status by something before it. */
+  turnAway(path, status, act) {
+    return this.#intercept(path, 'Request', act, (requestId) => this.send('Fetch.fulfillRequest', { requestId, responseCode: status, body: btoa('{}') }));
+  }
+
   close() {
     return this.#browser.send('Target.closeTarget', { targetId: this.#target });
   }

@@ -379,6 +379,19 @@ test('an order can be placed with the keyboard alone', async (t) => {
   await face.tabTo('Cancel the order');
   await face.key('Enter');
   await face.see('Cancelling is free now.');
+  // Whose answer is lost on the way asks for the same again, not for something else.
+  await face.tabTo('Why?');
+  await face.tab.send('Input.insertText', { text: 'Not hungry any more' });
+  await face.tab.loseAnswer('/transitions', async () => {
+    await face.tabTo('Cancel the order');
+    await face.key('Enter');
+  });
+  await face.see('No answer came');
+  assert.equal(await face.run(() => document.querySelector('dialog textarea').readOnly), true);
+  await face.tabTo('Cancel the order');
+  await face.key('Enter');
+  await face.until(() => !document.querySelector('dialog'));
+  await face.see('Cancelled');
 });
 
 test('no screen has a fault that axe-core knows of, in light and dark, in English and German', async (t) => {

@@ -32,6 +32,7 @@ export default {
 
   'error.unknown': 'Das hat nicht geklappt',
   'error.unreachable': 'Der Server ist nicht erreichbar',
+  unanswered: 'Es kam keine Antwort, vielleicht ist es also geschehen. Dasselbe noch einmal zu verlangen, schadet nicht: Es geschieht nur einmal.',
   'error.browser_failed': 'Ihr Browser hat das nicht geschafft; versuchen Sie es später noch einmal',
   'error.access_lost': 'Es ist nicht mehr für Sie bestimmt',
   'error.bad_json': 'Das war nicht zu verstehen',

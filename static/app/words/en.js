@@ -32,6 +32,7 @@ export default {
 
   'error.unknown': 'That did not work',
   'error.unreachable': 'The server cannot be reached',
+  unanswered: 'No answer came, so it may have been done. To ask for the same again is safe: it is done only once.',
   'error.browser_failed': 'Your browser did not manage that; try again later',
   'error.access_lost': 'It is not yours to see any more',
   'error.bad_json': 'That could not be understood',

@@ -64,6 +64,7 @@ const SCREENS = {
     { name: 'health', path: '/admin/health' },
     { name: 'activity', path: '/admin/activity' },
     { name: 'announce', path: '/admin/announce' },
+    { name: 'more', path: '/admin/more' },
     { name: 'settings', path: '/admin/settings' },
   ],
 };
@@ -89,11 +90,12 @@ async function rest(face, wait = SETTLED) {
   await face.until(READY, undefined, 'the screen is there', 90_000);
 }
 
-async function each(face, name, { isAlone = false } = {}) {
+async function each(face, name, { isAlone = false, isWhole = true } = {}) {
   for (const size of SIZES) {
     for (const scheme of SCHEMES) {
       await resize(face, size, scheme);
-      await rest(face, scheme === SCHEMES[0] ? SETTLED : FADED);
+      if (isWhole) await rest(face, scheme === SCHEMES[0] ? SETTLED : FADED);
+      else await new Promise((resolve) => { setTimeout(resolve, FADED); });
       if (isAlone && (await face.run(() => document.querySelector('dialog[open]') !== null))) {
         // An offer has come meanwhile: it is put aside.
         await face.key('Escape');
@@ -163,6 +165,16 @@ const offline = async (face, picture) => {
   await face.seeNot('You are offline');
 };
 
+/** Goes to a screen by the link `name`, while answers take longer than anybody waits. */
+const loading = async (face, name, picture) => {
+  const slowly = (latency) => face.tab.send('Network.emulateNetworkConditions', { offline: false, latency, downloadThroughput: -1, uploadThroughput: -1 });
+  await slowly(600_000);
+  await face.press(name);
+  await face.until(() => document.querySelector('.loading'), undefined, 'that it is being loaded');
+  await each(face, picture, { isWhole: false });
+  await slowly(0);
+};
+
 /** Logs in with what is wrong, and registers with what is none. */
 async function shootRefusals(server, browser) {
   const face = await Face.open(browser, `${server.url}/customer`);
@@ -192,6 +204,8 @@ async function shootNewcomers(server, browser) {
     await each(face, `customer-${name}-empty`);
   }
   await dialogOf(await goTo(face, '/customer/wallet'), 'Top up', 'customer-top-up');
+  await goTo(face, '/customer');
+  await loading(face, 'Wallet', 'customer-wallet-loading');
   await become(face, 'partner', partner);
   await face.go('/partner/earnings');
   await each(face, 'partner-earnings-empty');
@@ -221,6 +235,10 @@ async function shootLongNames(server, browser) {
   const order = await place();
   await phone.until(() => document.querySelector('.offer[open] [role="timer"]'), undefined, 'an offer', 60_000);
   await each(phone, 'partner-offer');
+  await phone.press('Decline');
+  await phone.see('Back');
+  await each(phone, 'partner-decline');
+  await phone.press('Back');
   await phone.press('Accept');
   await phone.see('A new order');
   await each(phone, 'partner-order-long-names');
@@ -254,10 +272,12 @@ async function shootLongNames(server, browser) {
   await each(desk, 'admin-story-long-names');
   await dialogOf(desk, 'Take over', 'admin-claim');
   await dialogOf(desk, 'Cancel', 'admin-cancel');
+  await dialogOf(desk, 'Give up', 'admin-give-up');
   const next = await place();
   await olga.call('POST', `/orders/${next.id}/assign`, { partner_id: (await partner.call('GET', '/me')).partner_id });
   await goTo(desk, `/admin/orders/${next.id}`);
   await dialogOf(desk, 'Reassign', 'admin-assign');
+  await dialogOf(desk, 'Take back', 'admin-take-back');
   await goTo(desk, '/admin/announce');
   await desk.write('Title', 'Heavy rain tonight');
   await desk.write('Text', 'Everything takes a little longer. Thank you for your patience.');
@@ -268,14 +288,20 @@ async function shootLongNames(server, browser) {
   await each(desk, 'admin-users-empty');
   await goTo(desk, '/admin');
   await offline(desk, 'admin-offline');
-  await desk.tab.close();
 
   for (const to of ['arrived', 'picked_up', 'in_transit']) await step(order, to);
-  await goTo(phone, `/partner/orders/${order.id}`);
+  await goTo(phone, `/partner/orders/${order.id}/chat`);
+  await each(phone, 'partner-chat');
+  await phone.key('Escape');
+  await noDialog(phone);
   await dialogOf(phone, 'Hand over', 'partner-hand-over');
+  await offline(phone, 'partner-offline');
   await phone.tab.close();
   await step(order, 'delivered', { note: 'at the door' });
   await customer.call('POST', `/orders/${order.id}/transitions`, { to: 'completed' });
+  await goTo(desk, `/admin/orders/${order.id}`);
+  await dialogOf(desk, 'Refund', 'admin-refund');
+  await desk.tab.close();
   await goTo(buyer, `/customer/orders/${order.id}`);
   await buyer.press('4 stars');
   await buyer.run(() => scrollTo(0, 0));

@@ -455,8 +455,7 @@ fn announce(
     };
     if let Some(action) = action {
         let commission = tx.settings().money.commission;
-        let seen =
-            (action != QueueAction::Removed).then(|| OrderView::of(order, Party::Partner, commission));
+        let seen = (action != QueueAction::Removed).then(|| OrderView::of(order, Party::Partner, commission));
         tx.emit(&Event::QueueUpdated {
             partner_id: concerned.partner_id,
             order_id: order.id,

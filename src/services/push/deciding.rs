@@ -23,8 +23,6 @@ const BATCH: i64 = 64;
 const ON_ITS_WAY: Duration = Duration::from_millis(500);
 /// For how long a push service keeps a closing push at least: what it closes may have been shown long ago.
 const CLOSING_LASTS: Duration = Duration::from_secs(3600);
-/// What the ledger says of what was read while it was still being tried.
-const UNKNOWN: &str = "it was read before it was known to have been sent";
 /// What one push can close: the ids have to fit.
 const IN_ONE: usize = 80;
 
@@ -89,7 +87,7 @@ pub(super) fn close(tx: &mut Tx<'_>) -> Result<usize, ServiceError> {
                 sending::forget_delivery(tx.conn(), message.notification_id)?;
                 tx.count(|metrics| metrics.pushes.with_label_values(&["not_needed"]));
             } else if message.is_queued {
-                sending::fail_delivery(tx.conn(), message.notification_id, now, UNKNOWN)?;
+                sending::fail_delivery(tx.conn(), message.notification_id, now, closings::UNKNOWN)?;
             }
         }
         for sheet in sheets(closing, &stale, now) {

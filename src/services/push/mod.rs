@@ -13,6 +13,7 @@ mod deciding;
 mod keys;
 mod message;
 mod sender;
+mod verdict;
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;

@@ -6,9 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http_body_util::BodyExt;
-use hyper::StatusCode;
 use hyper::body::Incoming;
-use hyper::header::RETRY_AFTER;
 use hyper::http::Response;
 use rand::Rng;
 use tokio::task::{Id, JoinError, JoinSet};
@@ -23,9 +21,10 @@ use crate::store::push::messages::{self, Room, Taken};
 use crate::store::push::sending::{self, Outgoing};
 use crate::store::push::{self as rows, closings, pending, subscriptions};
 
-use super::connect::{self, ConnectError, PushClient};
+use super::connect::{self, PushClient};
 use super::deciding;
 use super::message;
+use super::verdict::{Verdict, of_answer, of_failure};
 
 /// Messages on their way at once.
 const AT_ONCE: usize = 64;
@@ -46,8 +45,6 @@ const LATEST: Duration = Duration::from_secs(12);
 const PERIOD: Duration = Duration::from_secs(1);
 /// Between two looks at how full the queue is.
 const LOOK_PERIOD: Duration = Duration::from_secs(10);
-/// The longest that a push service can ask to be left alone for.
-const LONGEST: Duration = Duration::from_secs(24 * 3600);
 /// As much of an answer is read, bytes, so that the connection can be used again.
 const MAX_ANSWER: usize = 16 * 1024;
 /// How often it is looked up what a message is before it is left to come up again.
@@ -186,50 +183,13 @@ fn again_if(has_more: bool, now: Timestamp) -> Timestamp {
     if has_more { now } else { now.after(PERIOD) }
 }
 
-/// What becomes of a message.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Verdict {
-    /// The push service has taken it.
-    Sent,
-    /// Nobody needs it any more.
-    NotNeeded,
-    /// A newer one went before it.
-    Overtaken,
-    /// It was no news any more before it could be sent.
-    Expired,
-    /// The browser is gone, or its log-in has ended.
-    Gone,
-    /// It is tried again. With the push service's own wish when; `is_host`: everything for it waits.
-    Again { error: String, after: Option<Duration>, is_host: bool },
-    /// It is refused for good.
-    Refused(String),
-}
-
-impl Verdict {
-    const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Sent => "sent",
-            Self::NotNeeded => "not_needed",
-            Self::Overtaken => "overtaken",
-            Self::Expired => "expired",
-            Self::Gone => "gone",
-            Self::Again { .. } => "again",
-            Self::Refused(_) => "dead",
-        }
-    }
-
-    fn again(error: impl ToString) -> Self {
-        Self::Again { error: error.to_string(), after: None, is_host: true }
-    }
-}
-
 async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
     let out = match look_up(app, taken).await {
         Ok(Some(out)) => out,
         // It has changed hands, or was closed meanwhile.
         Ok(None) => return,
         Err(error @ ServiceError::Store(StoreError::Corrupt { .. })) => {
-            return remove(app, taken, &error).await;
+            return pass_on(app, taken, &error).await;
         }
         Err(error) => return log::warn!("push {} comes up again: {error}", taken.id),
     };
@@ -251,11 +211,22 @@ async fn deliver(app: &App, client: &PushClient, taken: &Taken) {
     app.metrics().pushes.with_label_values(&[verdict.as_str()]).inc();
 }
 
-/// What cannot be read now cannot be read later.
-async fn remove(app: &App, taken: &Taken, error: &ServiceError) {
-    log::error!("push {} is removed, since it cannot be read: {error}", taken.id);
-    let own = taken.clone();
-    if let Err(error) = app.write(move |tx| Ok(sending::remove(tx.conn(), &own)?)).await {
+/// What this instance cannot read another one may, which knows more: it is left to that for a while, and then removed.
+async fn pass_on(app: &App, taken: &Taken, error: &ServiceError) {
+    let is_last = taken.attempts >= app.settings().push.attempts;
+    let outcome = if is_last { "is removed" } else { "is left to others" };
+    log::error!("push {} {outcome}, since it cannot be read: {error}", taken.id);
+    let (own, error) = (taken.clone(), error.to_string());
+    let written = app.write(move |tx| {
+        let now = tx.now();
+        if is_last {
+            sending::remove(tx.conn(), &own, now, &error)?;
+        } else {
+            sending::again(tx.conn(), &own, now.after(pause(own.attempts)), &error)?;
+        }
+        Ok(())
+    });
+    if let Err(error) = written.await {
         log::warn!("push {} comes up again: {error}", taken.id);
     }
 }
@@ -332,60 +303,6 @@ async fn send(app: &App, client: &PushClient, out: &Outgoing) -> Verdict {
     }
 }
 
-/// What an answer means (RFC 8030, sections 5 and 8.4; RFC 8292, section 4.2).
-fn of_answer(answer: &Response<Incoming>) -> Verdict {
-    let after = answer.headers().get(RETRY_AFTER).and_then(|value| retry_after(value.to_str().ok()?));
-    of_status(answer.status(), after)
-}
-
-fn of_status(status: StatusCode, after: Option<Duration>) -> Verdict {
-    let error = format!("the push service answers {}", status.as_u16());
-    match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE => Verdict::Gone,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT => {
-            Verdict::Again { error, after, is_host: true }
-        }
-        status if status.is_success() => Verdict::Sent,
-        status if status.is_server_error() => Verdict::Again { error, after, is_host: true },
-        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Verdict::Refused(format!(
-            "{error}: it does not accept the key or the contact (WAYBILL_PUSH_CONTACT) of this server"
-        )),
-        StatusCode::PAYLOAD_TOO_LARGE => Verdict::Refused(format!("{error}: the message is too long for it")),
-        status if status.is_redirection() => {
-            Verdict::Refused(format!("{error}: it names another address, and such are not followed"))
-        }
-        _ => Verdict::Refused(error),
-    }
-}
-
-fn of_failure(error: &hyper_util::client::legacy::Error) -> Verdict {
-    let mut source = std::error::Error::source(error);
-    while let Some(cause) = source {
-        match cause.downcast_ref::<ConnectError>() {
-            Some(error @ (ConnectError::NoUrl | ConnectError::Private)) => {
-                return Verdict::Refused(error.to_string());
-            }
-            Some(
-                error @ (ConnectError::Unknown
-                | ConnectError::Unreachable
-                | ConnectError::Certificate
-                | ConnectError::Tls),
-            ) => return Verdict::again(error),
-            None => source = cause.source(),
-        }
-    }
-    Verdict::again("the connection to the push service broke")
-}
-
-/// `Retry-After`: seconds, or a time (RFC 9110, section 10.2.3).
-fn retry_after(text: &str) -> Option<Duration> {
-    let wish = match text.trim().parse::<u64>() {
-        Ok(secs) => Duration::from_secs(secs),
-        Err(_) => Timestamp::of_http_date(text)?.since(Timestamp::now()),
-    };
-    Some(wish.min(LONGEST))
-}
-
 async fn read_to_its_end(answer: Response<Incoming>) {
     let mut body = answer.into_body();
     let mut left = MAX_ANSWER;
@@ -456,35 +373,4 @@ fn settle(
         Verdict::Refused(error) => sending::dead(conn, taken, out, now, error)?,
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_answer_is_success_a_reason_to_wait_the_end_of_the_browser_or_a_refusal() {
-        let of = |status: u16| of_status(StatusCode::from_u16(status).expect("a status"), None);
-        for status in [200, 201, 202, 204] {
-            assert_eq!(of(status), Verdict::Sent);
-        }
-        for status in [404, 410] {
-            assert_eq!(of(status), Verdict::Gone);
-        }
-        for status in [408, 429, 500, 502, 503] {
-            assert!(matches!(of(status), Verdict::Again { is_host: true, .. }), "{status}");
-        }
-        for status in [301, 302, 307, 308, 400, 401, 403, 413] {
-            assert!(matches!(of(status), Verdict::Refused(_)), "{status}");
-        }
-    }
-
-    #[test]
-    fn retry_after_is_seconds_or_a_time_and_at_most_a_day() {
-        assert_eq!(retry_after("120"), Some(Duration::from_secs(120)));
-        assert_eq!(retry_after("99999999"), Some(LONGEST));
-        assert_eq!(retry_after("Wed, 21 Oct 2015 07:28:00 GMT"), Some(Duration::ZERO));
-        assert_eq!(retry_after("Fri, 21 Oct 2095 07:28:00 GMT"), Some(LONGEST));
-        assert_eq!(retry_after("soon"), None);
-    }
 }

@@ -14,9 +14,14 @@ use crate::store::error::StoreError;
 use crate::store::read::id;
 use crate::store::statement::Statement;
 
+use super::WAS_SENT;
+
 /// Whether the row `m` of `push_messages` waits, or may be shown on a device: what was given up after it was tried may have arrived
 /// with one of the tries.
 const MAY_SHOW: &str = "m.state <> 'closed' AND (m.state IN ('queued', 'sent') OR m.attempts > 1)";
+
+/// What is said of what was read while it was still being tried.
+pub const UNKNOWN: &str = "it was read before it was known to have been sent";
 
 /// Has it looked what is to be closed on a user's devices, at `due_at`, unless nothing can be shown there: a notification is always
 /// in one of two tables, and moved from one to the other in one transaction. `read_all_at`: when everything was read at once.
@@ -196,6 +201,8 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
         state: String,
         #[diesel(sql_type = BigInt)]
         attempts: i64,
+        #[diesel(sql_type = Nullable<Text>)]
+        error: Option<String>,
         #[diesel(sql_type = Nullable<BigInt>)]
         taken_until: Option<i64>,
         #[diesel(sql_type = Bool)]
@@ -207,9 +214,9 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
         Conn::Postgres(_) => "FOR UPDATE OF m",
     };
     let rows: Vec<Row> = Statement::new(format!(
-        "SELECT m.id, m.subscription_id, m.host, n.id AS notification_id, m.tag, m.expires_at, m.state, m.attempts, m.taken_until, \
+        "SELECT m.id, m.subscription_id, m.host, n.id AS notification_id, m.tag, m.expires_at, m.state, m.attempts, m.error, m.taken_until, \
          EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-         AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed')) AS is_replaced \
+         AND o.kind = 'notification' AND o.notification_id > m.notification_id AND {WAS_SENT}) AS is_replaced \
          FROM push_messages m JOIN notifications n ON n.id = m.notification_id \
          WHERE m.user_id = ? AND {MAY_SHOW} AND m.kind = 'notification' \
          AND (n.read_at IS NOT NULL OR {}) ORDER BY m.id {locked}",
@@ -228,7 +235,8 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
                 notification_id: id("push_messages.notification_id", &row.notification_id)?,
                 tag: row.tag,
                 expires_at: Timestamp::from_millis(row.expires_at),
-                may_be_shown: !is_queued || row.attempts > 0,
+                // One that an admin has put back was tried before.
+                may_be_shown: !is_queued || row.attempts > 0 || row.error.is_some(),
                 is_queued,
                 is_in_hand: is_queued && row.taken_until.is_some_and(|until| until > now.as_millis()),
                 is_replaced: row.is_replaced,
@@ -243,10 +251,14 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
 /// When the database fails.
 pub fn close(conn: &mut Conn, stale: &Stale, now: Timestamp) -> Result<(), StoreError> {
     let state = if stale.may_be_shown { PushState::Closed } else { PushState::Dropped };
-    Statement::new("UPDATE push_messages SET state = ?, done_at = ?, taken_until = NULL WHERE id = ?")
-        .text(state.as_str())
-        .bigint(now.as_millis())
-        .text(stale.id.to_string())
-        .execute(conn)?;
+    let error = (stale.is_queued && stale.may_be_shown).then(|| UNKNOWN.to_owned());
+    Statement::new(
+        "UPDATE push_messages SET state = ?, done_at = ?, taken_until = NULL, error = COALESCE(?, error) WHERE id = ?",
+    )
+    .text(state.as_str())
+    .bigint(now.as_millis())
+    .optional_text(error)
+    .text(stale.id.to_string())
+    .execute(conn)?;
     Ok(())
 }

@@ -16,6 +16,10 @@ use super::Conn;
 use super::error::StoreError;
 use super::statement::Statement;
 
+/// Whether the row `o` of `push_messages` is known to have reached its push service. What was given up, or was read while it was
+/// still being tried, keeps its error when it is closed.
+const WAS_SENT: &str = "(o.state = 'sent' OR (o.state = 'closed' AND o.error IS NULL))";
+
 /// The private key under a name, in base64url; `fresh` is kept when there is none. Of several that keep one at once, one
 /// succeeds, and all get that one.
 ///

@@ -14,6 +14,7 @@ use crate::store::error::StoreError;
 use crate::store::read::{id, optional_id, parsed};
 use crate::store::statement::Statement;
 
+use super::WAS_SENT;
 use super::messages::Taken;
 use super::pending::IS_VOID;
 
@@ -139,8 +140,13 @@ struct Row {
 
 /// Whether a newer notification than that of the row `m` has gone to the same browser with the same tag. Which is newer, the
 /// notifications tell and not the messages: of several that are decided about together, the urgent ones go first.
-const IS_OLDER: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-    AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed'))";
+fn is_older() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
+         AND o.kind = 'notification' AND o.notification_id > m.notification_id AND {WAS_SENT})"
+    )
+}
+
 /// Whether a newer notification than any that was closed there has: it has taken the place of what `m` would close, and would be
 /// replaced by it at the push service in turn.
 const IS_MOOT: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
@@ -162,13 +168,14 @@ pub fn outgoing(conn: &mut Conn, taken: &Taken, now: Timestamp) -> Result<Option
          s.id AS subscription_id, s.endpoint, s.p256dh, s.auth, \
          n.id AS notification_id, n.kind AS notification_kind, n.title, n.message, n.data, n.created_at AS made_at, \
          (n.read_at IS NOT NULL OR {IS_VOID}) AS is_stale, i.unread, \
-         CASE WHEN m.kind = 'notification' THEN {IS_OLDER} ELSE {IS_MOOT} END AS is_overtaken, \
+         CASE WHEN m.kind = 'notification' THEN {} ELSE {IS_MOOT} END AS is_overtaken, \
          {HAS_RIVAL} AS has_rival, h.failures, h.well_at \
          FROM push_messages m \
          LEFT JOIN push_subscriptions s ON s.id = m.subscription_id AND (s.expires_at IS NULL OR s.expires_at > ?) \
          LEFT JOIN notifications n ON n.id = m.notification_id \
          LEFT JOIN inboxes i ON i.user_id = m.user_id LEFT JOIN push_hosts h ON h.host = m.host \
-         WHERE m.id = ? AND m.attempts = ? AND m.state = 'queued'"
+         WHERE m.id = ? AND m.attempts = ? AND m.state = 'queued'",
+        is_older()
     ))
     .bigint(now.as_millis())
     .bigint(now.as_millis())
@@ -287,16 +294,29 @@ pub fn dead(
     }
 }
 
-/// Removes one that cannot be read, as of another version: left in the queue it would come up without end, before what waits
-/// behind it. Whatever it was to show is in the inbox.
+/// Removes one that nobody could read, as of a version that is not there any more: it would come up without end. Whatever it was
+/// to show is in the inbox, and the ledger says that it was not sent.
 ///
 /// # Errors
 /// When the database fails.
-pub fn remove(conn: &mut Conn, taken: &Taken) -> Result<(), StoreError> {
-    let removed =
-        Statement::new("DELETE FROM push_messages WHERE id = ? AND attempts = ? AND state = 'queued'");
-    removed.text(taken.id.to_string()).bigint(taken.attempts).execute(conn)?;
-    Ok(())
+pub fn remove(conn: &mut Conn, taken: &Taken, at: Timestamp, error: &str) -> Result<(), StoreError> {
+    #[derive(QueryableByName)]
+    struct Removed {
+        #[diesel(sql_type = Nullable<Text>)]
+        notification_id: Option<String>,
+    }
+    let removed: Option<Removed> = Statement::new(
+        "DELETE FROM push_messages WHERE id = ? AND attempts = ? AND state = 'queued' RETURNING notification_id",
+    )
+    .text(taken.id.to_string())
+    .bigint(taken.attempts)
+    .get_result(conn)
+    .optional()?;
+    let shows = removed.and_then(|removed| removed.notification_id);
+    match optional_id("push_messages.notification_id", shows.as_deref())? {
+        Some(notification_id) => fail_delivery(conn, notification_id, at, error),
+        None => Ok(()),
+    }
 }
 
 /// It need not be sent any more, or cannot: nobody has to look at it.

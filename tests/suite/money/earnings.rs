@@ -69,7 +69,11 @@ async fn a_partner_and_nobody_else_knows_what_an_order_in_hand_will_bring() {
     let mut watching = app.connect(&partner, &format!("/ws/orders/{order}/")).await;
     assert_eq!(watching.expect("order_status").await["order"]["earnings"], share);
     app.step(&admin, &order, "failed").await;
-    assert_eq!(app.as_user(&partner).get(&path).await.expect(200)["earnings"], json!(null), "it brings nothing");
+    assert_eq!(
+        app.as_user(&partner).get(&path).await.expect(200)["earnings"],
+        json!(null),
+        "it brings nothing"
+    );
 }
 
 #[actix_web::test]

@@ -345,6 +345,27 @@ async fn an_older_step_of_an_order_is_not_closed_once_a_newer_one_has_taken_its_
 }
 
 #[actix_web::test]
+async fn what_was_shown_is_closed_also_where_a_newer_one_about_the_same_was_given_up() {
+    let settings = [settings("0"), vec![("WAYBILL_PUSH_ATTEMPTS", "2")]].concat();
+    let (app, service) = (TestApp::start_with(&settings).await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    let order_id = OrderId::new();
+    app.notify(customer.id, NotificationContent::OrderConfirmed { order_id }).await;
+    let older = service.next().await;
+    app.until_pushed("sent", 1).await;
+    service.answer_always(Reply::status(503));
+    app.notify(customer.id, NotificationContent::OrderDelivered { order_id }).await;
+    let newer = service.take(2).await.remove(0);
+    app.until_pushes(&admin, "dead", 1).await;
+    service.answer_always(Reply::status(201));
+    for shown in [&newer, &older] {
+        app.read(&customer, shown.id()).await;
+        assert_eq!(service.next().await.payload["ids"], json!([shown.id()]));
+    }
+}
+
+#[actix_web::test]
 async fn an_offer_that_was_declined_is_not_pushed_any_more() {
     let (app, service) = (TestApp::start_with(&settings(DELAY)).await, PushService::start());
     let (customer, partner) = (app.customer().await, app.partner_at(100.0).await);

@@ -33,13 +33,19 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   const [order] = useState(latest);
   const [reason, setReason] = useState('');
   const [isLost, setLost] = useState(false);
+  // From the press on until it is refused.
+  const [asked, setAsked] = useState(null);
   const body = { to, version: order.version, ...(reason.trim() && { reason: reason.trim() }) };
   const key = useKey({ id: order.id, ...body });
   const take = async () => {
+    const call = asked ?? { body, key };
+    setAsked(call);
     try {
-      await face.session.post(`/orders/${order.id}/transitions`, body, { key });
+      await face.session.post(`/orders/${order.id}/transitions`, call.body, { key: call.key });
     } catch (problem) {
-      setLost(isStillUnanswered(problem, isLost));
+      const isUnknown = isStillUnanswered(problem, isLost);
+      setLost(isUnknown);
+      if (!isUnknown) setAsked(null);
       throw problem;
     }
     toast({ title: t(`act.${name}_done`) });
@@ -47,7 +53,7 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(name === 'cancel' ? 'act.cancel_now' : `act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
     <${About} order=${order} />
     ${isLost && html`<${Unanswered} />`}
-    ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} readonly=${isLost} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
+    ${isNeeded !== null && html`<label>${t(isNeeded ? 'act.reason' : 'act.reason_optional')}<textarea rows="2" maxlength="500" value=${reason} readonly=${asked !== null} onInput=${(event) => setReason(event.target.value)}></textarea></label>`}
   </${Confirm}>`;
 }
 

@@ -18,11 +18,11 @@ export class Unreachable extends Error {
   }
 }
 
-/** Whether nobody knows by it if what was asked for was carried out: an answer that is lost on the way is no refusal. */
-export const isUnanswered = ({ code, status }) => code === 'unreachable' || status >= 500;
+/** Refused before it was looked at, by status or code: that says nothing of an earlier call whose answer was lost. */
+const TURNED_AWAY = [401, 403, 408, 429, 'overloaded', 'draining', 'cut_off'];
 
-/** Refused before it was looked at: that says nothing of an earlier call whose answer was lost. */
-const TURNED_AWAY = [401, 403, 408, 429];
+/** Whether nobody knows by it if what was asked for was carried out: an answer that is lost on the way is no refusal. */
+export const isUnanswered = ({ code, status }) => code === 'unreachable' || (status >= 500 && !TURNED_AWAY.includes(code));
 
 /** The same after one more try of a call; `isLost`: whether an answer to it was lost before. */
-export const isStillUnanswered = (problem, isLost) => isUnanswered(problem) || (isLost && TURNED_AWAY.includes(problem.status));
+export const isStillUnanswered = (problem, isLost) => isUnanswered(problem) || (isLost && [problem.status, problem.code].some((what) => TURNED_AWAY.includes(what)));

@@ -22,18 +22,30 @@ export async function feeOf(session, { pickup, dropoff, items, price, payment_me
   return { ...fee, amount: Math.min(fee.amount, price.amount, balance) };
 }
 
-export function Cancel({ session, order: latest, onClose }) {
-  const [reason, setReason] = useState('');
-  const [isLost, setLost] = useState(false);
+/** `unanswered` outlives the dialog: whoever closes it and opens it again asks for the same again. */
+export function Cancel({ session, order: latest, unanswered, onClose }) {
+  const [isLost, setLost] = useState(unanswered.current !== null);
+  // From the press on until it is refused.
+  const [asked, setAsked] = useState(unanswered.current);
+  const [reason, setReason] = useState(asked?.reason ?? '');
   // As it was when it was decided: what has changed meanwhile may cost something.
   const [order] = useState(latest);
   const hasFee = order.status === 'arrived';
   const { value: fee } = useLoaded(async () => (hasFee ? feeOf(session, order) : null), order.id);
   const cancel = async () => {
+    const call = asked ?? { to: 'cancelled', version: order.version, reason: reason.trim() || null };
+    setAsked(call);
+    unanswered.current = call;
     try {
-      await session.post(`/orders/${order.id}/transitions`, { to: 'cancelled', version: order.version, reason: reason.trim() || null }, { key: `cancel ${order.id} ${order.version}` });
+      await session.post(`/orders/${order.id}/transitions`, call, { key: `cancel ${order.id} ${call.version}` });
+      unanswered.current = null;
     } catch (problem) {
-      setLost(isStillUnanswered(problem, isLost));
+      const isUnknown = isStillUnanswered(problem, isLost);
+      setLost(isUnknown);
+      if (!isUnknown) {
+        unanswered.current = null;
+        setAsked(null);
+      }
       throw problem;
     }
     toast({ title: t('cancel.done') });
@@ -45,7 +57,7 @@ export function Cancel({ session, order: latest, onClose }) {
   return html`<${Dialog} title=${t('cancel.title')} onClose=${onClose}><div class="form">
     <p role="status">${isFree ? t('cancel.free') : cost}</p>
     ${isLost && html`<${Unanswered} />`}
-    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} readonly=${isLost} onInput=${(event) => setReason(event.target.value)}></textarea></label>
+    <label>${t('cancel.reason')}<textarea rows="2" maxlength="500" value=${reason} readonly=${asked !== null} onInput=${(event) => setReason(event.target.value)}></textarea></label>
     <${ActionButton} kind="danger" onPress=${cancel}>${t('cancel.confirm')}</${ActionButton}>
     <button type="button" class="button quiet" onClick=${onClose}>${t('cancel.keep')}</button>
   </div></${Dialog}>`;

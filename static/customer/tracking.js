@@ -99,6 +99,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
   const isChatClosed = useStore(watched.isChatClosed);
   const now = useNow(5000);
   const [isCancelling, setCancelling] = useState(false);
+  const unanswered = useRef(null);
   const home = router.href(`/orders/${orderId}`);
   const closeChat = () => router.leave(`/orders/${orderId}`);
   const heading = useRef(null);
@@ -149,7 +150,7 @@ export function Tracking({ face, orderId, isChatOpen }) {
       <details class="card"><summary>${t('order.timeline')}</summary><${Timeline} session=${session} order=${order} /></details>
       ${canCancel && html`<button type="button" class="button quiet danger-text" onClick=${() => setCancelling(true)}>${t('cancel.title')}</button>`}
     </section>
-    ${isCancelling && html`<${Cancel} session=${session} order=${order} onClose=${() => setCancelling(false)} />`}
+    ${isCancelling && html`<${Cancel} session=${session} order=${order} unanswered=${unanswered} onClose=${() => setCancelling(false)} />`}
     ${isChatOpen && html`<${Dialog} title=${t('chat.with', { name: order.partner?.name ?? '' })} onClose=${closeChat}>
       <${Connection} state=${face.live.state} onRetry=${() => client.connect()} />
       <${Chat} session=${session} client=${client} group=${watched.group} order=${order} other=${order.partner?.name ?? t('a_partner')}

@@ -56,7 +56,7 @@ function Contents({ order, earnings }) {
     <ul class="contents">${order.items.map(({ name, quantity }, index) => html`<li key=${index}><strong class="amount">${quantity} ×</strong><span>${name}</span></li>`)}</ul>
     <dl class="facts">
       <div><dt>${t('order.payment')}</dt><dd>${payment}</dd></div>
-      ${earnings && html`<div><dt>${t('order.earns')}</dt><dd class="amount">${money(earnings)}</dd></div>`}
+      ${earnings && (step >= 0 || order.status === 'completed') && html`<div><dt>${t('order.earns')}</dt><dd class="amount">${money(earnings)}</dd></div>`}
     </dl></section>`;
 }
 

@@ -173,6 +173,7 @@ mod tests {
             unread: 3,
             is_overtaken: false,
             has_rival: false,
+            was_tried: false,
             host_failures: 0,
             host_well_at: None,
         }

@@ -344,7 +344,7 @@ fn settle(
     match verdict {
         Verdict::Sent => sending::sent(conn, taken, out, now)?,
         // What was tried before may have arrived all the same: it is closed, not forgotten.
-        Verdict::NotNeeded if taken.attempts > 1 => {
+        Verdict::NotNeeded if taken.attempts > 1 || out.was_tried => {
             sending::again(conn, taken, now.after(LEASE), "it is needed no more, and may have arrived")?;
             closings::insert(conn, out.user_id, now, now, None)?;
         }

@@ -18,7 +18,8 @@ use super::WAS_SENT;
 
 /// Whether the row `m` of `push_messages` waits, or may be shown on a device: what was given up after it was tried may have arrived
 /// with one of the tries.
-const MAY_SHOW: &str = "m.state <> 'closed' AND (m.state IN ('queued', 'sent') OR m.attempts > 1)";
+const MAY_SHOW: &str =
+    "m.state <> 'closed' AND (m.state IN ('queued', 'sent') OR m.attempts > 1 OR m.was_tried)";
 
 /// What is said of what was read while it was still being tried.
 pub const UNKNOWN: &str = "it was read before it was known to have been sent";
@@ -201,8 +202,8 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
         state: String,
         #[diesel(sql_type = BigInt)]
         attempts: i64,
-        #[diesel(sql_type = Nullable<Text>)]
-        error: Option<String>,
+        #[diesel(sql_type = Bool)]
+        was_tried: bool,
         #[diesel(sql_type = Nullable<BigInt>)]
         taken_until: Option<i64>,
         #[diesel(sql_type = Bool)]
@@ -214,7 +215,7 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
         Conn::Postgres(_) => "FOR UPDATE OF m",
     };
     let rows: Vec<Row> = Statement::new(format!(
-        "SELECT m.id, m.subscription_id, m.host, n.id AS notification_id, m.tag, m.expires_at, m.state, m.attempts, m.error, m.taken_until, \
+        "SELECT m.id, m.subscription_id, m.host, n.id AS notification_id, m.tag, m.expires_at, m.state, m.attempts, m.was_tried, m.taken_until, \
          EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
          AND o.kind = 'notification' AND o.notification_id > m.notification_id AND {WAS_SENT}) AS is_replaced \
          FROM push_messages m JOIN notifications n ON n.id = m.notification_id \
@@ -235,8 +236,7 @@ pub fn stale(conn: &mut Conn, user_id: UserId, now: Timestamp) -> Result<Vec<Sta
                 notification_id: id("push_messages.notification_id", &row.notification_id)?,
                 tag: row.tag,
                 expires_at: Timestamp::from_millis(row.expires_at),
-                // One that an admin has put back was tried before.
-                may_be_shown: !is_queued || row.attempts > 0 || row.error.is_some(),
+                may_be_shown: !is_queued || row.attempts > 0 || row.was_tried,
                 is_queued,
                 is_in_hand: is_queued && row.taken_until.is_some_and(|until| until > now.as_millis()),
                 is_replaced: row.is_replaced,

@@ -136,15 +136,15 @@ pub fn find(conn: &mut Conn, push_id: PushId) -> Result<Option<Push>, StoreError
     row.map(Push::try_from).transpose()
 }
 
-/// Puts one that was given up back into the queue, as fresh as it was, but for why it was given up, since it may have arrived; `false` when it was not given up.
+/// Puts one that was given up back into the queue, as fresh as it was, but for whether it may have arrived; `false` when it was not given up.
 ///
 /// # Errors
 /// When the database fails.
 pub fn requeue(conn: &mut Conn, push: &Push, now: Timestamp) -> Result<bool, StoreError> {
     let lasts: Duration = push.expires_at.since(push.created_at);
     let requeued = Statement::new(
-        "UPDATE push_messages SET state = 'queued', attempts = 0, due_at = ?, created_at = ?, expires_at = ?, \
-         done_at = NULL, taken_until = NULL WHERE id = ? AND state = 'dead'",
+        "UPDATE push_messages SET state = 'queued', was_tried = (was_tried OR attempts > 1), attempts = 0, due_at = ?, \
+         created_at = ?, expires_at = ?, done_at = NULL, taken_until = NULL, error = NULL WHERE id = ? AND state = 'dead'",
     )
     .bigint(now.as_millis())
     .bigint(now.as_millis())

@@ -50,6 +50,8 @@ pub struct Outgoing {
     pub is_overtaken: bool,
     /// Whether a notification with the same tag, which it does not close, may wait at the push service for the same browser.
     pub has_rival: bool,
+    /// Whether it was tried before an admin put it back.
+    pub was_tried: bool,
     /// How often its push service has failed in a row.
     pub host_failures: i64,
     /// When that was last noted to have taken a message.
@@ -132,6 +134,8 @@ struct Row {
     is_overtaken: bool,
     #[diesel(sql_type = Bool)]
     has_rival: bool,
+    #[diesel(sql_type = Bool)]
+    was_tried: bool,
     #[diesel(sql_type = Nullable<BigInt>)]
     failures: Option<i64>,
     #[diesel(sql_type = Nullable<BigInt>)]
@@ -140,13 +144,8 @@ struct Row {
 
 /// Whether a newer notification than that of the row `m` has gone to the same browser with the same tag. Which is newer, the
 /// notifications tell and not the messages: of several that are decided about together, the urgent ones go first.
-fn is_older() -> String {
-    format!(
-        "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-         AND o.kind = 'notification' AND o.notification_id > m.notification_id AND {WAS_SENT})"
-    )
-}
-
+const IS_OLDER: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
+    AND o.kind = 'notification' AND o.notification_id > m.notification_id AND o.state IN ('sent', 'closed'))";
 /// Whether a newer notification than any that was closed there has: it has taken the place of what `m` would close, and would be
 /// replaced by it at the push service in turn.
 const IS_MOOT: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
@@ -154,9 +153,16 @@ const IS_MOOT: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscriptio
     FROM push_messages c WHERE c.subscription_id = m.subscription_id AND c.tag = m.tag \
     AND c.kind = 'notification' AND c.state = 'closed'))";
 
-/// Whether one may have gone there, and nobody can tell.
-const HAS_RIVAL: &str = "EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = m.subscription_id AND o.tag = m.tag \
-    AND o.kind = 'notification' AND o.state IN ('queued', 'dead') AND o.attempts > 0 AND o.id <> m.id)";
+/// Whether a notification that is not closed waits there, or may do so: a closing in its place would take it away. One of which it
+/// is known that a newer one has taken its place waits no more.
+fn has_rival() -> String {
+    format!(
+        "EXISTS (SELECT 1 FROM push_messages r WHERE r.subscription_id = m.subscription_id AND r.tag = m.tag \
+         AND r.kind = 'notification' AND r.id <> m.id AND ((r.state IN ('queued', 'dead') AND r.attempts > 0) \
+         OR (r.state = 'sent' AND NOT EXISTS (SELECT 1 FROM push_messages o WHERE o.subscription_id = r.subscription_id \
+         AND o.tag = r.tag AND o.kind = 'notification' AND o.notification_id > r.notification_id AND {WAS_SENT}))))"
+    )
+}
 
 /// A message as it stands now; `None` when it is not in the hands of who asks any more.
 ///
@@ -168,14 +174,14 @@ pub fn outgoing(conn: &mut Conn, taken: &Taken, now: Timestamp) -> Result<Option
          s.id AS subscription_id, s.endpoint, s.p256dh, s.auth, \
          n.id AS notification_id, n.kind AS notification_kind, n.title, n.message, n.data, n.created_at AS made_at, \
          (n.read_at IS NOT NULL OR {IS_VOID}) AS is_stale, i.unread, \
-         CASE WHEN m.kind = 'notification' THEN {} ELSE {IS_MOOT} END AS is_overtaken, \
-         {HAS_RIVAL} AS has_rival, h.failures, h.well_at \
+         CASE WHEN m.kind = 'notification' THEN {IS_OLDER} ELSE {IS_MOOT} END AS is_overtaken, \
+         {} AS has_rival, m.was_tried, h.failures, h.well_at \
          FROM push_messages m \
          LEFT JOIN push_subscriptions s ON s.id = m.subscription_id AND (s.expires_at IS NULL OR s.expires_at > ?) \
          LEFT JOIN notifications n ON n.id = m.notification_id \
          LEFT JOIN inboxes i ON i.user_id = m.user_id LEFT JOIN push_hosts h ON h.host = m.host \
          WHERE m.id = ? AND m.attempts = ? AND m.state = 'queued'",
-        is_older()
+        has_rival()
     ))
     .bigint(now.as_millis())
     .bigint(now.as_millis())
@@ -216,6 +222,7 @@ fn read(row: Row) -> Result<Outgoing, StoreError> {
         unread: row.unread.unwrap_or_default(),
         is_overtaken: row.is_overtaken,
         has_rival: row.has_rival,
+        was_tried: row.was_tried,
         host_failures: row.failures.unwrap_or_default(),
         host_well_at: row.well_at.map(Timestamp::from_millis),
     })
@@ -313,9 +320,10 @@ pub fn remove(conn: &mut Conn, taken: &Taken, at: Timestamp, error: &str) -> Res
     .get_result(conn)
     .optional()?;
     let shows = removed.and_then(|removed| removed.notification_id);
-    match optional_id("push_messages.notification_id", shows.as_deref())? {
-        Some(notification_id) => fail_delivery(conn, notification_id, at, error),
-        None => Ok(()),
+    match optional_id("push_messages.notification_id", shows.as_deref()) {
+        Ok(Some(notification_id)) => fail_delivery(conn, notification_id, at, error),
+        // It may be the id that cannot be read.
+        Ok(None) | Err(_) => Ok(()),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 use waybill::domain::ids::OrderId;
-use waybill::domain::notification::{Name, NotificationContent};
+use waybill::domain::notification::{CancelledBy, Name, NotificationContent};
 use waybill::services::notifications;
 use waybill::store::notifications as rows;
 
@@ -359,10 +359,62 @@ async fn what_was_shown_is_closed_also_where_a_newer_one_about_the_same_was_give
     let newer = service.take(2).await.remove(0);
     app.until_pushes(&admin, "dead", 1).await;
     service.answer_always(Reply::status(201));
-    for shown in [&newer, &older] {
-        app.read(&customer, shown.id()).await;
-        assert_eq!(service.next().await.payload["ids"], json!([shown.id()]));
-    }
+    app.read(&customer, newer.id()).await;
+    let closing = service.next().await;
+    assert_eq!(closing.payload["ids"], json!([newer.id()]));
+    // It would take the place of the older one, whose device may be away.
+    assert!(!closing.headers.contains_key("topic"));
+    app.read(&customer, older.id()).await;
+    assert_eq!(service.next().await.payload["ids"], json!([older.id()]));
+}
+
+#[actix_web::test]
+async fn an_older_step_is_no_news_once_a_newer_one_was_read_that_may_have_been_shown() {
+    let (app, service) = (start().await, PushService::start());
+    let customer = app.with_browser(app.customer().await, &service).await;
+    app.acquaint(&service).await;
+    let order_id = OrderId::new();
+    let pause = || Reply { status: 503, headers: vec![("Retry-After", "2".into())] };
+    service.answer_next(pause());
+    app.notify(customer.id, NotificationContent::OrderConfirmed { order_id }).await;
+    let older = service.next().await;
+    app.until_pushed("again", 1).await;
+    // The more urgent one goes first once the pause is over, and nobody can tell whether it arrives.
+    service.answer_next(pause());
+    app.notify(
+        customer.id,
+        NotificationContent::OrderCancelled { order_id, by: CancelledBy::Admin, reason: None, fee: None },
+    )
+    .await;
+    let newer = service.next().await;
+    assert_ne!(newer.id(), older.id());
+    app.until_pushed("again", 2).await;
+    app.read(&customer, newer.id()).await;
+    let closing = service.next().await;
+    assert_eq!(closing.payload["ids"], json!([newer.id()]));
+    app.until_pushed("overtaken", 1).await;
+    assert!(service.so_far().await.is_empty());
+}
+
+#[actix_web::test]
+async fn what_an_admin_has_put_back_may_be_shown_and_is_closed_whatever_becomes_of_it() {
+    let settings = [settings("0"), vec![("WAYBILL_PUSH_ATTEMPTS", "2")]].concat();
+    let (app, service) = (TestApp::start_with(&settings).await, PushService::start());
+    let admin = app.admin().await;
+    let customer = app.with_browser(app.customer().await, &service).await;
+    service.answer_always(Reply::status(503));
+    app.tell(&customer).await;
+    let shown = service.take(2).await.remove(0);
+    let dead = app.until_pushes(&admin, "dead", 1).await;
+    service.answer_always(Reply::status(403));
+    let requeue = format!("/admin/pushes/{}/requeue", text(&dead[0], "id"));
+    app.as_user(&admin).post(&requeue, json!({})).await.expect(200);
+    service.next().await;
+    let dead = app.until_pushes(&admin, "dead", 1).await;
+    assert_eq!(dead[0]["attempts"], 1);
+    service.answer_always(Reply::status(201));
+    app.read(&customer, shown.id()).await;
+    assert_eq!(service.next().await.payload["ids"], json!([shown.id()]));
 }
 
 #[actix_web::test]

@@ -1,12 +1,12 @@
 // What an admin may do about an order.
 
 import { html, useEffect, useRef, useState } from '../app/view.js';
+import { useAsked } from '../app/asked.js';
 import { whenBack } from '../app/back.js';
 import { distance, minorUnits, money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { useKey } from '../app/key.js';
 import { isOver } from '../app/order.js';
-import { isStillUnanswered } from '../app/problem.js';
 import { ActionButton, Dialog, Empty, Failed, Icon, Loading, Refusal, toast, Unanswered, useKeptFocus, useLoaded } from '../app/ui.js';
 import { metresBetween } from './geo.js';
 import { Avatar, Confirm, number, shortId, useCalm } from './parts.js';
@@ -32,22 +32,11 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   // As it was when it was decided: what has changed meanwhile is for another decision.
   const [order] = useState(latest);
   const [reason, setReason] = useState('');
-  const [isLost, setLost] = useState(false);
-  // From the press on until it is refused.
-  const [asked, setAsked] = useState(null);
+  const { asked, isLost, ask } = useAsked();
   const body = { to, version: order.version, ...(reason.trim() && { reason: reason.trim() }) };
   const key = useKey({ id: order.id, ...body });
   const take = async () => {
-    const call = asked ?? { body, key };
-    setAsked(call);
-    try {
-      await face.session.post(`/orders/${order.id}/transitions`, call.body, { key: call.key });
-    } catch (problem) {
-      const isUnknown = isStillUnanswered(problem, isLost);
-      setLost(isUnknown);
-      if (!isUnknown) setAsked(null);
-      throw problem;
-    }
+    await ask({ body, key }, (call) => face.session.post(`/orders/${order.id}/transitions`, call.body, { key: call.key }));
     toast({ title: t(`act.${name}_done`) });
   };
   return html`<${Confirm} title=${t(`act.${name}_title`)} text=${t(`act.${name}_text${['cancel', 'fail'].includes(name) ? `_${order.payment_method}` : ''}`, { name: order.customer.name, amount: money(order.price) })} confirm=${t(name === 'cancel' ? 'act.cancel_now' : `act.${name}`)} kind=${kind} onClose=${onClose} onConfirm=${take} isReady=${!isNeeded || reason.trim() !== ''}>
@@ -57,39 +46,27 @@ function Step({ face, order: latest, to, name, isNeeded, kind, onClose }) {
   </${Confirm}>`;
 }
 
-/** `unanswered` outlives the dialog: whoever closes it and opens it again would otherwise pay the same twice. */
+/** `unanswered` outlives the dialog. */
 function Refund({ face, order, payment, unanswered, onClose, onStale }) {
   const { currency } = payment.captured;
-  const before = unanswered.current;
-  // As it was when it was decided: what another one gives back meanwhile may be for the same.
-  const [known, setKnown] = useState(before?.known ?? payment.refunded.amount);
-  const [told, setTold] = useState(0);
   // What is asked for here is told of, too, before it is answered, or where that answer is lost.
-  const [asked, setAsked] = useState(before?.call ?? null);
-  const [isLost, setLost] = useState(before !== null);
+  const { asked, isLost, ask } = useAsked(unanswered);
+  // As it was when it was decided: what another one gives back meanwhile may be for the same.
+  const [known, setKnown] = useState(asked?.body.refunded ?? payment.refunded.amount);
+  const [told, setTold] = useState(0);
   const refunded = Math.max(payment.refunded.amount, told);
   const left = Math.max(0, payment.captured.amount - known);
-  const [text, setText] = useState(before?.text ?? '');
-  const [reason, setReason] = useState(before?.call.body.reason ?? '');
+  const [text, setText] = useState(asked?.text ?? '');
+  const [reason, setReason] = useState(asked?.body.reason ?? '');
   const amount = text.trim() === '' ? left : minorUnits(text, currency);
   const isGood = amount !== null && amount >= 1 && amount <= left;
   const body = { reason: reason.trim(), amount, refunded: known };
   const key = useKey({ id: order.id, ...body });
   const refund = async () => {
-    // The same as before, where that was not answered: it is carried out once.
-    const call = asked ?? { body, key };
-    setAsked(call);
-    unanswered.current = { call, known, text };
+    let call;
     try {
-      await face.session.post(`/orders/${order.id}/refund`, call.body, { key: call.key });
-      unanswered.current = null;
+      call = await ask({ body, key, text }, (one) => face.session.post(`/orders/${order.id}/refund`, one.body, { key: one.key }));
     } catch (problem) {
-      const isUnknown = isStillUnanswered(problem, isLost);
-      setLost(isUnknown);
-      if (!isUnknown) {
-        unanswered.current = null;
-        setAsked(null);
-      }
       if (problem.code === 'refund_conflict') {
         setTold(problem.body.refunded?.amount ?? 0);
         onStale();
@@ -114,8 +91,7 @@ function Assign({ face, order: latest, onClose }) {
   const [text, setText] = useState('');
   const [problem, setProblem] = useState(null);
   // Whom it is asked for; of that it is told, too, before it is answered, or where that answer is lost.
-  const [asked, setAsked] = useState(null);
-  const [isLost, setLost] = useState(false);
+  const { asked, isLost, ask } = useAsked();
   const wanted = useCalm(text.trim());
   const { value, error, isLoading, reload } = useLoaded(() => face.session.get(`/admin/partners?online=true&limit=200${wanted && `&q=${encodeURIComponent(wanted)}`}`), wanted);
   const keyed = useKey({ id: order.id, version: order.version });
@@ -124,16 +100,12 @@ function Assign({ face, order: latest, onClose }) {
     .sort((one, other) => one.metres - other.metres);
   const assign = async (row) => {
     setProblem(null);
-    setAsked(row);
     try {
-      await face.session.post(`/orders/${order.id}/assign`, { partner_id: row.id, version: order.version }, { key: `${keyed} ${row.id}` });
+      await ask(row, ({ id }) => face.session.post(`/orders/${order.id}/assign`, { partner_id: id, version: order.version }, { key: `${keyed} ${id}` }));
       toast({ title: t('act.assign_done', { name: row.name }) });
       onClose();
     } catch (failure) {
-      const isUnknown = isStillUnanswered(failure, isLost);
       setProblem(failure);
-      setLost(isUnknown);
-      if (!isUnknown) setAsked(null);
     }
   };
   useEffect(() => { setProblem(null); }, [order]);

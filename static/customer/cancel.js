@@ -1,10 +1,10 @@
 // Cancelling an order, and what that costs.
 
 import { html, useState } from '../app/view.js';
+import { useAsked } from '../app/asked.js';
 import { money } from '../app/format.js';
 import { t } from '../app/i18n.js';
 import { itemsTotal } from '../app/order.js';
-import { isStillUnanswered } from '../app/problem.js';
 import { ActionButton, Dialog, toast, Unanswered, useLoaded } from '../app/ui.js';
 
 /**
@@ -22,32 +22,17 @@ export async function feeOf(session, { pickup, dropoff, items, price, payment_me
   return { ...fee, amount: Math.min(fee.amount, price.amount, balance) };
 }
 
-/** `unanswered` outlives the dialog: whoever closes it and opens it again asks for the same again. */
+/** `unanswered` outlives the dialog. */
 export function Cancel({ session, order: latest, unanswered, onClose }) {
-  const [isLost, setLost] = useState(unanswered.current !== null);
-  // From the press on until it is refused.
-  const [asked, setAsked] = useState(unanswered.current);
+  const { asked, isLost, ask } = useAsked(unanswered);
   const [reason, setReason] = useState(asked?.reason ?? '');
   // As it was when it was decided: what has changed meanwhile may cost something.
   const [order] = useState(latest);
   const hasFee = order.status === 'arrived';
   const { value: fee } = useLoaded(async () => (hasFee ? feeOf(session, order) : null), order.id);
   const cancel = async () => {
-    const call = asked ?? { to: 'cancelled', version: order.version, reason: reason.trim() || null };
-    setAsked(call);
-    unanswered.current = call;
-    try {
-      await session.post(`/orders/${order.id}/transitions`, call, { key: `cancel ${order.id} ${call.version}` });
-      unanswered.current = null;
-    } catch (problem) {
-      const isUnknown = isStillUnanswered(problem, isLost);
-      setLost(isUnknown);
-      if (!isUnknown) {
-        unanswered.current = null;
-        setAsked(null);
-      }
-      throw problem;
-    }
+    const call = { to: 'cancelled', version: order.version, reason: reason.trim() || null };
+    await ask(call, (one) => session.post(`/orders/${order.id}/transitions`, one, { key: `cancel ${order.id} ${one.version}` }));
     toast({ title: t('cancel.done') });
     onClose();
   };

@@ -247,7 +247,8 @@ fn waits(
 ) -> Result<bool, ServiceError> {
     let Some(successor) = successor else { return Ok(false) };
     let now = tx.now();
-    if token.used_at.is_none_or(|used_at| now >= used_at.after(ANSWERED_AGAIN)) {
+    // One that was not used yet when it was looked up was used since, by a call at the same time.
+    if token.used_at.is_some_and(|used_at| now >= used_at.after(ANSWERED_AGAIN)) {
         return Ok(false);
     }
     let stored = rows::find_token(tx.conn(), &successor.hash())?;

@@ -13,14 +13,14 @@ ifeq ($(NEXTEST),yes)
 RUN_TESTS = $(CARGO) nextest run --locked --no-default-features --config-file tests/nextest.toml --test-threads $(shell echo $$(($$(nproc) * 3 / 2)))
 # Several instances share a PostgreSQL database, so their tests belong to the run with that.
 NOT_INSTANCES = -E 'not test(/^(instances|chaos)::/)'
-# What the database makes no difference to is run once; nor does it to how sharp the simulator's eyes are.
-NOT_ALIKE = -E 'not test(/^(beside_django|command_line|contact_details|documents|frames|handshakes|tidy|tokens|simulation::(words|a_hand_over|a_crowd|a_server|what_nobody))/)'
+# What the database makes no difference to is run once; nor does it to how sharp the simulator's eyes are, and a city on
+# PostgreSQL is among the tests of chaos.
+NOT_ALIKE = -E 'not test(/^(beside_django|command_line|contact_details|documents|frames|handshakes|tidy|tokens|simulation)::/)'
 else
 RUN_TESTS = $(CARGO) test --locked --no-default-features
 NOT_INSTANCES = -- --skip instances:: --skip chaos::
 NOT_ALIKE = -- --skip beside_django:: --skip command_line:: --skip contact_details:: --skip documents:: --skip frames:: \
-	--skip handshakes:: --skip tidy:: --skip tokens:: --skip simulation::words --skip simulation::a_hand_over --skip simulation::a_crowd \
-	--skip simulation::a_server --skip simulation::what_nobody
+	--skip handshakes:: --skip tidy:: --skip tokens:: --skip simulation::
 endif
 
 .DEFAULT_GOAL := help

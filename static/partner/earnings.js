@@ -28,6 +28,10 @@ export class Earnings {
   /** The pay-out that was made last, as the provider has it, or null. */
   payout = new Store(null);
   #session;
+  /** Counts the readings. */
+  #turn = 0;
+  /** What has come since the one that is under way began; null where none is. */
+  #came = null;
 
   constructor({ session, group }) {
     this.#session = session;
@@ -36,6 +40,7 @@ export class Earnings {
   }
 
   #take(balance, entry) {
+    this.#came?.push(entry);
     this.state.set((state) => (state.view?.currency === balance.currency
       ? { ...state, view: { ...state.view, ...balance }, entries: [entry, ...state.entries.filter(({ id }) => id !== entry.id)].slice(0, KEPT) }
       : state));
@@ -50,6 +55,8 @@ export class Earnings {
 
   /** All of this week at least. */
   async load() {
+    const turn = ++this.#turn;
+    this.#came = [];
     this.state.set((state) => ({ ...state, isLoading: true, error: null }));
     try {
       const [monday] = weekOf();
@@ -61,21 +68,31 @@ export class Earnings {
         next = page.next_cursor ?? null;
         isWhole = next === null || new Date(entries.at(-1).created_at) < monday;
       }
-      this.state.set({ view, entries, next, isWhole, isLoading: false, error: null });
+      if (turn !== this.#turn) return;
+      // What came meanwhile need not be in what was read.
+      const fresh = this.#came.filter(({ id }) => !entries.some((entry) => entry.id === id)).reverse();
+      const isOld = this.#came.length > 0;
+      this.#came = null;
+      this.state.set((state) => ({ view: (isOld && state.view) || view, entries: [...fresh, ...entries], next, isWhole, isLoading: false, error: null }));
       const last = entries.find(({ kind }) => kind === 'pay_out');
       if (last?.transfer_id) await this.#look(last.transfer_id);
     } catch (error) {
+      if (turn !== this.#turn) return;
+      this.#came = null;
       this.state.set((state) => ({ ...state, isLoading: false, error }));
     }
   }
 
+  /** The next page; of a list that was read anew meanwhile it is not the next one any more. */
   async more() {
+    const turn = this.#turn;
     this.state.set((state) => ({ ...state, isLoading: true }));
     try {
       const page = await this.#page(this.state.value.next, 50);
+      if (turn !== this.#turn) return;
       this.state.set((state) => ({ ...state, entries: [...state.entries, ...page.items], next: page.next_cursor ?? null, isLoading: false }));
     } catch (error) {
-      this.state.set((state) => ({ ...state, isLoading: false, error }));
+      if (turn === this.#turn) this.state.set((state) => ({ ...state, isLoading: false, error }));
     }
   }
 

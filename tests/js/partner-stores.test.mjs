@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 import { speaker } from './no-page.mjs';
+import { Earnings } from '../../static/partner/earnings.js';
 import { leftOf } from '../../static/app/order.js';
 import { Queue } from '../../static/partner/queue.js';
 import { Watched } from '../../static/partner/watched.js';
@@ -30,4 +31,45 @@ test('the minutes that are left go down, by whatever way they were told', (t) =>
   groups.order_1.say('eta', { eta: { seconds: 200, to: 'dropoff' } });
   t.mock.timers.tick(60_000);
   assert.equal(left(), 140);
+});
+
+test('what is earned while the earnings are read is among them, and the next page leaves no hole', async () => {
+  const group = speaker();
+  const asked = [];
+  const session = { get: (path) => new Promise((answer) => { asked.push({ path, answer }); }) };
+  const earnings = new Earnings({ session, group });
+  const answer = async (path, value) => {
+    const found = asked.findIndex((one) => one.path === path || (path.includes('/entries') && one.path.startsWith(path)));
+    asked.splice(found, 1)[0].answer(value);
+    await new Promise(setImmediate);
+  };
+  const entry = (id) => ({ id, kind: 'capture', amount: 100, created_at: '2020-01-01T00:00:00Z' });
+  const balance = { today: 100, week: 100, balance: 100, currency: 'USD' };
+  const ids = () => earnings.state.value.entries.map(({ id }) => id);
+  const page = (items, next) => ({ items: items.map(entry), next_cursor: next });
+
+  const first = earnings.load();
+  await answer('/partner/earnings', balance);
+  await answer('/partner/earnings/entries', page(['3', '2'], 'after 2'));
+  await first;
+  assert.deepEqual(ids(), ['3', '2']);
+
+  const again = earnings.load();
+  await answer('/partner/earnings', balance);
+  group.say('earnings_update', { earnings: balance, entry: entry('4') });
+  // It was read before that.
+  await answer('/partner/earnings/entries', page(['3', '2'], 'after 2'));
+  await again;
+  assert.deepEqual(ids(), ['4', '3', '2']);
+
+  const more = earnings.more();
+  const third = earnings.load();
+  for (const { path } of [...asked]) if (path === '/partner/earnings') await answer(path, balance);
+  await answer('/partner/earnings/entries?limit=200', page(['6', '5', '4'], 'after 4'));
+  await third;
+  // It follows what was known before.
+  await answer('/partner/earnings/entries?limit=50', page(['1'], null));
+  await more;
+  assert.deepEqual(ids(), ['6', '5', '4'], 'what lies between is not known');
+  assert.equal(earnings.state.value.next, 'after 4');
 });

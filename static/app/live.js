@@ -11,7 +11,8 @@ const storage = {
 
 /** Connects in the name of who is logged in: `{client, state, close}`. */
 export function connect(session) {
-  const who = `${session.face} ${session.user.value.id}`;
+  const { id } = session.user.value;
+  const who = `${session.face} ${id}`;
   const client = new WaybillClient({
     token: (options) => session.token(options),
     share: `waybill ${who}`,
@@ -23,8 +24,8 @@ export function connect(session) {
     const wasOpen = state.value.name === 'open';
     state.set(next);
     if (next.name === 'open' && !wasOpen) isBack();
-    // The log-in has ended, by a log-out elsewhere say.
-    if (next.name === 'closed' && next.reason === 'unauthorized') session.logOut();
+    // The log-in has ended, by a log-out elsewhere say; not that of who has logged in there since.
+    if (next.name === 'closed' && next.reason === 'unauthorized' && session.user.value?.id === id) session.logOut();
   });
   client.connect();
   return { client, state, close: () => client.close() };

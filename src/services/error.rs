@@ -103,6 +103,17 @@ impl ServiceError {
         Self::Conflict { code, detail: detail.into(), extra: Map::new() }
     }
 
+    /// A conflict that brings along what the caller did not know.
+    #[must_use]
+    pub fn conflict_with<const N: usize>(
+        code: &'static str,
+        detail: impl Into<Cow<'static, str>>,
+        facts: [(&str, Value); N],
+    ) -> Self {
+        let extra = facts.into_iter().map(|(name, fact)| (name.to_owned(), fact)).collect();
+        Self::Conflict { code, detail: detail.into(), extra }
+    }
+
     /// A caller who may not.
     #[must_use]
     pub fn forbidden(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use serde_json::{Value, json};
 
-use crate::support::raw::{CLOSE, Raw, TEXT};
+use crate::support::raw::{CLOSE, PING, Raw, TEXT};
 use crate::support::{Client, Socket, TestApp, TestUser};
 
 const KEY: &str = "own-key-of-the-shop";
@@ -263,6 +263,30 @@ async fn guarantee_5_a_slow_reader_gets_every_event_and_of_what_is_ephemeral_the
     assert_eq!(events, (1..=COUNT).collect::<Vec<_>>());
     assert!(dots.is_sorted_by(|before, after| before < after), "{dots:?}");
     assert!(dots.len() < 200, "{} of {COUNT} came: nothing was left out for a reader that slow", dots.len());
+}
+
+#[actix_web::test]
+async fn a_client_that_never_acks_is_asked_for_notifications_and_for_nothing_else() {
+    let app = TestApp::start_with(&[SETTINGS]).await;
+    let customer = app.customer().await;
+    let headers = format!("Authorization: Bearer {}", customer.token);
+    let mut client = Raw::connect(app.address()).await;
+    client.upgrade(app.address(), "/ws/notifications/", &headers).await;
+    client.expect("unread_count").await;
+    let event = json!({"group": format!("user_{}", customer.id), "type": "news", "data": 1});
+    shop(&app).post("/events", event).await.expect(202);
+    client.expect("news").await;
+    app.tell(&customer).await;
+    let mut asked_after = Vec::new();
+    loop {
+        let frame = client.receive().await.expect("open");
+        if frame.opcode == PING {
+            break;
+        }
+        let frame: Value = serde_json::from_slice(&frame.payload).expect("JSON");
+        asked_after.push(frame["type"].clone());
+    }
+    assert_eq!(asked_after.first(), Some(&json!("notification")), "{asked_after:?}");
 }
 
 #[actix_web::test]

@@ -1,7 +1,7 @@
 //! What partners answer to offers.
 
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::domain::deadline::DeadlineKind;
@@ -203,8 +203,6 @@ fn must_be_open(tx: &Tx<'_>, offer: &Offer) -> Result<(), ServiceError> {
         | OfferStatus::Withdrawn
         | OfferStatus::Taken) => status,
     };
-    let mut extra = Map::new();
-    extra.insert("reason".into(), json!(reason));
-    let detail = format!("The offer is closed: {}.", reason.as_str()).into();
-    Err(ServiceError::Conflict { code: "offer_closed", detail, extra })
+    let detail = format!("The offer is closed: {}.", reason.as_str());
+    Err(ServiceError::conflict_with("offer_closed", detail, [("reason", json!(reason))]))
 }

@@ -105,13 +105,8 @@ fn post(tx: &mut Tx<'_>, movement: &Movement, decision: Option<Decision<'_>>) ->
 }
 
 fn insufficient(balance: Money) -> ServiceError {
-    let mut extra = serde_json::Map::new();
-    extra.insert("balance".into(), json!(balance));
-    ServiceError::Conflict {
-        code: "insufficient_funds",
-        detail: format!("There are only {balance}.").into(),
-        extra,
-    }
+    let detail = format!("There are only {balance}.");
+    ServiceError::conflict_with("insufficient_funds", detail, [("balance", json!(balance))])
 }
 
 fn tell(tx: &mut Tx<'_>, currency: Currency, posted: Posted) -> Result<(), ServiceError> {

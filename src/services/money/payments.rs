@@ -1,6 +1,7 @@
 //! Payments of orders: set aside when an order is placed, taken or given back when it ends, refunded later.
 
 use serde::Deserialize;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::domain::ids::{OrderId, PartnerId, UserId};
@@ -324,21 +325,11 @@ pub async fn refund(
 }
 
 fn refunded_meanwhile(refunded: Money) -> ServiceError {
-    let mut extra = serde_json::Map::new();
-    extra.insert("refunded".into(), serde_json::json!(refunded));
-    ServiceError::Conflict {
-        code: "refund_conflict",
-        detail: format!("By now {refunded} has been given back.").into(),
-        extra,
-    }
+    let detail = format!("By now {refunded} has been given back.");
+    ServiceError::conflict_with("refund_conflict", detail, [("refunded", json!(refunded))])
 }
 
 fn too_large(left: Money) -> ServiceError {
-    let mut extra = serde_json::Map::new();
-    extra.insert("refundable".into(), serde_json::json!(left));
-    ServiceError::Conflict {
-        code: "refund_too_large",
-        detail: format!("At most {left} can be given back.").into(),
-        extra,
-    }
+    let detail = format!("At most {left} can be given back.");
+    ServiceError::conflict_with("refund_too_large", detail, [("refundable", json!(left))])
 }

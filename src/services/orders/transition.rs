@@ -3,7 +3,7 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::Deserialize;
-use serde_json::{Map, json};
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::domain::contact::masked;
@@ -276,14 +276,9 @@ pub fn position_of(app: &App, order_id: OrderId) -> Option<Position> {
 fn check_version(order: &Order, seen: Option<i64>) -> Result<(), ServiceError> {
     match seen {
         Some(version) if version != order.version => {
-            let mut extra = Map::new();
-            extra.insert("version".into(), json!(order.version));
-            extra.insert("current_status".into(), json!(order.status));
-            Err(ServiceError::Conflict {
-                code: "version_conflict",
-                detail: format!("The order is at version {} by now, not {version}.", order.version).into(),
-                extra,
-            })
+            let detail = format!("The order is at version {} by now, not {version}.", order.version);
+            let facts = [("version", json!(order.version)), ("current_status", json!(order.status))];
+            Err(ServiceError::conflict_with("version_conflict", detail, facts))
         }
         Some(_) | None => Ok(()),
     }
@@ -297,10 +292,8 @@ pub(in crate::services) fn legal(
     find_step(order.status, to, party).map_err(|refused| {
         let detail = refused.to_string();
         let StepRefused::Illegal { allowed, .. } = refused;
-        let mut extra = Map::new();
-        extra.insert("allowed".into(), json!(allowed));
-        extra.insert("current_status".into(), json!(order.status));
-        ServiceError::Conflict { code: "illegal_transition", detail: format!("{detail}.").into(), extra }
+        let facts = [("allowed", json!(allowed)), ("current_status", json!(order.status))];
+        ServiceError::conflict_with("illegal_transition", format!("{detail}."), facts)
     })
 }
 
